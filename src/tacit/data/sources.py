@@ -1,0 +1,45 @@
+"""One door to every data source: training material for trainers, a test set for the evaluator alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tacit.catalog import Catalog
+from tacit.data import redial
+from tacit.types import InputError, Split, TestSet
+
+NAMES = ("synthetic", "redial", "opendialkg", "logs")
+
+
+@dataclass
+class DataConfig:
+    name: str = "synthetic"  # synthetic | redial | opendialkg | logs
+    path: str = ""  # the data set's folder (or zip); for logs a file, or a folder with train.jsonl and test.jsonl
+    items: str = ""  # logs only: the items file; empty = items.jsonl beside the dialogues
+    limit: float = 1.0  # share of the dialogues kept, chosen by hash of the id (smoke tests)
+    seed: int = 0  # synthetic only: which world is generated
+
+
+def load_training(config: DataConfig) -> tuple[Catalog, Split]:
+    """The catalogue with training counts, and the training dialogues with a fixed tenth (by sha256 of id) apart."""
+    if config.name == "redial":
+        return redial.load_training(_folder(config), config.limit)
+    raise _unknown(config)
+
+
+def load_test(config: DataConfig) -> TestSet:
+    """What only the evaluator reads."""
+    if config.name == "redial":
+        return redial.load_test(_folder(config), config.limit)
+    raise _unknown(config)
+
+
+def _folder(config: DataConfig) -> Path:
+    if not config.path:
+        raise InputError(f"data.path is not set: give the {config.name} folder (see `tacit data get {config.name}`).")
+    return Path(config.path).expanduser()
+
+
+def _unknown(config: DataConfig) -> InputError:
+    return InputError(f"data.name is {config.name!r}: choose one of {', '.join(NAMES)}.")
