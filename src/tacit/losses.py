@@ -1,0 +1,184 @@
+"""The formulas of learning from rewards: one formula, one pure function.
+
+Shapes: N turns, T tokens of the longest turn, K positions of a slate, C conversations, L steps of the longest
+conversation. Log-probabilities, entropies and divergences are in nats. Masks are True where an entry counts; what lies
+under False never changes a result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean of ``x`` over ``mask`` (any shape): a scalar, 0 where nothing counts."""
+    return torch.where(mask, x, 0.0).sum() / mask.sum().clamp(min=1)
+
+
+def clipped_policy_loss(
+    logprob: Tensor, old_logprob: Tensor, advantage: Tensor, mask: Tensor, clip: float, count: float
+) -> Tensor:
+    """-1/count Σ min(r A, clip(r, 1-ε, 1+ε) A), r = exp(logprob - old_logprob): a scalar.
+
+    All tensors have one shape ([N, T] for text, [N, K] for the positions of slates). ``count`` is the number of entries
+    of the *whole* minibatch, so that pieces of a minibatch (gradient accumulation) add up to its exact mean.
+    Source: Schulman et al. 2017, arXiv 1707.06347, eq. 7; arXiv 2508.05289, section III.3.
+    """
+    ratio = torch.where(mask, logprob - old_logprob, 0.0).exp()
+    surrogate = torch.minimum(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage)
+    return -torch.where(mask, surrogate, 0.0).sum() / max(count, 1.0)
+
+
+def clip_fraction(logprob: Tensor, old_logprob: Tensor, mask: Tensor, clip: float) -> Tensor:
+    """Share of the entries under ``mask`` whose ratio left [1-ε, 1+ε]: a scalar in [0, 1]."""
+    ratio = torch.where(mask, logprob - old_logprob, 0.0).exp()
+    return masked_mean(((ratio - 1.0).abs() > clip).to(ratio.dtype), mask)
+
+
+def value_loss(
+    value: Tensor, old_value: Tensor, returns: Tensor, mask: Tensor, count: float, clip: float = 0.0
+) -> Tensor:
+    """1/count Σ ½ (V - R)²: a scalar. With ``clip`` > 0 the worse of V and V held within ±clip of ``old_value``.
+
+    Source: Schulman et al. 2017, eq. 9; clipping as in OpenAI baselines
+    (https://iclr-blog-track.github.io/2022/03/25/ppo-implementation-details/, detail 9).
+    """
+    error = (value - returns).square()
+    if clip > 0.0:
+        near = old_value + (value - old_value).clamp(-clip, clip)
+        error = torch.maximum(error, (near - returns).square())
+    return 0.5 * torch.where(mask, error, 0.0).sum() / max(count, 1.0)
+
+
+def gae(
+    rewards: Tensor,
+    values: Tensor,
+    mask: Tensor,
+    turn_end: Tensor,
+    bootstrap: Tensor,
+    *,
+    gamma: float = 1.0,
+    lam: float = 1.0,
+    gamma_turn: float = 0.99,
+    lam_turn: float = 0.95,
+) -> tuple[Tensor, Tensor]:
+    """Generalised advantage estimation over the policy's own steps, packed by turn: (advantages, returns), [C, L] each.
+
+    ``rewards``, ``values`` (state before the step), ``mask``, ``turn_end`` are [C, L]; ``bootstrap`` [C] is the value
+    of the state after the last step (0 where the conversation truly ended). Steps under a False mask (user words,
+    titles, padding) are jumped over: the next value is that of the next *policy* step. The step that ends a turn is
+    discounted by ``gamma_turn`` and ``lam_turn``, every other one by ``gamma`` and ``lam``; equal pairs give the plain
+    token form.
+    Source: Schulman et al. 2016, arXiv 1506.02438, eq. 16; packing: docs/algorithms/ppo.md, "Credit across turns".
+    """
+    advantages = torch.zeros_like(values)
+    running = torch.zeros_like(bootstrap)
+    next_value = bootstrap
+    discounts = torch.where(turn_end, gamma_turn, gamma).to(values.dtype)
+    traces = discounts * torch.where(turn_end, lam_turn, lam).to(values.dtype)
+    for t in range(values.shape[1] - 1, -1, -1):
+        counts = mask[:, t]
+        delta = rewards[:, t] + discounts[:, t] * next_value - values[:, t]
+        running = torch.where(counts, delta + traces[:, t] * running, running)
+        next_value = torch.where(counts, values[:, t], next_value)
+        advantages[:, t] = torch.where(counts, running, 0.0)
+    return advantages, torch.where(mask, advantages + values, 0.0)
+
+
+def k1(logprob: Tensor, ref_logprob: Tensor) -> Tensor:
+    """log p - log q at samples of p: an unbiased, signed estimate of KL(p‖q). Source: http://joschu.net/blog/kl-approx.html"""
+    return logprob - ref_logprob
+
+
+def k2(logprob: Tensor, ref_logprob: Tensor) -> Tensor:
+    """½ (log p - log q)²: biased, never negative; its gradient is that of the reverse KL (arXiv 2510.01555)."""
+    return 0.5 * (logprob - ref_logprob).square()
+
+
+def k3(logprob: Tensor, ref_logprob: Tensor) -> Tensor:
+    """q/p - 1 - log(q/p) at samples of p: unbiased, never negative, of low variance; what we report."""
+    log_ratio = ref_logprob - logprob
+    return log_ratio.expm1() - log_ratio
+
+
+def categorical_kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Exact KL(p‖q) of normalised log-probabilities over the last axis: [..., n] → [...]. Entries with p = 0 add 0."""
+    p = log_p.exp()
+    return torch.where(p > 0.0, p * (log_p - log_q), 0.0).sum(-1)
+
+
+def categorical_entropy(log_p: Tensor) -> Tensor:
+    """Entropy of normalised log-probabilities over the last axis: [..., n] → [...]."""
+    p = log_p.exp()
+    return -torch.where(p > 0.0, p * log_p, 0.0).sum(-1)
+
+
+def adapted_kl_coef(coef: float, kl: float, target: float, gain: float) -> float:
+    """β (1 + gain · clip(KL/target - 1, ±0.2)): the coefficient for the next batch.
+
+    Source: Ziegler et al. 2019, arXiv 1909.08593, section 2.2 (their gain: 0.1 for each batch).
+    """
+    error = min(max(kl / target - 1.0, -0.2), 0.2)
+    return coef * (1.0 + gain * error)
+
+
+def whiten(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean 0 and variance 1 over ``mask``, 0 elsewhere. A constant becomes 0. For advantages, never for rewards."""
+    mean = masked_mean(x, mask)
+    variance = masked_mean((x - mean).square(), mask)
+    return torch.where(mask, (x - mean) * torch.rsqrt(variance + 1e-8), 0.0)
+
+
+def per_conversation(rewards: Tensor, conversation: Tensor) -> Tensor:
+    """Rewards [N] to mean 0 and variance 1 within each conversation ([N] long, 0-based).
+
+    Source: arXiv 2508.05289, section IV ("normalization of the rewards during conversations"). It keeps which *turn* of
+    a conversation was good and forgets which *conversation* was: one with a single turn, or with equal rewards, gets 0.
+    """
+    groups = int(conversation.max()) + 1 if len(conversation) else 0
+    sums = rewards.new_zeros(3, groups)
+    sums.index_add_(1, conversation, torch.stack([torch.ones_like(rewards), rewards, torch.zeros_like(rewards)]))
+    centred = rewards - (sums[1] / sums[0].clamp(min=1))[conversation]
+    sums[2].index_add_(0, conversation, centred.square())
+    return centred * torch.rsqrt((sums[2] / sums[0].clamp(min=1))[conversation] + 1e-8)
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Count, mean and sum of squared deviations of everything seen so far."""
+
+    count: float = 0.0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def updated(self, x: Tensor) -> Moments:
+        """These moments after also seeing ``x`` [N]. Source: Chan et al. 1979, the parallel update of a variance."""
+        n = float(x.numel())
+        if n == 0.0:
+            return self
+        x = x.double()
+        mean = float(x.mean())
+        total, shift = self.count + n, mean - self.mean
+        squares = self.squares + float((x - mean).square().sum()) + shift * shift * self.count * n / total
+        return Moments(total, self.mean + shift * n / total, squares)
+
+    @property
+    def std(self) -> float:
+        """Population standard deviation; 1 while nothing has varied, so that dividing by it is always safe."""
+        variance = self.squares / self.count if self.count else 0.0
+        return float(variance**0.5) if variance > 1e-12 else 1.0
+
+
+def scaled_by_std(rewards: Tensor, std: float, clip: float) -> Tensor:
+    """clip(r / std, ±clip), [N] → [N]. The mean stays: removing it would change which policy is best."""
+    return (rewards / std).clamp(-clip, clip)
+
+
+def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
+    """1 - Var(R - V)/Var(R) over ``mask``: 1 is a perfect critic, 0 one that knows the mean; 0 if R is constant."""
+    targets, errors = returns[mask], (returns - values)[mask]
+    variance = float(targets.var(correction=0)) if len(targets) else 0.0
+    return 1.0 - float(errors.var(correction=0)) / variance if variance > 1e-12 else 0.0

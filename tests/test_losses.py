@@ -1,0 +1,207 @@
+"""Losses against numbers a reader can redo by hand, slow twins, and properties."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tacit import losses
+
+
+def row(*values: float) -> Tensor:
+    return torch.tensor([values])
+
+
+def test_the_clipped_objective_of_one_token_by_hand() -> None:
+    """r = 1.5, A = 0.3, ε = 0.2: min(0.45, 0.36) = 0.36. With A = -0.3 the unclipped -0.45 is the smaller one."""
+    mask = torch.tensor([[True]])
+    for advantage, expected in ((0.3, 0.36), (-0.3, -0.45)):
+        loss = losses.clipped_policy_loss(row(math.log(1.5)), row(0.0), row(advantage), mask, 0.2, 1)
+        assert loss.item() == pytest.approx(-expected, abs=1e-6)
+
+
+def test_nothing_is_learnt_outside_the_clip_range_or_the_mask() -> None:
+    logprob = torch.tensor([[math.log(1.5), math.log(0.5), 0.0]], requires_grad=True)
+    advantage, mask = row(1.0, -1.0, 1.0), torch.tensor([[True, True, False]])
+    losses.clipped_policy_loss(logprob, torch.zeros(1, 3), advantage, mask, 0.2, 2).backward()
+    assert logprob.grad is not None and logprob.grad.abs().max() == 0.0
+
+
+def test_a_masked_entry_may_hold_anything() -> None:
+    logprob = torch.tensor([[0.0, 900.0]], requires_grad=True)
+    mask = torch.tensor([[True, False]])
+    loss = losses.clipped_policy_loss(logprob, torch.zeros(1, 2), row(1.0, float("nan")), mask, 0.2, 1)
+    loss.backward()
+    assert loss.item() == pytest.approx(-1.0) and logprob.grad is not None
+    assert logprob.grad.tolist() == [[-1.0, 0.0]]
+
+
+def test_pieces_of_a_minibatch_add_up_to_the_whole() -> None:
+    generator = torch.Generator().manual_seed(0)
+    new, old, advantage = torch.randn(3, 6, 5, generator=generator)
+    mask = torch.rand(6, 5, generator=generator) > 0.4
+    whole = losses.clipped_policy_loss(new, old, advantage, mask, 0.2, mask.sum().item())
+    parts = [
+        losses.clipped_policy_loss(new[s], old[s], advantage[s], mask[s], 0.2, mask.sum().item())
+        for s in (slice(0, 1), slice(1, 6))
+    ]
+    assert sum(parts).item() == pytest.approx(whole.item(), abs=1e-6)
+
+
+def test_clip_fraction_counts_both_sides() -> None:
+    logprob = row(math.log(1.3), math.log(0.7), 0.1, 5.0)
+    assert losses.clip_fraction(logprob, torch.zeros(1, 4), torch.tensor([[True, True, True, False]]), 0.2).item() == (
+        pytest.approx(2 / 3)
+    )
+
+
+def test_value_loss_by_hand() -> None:
+    """V = 2, R = 1: ½. Clipped at 0.1 from the old value 1.5: the worse of (2-1)² and (1.6-1)² is still ½ · 1."""
+    mask = torch.tensor([[True]])
+    assert losses.value_loss(row(2.0), row(1.5), row(1.0), mask, 1).item() == 0.5
+    assert losses.value_loss(row(2.0), row(1.5), row(1.0), mask, 1, clip=0.1).item() == 0.5
+    assert losses.value_loss(row(1.0), row(1.5), row(1.0), mask, 1, clip=0.1).item() == pytest.approx(0.08)
+
+
+def test_gae_table_by_hand() -> None:
+    """Two turns of two steps, gamma = lambda = 1 inside a turn, 0.9 and 0.5 across; rewards on the turns' ends.
+
+    step  turn  r  V    next V  discount  delta                    advantage
+    4     2     2  0.5  0       0.9       2 - 0.5 = 1.5            1.5
+    3     2     0  1.0  0.5     1         0.5 - 1.0 = -0.5         -0.5 + 1.5 = 1.0
+    2     1     1  0.2  1.0     0.9       1 + 0.9 - 0.2 = 1.7      1.7 + 0.9 · 0.5 · 1.0 = 2.15
+    1     1     0  0.0  0.2     1         0.2                      0.2 + 2.15 = 2.35
+    """
+    end = torch.tensor([[False, True, False, True]])
+    advantages, returns = losses.gae(
+        row(0, 1, 0, 2), row(0, 0.2, 1, 0.5), torch.ones(1, 4, dtype=torch.bool), end, torch.zeros(1),
+        gamma_turn=0.9, lam_turn=0.5,
+    )  # fmt: skip
+    torch.testing.assert_close(advantages, row(2.35, 2.15, 1.0, 1.5))
+    torch.testing.assert_close(returns, row(2.35, 2.35, 2.0, 2.0))
+
+
+def test_only_a_cut_conversation_sees_the_value_of_what_follows() -> None:
+    one = torch.ones(1, 1, dtype=torch.bool)
+    cut, _ = losses.gae(row(1.0), row(0.0), one, one, torch.tensor([10.0]), gamma_turn=0.9)
+    over, _ = losses.gae(row(1.0), row(0.0), one, one, torch.zeros(1), gamma_turn=0.9)
+    assert cut.item() == pytest.approx(10.0) and over.item() == pytest.approx(1.0)
+
+
+def slow_gae(steps: list[tuple[float, float, bool]], bootstrap: float, within: float, across: float) -> list[float]:
+    """The definition, term by term: A_i = Σ_j≥i (Π_i≤m<j γ_m λ_m) δ_j, over a plain list of (r, V, ends turn)."""
+    result = []
+    for i in range(len(steps)):
+        weight, total = 1.0, 0.0
+        for j in range(i, len(steps)):
+            reward, value, end = steps[j]
+            following = steps[j + 1][1] if j + 1 < len(steps) else bootstrap
+            total += weight * (reward + (across if end else within) * following - value)
+            weight *= (across * 0.8) if end else (within * 0.9)
+        result.append(total)
+    return result
+
+
+conversations = st.lists(
+    st.tuples(st.floats(-2, 2, width=32), st.floats(-2, 2, width=32), st.booleans()), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=conversations, holes=st.lists(st.integers(0, 12), max_size=8), bootstrap=st.floats(-2, 2, width=32))
+def test_user_words_and_padding_change_no_advantage(
+    steps: list[tuple[float, float, bool]], holes: list[int], bootstrap: float
+) -> None:
+    """Holes filled with huge values go anywhere between the policy's steps; the slow twin never sees them."""
+    rows = [(r, v, end, True) for r, v, end in steps]
+    for place in holes:
+        rows.insert(min(place, len(rows)), (1e6, -1e6, True, False))
+    r, v, end, mask = (torch.tensor([[x[i] for x in rows]]) for i in range(4))
+    advantages, returns = losses.gae(
+        r.double(), v.double(), mask, end, torch.tensor([bootstrap]).double(),
+        gamma=0.97, lam=0.9, gamma_turn=0.9, lam_turn=0.8,
+    )  # fmt: skip
+    expected = torch.tensor(slow_gae(steps, bootstrap, 0.97, 0.9)).double()
+    torch.testing.assert_close(advantages[mask], expected, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(returns[mask], expected + v[mask].double(), atol=1e-6, rtol=1e-6)
+    assert advantages[~mask].abs().sum() == 0.0
+
+
+def test_with_equal_pairs_it_is_plain_token_gae() -> None:
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    same = dict(gamma=0.9, lam=0.8, gamma_turn=0.9, lam_turn=0.8)
+    ends = [torch.tensor([[False, x, True]]) for x in (True, False)]
+    a, b = (losses.gae(row(1, 2, 3), row(0.1, 0.2, 0.3), mask, end, torch.zeros(1), **same)[0] for end in ends)
+    torch.testing.assert_close(a, b)
+
+
+def test_kl_estimators_agree_with_the_exact_divergence() -> None:
+    log_p, log_q = torch.log_softmax(torch.tensor([[1.0, 0.0, -1.0], [0.3, 0.2, 0.1]]), dim=1)
+    exact = losses.categorical_kl(log_p, log_q)
+    for estimate in (losses.k1, losses.k3):
+        torch.testing.assert_close((log_p.exp() * estimate(log_p, log_q)).sum(), exact)
+    assert (losses.k3(log_p, log_q) >= 0).all() and (losses.k2(log_p, log_q) >= 0).all()
+    assert losses.k2(row(1.0), row(0.0)).item() == 0.5
+
+
+def test_exact_divergence_and_entropy_by_hand() -> None:
+    """KL((1, 0) ‖ (½, ½)) = ln 2; the zero adds nothing, whatever q says there."""
+    sure, even = torch.tensor([1.0, 0.0]).log(), torch.tensor([0.5, 0.5]).log()
+    assert losses.categorical_kl(sure, even).item() == pytest.approx(math.log(2))
+    assert losses.categorical_kl(sure, sure).item() == 0.0
+    assert losses.categorical_entropy(even).item() == pytest.approx(math.log(2))
+    assert losses.categorical_entropy(sure).item() == 0.0
+
+
+def test_the_gradient_of_the_exact_divergence_is_finite_and_vanishes_at_the_reference() -> None:
+    logits = torch.tensor([50.0, -200.0, 0.0], requires_grad=True)
+    losses.categorical_kl(logits.log_softmax(0), torch.tensor([50.0, -200.0, 0.0]).log_softmax(0)).backward()
+    assert logits.grad is not None and torch.isfinite(logits.grad).all() and logits.grad.abs().max() < 1e-6
+
+
+def test_the_kl_coefficient_follows_its_target() -> None:
+    assert losses.adapted_kl_coef(0.1, 2.0, 1.0, 0.5) == pytest.approx(0.11)  # error clipped to 0.2
+    assert losses.adapted_kl_coef(0.1, 0.0, 1.0, 0.5) == pytest.approx(0.09)
+    assert losses.adapted_kl_coef(0.1, 1.1, 1.0, 1.0) == pytest.approx(0.11)
+    assert losses.adapted_kl_coef(0.1, 1.0, 1.0, 0.5) == 0.1
+
+
+def test_whitening_ignores_what_is_masked() -> None:
+    mask = torch.tensor([True, True, False])
+    torch.testing.assert_close(losses.whiten(torch.tensor([1.0, 3.0, 1e9]), mask), torch.tensor([-1.0, 1.0, 0.0]))
+    assert losses.whiten(torch.full((3,), 5.0), mask).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_rewards_within_a_conversation_by_hand() -> None:
+    """(1, 3) → (-1, 1); a conversation of one turn and one of equal rewards say nothing."""
+    rewards, conversation = torch.tensor([1.0, 3.0, 7.0, 4.0, 4.0]), torch.tensor([0, 0, 1, 2, 2])
+    expected = torch.tensor([-1.0, 1.0, 0.0, 0.0, 0.0])
+    torch.testing.assert_close(losses.per_conversation(rewards, conversation), expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.floats(-100, 100, width=32), max_size=6), max_size=5))
+def test_running_moments_equal_those_of_all_data_at_once(batches: list[list[float]]) -> None:
+    moments = losses.Moments()
+    for batch in batches:
+        moments = moments.updated(torch.tensor(batch))
+    everything = torch.tensor([x for batch in batches for x in batch], dtype=torch.float64)
+    std = everything.std(correction=0).item() if len(everything) else 0.0
+    assert moments.std == pytest.approx(std if std > 1e-6 else 1.0, rel=1e-6, abs=1e-5)
+
+
+def test_scaling_keeps_the_sign_and_clips_the_tail() -> None:
+    assert losses.scaled_by_std(torch.tensor([4.0, -2.0, 100.0]), 2.0, 5.0).tolist() == [2.0, -1.0, 5.0]
+
+
+def test_explained_variance() -> None:
+    mask = torch.tensor([True, True, True, False])
+    returns = torch.tensor([1.0, 2.0, 3.0, 99.0])
+    assert losses.explained_variance(returns, returns, mask) == 1.0
+    assert losses.explained_variance(torch.zeros(4), returns, mask) == 0.0
+    assert losses.explained_variance(torch.zeros(4), torch.ones(4), mask) == 0.0
