@@ -1,0 +1,178 @@
+"""Sentiment of user turns in [-1, 1]: VADER by default, any transformers classifier by name, any callable.
+
+Film titles and genre words are feelings to a lexicon ("Terrible Bosses", "a war movie"), so both are masked first.
+A backend's ``id`` is written beside every label it made: labels of two backends are never mixed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+from tacit.catalog import Catalog
+from tacit.types import InputError, ItemId
+
+MASK = "it"  # a word no lexicon scores
+GENRE_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "action adventure animated animation comedy comedies crime dark documentary drama dramas dramatic drug "
+        "family fantasy gore gory horror kids murder musical mystery romance romantic romcom sad scary scifi "
+        "slasher spooky superhero survival suspense thriller thrillers tragedy violent war western zombie zombies",
+    )
+)
+
+# What VADER does not know about conversations that recommend. Checked in this order; the first hit decides.
+REJECTS = re.compile(
+    r"\b(something else|anything else|not (?:really )?(?:interested|a fan|my (?:thing|type|style|taste|cup))|no thanks|"
+    r"no thank you|nope|i(?:'ll| will)? pass|wrong genre|not what i|do(?:n't| not) (?:really )?(?:like|care|enjoy)|"
+    r"did(?:n't| not) (?:really )?(?:like|care|enjoy)|too (?:old|long|slow|scary|silly|childish))\b",
+    re.IGNORECASE,
+)
+ACCEPTS = re.compile(
+    r"\b(i(?:'ll| will| would| am going to| have to) (?:definitely |have to )?(?:watch|check|see|try|look|give)|"
+    r"sounds (?:good|great|interesting|perfect|awesome|fun)|check (?:it|that|them|those) out|add (?:it|that|them) to|"
+    r"good (?:suggestion|recommendation|idea|one|choice)s?|nailed it|exactly what)\b",
+    re.IGNORECASE,
+)
+PHRASE_WEIGHT = 0.4
+
+
+class Sentiment(Protocol):
+    """``texts`` → one score each in [-1, 1]."""
+
+    id: str
+
+    def __call__(self, texts: Sequence[str]) -> list[float]: ...
+
+
+class Vader:
+    """VADER's compound score plus a few accept and reject phrases (Hutto and Gilbert, ICWSM 2014)."""
+
+    id = "vader-3.3.2+phrases-1"
+
+    def __init__(self) -> None:
+        self._analyzer = SentimentIntensityAnalyzer()
+
+    def __call__(self, texts: Sequence[str]) -> list[float]:
+        return [self._one(text) for text in texts]
+
+    def _one(self, text: str) -> float:
+        score = float(self._analyzer.polarity_scores(text)["compound"])
+        if REJECTS.search(text):
+            score -= PHRASE_WEIGHT
+        elif ACCEPTS.search(text):
+            score += PHRASE_WEIGHT
+        return max(-1.0, min(1.0, score))
+
+
+class Classifier:
+    """Any transformers text classifier, by hub name or folder: expected polarity under its label distribution."""
+
+    def __init__(self, name: str, batch: int = 32) -> None:
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        self.id = f"transformers:{name}"
+        self.batch = batch
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(name)
+            self._model = AutoModelForSequenceClassification.from_pretrained(name).eval()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"signals.sentiment={name}: no text classifier of that name or folder could be loaded "
+                f"({str(error).splitlines()[0]}); use vader, a folder, or a hub name that is reachable."
+            ) from error
+        labels = cast(dict[int, str], self._model.config.id2label)
+        self._polarity = np.array(label_polarity([labels[i] for i in range(len(labels))], name))
+
+    def __call__(self, texts: Sequence[str]) -> list[float]:
+        import torch
+
+        scores: list[float] = []
+        for start in range(0, len(texts), self.batch):
+            part = list(texts[start : start + self.batch])
+            tokens = self._tokenizer(part, padding=True, truncation=True, max_length=128, return_tensors="pt")
+            with torch.no_grad():
+                probabilities = self._model(**tokens).logits.softmax(-1).double().numpy()
+            scores.extend(float(s) for s in probabilities @ self._polarity)
+        return scores
+
+
+def label_polarity(labels: Sequence[str], name: str) -> list[float]:
+    """A polarity in [-1, 1] for each label: by its name, by its stars, or by its order when unnamed."""
+    lowered = [label.lower() for label in labels]
+    if any(label.startswith("pos") for label in lowered) and any(label.startswith("neg") for label in lowered):
+        return [1.0 if label.startswith("pos") else -1.0 if label.startswith("neg") else 0.0 for label in lowered]
+    unnamed = all(label.startswith("label_") for label in lowered) and len(labels) in (2, 3)
+    stars = all("star" in label for label in lowered) and len(labels) > 1
+    if unnamed or stars:  # both orders run from worst to best
+        return [float(x) for x in np.linspace(-1.0, 1.0, len(labels))]
+    raise InputError(
+        f"signals.sentiment={name}: its labels {', '.join(labels)} have no known polarity; "
+        "use a model with positive/negative labels, or package.module:function."
+    )
+
+
+class _Function:
+    def __init__(self, name: str, function: Callable[[Sequence[str]], Iterable[float]]) -> None:
+        self.id = f"callable:{name}"
+        self._function = function
+
+    def __call__(self, texts: Sequence[str]) -> list[float]:
+        scores = [float(s) for s in self._function(texts)]
+        if len(scores) != len(texts) or any(not -1.0 <= s <= 1.0 for s in scores):
+            raise InputError(f"{self.id} must give one score in [-1, 1] for each text it is handed.")
+        return scores
+
+
+def load_sentiment(source: str | Callable[[Sequence[str]], Iterable[float]]) -> Sentiment:
+    """``vader``; ``package.module:function``; a hub name or folder of a transformers classifier; or a callable."""
+    if not isinstance(source, str):
+        return _Function(getattr(source, "__qualname__", type(source).__name__), source)
+    if source == "vader":
+        return Vader()
+    module, colon, attribute = source.partition(":")
+    if colon and module and attribute and "/" not in source and "\\" not in source:
+        try:
+            function: Any = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise InputError(f"signals.sentiment={source}: {error}; write it as package.module:function.") from error
+        return _Function(source, function)
+    return Classifier(source)
+
+
+def mask_spans(text: str, spans: Iterable[tuple[int, int, ItemId]], mask: str = MASK) -> str:
+    """``text`` with each (start, end, item) of ``spans``, in order and apart, replaced by one word."""
+    parts: list[str] = []
+    end = 0
+    for start, stop, _ in spans:
+        parts += [text[end:start], mask]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
+def mask_titles(text: str, catalog: Catalog) -> str:
+    """Every catalogue title replaced, so that a title is no feeling and lends no length."""
+    return mask_spans(text, catalog.link(text))
+
+
+def genre_words(catalog: Catalog) -> frozenset[str]:
+    """The built-in genre words and the catalogue's own."""
+    own = {
+        word
+        for item in catalog.items
+        for key in ("genre", "genres")
+        for genre in item.attributes.get(key, ())
+        for word in re.findall(r"[a-z]+", genre.lower())
+    }
+    return GENRE_WORDS | own
+
+
+def mask_genres(text: str, words: frozenset[str], mask: str = MASK) -> str:
+    """Genre words ("a war movie") replaced: asking for a genre is a request, not a mood."""
+    return re.sub(r"[A-Za-z]+", lambda m: mask if m.group().lower() in words else m.group(), text)
