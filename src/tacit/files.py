@@ -1,0 +1,108 @@
+"""Writing files so that a crash leaves the old version or the new one, never half of either."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tacit.types import InputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def atomic_write(path: str | Path, content: str | bytes) -> None:
+    """Write beside the target, fsync, rename over it, fsync the folder."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with says_when_full(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(part, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """A fresh folder to fill; on a clean exit it takes the place of ``path``, on an error it is removed."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    with says_when_full(path):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            yield part
+            sync_tree(part)
+            replace_folder(part, path)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Rename ``new`` to ``path``; a folder already there is moved aside first and then removed."""
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        os.replace(path, old)
+    os.replace(new, path)
+    sync_folder(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def says_when_full(path: str | Path) -> Iterator[None]:
+    """A full disk becomes one sentence that says what to do; other errors pass through."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        number = getattr(error, "errno", None)
+        # safetensors reports the system's error as text only
+        if number in _FULL or "No space left on device" in str(error) or "os error 28" in str(error):
+            raise InputError(
+                f"The disk is full while writing {path}: free some space and run the same command again, it continues."
+            ) from error
+        raise
+
+
+def sync_tree(folder: Path) -> None:
+    """fsync every file below a folder, and the folder's own entries."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            sync_file(path)
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            sync_folder(path)
+
+
+def sync_file(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256(path: str | Path) -> str:
+    """Hex digest of a file, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
