@@ -30,8 +30,8 @@ _FUNCTION_WORDS = frozenset(
         """a about after again all am an and any are as at be been before but by can come could did do does down for
         from get go good had has have he her hello here hi him his how i if in into is it its just let like lol love
         loved me more my never no not now of off oh ok on once one or our out over please she so some stop sure than
-        thanks that the their them then there they this to too two up us was way we well were what when where which who why
-        will wish with would yes you your""",
+        thanks that the their them then there they this to too two up us was way we well were what when where which who
+        why will wish with would yes you your""",
     )
 )
 _ARTICLES = frozenset({"the", "a", "an"})

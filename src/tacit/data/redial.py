@@ -16,12 +16,12 @@ from typing import Any
 
 from tacit.catalog import Catalog, normalise_title
 from tacit.data.files import find, keep, open_binary, read_json, records, require, split
-from tacit.types import Dialogue, InputError, Item, ItemId, Judgement, Slate, Split, TestSet, Turn
+from tacit.data.items import make_item
+from tacit.types import Dialogue, InputError, ItemId, Judgement, Slate, Split, TestSet, Turn
 
 TRAIN = ("train_data.jsonl", "train_available.jsonl", "train.jsonl")
 TEST = ("test_data.jsonl", "test.jsonl")
 _MENTION = re.compile(r"@(\d+)")
-_YEAR = re.compile(r"\((\d{4})\)\s*$")
 
 
 def load_training(folder: Path, limit: float = 1.0) -> tuple[Catalog, Split]:
@@ -66,22 +66,6 @@ def read_catalog(folder: Path) -> tuple[Catalog, dict[ItemId, str]]:
     return Catalog(items), titles
 
 
-def make_item(id: ItemId, title: str, info: Mapping[str, Any] | None) -> Item:
-    """The text an encoder reads: ``Title (year). Genres. Directed by. Starring. Plot``, parts absent when unknown."""
-    info = info or {}
-    year = _YEAR.search(title) or _YEAR.search(str(info.get("name", "")))
-    genre, director, star, writer = (_names(info.get(key)) for key in ("genre", "director", "star", "writer"))
-    plot = str(info.get("plot") or "").strip()
-    parts = [title, ", ".join(genre).capitalize()]
-    parts += [f"Directed by {', '.join(director)}" if director else "", f"Starring {', '.join(star)}" if star else ""]
-    text = ". ".join(part.rstrip(".") for part in parts if part) + "."
-    named = {"genre": genre, "director": director, "star": star, "writer": writer}
-    attributes = {key: tuple(value.lower() for value in values) for key, values in named.items() if values}
-    if year:
-        attributes["year"] = (year.group(1),)
-    return Item(id, title, f"{text} {plot}".strip(), attributes)
-
-
 def read(path: Path, titles: Mapping[ItemId, str]) -> Iterator[tuple[int, Dialogue]]:
     """(line number, dialogue) of each line of a raw ReDial file."""
     seen: dict[str, int] = {}
@@ -119,9 +103,7 @@ def parse(row: Any, titles: Mapping[ItemId, str]) -> Dialogue:
     return Dialogue(str(row["conversationId"]), str(seeker), tuple(turns), judgements)
 
 
-def _write_titles(
-    text: str, titles: Mapping[ItemId, str], local: Mapping[str, str]
-) -> tuple[str, tuple[ItemId, ...]]:
+def _write_titles(text: str, titles: Mapping[ItemId, str], local: Mapping[str, str]) -> tuple[str, tuple[ItemId, ...]]:
     """Text with titles for ``@id`` and the catalogue items in it; a title only the dialogue knows stays text."""
     mentions: list[ItemId] = []
 
@@ -170,11 +152,6 @@ def _facts(folder: Path) -> dict[str, dict[str, Any]]:
             facts: dict[str, dict[str, Any]] = read_json(path)
             return facts
     return {}
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    values = value if isinstance(value, list) else []
-    return tuple(dict.fromkeys(str(name).strip() for name in values if str(name).strip()))
 
 
 def _clean(title: str) -> str:
