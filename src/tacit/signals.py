@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +49,12 @@ class DwellModel:
     residual_std: float
     cap_s: float
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> DwellModel:
+        return cls(tuple(record["coefficients"]), tuple(record["devices"]), record["residual_std"], record["cap_s"])
 
 
 def _dwell_design(

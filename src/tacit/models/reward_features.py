@@ -98,6 +98,7 @@ class TurnReader:
     @torch.no_grad()
     def features(self, contexts: Sequence[Dialogue], turns: Sequence[Turn], items: ItemTables) -> Features:
         """Everything the networks read, for n turns in their contexts. Scalars are not yet standardised."""
+        contexts = [context.merged() for context in contexts]
         masked = [self.masked_reply(turn.text) for turn in turns]
         last_user = [_last(context, "user") for context in contexts]
         last_agent = [self.masked_reply(_last(context, "agent"))[0] for context in contexts]
