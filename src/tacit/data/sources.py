@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tacit.catalog import Catalog
-from tacit.data import opendialkg, redial
+from tacit.data import opendialkg, redial, synthetic
 from tacit.types import InputError, Split, TestSet
 
 NAMES = ("synthetic", "redial", "opendialkg", "logs")
@@ -23,6 +23,8 @@ class DataConfig:
 
 def load_training(config: DataConfig) -> tuple[Catalog, Split]:
     """The catalogue with training counts, and the training dialogues with a fixed tenth (by sha256 of id) apart."""
+    if config.name == "synthetic":
+        return synthetic.load_training(config.seed, config.limit)
     if config.name == "redial":
         return redial.load_training(_folder(config), config.limit)
     if config.name == "opendialkg":
@@ -32,6 +34,8 @@ def load_training(config: DataConfig) -> tuple[Catalog, Split]:
 
 def load_test(config: DataConfig) -> TestSet:
     """What only the evaluator reads."""
+    if config.name == "synthetic":
+        return synthetic.load_test(config.seed, config.limit)
     if config.name == "redial":
         return redial.load_test(_folder(config), config.limit)
     if config.name == "opendialkg":
