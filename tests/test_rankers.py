@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tacit.catalog import Catalog
-from tacit.models.rankers import baselines, mentions_in_order
+from tacit.models.rankers import AttributeNames, CoOccurrence, baselines, mentions_in_order
 from tacit.types import Dialogue, Item, Slate, Turn
 
 
@@ -58,3 +58,12 @@ def test_copy_comes_before_co_occurrence() -> None:
 
 def test_an_empty_context_is_popularity() -> None:
     assert order("co-occurrence", Dialogue("6", "u", ())) == order("popularity", Dialogue("6", "u", ()))
+
+
+def test_a_person_named_in_the_text_counts_like_an_item() -> None:
+    people = {"director": ("ann lee", "lee")}
+    catalog = Catalog([Item("x", "X", "X", people), Item("y", "Y", "Y"), Item("z", "Z", "Z")])
+    train = (Dialogue("1", "u", (Turn("user", "Anything by Ann Lee?"), agent("y"))),)
+    ranker = CoOccurrence(catalog, train)
+    assert ranker.scores([Dialogue("2", "u", (Turn("user", "I love ANN LEE!"),))])[0].argmax() == 1
+    assert AttributeNames(catalog).find("ann lee and Lee, not leeway") == ("ann lee", "lee")
