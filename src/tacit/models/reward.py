@@ -32,12 +32,13 @@ class RewardModelConfig:
     members: int = 3  # networks in the ensemble
     project: int = 48  # width of each input's projection
     hidden: int = 128  # width of the hidden layer
-    dropout: float = 0.1  # in training only
     caution: float = 0.5  # c in mean - c * std
     length_directions: int = 4  # directions of the reply embedding removed because they tell its length
 
 
 class _Member(nn.Module):
+    """One network of the ensemble. No dropout: what it says of a turn is the same in training and in use."""
+
     def __init__(self, text: int, item: int, config: RewardModelConfig) -> None:
         super().__init__()
         width = config.project
@@ -45,12 +46,11 @@ class _Member(nn.Module):
         self.slate, self.mentioned = nn.Linear(item, width), nn.Linear(item, width)
         self.hidden = nn.Linear(7 * width + len(SCALARS), config.hidden)
         self.heads = nn.Linear(config.hidden, len(CHANNELS))
-        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, f: Features) -> Tensor:
         w, r, s, m = self.window(f.window), self.reply(f.reply), self.slate(f.slate), self.mentioned(f.mentioned)
         joined = torch.cat([w, r, s, m, s * m, w * s, w * r, f.scalars], dim=-1)
-        channels: Tensor = self.heads(self.dropout(nn.functional.gelu(self.hidden(self.dropout(joined)))))
+        channels: Tensor = self.heads(nn.functional.gelu(self.hidden(joined)))
         return channels
 
 
@@ -142,11 +142,8 @@ class RewardModel(nn.Module):
         """(reward, channels) a turn. ``relevance`` is left out where no slate was shown: not observed is not zero."""
         if not contexts:
             return []
-        was_training = self.training
-        self.eval()
         f = self.features(contexts, turns)
         reward, channels, std = self.score_features(f)
-        self.train(was_training)
         scored = []
         for i, shown in enumerate(f.shown.tolist()):
             parts = dict(zip(CHANNELS, channels[i].tolist(), strict=True)) | {"std": float(std[i])}

@@ -1,0 +1,149 @@
+"""The logs a reward is learnt from: conversations of several behaviours with simulated users.
+
+The SFT policy alone shows too little of what can go wrong; random slates, popular slates and scripted cheats show the
+rest, each with the feedback it provoked. One file a behaviour, written whole, so that a killed stage goes on with the
+next behaviour.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tacit.catalog import Catalog
+from tacit.cheats import CHEATS, Cheat, as_samples
+from tacit.files import atomic_write
+from tacit.models.policy import Policy
+from tacit.progress import progress
+from tacit.rollout import play
+from tacit.types import Dialogue, Feedback, ItemId, Sample, Slate, Turn
+from tacit.users.crowd import UserWorld
+
+Act = Callable[[list[Dialogue]], list[Sample]]
+
+
+@dataclass
+class LogConfig:
+    sessions: int = 480  # conversations of the SFT policy as it is
+    explore_sessions: int = 320  # of the SFT policy with random items put into its slates
+    popular_sessions: int = 96  # of the SFT policy with the most popular new items as its slate
+    cheat_sessions: int = 32  # of each scripted cheat
+    epsilon: float = 0.5  # share of slate positions that exploring replaces
+    max_turns: int = 8  # agent turns in a conversation
+    batch: int = 96  # conversations played at once
+
+
+def collect(policy: Policy, world: UserWorld, config: LogConfig, folder: Path, seed: int) -> dict[str, list[Dialogue]]:
+    """Behaviour → finished conversations, with feedback on every agent turn. Files already there are read back."""
+    plan = {"sft": config.sessions, "explore": config.explore_sessions, "popular": config.popular_sessions}
+    plan |= {f"cheat-{name}": config.cheat_sessions for name in CHEATS}
+    logs: dict[str, list[Dialogue]] = {}
+    with progress(sum(plan.values()), "reward: conversations") as bar:
+        for number, (name, sessions) in enumerate(plan.items()):
+            path = folder / f"{name}.jsonl"
+            if not path.exists():
+                policy.encoder.forget()  # what is cached depends on the past; a resumed stage has none
+                act = behaviour(name, policy, config.epsilon, seed * 1000 + number)
+                dialogues = _play(name, act, world, sessions, config, np.random.default_rng([seed, 11, number]))
+                atomic_write(path, "".join(json.dumps(to_json(d)) + "\n" for d in dialogues))
+            logs[name] = [from_json(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+            bar.advance(sessions, note=name)
+    return logs
+
+
+def _play(
+    name: str, act: Act, world: UserWorld, sessions: int, config: LogConfig, generator: np.random.Generator
+) -> list[Dialogue]:
+    dialogues: list[Dialogue] = []
+    while len(dialogues) < sessions:
+        n = min(config.batch, sessions - len(dialogues))
+        crowd = world.start(n, generator, ids_prefix=f"{name}-{len(dialogues)}-")
+        play(act, crowd, None, config.max_turns)
+        dialogues.extend(crowd.dialogues)
+    return dialogues
+
+
+def behaviour(name: str, policy: Policy, epsilon: float, seed: int) -> Act:
+    """What acts in the log of that name."""
+    draws, tokens = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    if name.startswith("cheat-"):
+        return scripted(CHEATS[name.removeprefix("cheat-")], name, policy.catalog, draws)
+    if name == "sft":
+        return lambda contexts: policy.act(contexts, tokens)
+    choose = _random_slate if name == "explore" else _popular_slate
+    return lambda contexts: [
+        with_slate(sample, choose(sample.slate, context, policy.catalog, epsilon, draws), policy.catalog)
+        for context, sample in zip(contexts, policy.act(contexts, tokens), strict=True)
+    ]
+
+
+def scripted(cheat: Cheat, name: str, catalog: Catalog, generator: np.random.Generator) -> Act:
+    return lambda contexts: as_samples(cheat(contexts, catalog, generator, False), name)
+
+
+def with_slate(sample: Sample, items: Sequence[ItemId], catalog: Catalog) -> Sample:
+    """The sample with other items on its slate and their titles in its text. A turn without a slate stays as it is."""
+    if sample.slate is None:
+        return sample
+    text = sample.text
+    marks = [f"\0{k}\0" for k in range(len(items))]
+    for mark, old in zip(marks, sample.slate.items, strict=False):
+        text = text.replace(catalog[old].title, mark)
+    for mark, new in zip(marks, items, strict=True):
+        text = text.replace(mark, catalog[new].title)
+    return replace(sample, text=text, slate=Slate(tuple(items)), slate_logprobs=())
+
+
+def _random_slate(
+    slate: Slate | None, _: Dialogue, catalog: Catalog, epsilon: float, generator: np.random.Generator
+) -> list[ItemId]:
+    items = list(slate.items) if slate else []
+    for k in range(len(items)):
+        other = catalog.items[int(generator.integers(len(catalog)))].id
+        if generator.random() < epsilon and other not in items:
+            items[k] = other
+    return items
+
+
+def _popular_slate(
+    slate: Slate | None, context: Dialogue, catalog: Catalog, _: float, __: np.random.Generator
+) -> list[ItemId]:
+    size = len(slate.items) if slate else 0
+    known = set(context.mentioned())
+    order = (catalog.items[int(i)].id for i in np.argsort(-catalog.counts, kind="stable"))
+    new = (item for item in order if item not in known)
+    return [item for item, _ in zip(new, range(size), strict=False)]
+
+
+def to_json(dialogue: Dialogue) -> dict[str, Any]:
+    """Only what was observed is written: absent means not observed."""
+    turns = [{k: v for k, v in asdict(turn).items() if v is not None} for turn in dialogue.turns]
+    for turn in turns:
+        if "feedback" in turn:
+            turn["feedback"] = {k: v for k, v in turn["feedback"].items() if v is not None}
+    return {"id": dialogue.id, "user": dialogue.user, "turns": turns}
+
+
+def from_json(record: Mapping[str, Any]) -> Dialogue:
+    return Dialogue(record["id"], record["user"], tuple(_turn(turn) for turn in record["turns"]))
+
+
+def _turn(record: Mapping[str, Any]) -> Turn:
+    slate, feedback = record.get("slate"), record.get("feedback")
+    if feedback is not None and "clicked" in feedback:
+        feedback = {**feedback, "clicked": tuple(feedback["clicked"])}
+    propensities = slate.get("propensities") if slate else None
+    return Turn(
+        record["speaker"],
+        record["text"],
+        tuple(record["mentions"]),
+        Slate(tuple(slate["items"]), tuple(propensities) if propensities else None) if slate else None,
+        Feedback(**feedback) if feedback is not None else None,
+        record.get("time_s"),
+    )
