@@ -53,11 +53,9 @@ def test_pieces_of_a_minibatch_add_up_to_the_whole() -> None:
     assert sum(parts).item() == pytest.approx(whole.item(), abs=1e-6)
 
 
-def test_clip_fraction_counts_both_sides() -> None:
-    logprob = row(math.log(1.3), math.log(0.7), 0.1, 5.0)
-    assert losses.clip_fraction(logprob, torch.zeros(1, 4), torch.tensor([[True, True, True, False]]), 0.2).item() == (
-        pytest.approx(2 / 3)
-    )
+def test_ratios_outside_the_clip_range_on_either_side() -> None:
+    logprob = row(math.log(1.3), math.log(0.7), 0.1, -0.1)
+    assert losses.outside_clip(logprob, torch.zeros(1, 4), 0.2).tolist() == [[1.0, 1.0, 0.0, 0.0]]
 
 
 def test_value_loss_by_hand() -> None:

@@ -32,10 +32,10 @@ def clipped_policy_loss(
     return -torch.where(mask, surrogate, 0.0).sum() / max(count, 1.0)
 
 
-def clip_fraction(logprob: Tensor, old_logprob: Tensor, mask: Tensor, clip: float) -> Tensor:
-    """Share of the entries under ``mask`` whose ratio left [1-ε, 1+ε]: a scalar in [0, 1]."""
-    ratio = torch.where(mask, logprob - old_logprob, 0.0).exp()
-    return masked_mean(((ratio - 1.0).abs() > clip).to(ratio.dtype), mask)
+def outside_clip(logprob: Tensor, old_logprob: Tensor, clip: float) -> Tensor:
+    """1 where the ratio left [1-ε, 1+ε], else 0, any shape. Its mean is the clip fraction."""
+    ratio = (logprob - old_logprob).exp()
+    return ((ratio - 1.0).abs() > clip).to(ratio.dtype)
 
 
 def value_loss(
