@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tacit.files import atomic_write
 from tacit.types import Dialogue, InputError, Item, ItemId
 
 Spans = tuple[tuple[int, int, ItemId], ...]
@@ -99,15 +99,8 @@ class Catalog:
 
     def save(self, path: str | Path) -> None:
         """Write the items as JSON lines (the ``item-v1`` form), with ``count`` where it is not zero."""
-        target = Path(path)
-        partial = target.with_name(target.name + ".partial")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            for item, count in zip(self.items, self.counts.tolist(), strict=True):
-                file.write(json.dumps(item_to_json(item, count), ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
+        rows = zip(self.items, self.counts.tolist(), strict=True)
+        atomic_write(path, "".join(json.dumps(item_to_json(*row), ensure_ascii=False) + "\n" for row in rows))
 
     @classmethod
     def load(cls, path: str | Path) -> Catalog:
@@ -156,9 +149,11 @@ def item_from_json(row: object) -> tuple[Item, int]:
     """An item and its count from the ``item-v1`` form; ValueError says what is wrong."""
     if not isinstance(row, dict):
         raise ValueError("an item must be a JSON object")
-    unknown = sorted(set(row) - {"id", "title", "text", "attributes", "count"})
+    unknown = sorted(set(row) - {"version", "id", "title", "text", "attributes", "count"})
     if unknown:
         raise ValueError(f"unknown key {unknown[0]!r} in an item")
+    if row.get("version", 1) != 1 or isinstance(row.get("version"), bool):
+        raise ValueError("key 'version' of an item must be 1")
     for key in ("id", "title"):
         if not isinstance(row.get(key), str) or not row[key]:
             raise ValueError(f"key {key!r} of an item must be a non-empty string")

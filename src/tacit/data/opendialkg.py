@@ -16,8 +16,8 @@ from typing import Any
 
 from tacit.catalog import Catalog
 from tacit.data import opendialkg_csv
-from tacit.data.files import find, keep, read_json, records, require, split
 from tacit.data.items import make_item
+from tacit.data.lines import find, keep, read_json, records, require, split
 from tacit.types import Dialogue, InputError, ItemId, Slate, Split, TestSet, Turn
 
 TRAIN, VALID, TEST = (f"{part}_data_processed.jsonl" for part in ("train", "valid", "test"))

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from tacit.catalog import Catalog
-from tacit.data.files import keep, lines, open_binary, share, split
 from tacit.data.items import make_item
+from tacit.data.lines import keep, lines, open_binary, share, split
 from tacit.types import Dialogue, InputError, Slate, Split, TestSet, Turn
 
 NAME = "opendialkg.csv"

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tacit.catalog import Catalog, normalise_title
-from tacit.data.files import find, keep, open_binary, read_json, records, require, split
 from tacit.data.items import make_item
+from tacit.data.lines import find, keep, open_binary, read_json, records, require, split
 from tacit.types import Dialogue, InputError, ItemId, Judgement, Slate, Split, TestSet, Turn
 
 TRAIN = ("train_data.jsonl", "train_available.jsonl", "train.jsonl")

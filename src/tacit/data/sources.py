@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tacit.catalog import Catalog
-from tacit.data import opendialkg, redial, synthetic
+from tacit.data import logs, opendialkg, redial, synthetic
 from tacit.types import InputError, Split, TestSet
 
 NAMES = ("synthetic", "redial", "opendialkg", "logs")
@@ -29,6 +29,8 @@ def load_training(config: DataConfig) -> tuple[Catalog, Split]:
         return redial.load_training(_folder(config), config.limit)
     if config.name == "opendialkg":
         return opendialkg.load_training(_folder(config), config.limit)
+    if config.name == "logs":
+        return logs.load_training(_folder(config), _items(config), config.limit)
     raise _unknown(config)
 
 
@@ -40,13 +42,23 @@ def load_test(config: DataConfig) -> TestSet:
         return redial.load_test(_folder(config), config.limit)
     if config.name == "opendialkg":
         return opendialkg.load_test(_folder(config), config.limit)
+    if config.name == "logs":
+        return logs.load_test(_folder(config), _items(config), config.limit)
     raise _unknown(config)
 
 
 def _folder(config: DataConfig) -> Path:
     if not config.path:
-        raise InputError(f"data.path is not set: give the {config.name} folder (see `tacit data get {config.name}`).")
-    return Path(config.path).expanduser()
+        remedy = "your dialogues file" if config.name == "logs" else f"the folder `tacit data get {config.name}` filled"
+        raise InputError(f"data.path is not set: give {remedy}.")
+    path = Path(config.path).expanduser()
+    if not path.exists():
+        raise InputError(f"data.path {path} does not exist: give the file or folder of the {config.name} data.")
+    return path
+
+
+def _items(config: DataConfig) -> Path | None:
+    return Path(config.items).expanduser() if config.items else None
 
 
 def _unknown(config: DataConfig) -> InputError:

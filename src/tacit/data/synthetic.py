@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from tacit.catalog import Catalog
 from tacit.data import phrases
-from tacit.data.files import keep, split
 from tacit.data.items import make_item
+from tacit.data.lines import keep, split
 from tacit.types import Dialogue, Item, ItemId, Judgement, Slate, Split, TestSet, Turn
 
 N_ITEMS, N_TRAIN, N_TEST = 300, 600, 150

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ from typing import Any, BinaryIO, cast
 from tacit.types import Dialogue, InputError, Split
 
 MAX_LINE = 64 * 1024 * 1024  # bytes: a longer "line" is a broken file, and must not fill the memory
+
+_HALF_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")  # surrogates, which are only valid in pairs
 
 
 def find(folder: Path, names: Sequence[str]) -> Path | None:
@@ -77,7 +80,12 @@ def decode(raw: bytes) -> Any:
     if len(raw) > MAX_LINE:
         raise ValueError(f"the line is longer than {MAX_LINE >> 20} MiB: write one dialogue a line")
     try:
-        return json.loads(raw.decode("utf-8"))
+        value = json.loads(raw.decode("utf-8-sig"))
+        if _HALF_ESCAPE.search(raw):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError:
+        raise ValueError("a \\ud800-style escape stands alone: write the whole character") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}: re-encode the file as UTF-8") from None
     except json.JSONDecodeError as error:
