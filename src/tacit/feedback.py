@@ -44,7 +44,7 @@ class Observation:
 
     context: Dialogue
     turn: Turn
-    continued: bool | None  # the user answered, or ended by accepting
+    continued: bool | None  # the user answered without leaving, or ended by accepting
     abandoned: bool | None  # the user left without accepting
     before: tuple[str, ...] = ()  # user utterances before the turn
     after: tuple[str, ...] = ()  # user utterances after it, up to the agent's next slate
@@ -67,7 +67,7 @@ def observe(dialogue: Dialogue) -> list[Observation]:
         answered = any(later.speaker == "user" for later in rest[:1])
         left, accepted = (turn.feedback.left, turn.feedback.accepted) if turn.feedback else (None, None)
         abandoned = bool(left and not accepted) if left is not None else False if answered else None
-        continued = True if answered or accepted else (False if abandoned else None)
+        continued = False if abandoned else True if answered or accepted else None
         judged = [whole.judgements[i].liked for i in (turn.slate.items if turn.slate else ()) if i in whole.judgements]
         known = [float(liked) for liked in judged if liked is not None]
         found.append(

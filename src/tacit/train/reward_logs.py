@@ -23,7 +23,7 @@ from tacit.models.policy import Policy
 from tacit.progress import progress
 from tacit.rollout import play
 from tacit.types import Dialogue, Feedback, ItemId, Sample, Slate, Turn
-from tacit.users.crowd import UserWorld
+from tacit.users.world import UserWorld
 
 Act = Callable[[list[Dialogue]], list[Sample]]
 
