@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tacit.catalog import Catalog
 from tacit.cheats import CHEATS, padded
+from tacit.data.logs import read
 from tacit.feedback import Labeller, RewardScorer, WeakLabelScorer, observe
 from tacit.models.reward import RewardModel, RewardModelConfig, length_directions
 from tacit.models.reward_features import SCALARS, Features
@@ -23,7 +24,7 @@ from tacit.run import Stage
 from tacit.sentiment import Vader
 from tacit.signals import SignalConfig
 from tacit.train.reward import RewardConfig, load_labeller, masked_regression, run_reward
-from tacit.train.reward_logs import LogConfig, from_json, to_json, with_slate
+from tacit.train.reward_logs import LogConfig, with_slate
 from tacit.train.validate_reward import (
     ExamConfig,
     ValidationReport,
@@ -351,11 +352,6 @@ def _other(sample: Sample, row: int) -> Turn:
     return with_slate(sample, [CATALOG.items[row].id], CATALOG).turn()
 
 
-def test_logs_round_trip_keeps_missing_missing() -> None:
-    for dialogue in _sessions(5):
-        assert from_json(json.loads(json.dumps(to_json(dialogue)))) == dialogue
-
-
 def test_another_slate_brings_its_titles() -> None:
     sample = Sample((), (), (), (), "Try Amber Valley (2000) or Basalt Valley (2001).", Slate(("0", "1")))
     other = with_slate(sample, ["1", "0"], CATALOG)
@@ -493,8 +489,7 @@ def test_the_saved_model_is_the_trained_one(trained: tuple[RewardModel, Stage]) 
 
 def test_sft_turns_have_mean_zero_and_spread_one(trained: tuple[RewardModel, Stage]) -> None:
     m, stage = trained
-    lines = (stage.folder / "logs" / "sft.jsonl").read_text().splitlines()
-    seen = [o for line in lines for o in observe(from_json(json.loads(line)))]
+    seen = [o for _, dialogue in read(stage.folder / "logs" / "sft.jsonl", CATALOG) for o in observe(dialogue)]
     scores = np.array([s for s, _ in m.score([o.context for o in seen], [o.turn for o in seen])])
     assert abs(scores.mean()) < 0.15 and 0.8 < scores.std() < 1.2
 

@@ -27,7 +27,7 @@ from tacit.signals import Array, SignalConfig
 from tacit.train.reward_logs import LogConfig, collect
 from tacit.train.validate_reward import ExamConfig, summary, validate_reward
 from tacit.types import Dialogue, Split
-from tacit.users.world import UserWorld
+from tacit.users.crowd import UserWorld
 
 CHUNK = 256
 

@@ -1,29 +1,27 @@
 """The logs a reward is learnt from: conversations of several behaviours with simulated users.
 
 The SFT policy alone shows too little of what can go wrong; random slates, popular slates and scripted cheats show the
-rest, each with the feedback it provoked. One file a behaviour, written whole, so that a killed stage goes on with the
+rest, each with the feedback it provoked. One file a behaviour, in the form of your own logs and written whole, so that a killed stage goes on with the
 next behaviour.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from tacit.catalog import Catalog
 from tacit.cheats import CHEATS, Cheat, as_samples
-from tacit.files import atomic_write
+from tacit.data.logs import read, write
 from tacit.models.policy import Policy
 from tacit.progress import progress
 from tacit.rollout import play
-from tacit.types import Dialogue, Feedback, ItemId, Sample, Slate, Turn
-from tacit.users.world import UserWorld
+from tacit.types import Dialogue, ItemId, Sample, Slate
+from tacit.users.crowd import UserWorld
 
 Act = Callable[[list[Dialogue]], list[Sample]]
 
@@ -46,13 +44,15 @@ def collect(policy: Policy, world: UserWorld, config: LogConfig, folder: Path, s
     logs: dict[str, list[Dialogue]] = {}
     with progress(sum(plan.values()), "reward: conversations") as bar:
         for number, (name, sessions) in enumerate(plan.items()):
+            if sessions == 0:
+                continue
             path = folder / f"{name}.jsonl"
             if not path.exists():
                 policy.encoder.forget()  # what is cached depends on the past; a resumed stage has none
                 act = behaviour(name, policy, config.epsilon, seed * 1000 + number)
                 dialogues = _play(name, act, world, sessions, config, np.random.default_rng([seed, 11, number]))
-                atomic_write(path, "".join(json.dumps(to_json(d)) + "\n" for d in dialogues))
-            logs[name] = [from_json(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+                write(path, dialogues)
+            logs[name] = [dialogue for _, dialogue in read(path, policy.catalog)]
             bar.advance(sessions, note=name)
     return logs
 
@@ -119,31 +119,3 @@ def _popular_slate(
     order = (catalog.items[int(i)].id for i in np.argsort(-catalog.counts, kind="stable"))
     new = (item for item in order if item not in known)
     return [item for item, _ in zip(new, range(size), strict=False)]
-
-
-def to_json(dialogue: Dialogue) -> dict[str, Any]:
-    """Only what was observed is written: absent means not observed."""
-    turns = [{k: v for k, v in asdict(turn).items() if v is not None} for turn in dialogue.turns]
-    for turn in turns:
-        if "feedback" in turn:
-            turn["feedback"] = {k: v for k, v in turn["feedback"].items() if v is not None}
-    return {"id": dialogue.id, "user": dialogue.user, "turns": turns}
-
-
-def from_json(record: Mapping[str, Any]) -> Dialogue:
-    return Dialogue(record["id"], record["user"], tuple(_turn(turn) for turn in record["turns"]))
-
-
-def _turn(record: Mapping[str, Any]) -> Turn:
-    slate, feedback = record.get("slate"), record.get("feedback")
-    if feedback is not None and "clicked" in feedback:
-        feedback = {**feedback, "clicked": tuple(feedback["clicked"])}
-    propensities = slate.get("propensities") if slate else None
-    return Turn(
-        record["speaker"],
-        record["text"],
-        tuple(record["mentions"]),
-        Slate(tuple(slate["items"]), tuple(propensities) if propensities else None) if slate else None,
-        Feedback(**feedback) if feedback is not None else None,
-        record.get("time_s"),
-    )
