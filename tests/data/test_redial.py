@@ -151,7 +151,8 @@ def instances_and_labels(dialogues: tuple[Dialogue, ...], *, new_only: bool) -> 
 
 
 @needs_redial
-def test_exact_counts_and_speed() -> None:
+def test_the_real_files() -> None:
+    """Exact counts, speed, and the linker against the annotators, on one reading of the files."""
     config = DataConfig("redial", str(DATA / "redial"))
     start = time.process_time()
     catalog, parts = load_training(config)
@@ -166,26 +167,11 @@ def test_exact_counts_and_speed() -> None:
     assert 0.08 < len(parts.valid) / 4755 < 0.12
     assert not {d.id for d in test.dialogues} & {d.id for d in (*parts.train, *parts.valid)}
     assert sum(bool(item.attributes.get("genre")) for item in catalog) > 6500
-
-
-@needs_redial
-def test_limit_keeps_a_fixed_share() -> None:
-    config = DataConfig("redial", str(DATA / "redial"), limit=0.05)
-    _, parts = load_training(config)
-    assert 150 < len(parts.train) + len(parts.valid) < 330
-    assert parts == load_training(config)[1]
-
-
-@needs_redial
-def test_linker_finds_the_titles_annotators_marked() -> None:
-    config = DataConfig("redial", str(DATA / "redial"))
-    catalog, _ = load_training(config)
     found = marked = extra = 0
-    for dialogue in load_test(config).dialogues[:300]:
-        for turn in dialogue.turns:
-            linked = {id for _, _, id in catalog.link(turn.text)}
-            marked += len(set(turn.mentions))
-            found += len(linked & set(turn.mentions))
-            extra += len(linked - set(turn.mentions))
+    for turn in (turn for dialogue in test.dialogues[:200] for turn in dialogue.turns):
+        linked = {id for _, _, id in catalog.link(turn.text)}
+        marked += len(set(turn.mentions))
+        found += len(linked & set(turn.mentions))
+        extra += len(linked - set(turn.mentions))
     assert found / marked > 0.99
     assert extra / marked < 0.08  # mostly true titles that the annotators left unmarked

@@ -44,3 +44,11 @@ def test_texts_mentions_and_clocks_agree() -> None:
             assert tuple(id for _, _, id in catalog.link(turn.text)) == turn.mentions
             assert (turn.slate is not None) == (turn.speaker == "agent" and bool(turn.mentions))
             assert "{" not in turn.text
+
+
+def test_limit_keeps_a_fixed_share() -> None:
+    _, parts = load_training(DataConfig(limit=0.3))
+    kept = {dialogue.id for dialogue in (*parts.train, *parts.valid)}
+    assert 130 < len(kept) < 230
+    _, smaller = load_training(DataConfig(limit=0.1))
+    assert {dialogue.id for dialogue in (*smaller.train, *smaller.valid)} < kept
