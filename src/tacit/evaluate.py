@@ -132,11 +132,13 @@ def rank_rows(tables: Mapping[str, pl.DataFrame], n_items: int, dataset: str, dr
         for slice in protocols.SLICES:
             values: dict[tuple[str, str, int], metrics.Array] = {}
             groups: npt.NDArray[np.generic] = np.empty(0)
-            for model, table in tables.items():
-                repeated = table["repeated"].to_numpy()
-                both = protocols.CaseRanks(table[protocol.name].to_numpy(), table[f"{protocol.name}/masked"].to_numpy())
+            for model, ranked in tables.items():
+                repeated = ranked["repeated"].to_numpy()
+                both = protocols.CaseRanks(
+                    ranked[protocol.name].to_numpy(), ranked[f"{protocol.name}/masked"].to_numpy()
+                )
                 ranks = protocols.slice_ranks(slice, both, repeated)
-                groups = table["dialogue"].to_numpy()[protocols.in_slice(slice, repeated)]
+                groups = ranked["dialogue"].to_numpy()[protocols.in_slice(slice, repeated)]
                 for metric, formula in metrics.RANKING.items():
                     values |= {(model, metric, k): formula(ranks, k) for k in protocols.CUTOFFS}
             if {"sft", "ppo"} <= set(tables):
@@ -145,10 +147,11 @@ def rank_rows(tables: Mapping[str, pl.DataFrame], n_items: int, dataset: str, dr
                         gain = values["ppo", metric, k] - values["sft", metric, k]
                         values[DIFFERENCE, metric, k] = gain
             candidates = protocol.candidates(n_items)
-            for (model, metric, k), value in values.items():
+            table = np.stack(list(values.values()), axis=1)
+            estimates = metrics.bootstrap_means(table, groups, np.random.default_rng([seed, 11]), draws)
+            for (model, metric, k), estimate in zip(values, estimates, strict=True):
                 base = blank(dataset, protocol.name, slice, model, seed, candidates=candidates)
-                generator = np.random.default_rng([seed, 11])  # the same resamples for every number
-                rows.append(make_row(base, metric, metrics.bootstrap_mean(value, groups, generator, draws), k))
+                rows.append(make_row(base, metric, estimate, k))
     return rows
 
 

@@ -72,6 +72,25 @@ def bootstrap_sums(
     return Estimate(float(statistic(sums.sum(0, keepdims=True))[0]), float(low), float(high), len(parts))
 
 
+def bootstrap_means(
+    values: Array,
+    groups: Sequence[Hashable] | npt.NDArray[np.generic],
+    generator: np.random.Generator,
+    draws: int = 1000,
+) -> list[Estimate]:
+    """Mean of each column of values [n, m] with a 95 % interval over groups [n]; all columns share the resamples."""
+    n, m = values.shape
+    if n == 0:
+        return [Estimate(math.nan, math.nan, math.nan, 0)] * m
+    _, rows = np.unique(np.asarray(groups), return_inverse=True)
+    sums = np.zeros((int(rows.max()) + 1, m + 1))
+    np.add.at(sums, rows, np.concatenate([values, np.ones((n, 1))], axis=1))
+    drawn = generator.multinomial(len(sums), np.full(len(sums), 1.0 / len(sums)), size=draws) @ sums
+    low, high = np.quantile(drawn[:, :m] / drawn[:, m:], [0.025, 0.975], axis=0)
+    means = sums[:, :m].sum(0) / n
+    return [Estimate(*triple, n) for triple in zip(means.tolist(), low.tolist(), high.tolist(), strict=True)]
+
+
 def bootstrap_mean(
     values: Array,
     groups: Sequence[Hashable] | npt.NDArray[np.generic],
@@ -79,8 +98,7 @@ def bootstrap_mean(
     draws: int = 1000,
 ) -> Estimate:
     """Mean of values [n] with a 95 % interval over groups [n] (dialogues, or users)."""
-    parts = np.stack([values, np.ones(len(values))], axis=1)
-    return bootstrap_sums(parts, groups, lambda sums: sums[:, 0] / sums[:, 1], generator, draws)
+    return bootstrap_means(values[:, None], groups, generator, draws)[0]
 
 
 def paired_difference(
