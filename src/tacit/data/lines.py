@@ -9,7 +9,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -117,8 +117,11 @@ def share(key: str) -> float:
     return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32
 
 
-def keep(dialogues: Sequence[Dialogue], limit: float, where: str) -> tuple[Dialogue, ...]:
-    """The fixed, hash-selected ``limit`` share of the dialogues; InputError when nothing is left."""
+def keep(dialogues: Iterable[Dialogue], limit: float, where: str) -> tuple[Dialogue, ...]:
+    """The fixed, hash-selected ``limit`` share of the dialogues; InputError when nothing is left.
+
+    The rest is dropped as it streams by, so that a small share of a huge file needs little memory.
+    """
     if not 0 < limit <= 1:
         raise InputError(f"data.limit is {limit}: it must be above 0 and at most 1.")
     kept = tuple(dialogue for dialogue in dialogues if limit == 1 or share("limit:" + dialogue.id) < limit)

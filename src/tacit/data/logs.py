@@ -37,18 +37,16 @@ def load_training(path: Path, items: Path | None, limit: float = 1.0) -> tuple[C
     """From a folder, ``train.jsonl``; from a single file, all but the hash-chosen test tenth."""
     source, test = _places(path)
     catalog = read_items(path, items)
-    dialogues = [dialogue for _, dialogue in read(source, catalog)]
-    if test is None:
-        dialogues = [dialogue for dialogue in dialogues if share("test:" + dialogue.id) >= TEST_SHARE]
+    everything = (dialogue for _, dialogue in read(source, catalog))
+    dialogues = (dialogue for dialogue in everything if test is not None or not _held_out(dialogue))
     parts = split(keep(dialogues, limit, str(source)))
     return catalog.with_counts(parts.train), parts
 
 
 def load_test(path: Path, items: Path | None, limit: float = 1.0) -> TestSet:
     source, test = _places(path)
-    dialogues = [dialogue for _, dialogue in read(test or source, read_items(path, items))]
-    if test is None:
-        dialogues = [dialogue for dialogue in dialogues if share("test:" + dialogue.id) < TEST_SHARE]
+    everything = (dialogue for _, dialogue in read(test or source, read_items(path, items)))
+    dialogues = (dialogue for dialogue in everything if test is not None or _held_out(dialogue))
     return TestSet(keep(dialogues, limit, f"the test part of {test or source}"))
 
 
@@ -277,6 +275,10 @@ def _is_number(value: Any) -> bool:
 
 def _bad(key: str, reason: str) -> NoReturn:
     raise ValueError(f"key {key} {reason}")
+
+
+def _held_out(dialogue: Dialogue) -> bool:
+    return share("test:" + dialogue.id) < TEST_SHARE
 
 
 def _places(path: Path) -> tuple[Path, Path | None]:

@@ -28,14 +28,14 @@ def load_training(folder: Path, limit: float = 1.0) -> tuple[Catalog, Split]:
     """The catalogue (with counts of the training part) and the training dialogues, validation tenth held apart."""
     path = require(folder, TRAIN, "ReDial")
     catalog, titles = read_catalog(folder)
-    parts = split(keep([dialogue for _, dialogue in read(path, titles)], limit, str(path)))
+    parts = split(keep((dialogue for _, dialogue in read(path, titles)), limit, str(path)))
     return catalog.with_counts(parts.train), parts
 
 
 def load_test(folder: Path, limit: float = 1.0) -> TestSet:
     path = require(folder, TEST, "ReDial")
     _, titles = read_catalog(folder)
-    return TestSet(keep([dialogue for _, dialogue in read(path, titles)], limit, str(path)))
+    return TestSet(keep((dialogue for _, dialogue in read(path, titles)), limit, str(path)))
 
 
 def read_catalog(folder: Path) -> tuple[Catalog, dict[ItemId, str]]:
