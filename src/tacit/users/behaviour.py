@@ -114,7 +114,7 @@ def accept(
     best = np.where(examined, utility, -1.0)
     position = best.argmax(1)
     top = best.max(1)
-    chance = willing * sigmoid(config.accept_steep * (top - config.accept_middle))
+    chance = np.minimum(willing * sigmoid(config.accept_steep * (top - config.accept_middle)), 1.0)
     return np.where((top >= 0) & (uniform < chance), position, -1)
 
 

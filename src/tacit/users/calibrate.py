@@ -26,6 +26,8 @@ LONGEST_GAP_S = 600.0  # a longer pause is a break, not an answer
 REFERENCE_TURNS = 20  # the reference conversations are cut here
 REFERENCE_USERS = 256
 MOST_CARDS = 5
+FEWEST_TURNS = 3.0  # a source with fewer agent turns a dialogue holds pieces of conversations: lengths mean nothing
+FEWEST_ACCEPTED = 0.05  # likewise for the share of dialogues with an acceptance
 ROUNDS = 6  # of fitting willingness and speed in turn
 
 
@@ -71,7 +73,7 @@ def observe(train: Sequence[Dialogue]) -> Observed:
         gaps=np.array(gaps),
         turns=float(np.mean(turns)),
         turns_sd=float(np.std(turns)),
-        accepted=float(np.mean(accepted)) if any(accepted) else None,
+        accepted=share if (share := float(np.mean(accepted))) >= FEWEST_ACCEPTED else None,
         agent=tuple(agent) or ((1, 10),),
     )
 
@@ -106,8 +108,9 @@ def calibrate(
     reference = Reference(catalog, taste, people_config, config, seen, seed)
     for _ in range(ROUNDS):
         if seen.accepted is not None:
-            tuning = replace(tuning, willing=bisect(reference.acceptance(tuning), seen.accepted, 0.02, 1.0))
-        tuning = replace(tuning, speed=bisect(reference.brevity(tuning), -seen.turns, 0.05, 4.0))
+            tuning = replace(tuning, willing=bisect(reference.acceptance(tuning), seen.accepted, 0.02, 4.0))
+        if seen.turns >= FEWEST_TURNS:
+            tuning = replace(tuning, speed=bisect(reference.brevity(tuning), -seen.turns, 0.05, 4.0))
     played = reference.play(tuning)
     return tuning, _table(seen, played)
 
@@ -136,7 +139,7 @@ class Reference:
         seed: int,
     ) -> None:
         generator = np.random.default_rng(seed)
-        hundred = replace(people_config, targets=min(100, len(catalog)))
+        hundred = replace(people_config, targets=100)
         self.people: People = draw_people(taste, hundred, REFERENCE_USERS, generator)
         self._parts = (taste, people_config, config)
         self._seed = seed
@@ -192,22 +195,31 @@ class Reference:
 
 
 def _table(seen: Observed, played: dict[str, float]) -> tuple[Row, ...]:
-    timed = len(seen.gaps) >= 20
-    fitted, borrowed = "fitted on the training dialogues", "no times in this data: constants of ReDial"
-    shape = "not in the data: constants of our own"
+    timed, whole = len(seen.gaps) >= 20, seen.turns >= FEWEST_TURNS
+    gap_s = float(np.median(seen.gaps)) if timed else None
+    gap_sd = float(np.log(seen.gaps).std()) if timed else None
+
+    def fitted(is_fitted: bool) -> tuple[bool, str]:
+        return not is_fitted, "fitted on the training dialogues" if is_fitted else "this data cannot tell: as in ReDial"
+
+    ours = (True, "no data carries it: constants of our own")
+    follows = (not whole, "follows from the fit")
     return (
-        Row("latency, median", "s", float(np.median(seen.gaps)) if timed else None, played["latency_s"], not timed,
-            fitted if timed else borrowed),
-        Row("latency, sd of log", "", float(np.log(seen.gaps).std()) if timed else None, played["latency_log_sd"],
-            not timed, fitted if timed else borrowed),
-        Row("agent turns, mean", "turns", seen.turns, played["turns"], False, fitted),
-        Row("agent turns, sd", "turns", seen.turns_sd, played["turns_sd"], False, "follows, not fitted"),
-        Row("dialogues with an acceptance", "share", seen.accepted, played["accepted"], seen.accepted is None,
-            fitted if seen.accepted is not None else shape),
-        Row("dialogues left", "share", None, played["left"], True, shape),
-        Row("dwell, median", "s", None, played["dwell_s"], True, shape),
-        Row("scroll depth, mean", "share", None, played["scroll"], True, shape),
-    )  # fmt: skip
+        Row("latency, median", "s", gap_s, played["latency_s"], *fitted(timed)),
+        Row("latency, sd of log", "", gap_sd, played["latency_log_sd"], *fitted(timed)),
+        Row("agent turns, mean", "turns", seen.turns if whole else None, played["turns"], *fitted(whole)),
+        Row("agent turns, sd", "turns", seen.turns_sd if whole else None, played["turns_sd"], *follows),
+        Row(
+            "dialogues with an acceptance",
+            "share",
+            seen.accepted,
+            played["accepted"],
+            *fitted(seen.accepted is not None),
+        ),
+        Row("dialogues left", "share", None, played["left"], *ours),
+        Row("dwell, median", "s", None, played["dwell_s"], *ours),
+        Row("scroll depth, mean", "share", None, played["scroll"], *ours),
+    )
 
 
 def rows_to_json(rows: Sequence[Row]) -> list[dict[str, object]]:

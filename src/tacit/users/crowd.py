@@ -154,7 +154,7 @@ class Crowd:
             thanks = [Wish("thanks", "positive")] if self._words.random() < 0.5 else []
             return [Wish("accept", "positive", title=item), *thanks]
         if self.ended[user] == "left":
-            return [] if self._words.random() < SILENT else [Wish("bye", "negative")]
+            return [] if self._words.random() < SILENT else [Wish("critique", "negative"), Wish("bye", "neutral")]
         looked = np.flatnonzero(reaction.examined[user])
         return replies.wishes_for(
             self._voices[user],
@@ -172,7 +172,7 @@ class Crowd:
         dialogue = self.dialogues[user]
         said = dialogue.mentioned()
         hidden = [item for item in self._targets[user] if item not in said]
-        reply = self._tongue.say(wishes, hidden, said, self._words)
+        reply = self._tongue.say(self._voices[user], wishes, hidden, said, self._words)
         self._clock[user] += latency_s
         answer = user_turn(reply, self._catalog, float(self._clock[user]))
         if self._config.audit:

@@ -12,7 +12,9 @@ conversation cut by the recommender's own limit, or longer than the horizon, is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +27,21 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """steps: hidden utility of each agent turn, one tuple a user; total [n]: hidden utility of each conversation."""
+class Hidden(Sequence[tuple[float, ...]]):
+    """``hidden[user][turn]`` is the hidden utility of one agent turn; ``total`` [n] that of each conversation."""
 
     steps: tuple[tuple[float, ...], ...]
     total: Floats
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[float, ...]: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[tuple[float, ...], ...]: ...
+    def __getitem__(self, at: int | slice) -> tuple[float, ...] | tuple[tuple[float, ...], ...]:
+        return self.steps[at]
 
     def array(self) -> Floats:
         """[n, longest] steps, NaN where there was no step."""
@@ -39,8 +51,10 @@ class Hidden:
         return grid
 
 
-def read(crowd: Crowd) -> Hidden:
-    """Everything felt so far."""
+def read(crowd: object) -> Hidden:
+    """Everything the simulated users of ``crowd`` felt so far. Real users have no oracle."""
+    if not isinstance(crowd, Crowd):
+        raise TypeError(f"hidden utility is known of simulated users only, not of {type(crowd).__name__}")
     totals = [
         total(steps, ended, float(value), crowd._config.horizon)
         for steps, ended, value in zip(crowd._hidden, crowd.ended, crowd._accepted_value, strict=True)

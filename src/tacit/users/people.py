@@ -36,7 +36,7 @@ class PeopleConfig:
     known: int = 6  # liked items a user knows and may speak of
     disliked: int = 2  # widely known items a user does not like and may speak of
     known_value: float = 0.15  # utility of an item already known or already shown, relative to a fresh one
-    targets: int = 20  # size of the hidden set of best unknown items
+    targets: int = 20  # size of the hidden set of best unknown items; a tenth of the catalogue at most
     mobile: float = 0.55  # share of users on a phone
 
 
@@ -79,7 +79,7 @@ def draw_people(taste: Taste, config: PeopleConfig, n: int, generator: np.random
     stats = np.empty((4, n))
     known: list[tuple[int, ...]] = []
     disliked: list[tuple[int, ...]] = []
-    targets = np.empty((n, min(config.targets, len(taste.items))), dtype=np.int64)
+    targets = np.empty((n, max(1, min(config.targets, len(taste.items) // 10))), dtype=np.int64)
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
         affinity = vectors[part] @ taste.items.T

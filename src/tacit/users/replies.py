@@ -15,6 +15,7 @@ from tacit.users.people import People
 from tacit.users.speech import Line, Speech, plural, shared_people
 
 GENRE_KEYS = ("genre", "genres")
+AGAIN = 3  # draws in which a line already said is put back
 TRIES = 6  # draws of an utterance before a plain one is said instead
 
 
@@ -39,6 +40,7 @@ class Voice:
     avoided: list[str]
     people: list[str]
     last_sentiment: float = 0.0
+    spoken: set[str] = field(default_factory=set)  # lines already said: nobody says one twice if there is another
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Tongue:
 
     def say(
         self,
+        voice: Voice,
         wishes: Sequence[Wish],
         hidden: Sequence[str],
         said: Sequence[str],
@@ -104,8 +107,11 @@ class Tongue:
             for attempt in range(TRIES + 1):
                 line = self._line(wish, attempt < TRIES, generator)
                 text = _sentence(self._fill(line.text, wish))
+                if attempt < AGAIN and line.text in voice.spoken:
+                    continue
                 if self.auditor.find(text, hidden, allowed=[*said, *named]) is None:
                     break
+            voice.spoken.add(line.text)
             parts.append(text)
             sentiments.append(line.sentiment)
             if "{title}" in line.text and wish.title is not None:

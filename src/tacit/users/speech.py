@@ -32,6 +32,7 @@ NEAREST: Mapping[str, tuple[str, ...]] = {
 }
 LEXICON_EDGE = 0.05  # VADER's own cut between neutral and the rest
 POOL = 300  # utterances kept for one key
+ENOUGH = 3  # fewer lines than this would be heard again and again
 
 _GENRE_FORMS = {
     "comedy": ("comedy", "comedies"),
@@ -85,7 +86,11 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 # Words that point back into somebody else's conversation.
 _ANAPHORA = re.compile(
     r"\b(it|its|it's|that|that's|those|them|they|this|these|both|yes|yeah|yep|no|nope|not|he|she|him|his|her|too|one|"
-    r"ones|also|either|sure|actually|though|but|same|me too|seen)\b", re.I)  # fmt: skip
+    r"ones|also|mostly|either|sure|actually|though|but|same|me too|seen)\b", re.I)  # fmt: skip
+# A film set against the one judged ("other than", "I like it more"): no verdict on the film named.
+_CONTRAST = re.compile(
+    r"\b(other than|more|better|older|original|instead|either of|not seen|haven'?t|don'?t care when)\b", re.I
+)
 _OPENING = re.compile(r"look|like|love|recommend|suggest|want|mood|favou?rite|enjoy|any good|find", re.I)
 
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
@@ -139,7 +144,7 @@ class Speech:
         for (intent, text), score in zip(texts, scores, strict=True):
             found[intent, mood_of(score), slots_of(text)].append(Line(text, round(score, 4)))
         pools = {key: _some(lines, generator) for key, lines in sorted(found.items())}
-        return cls(pools | _template_pools(pools))
+        return cls(_with_templates(pools))
 
     def choose(self, intent: str, mood: str, have: Set[str], need: Set[str], generator: np.random.Generator) -> Line:
         """A line of this intent, of this mood if there is one, that uses all slots of ``need`` and none beyond
@@ -150,11 +155,10 @@ class Speech:
     def _fitting(self, intent: str, mood: str, have: frozenset[str], need: frozenset[str]) -> tuple[Line, ...]:
         key = (intent, mood, have, need)
         if key not in self._cache:
-            self._cache[key] = next(
-                lines
-                for needed, near in ((need, (mood,)), (need, NEAREST[mood]), (frozenset[str](), NEAREST[mood]))
-                if (lines := self._pool(intent, near, have, needed)) or not needed
-            ) or self._pool(intent, MOODS, have, frozenset())
+            none = frozenset[str]()
+            tries = ((need, (mood,)), (need, NEAREST[mood]), (none, NEAREST[mood]), (none, MOODS))
+            pools = (self._pool(intent, near, have, needed) for needed, near in tries)
+            self._cache[key] = next((lines for lines in pools if lines), ())
         if not self._cache[key]:
             raise ValueError(f"no utterance of intent {intent!r} for slots {sorted(have)}")
         return self._cache[key]
@@ -251,6 +255,8 @@ def intent_of(text: str, place: int) -> str | None:
     if place <= 1 and _OPENING.search(text) and not points_back and not re.search(r"\b(thank|bye)", text, re.I):
         return "open"
     intent = next((intent for intent, rule in _RULES if rule.search(text)), None)
+    if intent in ("critique", "dislike", "seen") and _CONTRAST.search(text):
+        return None
     if intent == "critique" and not {"title"} & set(slots_of(text)) and {"genre", "genres"} & set(slots_of(text)):
         return "dislike"
     return None if intent == "prefer" and points_back else intent
@@ -282,13 +288,13 @@ def _some(lines: list[Line], generator: np.random.Generator) -> list[Line]:
     return [lines[i] for i in sorted(generator.choice(len(lines), size=POOL, replace=False).tolist())]
 
 
-def _template_pools(mined: Mapping[Key, Sequence[Line]]) -> dict[Key, list[Line]]:
-    """Templates for each (intent, slots) the data does not cover in any mood."""
-    covered = {(intent, slots) for intent, _, slots in mined}
-    vader, pools = Vader(), defaultdict[Key, list[Line]](list)
+def _with_templates(mined: Mapping[Key, Sequence[Line]]) -> dict[Key, list[Line]]:
+    """The mined pools, with templates added where a kind has fewer than ENOUGH lines of its own."""
+    vader, pools = Vader(), {key: list(lines) for key, lines in mined.items()}
     for intent, texts in TEMPLATES.items():
         for text in texts:
-            if (intent, slots_of(text)) not in covered:
-                score = vader([masked(text)])[0]
-                pools[intent, mood_of(score), slots_of(text)].append(Line(text, round(score, 4), real=False))
-    return dict(pools)
+            score = vader([masked(text)])[0]
+            key = intent, mood_of(score), slots_of(text)
+            if len(mined.get(key, ())) < ENOUGH:
+                pools.setdefault(key, []).append(Line(text, round(score, 4), real=False))
+    return pools
