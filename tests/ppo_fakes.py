@@ -54,6 +54,7 @@ def tiny_policy(seed: int = 0, reply: int = 5) -> Policy:
     tokenizer = train_tokenizer([turn.text for turn in talk], config.lm.vocabulary)
     lm, encoder = small_lm(tokenizer, config.lm), HashEncoder()
     head = SlateHead(encoder.encode([i.text for i in films.items]), films.counts, associations([], films, 2), 16)
+    head.scale.data.fill_(1.0)  # a flat start: something to explore
     policy = Policy(lm, tokenizer, encoder, head, films, config)  # type: ignore[arg-type]
     policy.layout.lengths = Lengths(prompt=40, utterance=10, title=4, reply=reply)
     return policy

@@ -18,6 +18,7 @@ import polars as pl
 
 from tacit.files import atomic_write
 from tacit.types import Dialogue, Ended, Episode, Feedback, Sample, Scored, Scorer, Turn
+from tacit.users import oracle
 
 Hidden = Sequence[Sequence[float]]  # [conversation][agent turn]
 
@@ -64,24 +65,16 @@ def play(
     ]
 
 
-def hidden_utilities(crowd: Users) -> list[list[float]]:
-    """What each user truly thought of each agent turn, [conversation][turn]: for logs and evaluation only."""
-    from tacit.users import oracle
-
-    return oracle.read(crowd)
-
-
 def record(
     path: str | Path, episodes: Sequence[Episode], crowd: Users, extra: Mapping[str, Sequence[float]] | None = None
 ) -> dict[str, float]:
-    """Write the rollouts with the hidden utility beside them, and return its mean per turn and per conversation."""
-    hidden = hidden_utilities(crowd)
+    """Write the rollouts with the hidden utility beside them; returns its mean over turns and over conversations."""
+    hidden = oracle.read(crowd)
     write_rollouts(path, episodes, hidden, extra)
     every = [value for row in hidden for value in row]
-    totals = [sum(row) for row in hidden]
     return {
         "hidden_utility": float(np.mean(every)) if every else 0.0,
-        "hidden_utility_total": float(np.mean(totals)) if totals else 0.0,
+        "hidden_utility_total": float(np.mean(hidden.total)) if len(hidden) else 0.0,
     }
 
 

@@ -39,8 +39,9 @@ class PPOConfig:
     lr_warmup: int = 2  # iterations over which lr and slate_lr rise linearly to their value
     value_warmup: int = 2  # iterations that train the value heads only
     clip: float = 0.2  # ε
-    text_weight: float = 1.0
-    slate_weight: float = 1.0
+    decision_weight: float = 0.2  # of the clipped loss of the decisions to recommend or to chat
+    text_weight: float = 1.0  # of that of the reply's tokens
+    slate_weight: float = 1.0  # of that of the slate's places
     value_weight: float = 0.5
     value_clip: float = 0.0  # 0 = off
     entropy_weight: float = 0.0
@@ -263,7 +264,8 @@ def gradients(
     """Fill the gradients of one minibatch, piece by piece; every mean is over the whole minibatch's count."""
     learner.optimizer.zero_grad(set_to_none=True)
     counts = {
-        "text": float(policy_mask(batch, rows, config).sum()),
+        "turns": float(len(rows)),
+        "text": float(reply_mask(batch, rows, config).sum()),
         "tokens": float(batch.old.token_mask[rows].sum()),
         "places": float(batch.old.slate_mask[rows].sum()),
         "slates": float(batch.old.slate_mask[rows, 0].sum()),
@@ -276,7 +278,7 @@ def gradients(
         torch.autograd.backward(loss)
         for name, value in stats.items():
             old = totals.get(name, 0.0)
-            totals[name] = max(old, float(value)) if name == "log_ratio" else old + float(value)
+            totals[name] = max(old, float(value)) if name == "log_ratio" else old + float(value.detach())
     if warming:  # Adam leaves parameters without a gradient alone
         for group in learner.optimizer.param_groups:
             for parameter in group["params"] if group["kind"] != "value_lr" else ():
@@ -298,7 +300,7 @@ def objective(
     new = learner.policy.evaluate([batch.contexts[i] for i in index], [batch.samples[i] for i in index])
     t, k = new.token_mask.shape[1], new.slate_mask.shape[1]
     token_mask, place_mask, slates = new.token_mask, new.slate_mask, new.slate_mask[:, 0]
-    said = policy_mask(batch, index, config)[:, :t]
+    said = reply_mask(batch, index, config)[:, :t]
     old_tokens, old_places = batch.old.token_logprobs[index, :t], batch.old.slate_logprobs[index, :k]
     token_advantages = aims.token_advantages[index, :t]
     place_advantages = aims.slate_advantages[index].unsqueeze(1).expand(-1, k)
@@ -306,6 +308,14 @@ def objective(
     def share(x: Tensor, mask: Tensor, count: str) -> Tensor:
         return torch.where(mask, x, 0.0).sum() / max(counts[count], 1.0)
 
+    decision = losses.clipped_policy_loss(
+        new.token_logprobs[:, 0],
+        old_tokens[:, 0],
+        token_advantages[:, 0],
+        token_mask[:, 0],
+        config.clip,
+        counts["turns"],
+    )
     text = losses.clipped_policy_loss(
         new.token_logprobs, old_tokens, token_advantages, said, config.clip, counts["text"]
     )
@@ -325,12 +335,13 @@ def objective(
     slate_entropy = share(losses.categorical_entropy(new.slate_log_softmax), slates, "slates")
     loss = config.value_weight * value
     if not warming:
-        loss = loss + config.text_weight * text + config.slate_weight * slate + learner.kl_slate_coef * slate_kl
-        loss = loss - config.entropy_weight * (entropy + slate_entropy)
+        loss = loss + config.decision_weight * decision + config.text_weight * text + config.slate_weight * slate
+        loss = loss + learner.kl_slate_coef * slate_kl - config.entropy_weight * (entropy + slate_entropy)
     with torch.no_grad():
         moved = torch.where(token_mask, new.token_logprobs - old_tokens, 0.0).abs().max()
         moved_slate = torch.where(place_mask, new.slate_logprobs - old_places, 0.0).abs().max()
         stats = {
+            "loss_decision": decision,
             "loss_text": text,
             "loss_slate": slate,
             "loss_value": value,
@@ -343,13 +354,11 @@ def objective(
     return loss, stats
 
 
-def policy_mask(batch: Batch, rows: Sequence[int], config: PPOConfig) -> Tensor:
-    """[len(rows), T] bool: the tokens whose probability the policy loss may change."""
-    mask = batch.old.token_mask[rows]
-    if not config.mask_unfinished:
-        return mask
-    kept = ~batch.unfinished[rows].unsqueeze(1).expand_as(mask)
-    return mask & torch.cat([torch.ones_like(kept[:, :1]), kept[:, 1:]], dim=1)  # the decision always counts
+def reply_mask(batch: Batch, rows: Sequence[int], config: PPOConfig) -> Tensor:
+    """[len(rows), T] bool: the tokens of replies (the decision apart) whose probability the policy loss may change."""
+    mask = batch.old.token_mask[rows].clone()
+    mask[:, 0] = False
+    return mask & ~batch.unfinished[rows].unsqueeze(1) if config.mask_unfinished else mask
 
 
 def summary(log: Sequence[dict[str, float]], learner: Learner) -> dict[str, float]:
