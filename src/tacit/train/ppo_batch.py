@@ -149,7 +149,10 @@ def targets(
     ends = _last_true(mask)
     step_rewards = step_rewards + torch.where(ends, rewards.unsqueeze(1), 0.0)
     advantages, returns = losses.gae(
-        *(_grid(x, batch) for x in (step_rewards, values, mask, ends)),
+        _grid(step_rewards, batch),
+        _grid(values, batch),
+        _grid(mask, batch),
+        _grid(ends, batch),
         batch.bootstrap,
         gamma=gamma,
         lam=lam,
