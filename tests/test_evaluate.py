@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from tacit import replies, results, satisfaction
+from tacit import replies, reply_map, results, satisfaction
 from tacit.catalog import Catalog
 from tacit.data import synthetic
 from tacit.evaluate import EvaluateConfig, collect_rows, run_evaluate
@@ -21,11 +21,14 @@ from tacit.run import Stage
 from tacit.types import Dialogue, InputError, Item, Sample, Slate, Split, TestSet, Turn
 from tacit.users.crowd import UsersConfig, UserWorld
 
-CONFIG = EvaluateConfig(replies=40, users=24, max_turns=3, draws=100, batch=16)
+CONFIG = EvaluateConfig(replies=40, users=24, max_turns=3, draws=100, batch=16, map=20, map_method="pca")
 
 
 class Encoder:
     def forget(self) -> None: ...
+
+    def encode(self, texts: Sequence[str]) -> torch.Tensor:
+        return torch.tensor([[len(text), text.count("e"), text.count(" ")] for text in texts], dtype=torch.float32)
 
 
 class FakePolicy:
@@ -118,6 +121,21 @@ def test_replies_and_users_have_rows(run: tuple[Path, list[Row]]) -> None:
         for m in ("sft", "ppo")
     ]
     assert first[0]["context"].to_list() == first[1]["context"].to_list(), "both policies meet the same users"
+
+
+def test_the_map_holds_both_models(run: tuple[Path, list[Row]]) -> None:
+    table = pl.read_parquet(run[0] / "evaluate" / "map.parquet")
+    assert table["model"].value_counts(sort=True)["count"].to_list() == [20, 20]
+    assert table["method"].unique().to_list() == ["PCA"] and table["x"].is_finite().all()
+
+
+def test_pca_keeps_the_distances_of_a_plane() -> None:
+    points = np.random.default_rng(0).standard_normal((30, 2))
+    plane = points @ np.linalg.qr(np.random.default_rng(1).standard_normal((5, 5)))[0][:2] + 3.0
+    found = reply_map.pca(plane)
+    wanted = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    assert np.allclose(np.linalg.norm(found[:, None] - found[None], axis=-1), wanted)
+    assert reply_map.pca(np.ones((1, 4))).shape == (1, 2)
 
 
 def test_a_finished_part_is_not_done_again(

@@ -24,6 +24,7 @@ from tacit.models.policy import Policy
 from tacit.models.rankers import baselines
 from tacit.progress import progress
 from tacit.replies import reply_rows, write_replies
+from tacit.reply_map import write_map
 from tacit.results import DIFFERENCE, Row, blank, make_row, save_rows
 from tacit.run import Stage
 from tacit.satisfaction import World, satisfaction_rows, write_conversations
@@ -39,6 +40,8 @@ class EvaluateConfig:
     max_turns: int = 6  # agent turns of a conversation with a simulated user
     draws: int = 1000  # bootstrap resamples
     batch: int = 64  # contexts scored or answered at a time
+    map: int = 400  # agent turns a model on the map of replies; 0 = no map
+    map_method: str = "auto"  # auto (UMAP where the extra "viz" is installed) | umap | pca
 
 
 def run_evaluate(
@@ -77,6 +80,9 @@ def run_evaluate(
             write_conversations(
                 path, name, policy, world, scorer, labeller, config.users, config.max_turns, config.batch, seed
             )
+    if config.map and config.users and "sft" in policies:
+        encoder = policies["sft"].encoder
+        write_map(folder / "map.parquet", _tables(folder / "users"), encoder, config.map, config.map_method, seed)
     rows = collect_rows(folder, list(rankers), catalog, dataset, config.draws, seed)
     save_rows(folder / "rows.json", rows)
     if folder.name == "evaluate":

@@ -1,0 +1,51 @@
+"""A run folder → one self-contained HTML page. It reads files only, so a run that is half done has a report too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from tacit import report_process as process
+from tacit import report_results as results
+from tacit.files import atomic_write
+from tacit.report_files import RunFiles
+from tacit.results import load_rows
+
+
+def write_report(run_folder: str | Path, beside: Sequence[str | Path] = ()) -> Path:
+    """Write ``report.html`` into the run folder; ``beside`` are other runs to compare with (ablations, seeds)."""
+    folder = Path(run_folder)
+    run = RunFiles.read(folder)
+    others = {Path(other).name: load_rows(Path(other) / "results.json") for other in beside}
+    parts: list[tuple[str, str, Callable[[], str]]] = [
+        ("results", "Does it recommend better?", lambda: results.ranking(run)),
+        ("users", "Are simulated users better off?", lambda: results.users(run)),
+        ("training", "What happened during PPO", lambda: process.training(run)),
+        ("reward", "Can the reward be trusted?", lambda: process.reward(run)),
+        ("dialogues", "The same users, before and after", lambda: process.dialogues(run)),
+        ("language", "What it writes", lambda: results.language(run)),
+    ]
+    if others:
+        parts.append(("runs", "Beside other runs", lambda: results.comparison({folder.name: run.rows} | others)))
+    parts += [
+        ("emulated", "What is emulated, and what is not", lambda: process.emulated(run)),
+        ("definitions", "How to read the numbers", lambda: process.definitions(run)),
+        ("config", "How this run was made", lambda: process.provenance(run)),
+    ]
+    template = Template(files("tacit").joinpath("report.html").read_text(encoding="utf-8"))
+    page = template.substitute(
+        title=escape(f"{folder.name}: Tacit report"),
+        heading=escape(f"{folder.resolve().name}"),
+        meta=process.meta(run),
+        lead=results.lead(run),
+        contents=" ".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in parts),
+        sections="\n".join(
+            f'<section id="{name}"><h2>{escape(title)}</h2>{make()}</section>' for name, title, make in parts
+        ),
+    )
+    path = folder / "report.html"
+    atomic_write(path, page)
+    return path
