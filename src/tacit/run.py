@@ -134,6 +134,7 @@ class Stage:
 class Run:
     folder: Path
     seed: int
+    changed: tuple[str, ...] = ()  # keys that differ from the folder's earlier opening
 
     @classmethod
     def open(cls, folder: str | Path, config_yaml: str, seed: int, may_change: Sequence[str] = ()) -> Run:
@@ -155,7 +156,7 @@ class Run:
         _record(folder, seed, {key: list(pair) for key, pair in changed.items()})
         if changed or not saved.exists():
             atomic_write(saved, config_yaml)
-        return cls(folder, seed)
+        return cls(folder, seed, tuple(changed))
 
     def stage(self, name: str) -> Stage:
         with says_when_full(self.folder / name):
