@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from tacit import replies, reply_map, results, satisfaction
+from tacit import literal, protocols, replies, reply_map, results, satisfaction
 from tacit.catalog import Catalog
 from tacit.data import synthetic
 from tacit.evaluate import EvaluateConfig, collect_rows, run_evaluate
@@ -162,6 +162,30 @@ def test_titles_outside_the_catalogue_are_counted() -> None:
     text = "Alien (1979) or Never Made (1999)? The Blob (1958)."
     assert replies.titles(text, Slate(("a", "zzz")), catalog) == (5, 2)
     assert replies.titles("Hello there.", None, catalog) == (0, 0)
+
+
+class Parrot:
+    """Writes the first item of the context's last mention, a film nobody made, and nothing else."""
+
+    def generate(self, contexts: Sequence[Dialogue], n: int) -> list[list[str]]:
+        return [['Try "Never Made" or Lost Film (1999).', f"{'Alien (1979)' if n else ''} again"] for _ in contexts]
+
+
+def test_written_titles_are_ranked_in_order_and_the_rest_is_unlinked(tmp_path: Path) -> None:
+    catalog = Catalog(
+        [Item("a", "The Blob (1958)", "Blob"), Item("b", "Alien (1979)", "Alien"), Item("c", "Up (2009)", "Up")]
+    )
+    assert literal.linked(["See Alien (1979)!", "The Blob (1958), Alien (1979)"], catalog) == [1, 0]
+    assert literal.unlinked("Alien (1979) or Lost Film (1999)", catalog) == (2, 1)
+    assert literal.unlinked('"Alien" or "Never Made" or "Lost Film (1999)"', catalog) == (3, 2)
+    gold = Turn("agent", "Alien (1979)", ("b",), Slate(("b",)))
+    found = protocols.cases(TestSet((Dialogue("d", "u", (Turn("user", "hi"), gold)),)), catalog)
+    literal.write_literal(tmp_path / "x.parquet", "x", Parrot(), found, catalog, 2, 8)
+    table = pl.read_parquet(tmp_path / "x.parquet")
+    ranks = protocols.rank_cases(found, literal.WrittenTitles(table, catalog).scores, protocols.protocols("d"), 0)
+    assert ranks["d-standard"].full.tolist() == [1]
+    (row,) = literal.literal_rows({"literal": table}, "d", 50, 0)
+    assert row.value == pytest.approx(2 / 3) and row.n == 3
 
 
 def test_satisfaction_by_hand() -> None:

@@ -138,6 +138,9 @@ def other_rows(seed: int) -> list[Row]:
             True,
         )
     )
+    rows.append(
+        Row("redial", "written-titles", "all contexts", "unlinked share", None, 0.25, 0.2, 0.3, 80, "literal", 0)
+    )
     return rows
 
 
@@ -205,7 +208,7 @@ def build(folder: Path, gain: tuple[float, float] = (-0.004, 0.009)) -> Path:
             "relevance": {"r": None, "n": 0},
             "label": {"r": 0.66, "n": 9},
         },
-        "liked": {"auc": 0.58, "popularity": 0.55, "length": 0.52, "n": 240},
+        "liked": {"auc": 0.58, "popularity_auc": 0.55, "length_auc": 0.52, "n": 240, "positives": 200},
         "length": {"correlation": 0.04, "padding_gain": -0.1},
         "cheats": {name: cheat for name in ("title_spam", "flattery", "empty_reply")},
         "thresholds": {"min_engagement_pearson": 0.6},
@@ -271,6 +274,7 @@ def test_a_whole_run(run: Path) -> None:
     assert "did not clearly change</strong> new-item NDCG@5" in page and "touches zero" in page
     assert "raised</strong> the hidden utility" in page
     assert "redial-standard, new items, full catalogue 6\u202f924, n=4\u202f472, seed 0" in page
+    assert "25.0 % of the 80 titles it wrote" in page
     assert "popularity alone gets 45 to 48" in page
     assert page.count("<svg") >= 5 and "The Blob (1958)" in page and "Alien (1979)" in page
     assert "Enjoy &lt;b&gt;it&lt;/b&gt;!" in page and "horror &amp; space" in page

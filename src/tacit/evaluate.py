@@ -20,6 +20,7 @@ from tacit import metrics, protocols
 from tacit.catalog import Catalog
 from tacit.feedback import Labeller
 from tacit.files import atomic_write
+from tacit.literal import Writer, WrittenTitles, literal_rows, write_literal
 from tacit.models.policy import Policy
 from tacit.models.rankers import baselines
 from tacit.progress import progress
@@ -40,6 +41,7 @@ class EvaluateConfig:
     max_turns: int = 6  # agent turns of a conversation with a simulated user
     draws: int = 1000  # bootstrap resamples
     batch: int = 64  # contexts scored or answered at a time
+    written: int = 10  # replies a model that writes titles as text samples for each context
     map: int = 400  # agent turns a model on the map of replies; 0 = no map
     map_method: str = "auto"  # auto (UMAP where the extra "viz" is installed) | umap | pca
 
@@ -57,11 +59,13 @@ def run_evaluate(
     *,
     dataset: str = "data",
     labeller: Labeller | None = None,
+    writers: Mapping[str, Writer] | None = None,
 ) -> list[Row]:
     """All parts in order, for ``policies`` ("sft", "ppo") and the trivial rankers; returns the rows it also writes.
 
     ``split`` feeds the co-occurrence table only (its training part, like popularity in ``catalog.counts``).
-    Without ``labeller`` the engagement and sentiment of simulated users are left out.
+    Without ``labeller`` the engagement and sentiment of simulated users are left out. ``writers`` are language models
+    that write titles as text ("literal"); they are ranked by what they wrote.
     """
     found = protocols.cases(test, catalog)
     if not found:
@@ -69,6 +73,10 @@ def run_evaluate(
     folder = stage.folder
     rankers: dict[str, Score] = {name: ranker.scores for name, ranker in baselines(catalog, split.train).items()}
     rankers |= {name: _scores_of(policy) for name, policy in policies.items()}
+    for name, writer in (writers or {}).items():
+        path = folder / "literal" / f"{name}.parquet"
+        write_literal(path, name, writer, found, catalog, config.written, config.batch)
+        rankers[name] = WrittenTitles(pl.read_parquet(path), catalog).scores
     for name, score in rankers.items():
         write_ranks(folder / "ranks" / f"{name}.parquet", name, score, found, catalog, dataset, seed, config.batch)
     for name, policy in policies.items():
@@ -100,6 +108,7 @@ def collect_rows(
     users = _tables(folder / "users")
     return [
         *rank_rows(ranks, len(catalog), dataset, draws, seed),
+        *literal_rows(_tables(folder / "literal"), dataset, draws, seed),
         *reply_rows(replies, dataset, draws, seed),
         *satisfaction_rows(users, dataset, draws, seed),
     ]

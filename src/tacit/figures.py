@@ -80,7 +80,9 @@ def bars(panels: Mapping[str, Sequence[Bar]], salt: str) -> str:
                 if bar.low is not None and bar.high is not None:
                     axes.plot([bar.low, bar.high], [place, place], color=INK, linewidth=1.2, solid_capstyle="butt")
                 end = max(bar.value, bar.high if bar.high is not None else bar.value)
-                axes.annotate(f" {bar.value:.3g}", (end, place), va="center", fontsize=9)
+                axes.annotate(
+                    f"{bar.value:.3g}", (end, place), (5, 0), textcoords="offset points", va="center", fontsize=9
+                )
             axes.set_yticks(places, [bar.name for bar in group])
             axes.tick_params(length=0)
             axes.margins(x=0.18)

@@ -32,13 +32,13 @@ NAMES = {
 }
 
 
-def table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], caption: str = "", kind: str = "") -> str:
+def table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], caption: str = "") -> str:
     """``rows``: (class of the row, cells); the first cell names the row. ``caption`` may hold markup."""
-    lines = [f"<caption>{caption}</caption>" if caption else ""]
-    lines.append("<thead><tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr></thead><tbody>")
+    above = f'<p class="caption">{caption}</p>' if caption else ""
+    lines = ["<thead><tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr></thead><tbody>"]
     for style, cells in rows:
         lines.append(f'<tr class="{style}">' + "".join(map(_cell, cells)) + "</tr>")
-    return f'<div class="wide {kind}"><table>' + "\n".join(lines) + "</tbody></table></div>"
+    return f'{above}<div class="wide"><table>' + "\n".join(lines) + "</tbody></table></div>"
 
 
 def _cell(cell: Cell) -> str:
@@ -65,14 +65,21 @@ def value(row: Row | None) -> Cell:
     return Cell(f"{sign}{short(row.value)}", interval(row))
 
 
-def interval(row: Row) -> str:
-    return "" if row.ci_low is None or row.ci_high is None else f"{short(row.ci_low)} to {short(row.ci_high)}"
+def interval(row: Row, decimals: int | None = None) -> str:
+    if row.ci_low is None or row.ci_high is None:
+        return ""
+    return f"{short(row.ci_low, decimals)} to {short(row.ci_high, decimals)}"
 
 
-def short(number: float) -> str:
-    """Three decimals below 10, fewer above; a true minus sign."""
-    text = f"{number:.3f}" if abs(number) < 10 else f"{number:.1f}" if abs(number) < 1000 else grouped(round(number))
-    return "0.000" if text == "-0.000" else text.replace("-", "−")
+def short(number: float, decimals: int | None = None) -> str:
+    """Three decimals below 10, fewer above, unless told; a true minus sign."""
+    if decimals is None and abs(number) >= 1000:
+        text = grouped(round(number))
+    else:
+        places = decimals if decimals is not None else 3 if abs(number) < 10 else 1
+        text = f"{number:.{places}f}"
+    zero = text.lstrip("-").strip("0.") == ""
+    return text.lstrip("-") if zero else text.replace("-", "−")
 
 
 def missing(what: str, remedy: str) -> str:

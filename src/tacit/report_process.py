@@ -74,7 +74,8 @@ def _panel(rows: Sequence[Mapping[str, Any]], x: Sequence[float], title: str, na
         for (key, name), shade in zip(names.items(), shades, strict=False)
         if any(row.get(key) is not None for row in rows)
     ]
-    return Panel(title, lines) if lines else None
+    alone = len(lines) == 1 < len(names)  # without a legend the title must say which
+    return Panel(f"{title}: {lines[0].name}" if alone else title, lines) if lines else None
 
 
 def _series(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
@@ -100,6 +101,15 @@ def hacking(reward: Sequence[float], hidden: Sequence[float]) -> str:
 
 def reasons(run: RunFiles) -> str:
     return " ".join((run.validation or {}).get("reasons", []))
+
+
+LIKED = {
+    "auc": "reward model",
+    "popularity_auc": "popularity alone",
+    "length_auc": "reply length alone",
+    "auc_within_popularity": "reward model, within fifths of popularity",
+    "auc_within_length": "reward model, within fifths of reply length",
+}
 
 
 def reward(run: RunFiles) -> str:
@@ -129,11 +139,11 @@ def reward(run: RunFiles) -> str:
             f"Predicted against observed on held-out sessions; {least} is asked of engagement. {EMULATED}",
         )
     )
-    liked = {name.replace("_", " "): entry for name, entry in report.get("liked", {}).items()}
-    rows = [("", [Cell(name), Cell(_count(entry) if name == "n" else _number(entry))]) for name, entry in liked.items()]
-    parts.append(
-        page.table(["", "AUC"], rows, "What people said of the recommended item (<em>liked</em>), never trained on.")
-    )
+    liked: dict[str, Any] = dict(report.get("liked", {}))
+    n, positives = (_count(liked.pop(name, None)) for name in ("n", "positives"))
+    rows = [("", [Cell(LIKED.get(name, name)), Cell(_number(entry))]) for name, entry in liked.items()]
+    said = f"What people said of the recommended item (<em>liked</em>, n={n}, {positives} yes), never trained on."
+    parts.append(page.table(["", "AUC"], rows, said))
     cheats = [
         ("", [Cell(name.replace("_", " ")), Cell(_number(entry.get("mean"))), Cell(_number(entry.get("sft"))),
               Cell(_number(entry.get("difference")), _span(entry), bad=float(entry.get("difference") or 0) >= 0)])

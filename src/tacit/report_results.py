@@ -13,7 +13,7 @@ from tacit.report_files import RunFiles
 from tacit.report_process import reasons
 from tacit.results import DIFFERENCE, Row, in_order
 
-HEADLINE = ("HR@1", "HR@5", "HR@10", "HR@50", "NDCG@5", "MRR@10")
+HEADLINE = ("HR@1", "HR@5", "HR@10", "HR@50", "NDCG@5")
 USER_METRICS = (
     "hidden utility", "hidden utility a turn", "satisfaction", "engagement", "sentiment", "accepted", "left",
     "agent turns",
@@ -79,6 +79,12 @@ def ranking(run: RunFiles) -> str:
     parts.append(
         page.figure(svg, "Share of cases with the item in the top five; lines are 95 % intervals over dialogues.")
     )
+    written = next((row for row in run.rows if row.metric == "unlinked share"), None)
+    if written is not None and written.value is not None:
+        parts.append(
+            f"<p>{escape(NAMES.get(written.model, written.model).capitalize())}: {100 * written.value:.1f} % of the "
+            f"{written.n} titles it wrote link to nothing in the catalogue.</p>"
+        )
     everything = [f"{metric}@{k}" for metric in ("HR", "NDCG", "MRR") for k in CUTOFFS]
     places = dict.fromkeys((row.protocol, row.slice) for row in run.rows if row.k)
     for protocol, slice in places:
@@ -114,8 +120,8 @@ def users(run: RunFiles) -> str:
     if gain is not None and gain.value is not None:
         parts.append(
             f"<p>Satisfaction gain over SFT: <strong>{gain.value:+.1f} %</strong> (95 % interval "
-            f"{escape(page.interval(gain))}). {EMULATED} The paper prints +17.1 % on ReDial and +15.8 % on OpenDialKG "
-            "in units of its own training reward; the two are not comparable.</p>"
+            f"{escape(page.interval(gain, 1))}). {EMULATED} The paper prints +17.1 % on ReDial and +15.8 % on "
+            "OpenDialKG in units of its own training reward; the two are not comparable.</p>"
         )
     return "".join(parts)
 
