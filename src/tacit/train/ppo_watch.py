@@ -21,6 +21,8 @@ from tacit.metrics import distinct
 from tacit.train.ppo_batch import Batch, Targets, kl_of_turns
 from tacit.types import Episode, InputError
 
+RESCORE_LIMIT = 1.0  # nats; float32 stays below 1e-4, bfloat16 near 1e-2
+
 
 @dataclass(frozen=True)
 class Report:
@@ -54,9 +56,9 @@ def rollout_metrics(episodes: Sequence[Episode], batch: Batch, aims: Targets, ca
     """The conversations' numbers and the policy's: both divergences, both entropies, how well the critic explains."""
     old, slates = batch.old, batch.old.slate_mask[:, 0]
     _, text, slate = kl_of_turns(batch)
-    drawn = torch.tensor([p for s in batch.samples for p in s.logprobs], device=text.device)
-    lengths = torch.tensor([len(s.tokens) for s in batch.samples], device=text.device)
-    there = torch.arange(old.token_mask.shape[1], device=text.device) < lengths[:, None]
+    drawn = torch.tensor([p for s in batch.samples for p, own in zip(s.logprobs, s.sampled, strict=True) if own])
+    placed = torch.tensor([p for s in batch.samples for p in s.slate_logprobs])
+    scored = torch.cat([old.token_logprobs[old.token_mask], old.slate_logprobs[old.slate_mask]]).cpu()
     values = {
         **conversation_metrics(episodes, catalog),
         "kl_text": float(text.sum(1).mean()),
@@ -64,7 +66,7 @@ def rollout_metrics(episodes: Sequence[Episode], batch: Batch, aims: Targets, ca
         "entropy_text": float(losses.masked_mean(old.token_entropy, old.token_mask)),
         "entropy_slate": float(losses.masked_mean(losses.categorical_entropy(old.slate_log_softmax), slates)),
         "explained_variance": aims.explained_variance,
-        "rescore_gap": float((drawn - old.token_logprobs[there]).abs().max()),
+        "rescore_gap": float((torch.cat([drawn, placed]) - scored).abs().max()),
     }
     return Report(values, text.sum(1).tolist(), slate.tolist())
 
@@ -103,6 +105,9 @@ class Watch:
         broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
         if broken:
             self.stop(episodes, tensors, f"{broken[0]} hold NaN or infinity", "lower ppo.lr or ppo.grad_clip")
+        if values["rescore_gap"] > RESCORE_LIMIT:
+            why = f"sampling and scoring one action differ by {values['rescore_gap']:.2f} nats"
+            self.stop(episodes, tensors, why, "set dtype=float32 and check that policy.base samples without top-k")
         if max(values["kl_text"], values["kl_slate"]) > kl_limit:
             why = f"the policy is {values['kl_text']:.0f} (text) and {values['kl_slate']:.0f} (slate) nats from SFT"
             self.stop(episodes, tensors, why, "raise ppo.kl_text_coef or ppo.kl_slate_coef, or lower ppo.lr")
