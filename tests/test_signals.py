@@ -17,7 +17,7 @@ from tacit.signals import (
     fit_scale,
     learn_weights,
     masked_mean,
-    query_text,
+    query_texts,
     relevance,
     sentiment_shift,
     weak_label,
@@ -161,5 +161,5 @@ def test_learnt_weights_have_the_right_signs() -> None:
 
 def test_the_query_is_the_users_words_alone_newest_first() -> None:
     turns = (Turn("user", "one"), Turn("agent", "no"), Turn("user", "two"), Turn("user", "three"))
-    assert query_text(Dialogue("d", "u", turns), 2) == "three two"
-    assert query_text(Dialogue("d", "u", ()), 2) == ""
+    assert query_texts(Dialogue("d", "u", turns), 2) == ["three", "two"]
+    assert query_texts(Dialogue("d", "u", ()), 2) == []

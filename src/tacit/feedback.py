@@ -16,6 +16,7 @@ import numpy as np
 from tacit.catalog import Catalog
 from tacit.models.encoder import TextEncoder
 from tacit.models.reward import RewardModel
+from tacit.models.reward_features import query_vectors
 from tacit.sentiment import Sentiment, genre_words, mask_genres, mask_titles
 from tacit.signals import (
     Array,
@@ -28,7 +29,6 @@ from tacit.signals import (
     fit_dwell,
     fit_scale,
     learn_weights,
-    query_text,
     relevance,
     sentiment_shift,
     weak_label,
@@ -188,9 +188,8 @@ class Labeller:
             rows = shown[start : start + chunk]
             slates = [observations[i].turn.slate for i in rows]
             texts = [[self.catalog[item].text for item in slate.items] if slate else [] for slate in slates]
-            queries = [query_text(observations[i].context, self.config.query_turns) for i in rows]
-            query = self.encoder.encode([text or " " for text in queries]).double().cpu().numpy()
-            query *= np.array([[float(bool(text.strip()))] for text in queries])
+            contexts = [observations[i].context for i in rows]
+            query = query_vectors(self.encoder, contexts, self.config.query_turns).double().cpu().numpy()
             items = np.zeros((len(rows), max(map(len, texts)), query.shape[1]))
             flat = self.encoder.encode([text for slate in texts for text in slate]).double().cpu().numpy()
             mask = np.arange(items.shape[1])[None, :] < np.array([len(slate) for slate in texts])[:, None]

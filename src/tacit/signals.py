@@ -138,9 +138,12 @@ def engagement(
     return np.asarray(np.where(np.isfinite(columns).sum(-1) >= min_parts, weighed, np.nan))
 
 
-def query_text(context: Dialogue, turns: int) -> str:
-    """What the user asked for lately, newest first: the agent's own words are left out, or it could feed itself."""
-    return " ".join([turn.text for turn in context.turns if turn.speaker == "user"][: -turns - 1 : -1])
+def query_texts(context: Dialogue, turns: int) -> list[str]:
+    """What the user said lately, newest first: the agent's own words are left out, or it could feed itself.
+
+    The query of relevance is the mean of these utterances' embeddings, so that each is embedded once.
+    """
+    return [turn.text for turn in context.turns if turn.speaker == "user" and turn.text.strip()][: -turns - 1 : -1]
 
 
 def relevance(query: Array, items: Array, shown: npt.NDArray[np.bool_]) -> Array:

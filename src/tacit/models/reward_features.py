@@ -18,7 +18,7 @@ from tacit.catalog import Catalog
 from tacit.models.encoder import TextEncoder
 from tacit.prompts import window_text
 from tacit.sentiment import MASK, mask_spans
-from tacit.signals import query_text
+from tacit.signals import query_texts
 from tacit.types import Dialogue, ItemId, Turn
 
 # One column each of ``Features.scalars``.
@@ -104,7 +104,7 @@ class TurnReader:
         last_agent = [self.masked_reply(_last(context, "agent"))[0] for context in contexts]
         window = self._encode([window_text(context.window(self.window)) for context in contexts])
         reply = self._encode([text for text, _ in masked])
-        query = self._encode([query_text(context, self.query_turns) for context in contexts])
+        query = query_vectors(self.encoder, contexts, self.query_turns)
         texts = {
             "reply_query": (reply * query).sum(-1),
             "echo": (reply * self._encode(last_user)).sum(-1),
@@ -165,6 +165,15 @@ class TurnReader:
             "overlap": sum(i in known for i in items) / len(items),
         }
         return vectors.mean(0), mentioned, scalars
+
+
+def query_vectors(encoder: TextEncoder, contexts: Sequence[Dialogue], turns: int) -> Tensor:
+    """Unit mean of the last user utterances' embeddings, [n, dim]; zero where the user has said nothing."""
+    said = [query_texts(context, turns) for context in contexts]
+    flat = encoder.encode([text for texts in said for text in texts])
+    rows = torch.tensor([i for i, texts in enumerate(said) for _ in texts], dtype=torch.long, device=flat.device)
+    total = torch.zeros(len(said), flat.shape[-1], device=flat.device).index_add_(0, rows, flat)
+    return nn.functional.normalize(total, dim=-1)
 
 
 def _last(context: Dialogue, speaker: str) -> str:

@@ -37,7 +37,7 @@ class RewardConfig:
     model: RewardModelConfig = field(default_factory=RewardModelConfig)
     logs: LogConfig = field(default_factory=LogConfig)
     exam: ExamConfig = field(default_factory=ExamConfig)
-    dialogues: int = 1200  # real training dialogues that join the logs, for the channels observed in them
+    dialogues: int = 600  # real training dialogues that join the logs, for the channels observed in them
     epochs: int = 12
     batch: int = 128  # turns a step
     lr: float = 1e-3

@@ -1,8 +1,8 @@
 """The logs a reward is learnt from: conversations of several behaviours with simulated users.
 
 The SFT policy alone shows too little of what can go wrong; random slates, popular slates and scripted cheats show the
-rest, each with the feedback it provoked. One file a behaviour, in the form of your own logs and written whole, so that a killed stage goes on with the
-next behaviour.
+rest, each with the feedback it provoked. One file a behaviour, in the form of your own logs and written whole, so that
+a killed stage goes on with the next behaviour.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Act = Callable[[list[Dialogue]], list[Sample]]
 
 @dataclass
 class LogConfig:
-    sessions: int = 480  # conversations of the SFT policy as it is
-    explore_sessions: int = 320  # of the SFT policy with random items put into its slates
-    popular_sessions: int = 96  # of the SFT policy with the most popular new items as its slate
-    cheat_sessions: int = 32  # of each scripted cheat
+    sessions: int = 360  # conversations of the SFT policy as it is
+    explore_sessions: int = 260  # of the SFT policy with random items put into its slates
+    popular_sessions: int = 64  # of the SFT policy with the most popular new items as its slate
+    cheat_sessions: int = 24  # of each scripted cheat
     epsilon: float = 0.5  # share of slate positions that exploring replaces
     max_turns: int = 8  # agent turns in a conversation
     batch: int = 96  # conversations played at once
@@ -65,8 +65,15 @@ def _play(
         n = min(config.batch, sessions - len(dialogues))
         crowd = world.start(n, generator, ids_prefix=f"{name}-{len(dialogues)}-")
         play(act, crowd, None, config.max_turns)
-        dialogues.extend(crowd.dialogues)
+        dialogues.extend(plain(dialogue) for dialogue in crowd.dialogues)
     return dialogues
+
+
+def plain(dialogue: Dialogue) -> Dialogue:
+    """Without propensities, which a mixture of scripted behaviours does not have, and with times in milliseconds."""
+    turns = (replace(turn, slate=Slate(turn.slate.items)) if turn.slate else turn for turn in dialogue.turns)
+    rounded = (replace(t, time_s=round(t.time_s, 3)) if t.time_s is not None else t for t in turns)
+    return replace(dialogue, turns=tuple(rounded))
 
 
 def behaviour(name: str, policy: Policy, epsilon: float, seed: int) -> Act:
