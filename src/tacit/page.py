@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -83,7 +84,8 @@ def short(number: float, decimals: int | None = None) -> str:
 
 
 def missing(what: str, remedy: str) -> str:
-    return f'<p class="missing">{escape(what)} {escape(remedy)}</p>'
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(f"{what} {remedy}"))
+    return f'<p class="missing">{text}</p>'
 
 
 def alert(title: str, text: str) -> str:

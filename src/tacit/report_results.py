@@ -14,10 +14,7 @@ from tacit.report_process import reasons
 from tacit.results import DIFFERENCE, Row, in_order
 
 HEADLINE = ("HR@1", "HR@5", "HR@10", "HR@50", "NDCG@5")
-USER_METRICS = (
-    "hidden utility", "hidden utility a turn", "satisfaction", "engagement", "sentiment", "accepted", "left",
-    "agent turns",
-)  # fmt: skip
+USER_METRICS = ("hidden utility", "satisfaction", "engagement", "sentiment", "accepted", "agent turns")
 
 
 def lead(run: RunFiles) -> str:
