@@ -25,7 +25,7 @@ from tacit.files import atomic_folder
 from tacit.models.encoder import PINNED
 from tacit.models.policy import Policy, PolicyConfig
 from tacit.models.reward import RewardModel
-from tacit.network import fetching
+from tacit.network import fetching, hush
 from tacit.report import write_report
 from tacit.run import Run
 from tacit.sentiment import load_sentiment
@@ -133,6 +133,7 @@ def _require_earlier(run: Run, name: str) -> None:
 
 def settle(config: RunConfig) -> torch.device:
     """Threads, device and determinism, set here and nowhere else."""
+    hush()
     if config.threads > 0:
         torch.set_num_threads(config.threads)
     name = config.device
@@ -156,7 +157,7 @@ def prepare(run: Run, config: RunConfig, device: torch.device) -> None:
     stage = run.stage("prepare")
     catalog, split = load_training(config.data)
     torch.manual_seed(config.seed)
-    policy = Policy.fresh(catalog, split.train, config.policy)
+    policy = Policy.fresh(catalog, split.train, config.policy, cache=run.folder.parent / ".cache")
     with atomic_folder(stage.folder / "policy") as folder:
         policy.save_pretrained(folder)
     log.info("prepare: %d items, %d training dialogues; fitting the simulated users", len(catalog), len(split.train))

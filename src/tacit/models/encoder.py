@@ -7,15 +7,18 @@ frozen use, and nothing else.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from safetensors.torch import load, save
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
+from tacit.files import atomic_write
 from tacit.types import InputError
 
 PINNED = "all-MiniLM-L6-v2"
@@ -80,6 +83,22 @@ class TextEncoder(nn.Module):
         while len(self._cache) > CACHE_TEXTS:
             self._cache.popitem(last=False)
         return found.to(self.device)
+
+    def encode_stored(self, texts: Sequence[str], folder: Path | None) -> Tensor:
+        """Like ``encode``, kept on disk under a hash of texts and weights: a catalogue is read once a machine."""
+        if folder is None:
+            return self.encode(texts)
+        digest = hashlib.sha256(json.dumps([list(texts), self.max_tokens]).encode())
+        for parameter in self.parameters():
+            digest.update(parameter.detach().cpu().numpy().tobytes())
+        path = folder / f"texts-{digest.hexdigest()[:24]}.safetensors"
+        if path.is_file():
+            return load(path.read_bytes())["vectors"].to(self.device)
+        vectors = self.encode(texts)
+        self.forget()
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, save({"vectors": vectors.cpu()}))
+        return vectors
 
     def forget(self) -> None:
         self._cache.clear()

@@ -81,8 +81,11 @@ class Policy(nn.Module):
     # --- construction -------------------------------------------------------------------------------------------
 
     @classmethod
-    def fresh(cls, catalog: Catalog, train: Sequence[Dialogue], config: PolicyConfig) -> Policy:
-        """Before supervised fine-tuning: the base LM (or a new small one), the encoder, item texts read once."""
+    def fresh(cls, catalog: Catalog, train: Sequence[Dialogue], config: PolicyConfig, cache: Path | None = None) -> Policy:
+        """Before supervised fine-tuning: the base LM (or a new small one), the encoder, item texts read once.
+
+        ``cache`` is a folder for the item embeddings, which runs on one catalogue share.
+        """
         if config.base == "small":
             texts = (plain(turn.text) for dialogue in train for turn in dialogue.turns)
             tokenizer: PreTrainedTokenizerBase = train_tokenizer(texts, config.lm.vocabulary)
@@ -91,8 +94,7 @@ class Policy(nn.Module):
             lm, tokenizer = load_lm(config.base, config.lm)
         encoder = TextEncoder.load(config.encoder, config.encoder_tokens)
         encoder.eval()
-        item_text = encoder.encode([item.text for item in catalog.items])
-        encoder.forget()
+        item_text = encoder.encode_stored([item.text for item in catalog.items], cache)
         near = associations(train, catalog)
         head = SlateHead(item_text, catalog.counts, near, lm.config.hidden_size)
         return cls(lm, tokenizer, encoder, head, catalog, config)

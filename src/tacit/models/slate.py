@@ -16,7 +16,7 @@ NEG = -1e9  # finite, so that an entropy or a KL over masked items stays finite
 
 
 class SlateHead(nn.Module):
-    """logits[b, i] = s · <query_b, item_i> + bias_i + w · neighbours_b,i  over the full catalogue.
+    """logits[b, i] = s · <query_b, item_i> + bias_i + w · neighbours_b,i + r · [i mentioned]  over the full catalogue.
 
     item_i = W text_i + residual_i: items are read, and remembered where there is history (a new item has residual 0).
     query_b = the encoded window, the LM state at the decision token, and the items mentioned so far.
@@ -35,12 +35,13 @@ class SlateHead(nn.Module):
         self.register_buffer("near_weights", near[1])
         self.item_projection = nn.Linear(dim, dim, bias=False)
         self.item_residual = nn.Embedding(n_items, dim)
-        self.item_bias = nn.Parameter(0.5 * torch.log1p(torch.from_numpy(counts).float()))
+        self.item_bias = nn.Parameter(0.5 * torch.log1p(torch.tensor(counts, dtype=torch.float32)))
         self.from_window = nn.Linear(dim, dim)
         self.from_lm = nn.Linear(lm_width, dim)
         self.from_items = nn.Linear(dim, dim)
         self.scale = nn.Parameter(torch.tensor(10.0))
         self.near_scale = nn.Parameter(torch.tensor(1.0))
+        self.repeat_bias = nn.Parameter(torch.tensor(0.0))
         nn.init.eye_(self.item_projection.weight)
         nn.init.zeros_(self.item_residual.weight)
         nn.init.eye_(self.from_window.weight)
@@ -60,7 +61,8 @@ class SlateHead(nn.Module):
         known = (mentioned >= 0).unsqueeze(-1).float()
         liked = (items[mentioned.clamp(min=0)] * known).sum(1) / known.sum(1).clamp(min=1)
         query = self.from_window(window) + self.from_lm(state) + self.from_items(liked)
-        return self.scale * (query @ items.T) + self.item_bias + self.near_scale * self.neighbours(mentioned)
+        wide = self.near_scale * self.neighbours(mentioned) + self.repeat_bias * self._repeated(mentioned)
+        return self.scale * (query @ items.T) + self.item_bias + wide
 
     def neighbours(self, mentioned: Tensor) -> Tensor:
         """[B, M] → [B, n_items]: summed association with the mentioned items."""
@@ -69,6 +71,13 @@ class SlateHead(nn.Module):
         weights = torch.where(known, self.near_weights[rows], 0.0)
         total = torch.zeros(len(mentioned), len(self.item_text), device=mentioned.device)
         return total.scatter_add_(1, self.near_items[rows].flatten(1), weights.flatten(1))
+
+
+    def _repeated(self, mentioned: Tensor) -> Tensor:
+        """[B, M] → [B, n_items]: 1 where the item was mentioned."""
+        n_items = len(self.item_text)
+        marks = torch.zeros(len(mentioned), n_items + 1, device=mentioned.device)
+        return marks.scatter_(1, torch.where(mentioned < 0, n_items, mentioned), 1.0)[:, :-1]
 
 
 def associations(dialogues: Sequence[Dialogue], catalog: Catalog, keep: int = 100) -> tuple[Tensor, Tensor]:
@@ -107,7 +116,7 @@ def draw_slates(logits: Tensor, size: int, generator: torch.Generator | None) ->
     """
     if generator is not None:
         uniform = torch.rand(logits.shape, generator=generator).clamp_(1e-20, 1.0).to(logits.device)
-        logits = logits - torch.log(-torch.log(uniform).clamp(min=1e-20))
+        logits = logits - torch.log((-torch.log(uniform)).clamp(min=1e-20))
     return logits.topk(size, dim=-1).indices
 
 

@@ -161,7 +161,8 @@ def _judge_epoch(
     better = scores["ndcg@10"] > state["best"]
     state["bad"] = 0 if better else state["bad"] + 1
     state["best"] = max(state["best"], scores["ndcg@10"])
-    stage.log.append(state["step"], **{f"valid_{name}": value for name, value in scores.items()}, epoch=state["epoch"])
+    named = {f"valid_{name}": value for name, value in scores.items()}
+    stage.log.append(state["step"], **named, epoch=state["epoch"])
     if better:
         policy.version = f"sft-epoch{state['epoch']}"
         policy.save_pretrained(stage.folder / "policy")
