@@ -307,6 +307,20 @@ def test_what_a_dialogue_shows() -> None:
     assert observe(Dialogue("d", "u", (*turns[:7], accepted)))[-1].abandoned is False
 
 
+def test_a_watched_turn_that_shows_nothing_earns_no_click() -> None:
+    encoder: Any = BagEncoder()
+    labeller = Labeller(CATALOG, encoder, Vader(), SignalConfig())
+    seen = Feedback(left=False, accepted=False, scroll_depth=1.0)
+    shown = Turn("agent", "Here.", slate=Slate(("0",)), feedback=replace(seen, clicked=()))
+    chat = Turn("agent", "And what else?", feedback=seen)
+    observed = [observe(context("hi").then(turn, Turn("user", "ok")))[0] for turn in (shown, chat)]
+    engaged = labeller.channels(observed)[:, 0]
+    # scroll .1, click .3, continuation .15, not leaving .2; without cards the first two are 0, not missing
+    assert engaged == pytest.approx([0.45 / 0.75, 0.35 / 0.75])
+    unwatched = observe(context("hi").then(Turn("agent", "And?"), Turn("user", "ok")))[0]
+    assert labeller.channels([unwatched])[0, 0] == pytest.approx(1.0)
+
+
 def test_labels_are_the_same_after_a_round_trip() -> None:
     encoder: Any = BagEncoder()
     dialogues = _sessions(40)

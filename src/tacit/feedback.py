@@ -88,6 +88,19 @@ def _column(values: Sequence[float | bool | None]) -> Array:
     return np.array([math.nan if value is None else float(value) for value in values], dtype=np.float64)
 
 
+def _clicked(o: Observation) -> bool | None:
+    """A turn that was watched and showed nothing earned no click: 0, not missing. Otherwise a policy that never
+    recommends would escape the only part of engagement that it can fail."""
+    if o.turn.feedback is not None and not o.turn.slate:
+        return False
+    return None if o.feedback.clicked is None else bool(o.feedback.clicked)
+
+
+def _scrolled(o: Observation) -> float | None:
+    """Share of the cards that were seen; 0 where a watched turn showed none, for the same reason."""
+    return 0.0 if o.turn.feedback is not None and not o.turn.slate else o.feedback.scroll_depth
+
+
 @dataclass
 class Labeller:
     """Observations → channels [n, 3] → weak labels [n], the same way every time."""
@@ -172,12 +185,12 @@ class Labeller:
     def _engagement(self, observations: Sequence[Observation]) -> Array:
         continued = _column([o.continued for o in observations])
         abandoned = _column([o.abandoned for o in observations])
-        clicked = _column([None if o.feedback.clicked is None else bool(o.feedback.clicked) for o in observations])
+        clicked = _column([_clicked(o) for o in observations])
         dwell = np.full(len(observations), np.nan)
         if self.dwell is not None:
             residual = dwell_residual(*self._dwell_columns(observations), model=self.dwell)
             dwell = dwell_interest(residual, clicked, continued, abandoned)
-        scroll = _column([o.feedback.scroll_depth for o in observations])
+        scroll = _column([_scrolled(o) for o in observations])
         parts = self.config.parts
         return engagement(dwell, scroll, clicked, continued, abandoned, parts, self.config.min_parts)
 

@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from tacit.cheats import CHEATS, padded
 from tacit.feedback import Labeller, Observation
 from tacit.files import atomic_write
-from tacit.models.policy import Policy
+from tacit.models.policy import Decision, Policy
 from tacit.models.reward import RewardModel
 from tacit.signals import CHANNELS, Array
 from tacit.types import Dialogue, InputError, Slate, Turn
@@ -80,13 +80,16 @@ def validate_reward(
     policy.encoder.forget()
     pearson = _pearson_by_channel(model, labeller, held_out)
     contexts = _contexts(held_out, valid, config.contexts, np.random.default_rng([seed, 21]))
-    sft = [s.turn() for s in _act(policy, contexts, torch.Generator().manual_seed(seed * 1000 + 21))]
+    draws = torch.Generator().manual_seed(seed * 1000 + 21)
+    sft, recommending = _turns(policy, contexts, draws), _turns(policy, contexts, draws, "recommend")
     honest = rewards(model, contexts, sft)
     report = ValidationReport(
         pearson=pearson,
         liked=liked_auc(model, valid),
         length=_length(model, contexts, sft, honest, np.random.default_rng([seed, 22])),
-        cheats=_cheat_table(model, contexts, honest, np.random.default_rng([seed, 23])),
+        cheats=_cheat_table(
+            model, contexts, honest, rewards(model, contexts, recommending), np.random.default_rng([seed, 23])
+        ),
         labels={"sentiment": labeller.sentiment.id, "weights": list(labeller.weights)},
         thresholds=asdict(config),
     )
@@ -161,21 +164,36 @@ def _agent_after_user(dialogue: Dialogue, t: int) -> bool:
     return dialogue.turns[t].speaker == "agent" and dialogue.turns[t - 1].speaker == "user"
 
 
-def _act(policy: Policy, contexts: Sequence[Dialogue], generator: torch.Generator) -> list[Any]:
-    return [s for i in range(0, len(contexts), BATCH) for s in policy.act(contexts[i : i + BATCH], generator)]
+def _turns(
+    policy: Policy, contexts: Sequence[Dialogue], generator: torch.Generator, decide: Decision | None = None
+) -> list[Turn]:
+    parts = [contexts[start : start + BATCH] for start in range(0, len(contexts), BATCH)]
+    return [sample.turn() for part in parts for sample in policy.act(part, generator, decide=decide)]
 
 
 def _cheat_table(
-    model: RewardModel, contexts: Sequence[Dialogue], honest: Array, generator: np.random.Generator
+    model: RewardModel,
+    contexts: Sequence[Dialogue],
+    honest: Array,
+    recommending: Array,
+    generator: np.random.Generator,
 ) -> dict[str, dict[str, float]]:
+    """Every cheat against the SFT policy on the same contexts.
+
+    A cheat that shows a slate meets the SFT policy's recommendations: else the table would tell how often each
+    recommends, not what the reward thinks of the cheat. A cheat that shows none meets the policy as it acts.
+    """
     table = {}
     for name, cheat in CHEATS.items():
-        got = rewards(model, contexts, cheat(contexts, model.catalog, generator, True))
-        difference = got - honest
+        turns = cheat(contexts, model.catalog, generator, True)
+        got = rewards(model, contexts, turns)
+        rival = recommending if turns[0].slate else honest
+        difference = got - rival
         half = 1.96 * float(difference.std(ddof=1)) / math.sqrt(len(got)) if len(got) > 1 else 0.0
         table[name] = {
             "mean": float(got.mean()),
-            "sft": float(honest.mean()),
+            "sft": float(rival.mean()),
+            "sft_as_it_acts": float(honest.mean()),
             "difference": float(difference.mean()),
             "ci_low": float(difference.mean()) - half,
             "ci_high": float(difference.mean()) + half,
