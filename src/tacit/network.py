@@ -13,8 +13,16 @@ def start_quiet() -> None:
     """Before transformers is imported: no telemetry, and no request unless ``fetching`` allows it."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     if "HF_HUB_OFFLINE" not in os.environ:
         os.environ["HF_HUB_OFFLINE"] = os.environ[_OURS] = "1"
+
+
+def hush() -> None:
+    """No bars of transformers for reading and writing weights: they take milliseconds. Download bars stay."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
 
 
 def fetching(key: str, name: str) -> None:

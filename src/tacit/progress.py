@@ -35,7 +35,7 @@ class Ticker:
             print(self.line(now - self._start, note), file=sys.stderr, flush=True)
 
     def line(self, elapsed_s: float, note: str = "") -> str:
-        left = elapsed_s / self.done * (self.total - self.done) if self.done else float("nan")
+        left = elapsed_s / self.done * max(self.total - self.done, 0) if self.done else float("nan")
         share = f"{self.done}/{self.total} ({self.done / self.total:.0%})" if self.total else str(self.done)
         time_left = f", {_clock(left)} left" if left == left and self.total else ""
         return f"{self.what}: {share}{time_left}{', ' + note if note else ''}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tacit.models.encoder import TextEncoder
 from tacit.models.policy import Policy
+from tacit.network import hush
 from tacit.types import InputError
 
 
@@ -17,6 +18,7 @@ def require(path: Path, remedy: str) -> Path:
 
 def policy_of(folder: Path, stage: str = "") -> Policy:
     """The policy of ``stage``, or of the last stage that finished; ``folder`` may also be a policy folder itself."""
+    hush()
     if (folder / "policy.json").is_file():
         return Policy.from_pretrained(folder)
     if stage not in ("", "sft", "ppo"):
