@@ -42,6 +42,16 @@ def test_defaults_then_file_then_overrides(tmp_path: Path) -> None:
     assert isinstance(config.policy, Inner)
 
 
+def test_further_files_stand_among_the_overrides(tmp_path: Path) -> None:
+    first = write(tmp_path, "policy: {window: 4, lr: 1}\n")
+    further = str(write(tmp_path, "policy: {window: 6}\n", "more.yaml"))
+    assert load(Settings, first, [further]).policy == Inner(window=6, lr=1.0)
+    assert load(Settings, first, ["policy.window=5", further]).policy.window == 6
+    assert load(Settings, first, [further, "policy.window=5"]).policy.window == 5
+    with pytest.raises(InputError, match="no such config file"):
+        load(Settings, first, ["gone.yaml"])
+
+
 def test_no_file_gives_the_defaults_and_they_are_not_shared() -> None:
     first = load(Settings, None)
     first.policy.weights.append(9.0)

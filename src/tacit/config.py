@@ -23,13 +23,17 @@ T = TypeVar("T")
 
 
 def load(cls: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -> T:
-    """Defaults of ``cls``, then the YAML file with its includes, then the overrides, later ones winning."""
+    """Defaults of ``cls``, then the YAML file with its includes, then the overrides, later ones winning.
+
+    An override is ``key=value``, or the name of a further YAML file.
+    """
     config: DictConfig = OmegaConf.structured(cls)
-    if path is not None:
-        for origin, values in _layers(Path(path), ()):
-            config = _merge(config, cls, values, origin)
-    for override in overrides:
-        config = _merge(config, cls, _parse_override(override), f"override '{override}'")
+    for override in [*([str(path)] if path is not None else []), *overrides]:
+        if override == str(path) or _names_a_file(override):
+            for origin, values in _layers(Path(override), ()):
+                config = _merge(config, cls, values, origin)
+        else:
+            config = _merge(config, cls, _parse_override(override), f"override '{override}'")
     try:
         loaded = OmegaConf.to_object(config)
     except MissingMandatoryValue as error:
@@ -96,6 +100,10 @@ def _is_mapping_text(text: str) -> bool:
     """OmegaConf turns the scalar ``word`` into ``{word: None}``; a config file must really be a mapping."""
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     return node is None or isinstance(node, yaml.MappingNode)
+
+
+def _names_a_file(override: str) -> bool:
+    return "=" not in override and override.endswith((".yaml", ".yml"))
 
 
 def _parse_override(override: str) -> dict[str, Any]:
