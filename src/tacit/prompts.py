@@ -81,9 +81,8 @@ class Layout:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, catalog: Catalog, lengths: Lengths, titles: int) -> None:
         self.tokenizer, self.catalog, self.lengths, self.titles = tokenizer, catalog, lengths, titles
-        self.pad, self.eos, self.user, self.agent, self.recommend, self.chat, self.reply, *self.slots = (
-            tokenizer.convert_tokens_to_ids(list(SPECIALS))
-        )
+        ids = [int(tokenizer.get_vocab()[token]) for token in SPECIALS]
+        self.pad, self.eos, self.user, self.agent, self.recommend, self.chat, self.reply, *self.slots = ids
         self._titles: dict[str, list[int]] = {}
 
     def encode(self, text: str, limit: int) -> list[int]:

@@ -107,6 +107,7 @@ class TextEncoder(nn.Module):
         if mode != self.training:  # weights change between the two
             self.forget()
         super().train(mode)
+        self.model.eval()  # no dropout: a few passes over a pretrained encoder need none, and it doubles the forward
         return self
 
 

@@ -33,7 +33,7 @@ class LMConfig:
     width: int = 192
     positions: int = 320  # longest sequence of the default model, in tokens
     vocabulary: int = 4000
-    dropout: float = 0.1
+    dropout: float = 0.0  # a few passes from scratch do not overfit
     lora: int = -1  # rank; 0 = train all weights; -1 = rank 16 above one billion parameters
 
 
@@ -119,4 +119,5 @@ def add_lora(model: PreTrainedModel, config: LMConfig) -> None:
 
 def max_positions(model: PreTrainedModel) -> int:
     config = model.config
-    return int(getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", 1024))
+    found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    return int(found) if found else 1024

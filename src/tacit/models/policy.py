@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from tacit.catalog import Catalog
 from tacit.models.encoder import PINNED, TextEncoder
 from tacit.models.lm import LMConfig, add_lora, load_lm, max_positions, small_lm, train_tokenizer
-from tacit.models.slate import NEG, SlateHead, associations, draw_slates, slate_logprobs
+from tacit.models.slate import NEG, SlateHead, associations, slate_logprobs
 from tacit.prompts import Layout, Lengths, fill_slots, plain, window_text
 from tacit.types import Dialogue, InputError, Sample, Slate
 
@@ -56,6 +56,8 @@ class Evaluation:
 
 
 class Policy(nn.Module):
+    speakable: Tensor
+
     def __init__(
         self,
         lm: PreTrainedModel,
@@ -81,7 +83,9 @@ class Policy(nn.Module):
     # --- construction -------------------------------------------------------------------------------------------
 
     @classmethod
-    def fresh(cls, catalog: Catalog, train: Sequence[Dialogue], config: PolicyConfig, cache: Path | None = None) -> Policy:
+    def fresh(
+        cls, catalog: Catalog, train: Sequence[Dialogue], config: PolicyConfig, cache: Path | None = None
+    ) -> Policy:
         """Before supervised fine-tuning: the base LM (or a new small one), the encoder, item texts read once.
 
         ``cache`` is a folder for the item embeddings, which runs on one catalogue share.
@@ -202,7 +206,7 @@ class Policy(nn.Module):
     def finish(self, prompt: list[int], drawn: Any) -> Sample:
         """Tokens and log-probabilities → the Sample that is shown, logged and trained on."""
         slate: Slate | None = drawn.slate
-        text = self.tokenizer.decode([t for t in drawn.reply if t != self.layout.eos], skip_special_tokens=False)
+        text = str(self.tokenizer.decode([t for t in drawn.reply if t != self.layout.eos], skip_special_tokens=False))
         opening = self.layout.opening(slate)
         return Sample(
             prompt_tokens=tuple(prompt),
@@ -297,10 +301,10 @@ def _pad(sequences: Sequence[Sequence[Any]], fill: Any, device: torch.device) ->
 
 def _value_head(width: int) -> nn.Sequential:
     """Zero-initialised at the end: the first advantages are the rewards themselves."""
-    head = nn.Sequential(nn.Linear(width, 128), nn.Tanh(), nn.Linear(128, 1))
-    nn.init.zeros_(head[2].weight)
-    nn.init.zeros_(head[2].bias)
-    return head
+    last = nn.Linear(128, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(width, 128), nn.Tanh(), last)
 
 
 def _lengths(positions: int, config: PolicyConfig) -> Lengths:

@@ -53,7 +53,8 @@ class SlateHead(nn.Module):
 
     def item_vectors(self) -> Tensor:
         """[n_items, dim]."""
-        return self.item_projection(self.item_text) + self.item_residual.weight
+        vectors: Tensor = self.item_projection(self.item_text) + self.item_residual.weight
+        return vectors
 
     def forward(self, window: Tensor, state: Tensor, mentioned: Tensor) -> Tensor:
         """window [B, dim], state [B, lm_width], mentioned [B, M] item rows padded with -1 → logits [B, n_items]."""
@@ -62,7 +63,8 @@ class SlateHead(nn.Module):
         liked = (items[mentioned.clamp(min=0)] * known).sum(1) / known.sum(1).clamp(min=1)
         query = self.from_window(window) + self.from_lm(state) + self.from_items(liked)
         wide = self.near_scale * self.neighbours(mentioned) + self.repeat_bias * self._repeated(mentioned)
-        return self.scale * (query @ items.T) + self.item_bias + wide
+        logits: Tensor = self.scale * (query @ items.T) + self.item_bias + wide
+        return logits
 
     def neighbours(self, mentioned: Tensor) -> Tensor:
         """[B, M] → [B, n_items]: summed association with the mentioned items."""
@@ -71,7 +73,6 @@ class SlateHead(nn.Module):
         weights = torch.where(known, self.near_weights[rows], 0.0)
         total = torch.zeros(len(mentioned), len(self.item_text), device=mentioned.device)
         return total.scatter_add_(1, self.near_items[rows].flatten(1), weights.flatten(1))
-
 
     def _repeated(self, mentioned: Tensor) -> Tensor:
         """[B, M] → [B, n_items]: 1 where the item was mentioned."""

@@ -77,7 +77,7 @@ def _epoch(
 ) -> None:
     order = np.random.default_rng([seed, state["epoch"]])
     pool = segments(split.train, policy, order)
-    order.shuffle(pool)  # type: ignore[arg-type]
+    order.shuffle(pool)
     batches = [pool[i : i + config.batch] for i in range(0, len(pool), config.batch)]
     policy.train()
     for b in range(state["batch"], len(batches)):
@@ -128,7 +128,8 @@ def pick_logits(policy: Policy, picks: Sequence[Pick], states: Tensor) -> Tensor
     texts = [policy.window_text(context) for context in contexts]
     trains = policy.training and next(policy.encoder.parameters()).requires_grad
     window = policy.encoder(texts) if trains else policy.encoder.encode(texts)
-    return policy.head(window, states, policy.mentioned(contexts)).float()
+    logits: Tensor = policy.head(window, states, policy.mentioned(contexts))
+    return logits.float()
 
 
 @torch.no_grad()
@@ -155,7 +156,12 @@ def validate(policy: Policy, dialogues: Sequence[Dialogue], limit: int, k: int =
 
 
 def _judge_epoch(
-    policy: Policy, optimizer: torch.optim.Optimizer, split: Split, config: SFTConfig, stage: Stage, state: dict[str, Any]
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    split: Split,
+    config: SFTConfig,
+    stage: Stage,
+    state: dict[str, Any],
 ) -> None:
     scores = validate(policy, split.valid, config.validation_picks)
     better = scores["ndcg@10"] > state["best"]

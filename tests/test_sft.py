@@ -1,0 +1,101 @@
+"""Supervised fine-tuning: the right tokens count, it learns, and a kill changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import tiny
+from tacit.data import synthetic
+from tacit.models.lm import LMConfig
+from tacit.models.policy import Policy, PolicyConfig
+from tacit.run import Stage
+from tacit.train import sft
+from tacit.train.segments import segments
+from tacit.types import Dialogue, InputError, Split, Turn
+
+WORLD = synthetic.generate(0)
+SPLIT = Split(WORLD.train[:48], WORLD.train[48:60])
+CONFIG = sft.SFTConfig(
+    epochs=2, batch=8, checkpoint_every=3, validation_picks=60, lm_lr=5e-3, head_lr=2e-3, encoder_lr=1e-3
+)
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_encoder(tmp_path_factory.mktemp("encoder"), width=16)
+
+
+def build(encoder: Path) -> Policy:
+    torch.manual_seed(0)
+    shape = LMConfig(layers=1, heads=2, width=32, vocabulary=500)
+    return Policy.fresh(WORLD.catalog, SPLIT.train, PolicyConfig(encoder=str(encoder), window=4, lm=shape))
+
+
+def test_only_the_policys_own_tokens_are_targets(encoder_folder: Path) -> None:
+    policy = build(encoder_folder)
+    layout = policy.layout
+    for segment in segments(SPLIT.train[:20], policy, None):
+        for place, (token, own) in enumerate(zip(segment.tokens, segment.targets, strict=True)):
+            if token in (layout.user, layout.agent, layout.reply):
+                assert not own
+            if token in (layout.recommend, layout.chat, layout.eos):
+                assert own
+            if place and segment.tokens[place - 1] == layout.user:
+                assert not own
+        for pick in segment.picks:
+            assert segment.tokens[pick.position] == layout.recommend
+
+
+def test_every_agent_turn_is_a_target_once(encoder_folder: Path) -> None:
+    policy = build(encoder_folder)
+    dialogues = SPLIT.train[:20]
+    turns = sum(turn.speaker == "agent" for d in dialogues for turn in d.merged().turns)
+    ends = sum(
+        token == policy.layout.eos and own
+        for segment in segments(dialogues, policy, None)
+        for token, own in zip(segment.tokens, segment.targets, strict=True)
+    )
+    assert ends == turns
+
+
+def test_it_learns_and_a_kill_at_any_step_changes_nothing(
+    encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Stage("sft", tmp_path / "whole")
+    policy = build(encoder_folder)
+    before = sft.validate(policy, SPLIT.valid, 60)
+    trained = sft.run_sft(policy, SPLIT, CONFIG, whole, seed=3)
+    after = sft.validate(trained, SPLIT.valid, 60)
+    assert after["nll"] < before["nll"] - 1.0
+    assert after["ndcg@10"] > before["ndcg@10"]
+    finished = torch.cat([p.detach().flatten() for p in policy.parameters()])
+
+    for killed_at in (2, 8):
+        stage = Stage("sft", tmp_path / f"killed{killed_at}")
+        steps = iter(range(killed_at))
+        honest = sft.losses
+
+        def dying(policy: Policy, batch: object, steps=steps, honest=honest):  # type: ignore[no-untyped-def]
+            if policy.training and next(steps, None) is None:
+                raise KeyboardInterrupt
+            return honest(policy, batch)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(sft, "losses", dying)
+        with pytest.raises(KeyboardInterrupt):
+            sft.run_sft(build(encoder_folder), SPLIT, CONFIG, stage, seed=3)
+        monkeypatch.setattr(sft, "losses", honest)
+        again = build(encoder_folder)
+        sft.run_sft(again, SPLIT, CONFIG, stage, seed=3)
+        assert torch.equal(torch.cat([p.detach().flatten() for p in again.parameters()]), finished)
+        assert stage.log.path.read_bytes() == whole.log.path.read_bytes()
+        shutil.rmtree(stage.folder)
+
+
+def test_dialogues_without_an_agent_are_refused(encoder_folder: Path, tmp_path: Path) -> None:
+    lonely = (Dialogue("d", "u", (Turn("user", "hello?"),)),)
+    with pytest.raises(InputError, match="no agent turn"):
+        sft.run_sft(build(encoder_folder), Split(lonely, lonely), CONFIG, Stage("sft", tmp_path), seed=0)
