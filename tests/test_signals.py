@@ -48,7 +48,8 @@ def test_zero_is_observed_and_nan_is_not() -> None:
 
 def test_engagement_needs_two_parts() -> None:
     assert math.isnan(engagement(one(NAN), one(NAN), one(NAN), one(1.0), one(NAN))[0])
-    assert engagement(one(NAN), one(NAN), one(NAN), one(1.0), one(0.0))[0] == pytest.approx(1.0)
+    assert math.isnan(engagement(one(NAN), one(NAN), one(NAN), one(1.0), one(0.0))[0])  # one fact, said twice
+    assert engagement(one(NAN), one(NAN), one(1.0), one(1.0), one(0.0))[0] == pytest.approx(1.0)
 
 
 def test_engagement_by_hand_and_in_range() -> None:

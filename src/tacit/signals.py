@@ -131,11 +131,14 @@ def engagement(
     """Weighted mean of the observed parts. [n] in [0, 1], no unit; NaN where fewer than ``min_parts`` were observed.
 
     dwell: from ``dwell_interest``; scroll: share of the cards seen; clicked, continued, abandoned: 0 or 1.
-    Rises with every part except abandonment, which enters as 1 - abandoned.
+    Rises with every part except abandonment, which enters as 1 - abandoned. Going on and not leaving are two sides of
+    one fact and count as one part: plain transcripts, where it is all that is known, have no engagement.
     """
     columns = np.stack([dwell, scroll, clicked, continued, 1.0 - abandoned], axis=-1)
     weighed = masked_mean(columns, np.asarray(parts, dtype=np.float64))
-    return np.asarray(np.where(np.isfinite(columns).sum(-1) >= min_parts, weighed, np.nan))
+    seen = np.isfinite(columns)
+    observed = seen[:, :3].sum(-1) + seen[:, 3:].any(-1)
+    return np.asarray(np.where(observed >= min_parts, weighed, np.nan))
 
 
 def query_texts(context: Dialogue, turns: int) -> list[str]:
