@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import tiny
 from tacit.data import synthetic
 from tacit.models.lm import LMConfig
 from tacit.models.policy import Policy, PolicyConfig
+from tacit.models.writer import TitleWriter, split_as_text
 from tacit.run import Stage
 from tacit.train import sft
 from tacit.train.segments import segments
@@ -99,3 +101,18 @@ def test_dialogues_without_an_agent_are_refused(encoder_folder: Path, tmp_path: 
     lonely = (Dialogue("d", "u", (Turn("user", "hello?"),)),)
     with pytest.raises(InputError, match="no agent turn"):
         sft.run_sft(build(encoder_folder), Split(lonely, lonely), CONFIG, Stage("sft", tmp_path), seed=0)
+
+
+def test_the_literal_baseline_writes_titles_as_text(encoder_folder: Path, tmp_path: Path) -> None:
+    policy = build(encoder_folder)
+    plain = split_as_text(SPLIT)
+    pool = segments(plain.train, policy, None)
+    assert not any(segment.picks for segment in pool)
+    told = " ".join(str(policy.tokenizer.decode(segment.tokens)) for segment in pool)
+    titles = [item.title for item in WORLD.catalog.items]
+    assert sum(title in told for title in titles) > 50
+    trained = sft.run_sft(policy, plain, replace(CONFIG, epochs=1), Stage("literal", tmp_path), seed=0)
+    contexts = [dialogue.before(1) for dialogue in plain.valid[:3]]
+    replies = TitleWriter(trained, 0).generate(contexts, n=4)
+    assert [len(texts) for texts in replies] == [4, 4, 4]
+    assert replies == TitleWriter(trained, 0).generate(contexts, n=4)

@@ -2,7 +2,8 @@
 
 Paper A (arXiv 2508.05289) §3.1: "fine-tuned using supervised learning on historical CRS dialogues … with
 next-utterance prediction as the training objective". The slate term is ours: it trains the head that ranks the
-catalogue. Early stopping looks at NDCG on validation dialogues.
+catalogue. Early stopping looks at NDCG@10 on validation
+dialogues, or at their text where no items are recommended.
 """
 
 from __future__ import annotations
@@ -51,15 +52,15 @@ def run_sft(policy: Policy, split: Split, config: SFTConfig, stage: Stage, seed:
     policy.encoder.requires_grad_(config.encoder_trainable)
     per_epoch = -(-len(segments(split.train, policy, None)) // config.batch)
     optimizer = _optimizer(policy, config)
-    state = _resume(policy, optimizer, stage) or {"step": 0, "epoch": 0, "batch": 0, "best": -1.0, "bad": 0}
+    state = _resume(policy, optimizer, stage) or {"step": 0, "epoch": 0, "batch": 0, "best": None, "bad": 0}
     total = per_epoch * config.epochs
-    with progress(total, "sft") as bar:
+    with progress(total, stage.name) as bar:
         bar.advance(min(state["step"], total))
         while state["epoch"] < config.epochs and state["bad"] <= config.patience:
             _epoch(policy, optimizer, split, config, stage, state, seed, total, dtype, bar)
             _judge_epoch(policy, optimizer, split, config, stage, state)
-    log.info("sft: best validation NDCG@10 %.4f", state["best"])
-    stage.finish({"validation_ndcg@10": state["best"], "epochs": state["epoch"]})
+    log.info("%s: best validation score %.4f", stage.name, state["best"])
+    stage.finish({"validation_score": state["best"], "epochs": state["epoch"]})
     return Policy.from_pretrained(stage.folder / "policy").to(policy.device)
 
 
@@ -152,7 +153,8 @@ def validate(policy: Policy, dialogues: Sequence[Dialogue], limit: int, k: int =
         for row, pick in enumerate(part):
             for item in set(pick.rows) - set(mentioned[row].tolist()):
                 found.append(int((logits[row] > logits[row, item]).sum()) + 1)
-    return {f"ndcg@{k}": float(np.mean(ndcg(np.array(found), k))) if found else 0.0, "nll": nll / max(n_tokens, 1)}
+    scores = {"nll": nll / max(n_tokens, 1)}
+    return {**scores, f"ndcg@{k}": float(np.mean(ndcg(np.array(found), k)))} if found else scores
 
 
 def _judge_epoch(
@@ -164,9 +166,10 @@ def _judge_epoch(
     state: dict[str, Any],
 ) -> None:
     scores = validate(policy, split.valid, config.validation_picks)
-    better = scores["ndcg@10"] > state["best"]
+    score = scores.get("ndcg@10", -scores["nll"])  # dialogues without items are judged by their text
+    better = state["best"] is None or score > state["best"]
     state["bad"] = 0 if better else state["bad"] + 1
-    state["best"] = max(state["best"], scores["ndcg@10"])
+    state["best"] = score if better else state["best"]
     named = {f"valid_{name}": value for name, value in scores.items()}
     stage.log.append(state["step"], **named, epoch=state["epoch"])
     if better:
