@@ -109,10 +109,12 @@ class RewardModel(nn.Module):
         return self.reader.features(contexts, turns, ItemTables(self.item_vectors, self.item_texts, self.popularity))
 
     def prepare(self, f: Features) -> Features:
-        """Standardised scalars, length projected out of the reply, unit vectors brought to unit variance."""
+        """Standardised scalars; length projected out of the reply; unit vectors brought to a spread of one half, so that
+        the scalars lead and the networks memorise fewer texts (held-out engagement .55 → .58 on the synthetic world).
+        """
         reply = f.reply - f.reply @ self.length_basis.T @ self.length_basis
         scalars = ((f.scalars - self.scalar_mean) / self.scalar_std).clamp(-5, 5)
-        wide, narrow = f.window.shape[1] ** 0.5, f.slate.shape[1] ** 0.5
+        wide, narrow = 0.5 * f.window.shape[1] ** 0.5, 0.5 * f.slate.shape[1] ** 0.5
         return Features(f.window * wide, reply * wide, f.slate * narrow, f.mentioned * narrow, scalars, f.shown)
 
     def forward(self, f: Features) -> Tensor:
