@@ -23,6 +23,13 @@ class Ticker:
         self._bar = bar
         self._task = bar.add_task(what, total=total, note="") if bar is not None else None
         self._start = self._said = time.monotonic()
+        self._found = 0
+
+    def resume(self, done: int) -> None:
+        """Steps that an earlier process did: they count as done and tell nothing about the pace."""
+        self.done = self._found = done
+        if self._bar is not None and self._task is not None:
+            self._bar.reset(self._task, total=self.total, completed=done)
 
     def advance(self, n: int = 1, note: str = "") -> None:
         self.done += n
@@ -35,7 +42,8 @@ class Ticker:
             print(self.line(now - self._start, note), file=sys.stderr, flush=True)
 
     def line(self, elapsed_s: float, note: str = "") -> str:
-        left = elapsed_s / self.done * max(self.total - self.done, 0) if self.done else float("nan")
+        here = self.done - self._found
+        left = elapsed_s / here * max(self.total - self.done, 0) if here else float("nan")
         share = f"{self.done}/{self.total} ({self.done / self.total:.0%})" if self.total else str(self.done)
         time_left = f", {_clock(left)} left" if left == left and self.total else ""
         return f"{self.what}: {share}{time_left}{', ' + note if note else ''}"

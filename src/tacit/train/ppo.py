@@ -142,7 +142,7 @@ def run_ppo(
     stage.log.truncate(done)
     timings = MetricLog(stage.folder / "timings.jsonl")
     with progress(config.iterations, "ppo") as bar:
-        bar.advance(done)
+        bar.resume(done)
         for iteration in range(done, config.iterations):
             started = time.monotonic()
             with torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):

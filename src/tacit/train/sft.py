@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from tacit.metrics import ndcg
 from tacit.models.policy import Policy, mask_rows
-from tacit.progress import progress
+from tacit.progress import Ticker, progress
 from tacit.run import Stage, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
 from tacit.train.segments import Pick, Segment, segments
 from tacit.types import Dialogue, InputError, Split
@@ -50,14 +50,13 @@ def run_sft(policy: Policy, split: Split, config: SFTConfig, stage: Stage, seed:
         raise InputError("the training dialogues hold no agent turn, so there is nothing to fine-tune on: check data.*")
     torch.manual_seed(seed)
     policy.encoder.requires_grad_(config.encoder_trainable)
-    per_epoch = -(-len(segments(split.train, policy, None)) // config.batch)
     optimizer = _optimizer(policy, config)
     state = _resume(policy, optimizer, stage) or {"step": 0, "epoch": 0, "batch": 0, "best": None, "bad": 0}
-    total = per_epoch * config.epochs
+    total = config.epochs * -(-len(segments(split.train, policy, np.random.default_rng([seed, 0]))) // config.batch)
     with progress(total, stage.name) as bar:
-        bar.advance(min(state["step"], total))
+        bar.resume(state["step"])
         while state["epoch"] < config.epochs and state["bad"] <= config.patience:
-            _epoch(policy, optimizer, split, config, stage, state, seed, total, dtype, bar)
+            _epoch(policy, optimizer, split, config, stage, state, seed, dtype, bar)
             _judge_epoch(policy, optimizer, split, config, stage, state)
     log.info("%s: best validation score %.4f", stage.name, state["best"])
     stage.finish({"validation_score": state["best"], "epochs": state["epoch"]})
@@ -72,9 +71,8 @@ def _epoch(
     stage: Stage,
     state: dict[str, Any],
     seed: int,
-    total: int,
     dtype: str,
-    bar: Any,
+    bar: Ticker,
 ) -> None:
     order = np.random.default_rng([seed, state["epoch"]])
     pool = segments(split.train, policy, order)
@@ -82,7 +80,7 @@ def _epoch(
     batches = [pool[i : i + config.batch] for i in range(0, len(pool), config.batch)]
     policy.train()
     for b in range(state["batch"], len(batches)):
-        _set_lr(optimizer, config, state["step"] / total)
+        _set_lr(optimizer, config, (state["epoch"] + b / len(batches)) / config.epochs)
         with torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
             text, slate = losses(policy, batches[b])
         optimizer.zero_grad(set_to_none=True)
@@ -182,6 +180,7 @@ def save(policy: Policy, optimizer: torch.optim.Optimizer, stage: Stage, state: 
     """Everything the next step depends on: trained weights, optimiser moments, dropout's generator, the place."""
     weights = {f"weight.{name}": p for name, p in policy.named_parameters() if p.requires_grad}
     moments, rest = pack_optimizer(optimizer)
+    policy.encoder.forget()  # a resumed run starts without the cache, whose last bits depend on how it was batched
     meta = {"state": state, "optimizer": rest, "rng": pack_rng(torch.default_generator)}
     stage.checkpoints.save(state["step"], {**weights, **moments}, meta)
 
