@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tacit.files import atomic_folder
 from tacit.models.encoder import PINNED
 from tacit.models.policy import Policy, PolicyConfig
 from tacit.models.reward import RewardModel
+from tacit.models.writer import TitleWriter, split_as_text
 from tacit.network import fetching, hush
 from tacit.report import write_report
 from tacit.run import Run
@@ -46,6 +47,7 @@ FIRST_READ = {
     "policy": "prepare",
     "users": "prepare",
     "sft": "sft",
+    "literal": "literal",
     "signals": "reward",
     "reward": "reward",
     "ppo": "ppo",
@@ -63,6 +65,7 @@ class RunConfig:
     users: UsersConfig = field(default_factory=UsersConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    literal: bool = False  # also fine-tune paper A's literal baseline: a language model that writes titles as text
     seed: int = 0  # of everything random in the run, but for the synthetic data itself (data.seed)
     device: str = "auto"  # auto (a GPU where there is one) | cpu | cuda | cuda:1 | mps
     dtype: str = "float32"  # float32 | bfloat16 (autocast in training)
@@ -103,31 +106,36 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
     announce_downloads(run, config)
     device = settle(config)
     page = run.folder / "report.html"
-    for name in STAGES if only is None else _needed(only):
+    for name in _asked(config) if only is None else _needed(config, only):
         stage = run.stage(name)
         if stage.done():
             log.info("%s: done already, in %s", name, stage.folder)
             continue
-        _require_earlier(run, name)
+        _require_earlier(run, config, name)
         log.info("%s: into %s", name, stage.folder)
         page.unlink(missing_ok=True)  # it would tell of an earlier state
         STAGES[name](run, config, device)
     if only == "report" or (only is None and not page.exists()):
-        _require_earlier(run, "report")
+        _require_earlier(run, config, "report")
         write_report(run.folder, beside)
     return run
 
 
-def _needed(only: str) -> list[str]:
-    """Preparing has no command of its own, so it comes along; the report is no stage with a folder."""
-    return [] if only == "report" else list(dict.fromkeys(("prepare", only)))
+def _asked(config: RunConfig) -> list[str]:
+    return [name for name in STAGES if name != "literal" or config.literal]
 
 
-def _require_earlier(run: Run, name: str) -> None:
-    names = [*STAGES, "report"]
+def _needed(config: RunConfig, only: str) -> list[str]:
+    """Stages without a command of their own come along; the report is no stage with a folder."""
+    wanted = {"prepare", only} | ({"literal"} if only == "evaluate" else set())
+    return [] if only == "report" else [name for name in _asked(config) if name in wanted]
+
+
+def _require_earlier(run: Run, config: RunConfig, name: str) -> None:
+    names = [*_asked(config), "report"]
     for earlier in names[: names.index(name)]:
         if not (run.folder / earlier / "done.json").is_file():
-            command = earlier if earlier != "prepare" else "sft"
+            command = {"prepare": "sft", "literal": "evaluate"}.get(earlier, earlier)
             raise InputError(f"{name} needs the stage {earlier} of {run.folder}: run `tacit {command} CONFIG` first.")
 
 
@@ -173,6 +181,13 @@ def sft(run: Run, config: RunConfig, device: torch.device) -> None:
     run_sft(policy, split, config.sft, run.stage("sft"), config.seed, config.dtype)
 
 
+def literal(run: Run, config: RunConfig, device: torch.device) -> None:
+    """The baseline without a slate head, where it is asked for; it shares the untrained policy."""
+    _, split = load_training(config.data)
+    policy, settings = _policy(run, "prepare", device), replace(config.sft, encoder_trainable=False)
+    run_sft(policy, split_as_text(split), settings, run.stage("literal"), config.seed, config.dtype)
+
+
 def reward(run: Run, config: RunConfig, device: torch.device) -> None:
     _, split = load_training(config.data)
     policy = _policy(run, "sft", device)
@@ -202,6 +217,7 @@ def evaluate(run: Run, config: RunConfig, device: torch.device) -> None:
         config.seed,
         dataset=config.data.name,
         labeller=_labeller(run, config, supervised),
+        writers={"literal": TitleWriter(_policy(run, "literal", device), config.seed)} if config.literal else None,
     )
 
 
@@ -210,6 +226,7 @@ STAGES: dict[str, Callable[[Run, RunConfig, torch.device], None]] = {
     "sft": sft,
     "reward": reward,
     "ppo": ppo,
+    "literal": literal,
     "evaluate": evaluate,
 }
 
