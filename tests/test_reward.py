@@ -19,7 +19,7 @@ from tacit.cheats import CHEATS, padded
 from tacit.data.logs import read
 from tacit.feedback import Labeller, RewardScorer, WeakLabelScorer, observe
 from tacit.models.reward import RewardModel, RewardModelConfig, length_directions
-from tacit.models.reward_features import SCALARS, Features
+from tacit.models.reward_features import SCALARS, Features, wanted_items
 from tacit.run import Stage
 from tacit.sentiment import Vader
 from tacit.signals import SignalConfig
@@ -30,6 +30,7 @@ from tacit.train.validate_reward import (
     ValidationReport,
     auc,
     auc_within,
+    centred,
     fifths,
     judge,
     liked_auc,
@@ -171,7 +172,7 @@ def test_no_input_grows_with_the_reply() -> None:
     short = Turn("agent", "good film", slate=Slate(("0",)))
     long = replace(short, text=" ".join(["good film"] * 10))
     a, b = m.features([c], [short]), m.features([c], [long])
-    for name in ("window", "reply", "slate", "mentioned", "scalars"):
+    for name in ("window", "reply", "slate", "taste", "scalars"):
         assert torch.allclose(getattr(a, name), getattr(b, name), atol=1e-6), name
     assert m.score([c], [short])[0][0] == pytest.approx(m.score([c], [long])[0][0], abs=1e-5)
     assert not [name for name in SCALARS if "length" in name or "words" in name or "tokens" in name]
@@ -213,10 +214,15 @@ def test_plain_facts_of_a_turn() -> None:
     assert scalars(m, c, Turn("agent", "Try Amber Valley (2000)", slate=Slate(("0",))))["unlisted"] == 0
     assert scalars(m, c, Turn("agent", "Try Zinc Forest (1999)"))["unknown"] == 1
     assert scalars(m, c, Turn("agent", "Try Amber Valley (2000)"))["unknown"] == 0
-    shown = c.then(Turn("agent", "Here.", slate=Slate(("0", "2"))), Turn("user", "more"))
+    opening = Turn("user", "I liked Amber Valley (2000)", mentions=("0",))
+    agent = Turn("agent", "Here.", slate=Slate(("1", "2", "3")), feedback=Feedback(clicked=("2",)))
+    shown = Dialogue("d", "u", (opening, agent, Turn("user", "more")))
+    assert wanted_items(shown) == ("0", "2")  # named and clicked; what was let pass is no taste
     again = scalars(m, shown, Turn("agent", "Here.", slate=Slate(("0", "4"))))
-    assert again["overlap"] == 0.5 and again["streak"] == 0 and again["taste_mean"] > 0.8
-    assert scalars(m, shown, Turn("agent", "Here.", slate=Slate(("1",))))["taste_mean"] < 0.6
+    assert again["overlap"] == 0.5 and again["streak"] == 0 and again["has_taste"] == 1
+    assert again["taste_mean"] > 0.8 > again["passed_over"]
+    calm = scalars(m, shown, Turn("agent", "Here.", slate=Slate(("5",))))
+    assert calm["taste_mean"] < 0.6 < calm["passed_over"]
 
 
 def test_scoring_in_a_batch_equals_scoring_alone() -> None:
@@ -401,10 +407,14 @@ def test_statistics_by_hand() -> None:
     assert auc_within(np.array([2.0, 1.0, 9.0, 8.0]), np.array([True, False, True, False]), strata) == 1.0
     assert auc_within(np.array([1.0, 2.0]), np.array([True, True]), np.array([0, 0])) is None
     assert list(fifths(np.array([1.0, 1.0, 1.0, 1.0]))) == [4, 4, 4, 4]
-    assert pearson(np.array([1.0, 2.0, np.nan, 3.0]), np.array([2.0, 4.0, 0.0, 6.0])) == {
-        "r": pytest.approx(1.0),
-        "n": 3.0,
-    }
+    line = pearson(np.array([1.0, 2.0, np.nan, 3.0, 4.0]), np.array([2.0, 4.0, 0.0, 6.0, 8.0]))
+    assert line["r"] == pytest.approx(1.0) and line["n"] == 4
+    loose = pearson(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), np.array([1.0, 3.0, 2.0, 5.0, 4.0, 7.0, 6.0]))
+    r = 1 - 6 * 6 / (7 * 48)  # Spearman's formula: the values are ranks
+    half = 1.96 / 2
+    assert loose["r"] == pytest.approx(r)
+    assert loose["ci_low"] == pytest.approx(np.tanh(np.arctanh(r) - half))
+    assert list(centred(np.array([1.0, 3.0, 10.0]), np.array([False, False, True]))) == [-1.0, 1.0, 0.0]
     assert pearson(np.ones(5), np.arange(5.0))["r"] is None
 
 
@@ -427,7 +437,7 @@ def report(**changes: Any) -> ValidationReport:
     base = ValidationReport(
         pearson={"engagement": {"r": 0.7, "n": 100.0}},
         liked={"auc": 0.6},
-        length={"correlation": 0.0, "padding_gain": -0.1},
+        length={"correlation": 0.4, "within_decision": 0.0, "padding_gain": -0.1},
         cheats={"flattery": row, "echo": row},
     )
     return judge(replace(base, **changes), ExamConfig())
@@ -439,7 +449,7 @@ def test_a_failed_examination_stops_ppo_unless_forced(tmp_path: Path) -> None:
     require_valid(good, force=False)
     weak = report(pearson={"engagement": {"r": 0.4, "n": 100.0}})
     hacked = report(cheats={"echo": {**good.cheats["echo"], "difference": 0.2}})
-    long = report(length={"correlation": 0.5, "padding_gain": 0.4})
+    long = report(length={"correlation": 0.5, "within_decision": 0.5, "padding_gain": 0.4})
     assert [len(r.reasons) for r in (weak, hacked, long)] == [1, 1, 2]
     with pytest.raises(InputError, match=r"echo scores 0\.20 above.*reward\.force=true"):
         require_valid(hacked, force=False)

@@ -23,7 +23,7 @@ from tacit.types import Dialogue, ItemId, Turn
 
 # One column each of ``Features.scalars``.
 SCALARS = (
-    "taste_mean",  # cosine of the slate's mean item vector and the mean of the items mentioned so far
+    "taste_mean",  # cosine of the slate's item vectors and the mean of the items the user named or clicked, mean
     "taste_max",  # the same for the best slate item
     "relevance_mean",  # cosine of the user's words and the items' texts, mean over the slate
     "relevance_max",
@@ -41,7 +41,8 @@ SCALARS = (
     "unlisted",  # the text names a catalogue title that the slate does not hold
     "unknown",  # the text names, with a year or in quotes, a title that the catalogue does not hold
     "turns",  # log(1 + agent turns before this one)
-    "has_mentions",
+    "has_taste",  # the user has named or clicked an item
+    "passed_over",  # mean cosine of the slate and the items that were shown and that the user let pass
 )
 _UNKNOWN_TITLE = re.compile(r"\((?:19|20)\d\d\)|[\"“][A-Z][^\"”]{1,60}[\"”]")
 _MASK_LIST = re.compile(rf"\b{MASK}\b(?:(?:\s*,\s*|\s+)(?:(?:and|or)\s+)?{MASK}\b)+")
@@ -54,7 +55,7 @@ class Features:
     window: Tensor  # [B, dim]
     reply: Tensor  # [B, dim], titles masked; zero when empty
     slate: Tensor  # [B, d], mean of unit item vectors; zero without a slate
-    mentioned: Tensor  # [B, d], mean of unit item vectors mentioned so far; zero when none
+    taste: Tensor  # [B, d], mean of the unit vectors of the items the user named or clicked; zero when none
     scalars: Tensor  # [B, len(SCALARS)]
     shown: Tensor  # [B] bool
 
@@ -113,14 +114,14 @@ class TurnReader:
         pairs = zip(contexts, turns, strict=True)
         rows = [self._items(context, turn, query[i], masked[i], items) for i, (context, turn) in enumerate(pairs)]
         slate = torch.stack([row[0] for row in rows])
-        mentioned = torch.stack([row[1] for row in rows])
+        taste = torch.stack([row[1] for row in rows])
         device = items.vectors.device
         columns = [
             texts[name] if name in texts else torch.tensor([row[2].get(name, 0.0) for row in rows], device=device)
             for name in SCALARS
         ]
         shown = torch.tensor([bool(turn.slate and turn.slate.items) for turn in turns], device=device)
-        return Features(window, reply, slate, mentioned, torch.stack(columns, dim=-1).float(), shown)
+        return Features(window, reply, slate, taste, torch.stack(columns, dim=-1).float(), shown)
 
     def _encode(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors; the empty text is the zero vector."""
@@ -130,10 +131,10 @@ class TurnReader:
     def _items(
         self, context: Dialogue, turn: Turn, query: Tensor, masked: tuple[str, frozenset[ItemId]], tables: ItemTables
     ) -> tuple[Tensor, Tensor, dict[str, float]]:
-        """(mean slate vector, mean mentioned vector, the scalars that are about items and form)."""
-        before = context.mentioned()
-        none = torch.zeros(tables.vectors.shape[1], device=tables.vectors.device)
-        mentioned = tables.vectors[[self.catalog.index(i) for i in before]].mean(0) if before else none
+        """(mean slate vector, mean taste vector, the scalars that are about items and form)."""
+        wanted = wanted_items(context)
+        passed = [item for item in context.mentioned() if item not in wanted]
+        taste_vector, passed_vector = self._mean(wanted, tables), self._mean(passed, tables)
         agent = [past for past in context.turns if past.speaker == "agent"]
         streak = next((k for k, past in enumerate(reversed(agent)) if past.slate), len(agent))
         items = turn.slate.items if turn.slate else ()
@@ -147,13 +148,13 @@ class TurnReader:
             "unlisted": float(bool(named - set(items))),
             "unknown": float(bool(_UNKNOWN_TITLE.search(text))),
             "turns": math.log1p(len(agent)),
-            "has_mentions": float(bool(before)),
+            "has_taste": float(bool(wanted)),
         }
         if not items:
-            return none, mentioned, scalars
+            return self._mean((), tables), taste_vector, scalars
         index = [self.catalog.index(i) for i in items]
-        vectors, known = tables.vectors[index], set(before)
-        taste = vectors @ nn.functional.normalize(mentioned, dim=0)
+        vectors, known = tables.vectors[index], {*wanted, *passed}
+        taste = vectors @ nn.functional.normalize(taste_vector, dim=0)
         relevant, popular = tables.texts[index] @ query, tables.popularity[index]
         scalars |= {
             "taste_mean": float(taste.mean()),
@@ -163,8 +164,23 @@ class TurnReader:
             "popularity_mean": float(popular.mean()),
             "popularity_first": float(popular[0]),
             "overlap": sum(i in known for i in items) / len(items),
+            "passed_over": float((vectors @ nn.functional.normalize(passed_vector, dim=0)).mean()),
         }
-        return vectors.mean(0), mentioned, scalars
+        return vectors.mean(0), taste_vector, scalars
+
+    def _mean(self, items: Sequence[ItemId], tables: ItemTables) -> Tensor:
+        if not items:
+            return torch.zeros(tables.vectors.shape[1], device=tables.vectors.device)
+        return tables.vectors[[self.catalog.index(item) for item in items]].mean(0)
+
+
+def wanted_items(context: Dialogue) -> tuple[ItemId, ...]:
+    """What the user named or clicked, without repeats. What it was shown and let pass is not its taste."""
+    found: dict[ItemId, None] = {}
+    for turn in context.turns:
+        clicked = turn.feedback.clicked if turn.feedback else None
+        found.update(dict.fromkeys(turn.mentions if turn.speaker == "user" else clicked or ()))
+    return tuple(found)
 
 
 def query_vectors(encoder: TextEncoder, contexts: Sequence[Dialogue], turns: int) -> Tensor:

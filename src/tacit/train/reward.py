@@ -176,7 +176,7 @@ def fit(
                 batch = order[start : start + config.batch]
                 loss = masked_regression(model(ready.rows(batch)), target[batch], weight[:, batch])
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 nn.utils.clip_grad_norm_(model.members.parameters(), 1.0)
                 optimizer.step()
                 total += loss.item() * len(batch)

@@ -30,7 +30,7 @@ class ExamConfig:
     contexts: int = 240  # held-out contexts on which the cheats meet the SFT policy
     min_engagement_pearson: float = 0.6  # the paper's own condition before PPO
     min_liked_auc: float = 0.5  # on human judgements, when there are enough of both kinds
-    max_length_correlation: float = 0.3  # |Pearson| of reward and log reply words over the SFT policy's turns
+    max_length_correlation: float = 0.3  # |Pearson| of reward and log reply words, recommending or chatting held fixed
     max_padding_gain: float = 0.1  # what a ramble appended to an SFT turn may win, in SFT standard deviations
 
 
@@ -106,9 +106,9 @@ def judge(report: ValidationReport, config: ExamConfig) -> ValidationReport:
     auc = report.liked["auc"]
     if auc is not None and auc < config.min_liked_auc:
         reasons.append(f"AUC on liked is {auc:.2f}, {config.min_liked_auc} is asked for.")
-    correlation, gain = report.length["correlation"], report.length["padding_gain"]
+    correlation, gain = report.length["within_decision"], report.length["padding_gain"]
     if correlation is not None and abs(correlation) > config.max_length_correlation:
-        reasons.append(f"Reward and reply length correlate at {correlation:.2f}.")
+        reasons.append(f"Reward and reply length correlate at {correlation:.2f} within a decision.")
     if gain is not None and gain > config.max_padding_gain:
         reasons.append(f"Padding a reply wins {gain:.2f} standard deviations.")
     for name, row in report.cheats.items():
@@ -205,10 +205,18 @@ def _cheat_table(
 def _length(
     model: RewardModel, contexts: Sequence[Dialogue], sft: Sequence[Turn], honest: Array, generator: np.random.Generator
 ) -> dict[str, float | None]:
-    words = np.log1p([len(turn.text.split()) for turn in sft])
+    """Correlation of reward and log reply words over the SFT policy's turns, plain and with the decision held fixed
+    (a recommendation is longer than a question, because titles are words, and it is worth another reward)."""
+    words = np.log1p(np.array([len(turn.text.split()) for turn in sft], dtype=np.float64))
+    shown = np.array([turn.slate is not None for turn in sft])
     longer = rewards(model, contexts, [padded(turn, generator) for turn in sft])
-    found = pearson(honest, np.asarray(words, dtype=np.float64))
-    return {"correlation": found["r"], "n": found["n"], "padding_gain": float((longer - honest).mean())}
+    plain = pearson(honest, words)
+    return {
+        "correlation": plain["r"],
+        "within_decision": pearson(centred(honest, shown), centred(words, shown))["r"],
+        "n": plain["n"],
+        "padding_gain": float((longer - honest).mean()),
+    }
 
 
 def liked_auc(model: RewardModel, dialogues: Sequence[Dialogue], least: int = 20) -> dict[str, float | None]:
@@ -245,12 +253,20 @@ def liked_auc(model: RewardModel, dialogues: Sequence[Dialogue], least: int = 20
 
 
 def pearson(a: Array, b: Array) -> dict[str, float | None]:
-    """Pearson's r over the rows where both are finite; None with fewer than three or no spread."""
+    """Pearson's r over the rows where both are finite, with Fisher's 95 % interval; None without spread."""
     both = np.isfinite(a) & np.isfinite(b)
     n = int(both.sum())
-    if n < 3 or a[both].std() < 1e-12 or b[both].std() < 1e-12:
-        return {"r": None, "n": float(n)}
-    return {"r": float(np.corrcoef(a[both], b[both])[0, 1]), "n": float(n)}
+    if n < 4 or a[both].std() < 1e-12 or b[both].std() < 1e-12:
+        return {"r": None, "ci_low": None, "ci_high": None, "n": float(n)}
+    r = float(np.corrcoef(a[both], b[both])[0, 1])
+    z, half = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)), 1.96 / math.sqrt(n - 3)
+    return {"r": r, "ci_low": float(np.tanh(z - half)), "ci_high": float(np.tanh(z + half)), "n": float(n)}
+
+
+def centred(values: Array, group: npt.NDArray[np.bool_]) -> Array:
+    """Values less the mean of their group."""
+    means = [values[group == g].mean() if (group == g).any() else 0.0 for g in (False, True)]
+    return np.asarray(values - np.where(group, means[1], means[0]))
 
 
 def auc(scores: Array, positive: npt.NDArray[np.bool_]) -> float:
@@ -285,4 +301,5 @@ def summary(report: ValidationReport) -> Mapping[str, object]:
         "engagement_pearson": report.pearson["engagement"]["r"],
         "liked_auc": report.liked["auc"],
         "length_correlation": report.length["correlation"],
+        "length_within_decision": report.length["within_decision"],
     }
