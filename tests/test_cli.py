@@ -193,6 +193,16 @@ def test_chat_answers_with_titles_of_the_catalogue(finished: Path) -> None:
     assert "choose sft or ppo" in refused("chat", str(finished), "--stage", "best")
 
 
+def test_chat_takes_items_that_training_never_saw(finished: Path, tmp_path: Path) -> None:
+    known = (finished / "ppo" / "policy" / "catalog.jsonl").read_text().splitlines()
+    new = {"id": "new", "title": "A Film of Tomorrow (2031)", "text": "A Film of Tomorrow (2031). Comedy."}
+    (tmp_path / "items.jsonl").write_text(known[0] + "\n" + json.dumps(new) + "\n")
+    result = call("chat", str(finished), "--items", str(tmp_path / "items.jsonl"), input="hello\n\n")
+    assert result.exit_code == 0, result.output
+    assert f"{len(known) + 1} items" in result.stderr
+    assert "does not exist" in refused("chat", str(finished), "--items", str(tmp_path / "none.jsonl"))
+
+
 def test_score_gives_reward_and_channels_of_each_agent_turn(finished: Path, tmp_path: Path) -> None:
     from tacit.data import logs, synthetic
 

@@ -16,7 +16,7 @@ from tacit.models.lm import LMConfig
 from tacit.models.policy import Policy, PolicyConfig, mask_rows
 from tacit.models.slate import associations, draw_slates, slate_logprobs
 from tacit.prompts import fill_slots, plain, with_slots
-from tacit.types import Dialogue, InputError, Sample, Slate, Turn
+from tacit.types import Dialogue, InputError, Item, Sample, Slate, Turn
 
 WORLD = synthetic.generate(0)
 
@@ -97,6 +97,32 @@ def test_slates_are_legal_new_and_without_repeats(encoder_folder: Path) -> None:
         assert len(set(sample.slate.items)) == policy.config.slate_size
         assert not set(sample.slate.items) & set(context.mentioned())
         assert math.isclose(math.exp(sample.slate_logprobs[0]), sample.slate.propensities[0], rel_tol=1e-5)
+
+
+def test_an_item_added_after_training_is_recommendable_at_once(encoder_folder: Path, tmp_path: Path) -> None:
+    policy = build(encoder_folder)
+    with torch.no_grad():
+        policy.head.item_residual.weight.normal_(std=0.02)
+        policy.head.item_bias[torch.from_numpy(WORLD.catalog.counts == 0)] = -0.5
+        next(policy.encoder.parameters()).add_(0.1)  # fine-tuning moved the encoder after the items were read
+    old = WORLD.catalog.items[7]
+    twin = Item("twin", "Twin of an Old Film (2031)", old.text)
+    wider = policy.extended([twin])
+    assert wider.catalog.items == (*WORLD.catalog.items, twin) and wider.catalog.counts[-1] == 0
+    assert torch.equal(wider.slate_logits(contexts())[:, :-1], policy.slate_logits(contexts()))
+    read = policy.head.item_projection(policy.head.item_text[7])
+    torch.testing.assert_close(wider.item_vectors()[-1], read, atol=1e-5, rtol=0)
+    assert not wider.head.near_weights[-1].any()
+    assert wider.head.item_bias[-1].item() == pytest.approx(-0.5 if (WORLD.catalog.counts == 0).any() else 0.0)
+    with torch.no_grad():
+        wider.head.item_bias[-1] += 50.0
+        drawn = wider.act(contexts(), torch.Generator().manual_seed(1), decide="recommend")
+        assert all(sample.slate and sample.slate.items[0] == "twin" for sample in drawn)
+        assert gap(wider, drawn) < 1e-4
+    wider.save_pretrained(tmp_path)
+    assert "twin" in Policy.from_pretrained(tmp_path).catalog
+    with pytest.raises(InputError, match="occurs twice"):
+        policy.extended([old])
 
 
 def test_plackett_luce_by_hand() -> None:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import torch
 
+from tacit.catalog import Catalog
 from tacit.commands.folders import policy_of
 from tacit.models.policy import Policy
 from tacit.types import Dialogue, Turn
 
 
-def chat(folder: Path, stage: str, seed: int, greedy: bool) -> None:
+def chat(folder: Path, stage: str, seed: int, greedy: bool, items: Path | None = None) -> None:
     policy = policy_of(folder, stage)
+    if items is not None:
+        policy = policy.extended([item for item in Catalog.load(items) if item.id not in policy.catalog])
     generator = torch.Generator(policy.device).manual_seed(seed)
     dialogue = Dialogue("chat", "you", ())
     print(f"{policy.version}, {len(policy.catalog)} items. An empty line ends.", file=sys.stderr)

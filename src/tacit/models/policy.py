@@ -13,17 +13,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.catalog import Catalog
+from tacit.models import sampling, scoring
 from tacit.models.encoder import PINNED, TextEncoder
 from tacit.models.lm import LMConfig, add_lora, load_lm, max_positions, small_lm, train_tokenizer
-from tacit.models.slate import NEG, SlateHead, associations, slate_logprobs
+from tacit.models.scoring import Evaluation, pad_right
+from tacit.models.slate import NEG, SlateHead, associations
 from tacit.prompts import Layout, Lengths, fill_slots, plain, window_text
-from tacit.types import Dialogue, InputError, Sample, Slate
+from tacit.types import Dialogue, InputError, Item, Sample, Slate
 
 MENTIONS = 16  # the most recent items that a query reads
 Decision = Literal["recommend", "reply"]
@@ -39,20 +42,6 @@ class PolicyConfig:
     slate_titles: int = 2  # titles the reply is conditioned on
     repeat_items: bool = False  # may a slate show items that the dialogue already named?
     lm: LMConfig = field(default_factory=LMConfig)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Log-probabilities, entropies and values of finished samples: B turns, T tokens (right padded), K slate places."""
-
-    token_logprobs: Tensor  # [B, T], nats, 0 where not sampled
-    token_mask: Tensor  # [B, T] bool, True where the policy drew the token
-    token_entropy: Tensor  # [B, T], nats
-    values: Tensor  # [B, T], value of the state before each token
-    slate_logprobs: Tensor  # [B, K], nats, 0 where there is no slate
-    slate_mask: Tensor  # [B, K] bool
-    slate_log_softmax: Tensor  # [B, n_items], the distribution of the first place
-    slate_values: Tensor  # [B], value of the state after the decision
 
 
 class Policy(nn.Module):
@@ -141,6 +130,22 @@ class Policy(nn.Module):
         policy.encoder, policy.version = encoder, meta["version"]
         return policy.eval()
 
+    def extended(self, items: Sequence[Item]) -> Policy:
+        """The same policy, its weights shared, over a catalogue with ``items`` at the end: recommendable at once.
+
+        A new item has its text alone: residual 0, no neighbours, and the mean bias of the items that training never
+        named. Its text is read as the others were, by the encoder as it was before fine-tuning.
+        """
+        counts = np.concatenate([self.catalog.counts, np.zeros(len(items), np.int64)])
+        reader = TextEncoder.load(self.config.encoder, self.config.encoder_tokens).eval()
+        unnamed = self.head.item_bias.detach()[torch.from_numpy(self.catalog.counts == 0)]
+        bias = float(unnamed.mean()) if len(unnamed) else 0.0
+        head = self.head.extended(reader.encode([item.text for item in items]), bias)
+        catalog = Catalog((*self.catalog.items, *items), counts)
+        policy = Policy(self.lm, self.tokenizer, self.encoder, head, catalog, self.config)
+        policy.text_value, policy.slate_value, policy.version = self.text_value, self.slate_value, self.version
+        return policy.to(self.device).eval()
+
     # --- the state ----------------------------------------------------------------------------------------------
 
     @property
@@ -165,7 +170,7 @@ class Policy(nn.Module):
 
     def trunk(self, sequences: Sequence[Sequence[int]]) -> Tensor:
         """Last hidden states of right-padded sequences, [B, L, width]."""
-        ids, mask = _pad(sequences, self.layout.pad, self.device)
+        ids, mask = pad_right(sequences, self.layout.pad, self.device)
         hidden: Tensor = self.lm.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         return hidden
 
@@ -199,9 +204,7 @@ class Policy(nn.Module):
         decide: Decision | None = None,
     ) -> list[Sample]:
         """One turn for every context, in one batch with a KV cache. ``decide`` forces the decision."""
-        from tacit.models.sampling import act
-
-        return act(self, contexts, generator, greedy, decide)
+        return sampling.act(self, contexts, generator, greedy, decide)
 
     def finish(self, prompt: list[int], drawn: Any) -> Sample:
         """Tokens and log-probabilities → the Sample that is shown, logged and trained on."""
@@ -236,53 +239,8 @@ class Policy(nn.Module):
     # --- scoring finished turns ---------------------------------------------------------------------------------
 
     def evaluate(self, contexts: Sequence[Dialogue], samples: Sequence[Sample]) -> Evaluation:
-        """One differentiable pass over finished turns. The value heads read detached states: they do not pull at the
-        policy's trunk (shared-trunk interference is one way PPO on language models fails)."""
-        hidden = self.trunk([[*s.prompt_tokens, *s.tokens] for s in samples])
-        window = self.encoder.encode([self.window_text(context) for context in contexts])
-        start = torch.tensor([len(s.prompt_tokens) for s in samples], device=self.device)
-        length = max(len(s.tokens) for s in samples)
-        places = (start[:, None] - 1 + torch.arange(length, device=self.device)).clamp(max=hidden.shape[1] - 1)
-        before = hidden.gather(1, places.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))  # state before token i
-        mask = _pad([s.sampled for s in samples], False, self.device)[0]
-        logprobs, entropy = self._token_logprobs(before, mask, samples)
-        decided = hidden[torch.arange(len(samples), device=self.device), start]
-        slate = self._slate_factors(contexts, samples, window, decided)
-        critic = window.unsqueeze(1).expand(-1, length, -1)
-        return Evaluation(
-            logprobs,
-            mask,
-            entropy,
-            self.text_value(torch.cat([before.float().detach(), critic], dim=-1)).squeeze(-1),
-            *slate,
-            self.slate_value(torch.cat([decided.float().detach(), window], dim=-1)).squeeze(-1),
-        )
-
-    def _token_logprobs(self, before: Tensor, mask: Tensor, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
-        tokens = _pad([s.tokens for s in samples], self.layout.pad, self.device)[0]
-        logprobs, entropy = torch.zeros(mask.shape, device=self.device), torch.zeros(mask.shape, device=self.device)
-        choice = self.decision_logprobs(before[:, 0])
-        chat = (tokens[:, 0] == self.layout.chat).long()
-        logprobs[:, 0] = choice.gather(1, chat.unsqueeze(1)).squeeze(1)
-        entropy[:, 0] = -(choice.exp() * choice).sum(-1)
-        said = mask.clone()
-        said[:, 0] = False
-        rows = said.nonzero()[:, 0]  # logits on reply tokens only: the LM head is the dearest product
-        logits = self.lm.get_output_embeddings()(before[said]).float() + self.sayable([s.slate for s in samples])[rows]
-        distribution = torch.log_softmax(logits, dim=-1)
-        logprobs = logprobs.masked_scatter(said, distribution.gather(1, tokens[said].unsqueeze(1)).squeeze(1))
-        return logprobs, entropy.masked_scatter(said, -(distribution.exp() * distribution).sum(-1))
-
-    def _slate_factors(
-        self, contexts: Sequence[Dialogue], samples: Sequence[Sample], window: Tensor, state: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        logits = self.slate_scores(window, state, self.mentioned(contexts))
-        size = max([1, *(len(s.slate.items) for s in samples if s.slate)])
-        rows = [[self.catalog.index(i) for i in s.slate.items] if s.slate else [] for s in samples]
-        slates = torch.tensor([r + [0] * (size - len(r)) for r in rows], device=self.device)
-        mask = torch.tensor([[True] * len(r) + [False] * (size - len(r)) for r in rows], device=self.device)
-        factors = torch.where(mask, slate_logprobs(logits, slates), 0.0)
-        return factors, mask, torch.log_softmax(logits, dim=-1)
+        """One differentiable pass over finished turns."""
+        return scoring.evaluate(self, contexts, samples)
 
 
 def mask_rows(logits: Tensor, rows: Tensor) -> Tensor:
@@ -290,13 +248,6 @@ def mask_rows(logits: Tensor, rows: Tensor) -> Tensor:
     hit = torch.zeros(logits.shape[0], logits.shape[1] + 1, dtype=torch.bool, device=logits.device)
     hit.scatter_(1, torch.where(rows < 0, logits.shape[1], rows), True)
     return logits.masked_fill(hit[:, :-1], NEG)
-
-
-def _pad(sequences: Sequence[Sequence[Any]], fill: Any, device: torch.device) -> tuple[Tensor, Tensor]:
-    width = max(map(len, sequences))
-    ids = torch.tensor([[*s, *[fill] * (width - len(s))] for s in sequences], device=device)
-    lengths = torch.tensor([len(s) for s in sequences], device=device)
-    return ids, (torch.arange(width, device=device) < lengths[:, None]).long()
 
 
 def _value_head(width: int) -> nn.Sequential:

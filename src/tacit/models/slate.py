@@ -51,6 +51,19 @@ class SlateHead(nn.Module):
         self.from_items.weight.data.copy_(0.5 * torch.eye(dim))
         nn.init.zeros_(self.from_items.bias)
 
+    def extended(self, item_text: Tensor, bias: float) -> SlateHead:
+        """A copy of this head over further items [m, dim], which come last: residual 0, no neighbours, ``bias``."""
+        more = len(item_text)
+        state = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
+        for name in ("near_items", "near_weights", "item_residual.weight"):
+            state[name] = nn.functional.pad(state[name], (0, 0, 0, more))
+        state["item_text"] = torch.cat([state["item_text"], item_text.cpu()])
+        state["item_bias"] = nn.functional.pad(state["item_bias"], (0, more), value=bias)
+        near = (state["near_items"], state["near_weights"])
+        head = SlateHead(state["item_text"], np.zeros(len(state["item_text"])), near, self.from_lm.in_features)
+        head.load_state_dict(state)
+        return head
+
     def item_vectors(self) -> Tensor:
         """[n_items, dim]."""
         vectors: Tensor = self.item_projection(self.item_text) + self.item_residual.weight

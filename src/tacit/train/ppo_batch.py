@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from tacit import losses
-from tacit.models.policy import Evaluation, Policy
+from tacit.models.policy import Policy
+from tacit.models.scoring import Evaluation
 from tacit.types import Dialogue, Episode, Sample
 
 
