@@ -14,14 +14,17 @@ _EVERY_S = 10.0
 
 
 class Ticker:
-    """Counts finished steps and says so. ``note`` is a few words beside the count, such as a loss."""
+    """Counts finished steps and says so. ``note`` is a few words beside the count, such as a loss.
+
+    ``total`` 0 is "not known": the steps are counted, without time left.
+    """
 
     def __init__(self, total: int, what: str, bar: Progress | None) -> None:
         self.total = total
         self.what = what
         self.done = 0
         self._bar = bar
-        self._task = bar.add_task(what, total=total, note="") if bar is not None else None
+        self._task = bar.add_task(what, total=total or None, note="") if bar is not None else None
         self._start = self._said = time.monotonic()
         self._found = 0
 
@@ -29,7 +32,7 @@ class Ticker:
         """Steps that an earlier process did: they count as done and tell nothing about the pace."""
         self.done = self._found = done
         if self._bar is not None and self._task is not None:
-            self._bar.reset(self._task, total=self.total, completed=done)
+            self._bar.reset(self._task, total=self.total or None, completed=done)
 
     def advance(self, n: int = 1, note: str = "") -> None:
         self.done += n

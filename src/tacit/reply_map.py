@@ -30,7 +30,12 @@ def write_map(
         chosen = np.sort(generator.choice(len(table), size=min(limit, len(table)), replace=False))
         parts.append(table[chosen].select("reply", "hidden_utility").with_columns(model=pl.lit(model)))
     rows = pl.concat(parts)
-    vectors = encoder.encode([reply or " " for reply in rows["reply"].to_list()]).double().cpu().numpy()
+    vectors = (
+        encoder.encode([reply or " " for reply in rows["reply"].to_list()], what="mapping replies")
+        .double()
+        .cpu()
+        .numpy()
+    )
     used = chosen_method(method)
     points = umap(vectors, seed) if used == "UMAP" else pca(vectors)
     rows = rows.with_columns(x=pl.Series(points[:, 0]), y=pl.Series(points[:, 1]), method=pl.lit(used))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import tacit.progress
 from tacit.data import get as module
 from tacit.data.get import Remote, get
 from tacit.types import InputError
@@ -101,6 +102,17 @@ def test_a_broken_connection_resumes(server: Server, tmp_path: Path) -> None:
     starts = [int((wanted or "").removeprefix("bytes=").rstrip("-")) for wanted in server.requests[1:]]
     assert len(starts) == 2
     assert 0 < starts[0] < starts[1] < len(CONTENT)
+
+
+def test_a_long_download_says_how_far_it_is(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tacit.progress, "_EVERY_S", 0.0)
+    server.cut_after, server.cuts_left = 300_000, 1
+    get("redial", tmp_path, pause_s=0.01)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "data.zip (bytes): " in line]
+    assert any(f"/{len(CONTENT)} (" in line and " left" in line for line in lines)
+    assert any(f"{len(CONTENT)}/{len(CONTENT)} (100%)" in line for line in lines)
 
 
 def test_a_later_command_resumes(server: Server, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from tacit.files import atomic_write, says_when_full, sha256
+from tacit.progress import progress
 from tacit.types import InputError
 
 HASHES = "sha256.json"  # {file name: {"url", "sha256", "bytes"}} beside the files
@@ -144,9 +145,13 @@ def _stream(url: str, part: Path) -> None:
             part.unlink(missing_ok=True)
             raise httpx.RemoteProtocolError("the server resumed at the wrong place")
         _tag(part).write_text(_strong(answer.headers.get("etag", "")), encoding="utf-8")
-        with part.open("ab" if resumed else "wb") as file:
+        behind = have if resumed else 0
+        size = int(answer.headers.get("content-length", -behind)) + behind  # 0 when the server does not say
+        with part.open("ab" if resumed else "wb") as file, progress(size, f"{part.stem} (bytes)") as bar:
+            bar.resume(behind)
             for piece in answer.iter_bytes():  # as it arrives: a broken connection loses nothing
                 file.write(piece)
+                bar.advance(len(piece))
 
 
 def _strong(tag: str) -> str:

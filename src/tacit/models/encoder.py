@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
 from tacit.files import atomic_write
+from tacit.progress import progress
 from tacit.types import InputError
 
 PINNED = "all-MiniLM-L6-v2"
@@ -72,13 +74,17 @@ class TextEncoder(nn.Module):
         return nn.functional.normalize(embedding.float(), dim=-1)
 
     @torch.no_grad()
-    def encode(self, texts: Sequence[str], batch_size: int = 64) -> Tensor:
-        """Frozen embedding, [n, dim], cached by text. Call ``forget`` after the weights have changed."""
+    def encode(self, texts: Sequence[str], batch_size: int = 64, what: str = "") -> Tensor:
+        """Frozen embedding, [n, dim], cached by text; ``what`` names the progress bar of a long list, "" shows none.
+        Call ``forget`` after the weights have changed."""
         missing = sorted({text for text in texts if text not in self._cache}, key=len)
-        for start in range(0, len(missing), batch_size):
-            batch = missing[start : start + batch_size]
-            for text, vector in zip(batch, self(batch), strict=True):
-                self._cache[text] = vector.clone()
+        with progress(len(missing), what) if what else nullcontext() as bar:
+            for start in range(0, len(missing), batch_size):
+                batch = missing[start : start + batch_size]
+                for text, vector in zip(batch, self(batch), strict=True):
+                    self._cache[text] = vector.clone()
+                if bar:
+                    bar.advance(len(batch))
         found = torch.stack([self._cache[text] for text in texts]) if texts else torch.zeros(0, self.dim)
         while len(self._cache) > CACHE_TEXTS:
             self._cache.popitem(last=False)
@@ -87,14 +93,14 @@ class TextEncoder(nn.Module):
     def encode_stored(self, texts: Sequence[str], folder: Path | None) -> Tensor:
         """Like ``encode``, kept on disk under a hash of texts and weights: a catalogue is read once a machine."""
         if folder is None:
-            return self.encode(texts)
+            return self.encode(texts, what="reading the catalogue")
         digest = hashlib.sha256(json.dumps([list(texts), self.max_tokens]).encode())
         for parameter in self.parameters():
             digest.update(parameter.detach().cpu().numpy().tobytes())
         path = folder / f"texts-{digest.hexdigest()[:24]}.safetensors"
         if path.is_file():
             return load(path.read_bytes())["vectors"].to(self.device)
-        vectors = self.encode(texts)
+        vectors = self.encode(texts, what="reading the catalogue")
         self.forget()
         folder.mkdir(parents=True, exist_ok=True)
         atomic_write(path, save({"vectors": vectors.cpu()}))
