@@ -61,6 +61,26 @@ def test_unknown_keys_wrong_types_and_missing_files_are_one_sentence(tmp_path: P
     assert "data.name" in refused("run", DEMO, out + "3", "data.name=netflix")
 
 
+GOOD_LINE = {"id": "d", "user": "u", "turns": [{"speaker": "user", "text": "hi", "mentions": ["a"]}]}
+GOOD_LINE |= {"version": 1}
+BAD_FILES = {
+    "no dialogues": (b"\n", "holds no dialogues"),
+    "unknown item": (json.dumps(GOOD_LINE).replace('"a"', '"z"').encode(), "item 'z', which is not in the catalogue"),
+    "no user turn": (json.dumps(GOOD_LINE).replace('"user", "text"', '"agent", "text"').encode(), "no user turn"),
+    "not UTF-8": (json.dumps(GOOD_LINE).encode() + b"\n\xff", "train.jsonl:2: not UTF-8 at byte 0"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_FILES)
+def test_bad_data_is_one_sentence_and_nothing_is_half_written(fault: str, tmp_path: Path) -> None:
+    content, said = BAD_FILES[fault]
+    (tmp_path / "train.jsonl").write_bytes(content)
+    (tmp_path / "items.jsonl").write_text(json.dumps({"id": "a", "title": "A"}) + "\n")
+    assert said in refused("run", DEMO, f"out={tmp_path / 'r'}", "data.name=logs", f"data.path={tmp_path}")
+    left = sorted(str(path.relative_to(tmp_path / "r")) for path in (tmp_path / "r").rglob("*") if path.is_file())
+    assert left == ["config.yaml", "run.json"]
+
+
 def test_a_stage_out_of_order_says_what_to_run_first(tmp_path: Path) -> None:
     assert "report needs the stage prepare" in refused("report", DEMO, f"out={tmp_path / 'r'}")
     assert "holds no finished" in refused("chat", str(tmp_path))
@@ -179,6 +199,15 @@ def test_other_evaluation_settings_make_the_evaluation_anew(finished: Path) -> N
     assert (finished / "evaluate" / "done.json").exists() and not (finished / "report.html").exists()
     assert call("report", str(finished)).exit_code == 0
     assert (finished / "report.html").exists()
+
+
+def test_results_prints_tables(finished: Path) -> None:
+    result = call("results", str(finished))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("## synthetic\n\n**synthetic-standard** (")
+    assert "| popularity |" in result.stdout and "**emulated**" in result.stdout
+    assert "give each run once" in refused("results", str(finished), str(finished))
+    assert "tacit evaluate" in refused("results", str(finished.parent))
 
 
 def test_chat_answers_with_titles_of_the_catalogue(finished: Path) -> None:

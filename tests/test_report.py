@@ -333,7 +333,13 @@ def test_several_runs_stand_side_by_side(run: Path, tmp_path: Path) -> None:
     other = build(tmp_path / "only-engagement")
     page = write_report(run, beside=[other]).read_text(encoding="utf-8")
     check(page)
-    assert "Beside other runs" in page and "only-engagement" in page.split('id="runs"')[1]
+    beside = page.split('id="runs"')[1]
+    assert "Beside other runs" in page and "only-engagement" in beside and "± sd" not in beside
+    numbers = (other / "results.json").read_text(encoding="utf-8")
+    (other / "results.json").write_text(numbers.replace('"seed": 0', '"seed": 1'), encoding="utf-8")
+    page = write_report(run, beside=[other]).read_text(encoding="utf-8")
+    check(page)
+    assert "mean ± sd of 2 seeds" in page and "± 0.000" in page
 
 
 def test_reward_hacking_is_called_by_its_name() -> None:

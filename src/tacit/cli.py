@@ -127,6 +127,19 @@ def report(
 
 
 @app.command()
+def results(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders whose evaluation is done.")],
+) -> None:
+    """Print the tables of one or more runs as Markdown: mean and deviation over seeds, or a single run's intervals.
+
+    Example: `tacit results runs/redial-seed0 runs/redial-seed1 runs/redial-seed2 > tables.md`
+    """
+    from tacit.results import combine, markdown
+
+    print(markdown(combine(runs)), end="")
+
+
+@app.command()
 def demo(overrides: Overrides = None) -> None:
     """The whole loop in minutes on a made-up world: two CPU cores, no downloads. Result: runs/demo-seed0/report.html"""
     _stages(str(Path(__file__).with_name("demo.yaml")), overrides, None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+import numpy as np
+
 from tacit import figures, page
 from tacit.figures import COLOURS, SECOND, THIRD, Bar
 from tacit.page import EMULATED, NAMES, Cell, short
@@ -171,6 +173,7 @@ def comparison(runs: Mapping[str, Sequence[Row]]) -> str:
         for title, model, metric, slice in wanted
     }
     lines = [("", [Cell(name), *(page.value(found[name, title]) for title, *_ in wanted)]) for name in runs]
+    lines += _over_seeds([[found[name, title] for name in runs] for title, *_ in wanted])
     panels: dict[str, list[Bar]] = {}
     for title, *_ in wanted[:3]:
         rows = [(name, found[name, title]) for name in runs]
@@ -186,6 +189,20 @@ def comparison(runs: Mapping[str, Sequence[Row]]) -> str:
         page.table(["run", *(title for title, *_ in wanted)], lines, "Below each value: 95 % interval within the run.")
         + svg
     )
+
+
+def _over_seeds(columns: Sequence[Sequence[Row | None]]) -> list[tuple[str, list[Cell]]]:
+    """Mean ± sample deviation of each column, where the runs are one experiment with different seeds."""
+    rows = [row for column in columns for row in column if row is not None]
+    n = max(len(column) for column in columns)
+    if len({row.seed for row in rows}) < n or len({row.dataset for row in rows}) > 1:
+        return []
+    cells = []
+    for column in columns:
+        values = [row.value for row in column if row is not None and row.value is not None]
+        spread = f" ± {short(float(np.std(values, ddof=1)))}" if len(values) > 1 else ""
+        cells.append(Cell(f"{short(float(np.mean(values)))}{spread}" if values else ""))
+    return [("", [Cell(f"mean ± sd of {n} seeds"), *cells])]
 
 
 def _find(rows: Sequence[Row], model: str, name: str, slice: str = "", protocol: str = "") -> Row | None:
