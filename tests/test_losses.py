@@ -143,8 +143,7 @@ def test_kl_estimators_agree_with_the_exact_divergence() -> None:
     exact = losses.categorical_kl(log_p, log_q)
     for estimate in (losses.k1, losses.k3):
         torch.testing.assert_close((log_p.exp() * estimate(log_p, log_q)).sum(), exact)
-    assert (losses.k3(log_p, log_q) >= 0).all() and (losses.k2(log_p, log_q) >= 0).all()
-    assert losses.k2(row(1.0), row(0.0)).item() == 0.5
+    assert (losses.k3(log_p, log_q) >= 0).all()
 
 
 def test_exact_divergence_and_entropy_by_hand() -> None:

@@ -61,10 +61,10 @@ def test_paired_difference_is_tighter_than_its_parts() -> None:
     generator = np.random.default_rng(3)
     hard = generator.normal(size=200)
     before, after = hard, hard + 0.1 + 0.01 * generator.normal(size=200)
-    gain = metrics.paired_difference(before, after, np.arange(200), np.random.default_rng(0))
+    gain = metrics.bootstrap_mean(after - before, np.arange(200), np.random.default_rng(0))
     assert 0.09 < gain.low < gain.value < gain.high < 0.11
-    with pytest.raises(ValueError, match="same cases"):
-        metrics.paired_difference(before, after[1:], np.arange(200), np.random.default_rng(0))
+    alone = metrics.bootstrap_mean(after, np.arange(200), np.random.default_rng(0))
+    assert alone.high - alone.low > 10 * (gain.high - gain.low)
 
 
 REPLIES = ["You could watch Alien (1979) tonight.", "I do not know that one!", "the the the the"]

@@ -93,11 +93,6 @@ def k1(logprob: Tensor, ref_logprob: Tensor) -> Tensor:
     return logprob - ref_logprob
 
 
-def k2(logprob: Tensor, ref_logprob: Tensor) -> Tensor:
-    """½ (log p - log q)²: biased, never negative; its gradient is that of the reverse KL (arXiv 2510.01555)."""
-    return 0.5 * (logprob - ref_logprob).square()
-
-
 def k3(logprob: Tensor, ref_logprob: Tensor) -> Tensor:
     """q/p - 1 - log(q/p) at samples of p: unbiased, never negative, of low variance; what we report."""
     log_ratio = ref_logprob - logprob

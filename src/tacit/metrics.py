@@ -101,19 +101,6 @@ def bootstrap_mean(
     return bootstrap_means(values[:, None], groups, generator, draws)[0]
 
 
-def paired_difference(
-    before: Array,
-    after: Array,
-    groups: Sequence[Hashable] | npt.NDArray[np.generic],
-    generator: np.random.Generator,
-    draws: int = 1000,
-) -> Estimate:
-    """Mean of after − before over the same cases [n]: pairing removes how hard a case is from the interval."""
-    if len(before) != len(after):
-        raise ValueError(f"a paired difference needs the same cases: {len(before)} and {len(after)} given")
-    return bootstrap_mean(after - before, groups, generator, draws)
-
-
 def corpus_bleu(replies: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
     """(BLEU in [0, 100], signature) of a corpus by sacrebleu, lower-cased; higher is better (Post 2018)."""
     bleu = BLEU(lowercase=True)

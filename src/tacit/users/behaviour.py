@@ -37,12 +37,6 @@ class BehaviourConfig:
     long_words: int = 45  # words a user reads without complaint
 
 
-def position_weights(cards: int) -> Floats:
-    """[K] weights POSITION_DISCOUNT**k that sum to 1."""
-    weights = POSITION_DISCOUNT ** np.arange(cards, dtype=np.float64)
-    return np.asarray(weights / max(weights.sum(), 1e-12))
-
-
 def slate_value(utility: Floats, mask: Bools) -> Floats:
     """[n] position-discounted mean utility of the cards shown; 0 for an empty slate."""
     weights = np.where(mask, POSITION_DISCOUNT ** np.arange(mask.shape[1]), 0.0)

@@ -171,10 +171,6 @@ class Speech:
             for line in lines
         )
 
-    def share_real(self) -> float:
-        lines = [line for pool in self.pools.values() for line in pool]
-        return sum(line.real for line in lines) / max(len(lines), 1)
-
     def to_json(self) -> list[list[object]]:
         return [
             [intent, mood, list(slots), [[line.text, line.sentiment, line.real] for line in lines]]
@@ -222,12 +218,6 @@ def slotted(turn: Turn, catalog: Catalog, people: frozenset[str]) -> str:
     for name in _names_in(words, people):
         text = re.sub(rf"\b{re.escape(name)}\b", "{person}", text, flags=re.I)
     return _GENRE_BEFORE_NOUN.sub("{genre}", _GENRE.sub(_genre_slot, text))
-
-
-def genre_of(word: str) -> str | None:
-    """The genre a word stands for ("scary" → horror)."""
-    lowered = word.lower()
-    return _ADJECTIVES.get(lowered) or next((g for g, forms in _GENRE_FORMS.items() if lowered in forms), None)
 
 
 def plural(genre: str) -> str:
