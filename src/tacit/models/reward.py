@@ -30,27 +30,37 @@ class RewardModelConfig:
     window: int = 8  # utterances of the context that are read
     query_turns: int = 4  # user utterances that make the query of relevance
     members: int = 3  # networks in the ensemble
-    project: int = 48  # width of each input's projection
-    hidden: int = 128  # width of the hidden layer
+    project: int = 8  # width of each input's projection
+    hidden: int = 64  # width of the hidden layer
     caution: float = 0.5  # c in mean - c * std
     length_directions: int = 4  # directions of the reply embedding removed because they tell its length
 
 
+# How much the networks that read embeddings add to each channel. Engagement and relevance are about items, which the
+# scalars describe; a few thousand turns are enough to memorise texts there, and not enough to learn from them.
+TEXT_GAIN = (0.1, 0.1, 1.0)
+EMBEDDING_SPREAD = 0.05  # of a unit vector's coordinates, where the scalars have 1
+
+
 class _Member(nn.Module):
-    """One network of the ensemble. No dropout: what it says of a turn is the same in training and in use."""
+    """One network of the ensemble: plain facts, plus what the embeddings add. No dropout: what it says of a turn is
+    the same in training and in use."""
+
+    text_gain: Tensor
 
     def __init__(self, text: int, item: int, config: RewardModelConfig) -> None:
         super().__init__()
-        width = config.project
+        width, hidden, facts, heads = config.project, config.hidden, len(SCALARS), len(CHANNELS)
+        self.facts = nn.Sequential(nn.Linear(facts, hidden), nn.GELU(), nn.Linear(hidden, heads))
         self.window, self.reply = nn.Linear(text, width), nn.Linear(text, width)
         self.slate, self.taste = nn.Linear(item, width), nn.Linear(item, width)
-        self.hidden = nn.Linear(7 * width + len(SCALARS), config.hidden)
-        self.heads = nn.Linear(config.hidden, len(CHANNELS))
+        self.read = nn.Sequential(nn.Linear(7 * width + facts, hidden), nn.GELU(), nn.Linear(hidden, heads))
+        self.register_buffer("text_gain", torch.tensor(TEXT_GAIN), persistent=False)
 
     def forward(self, f: Features) -> Tensor:
         w, r, s, t = self.window(f.window), self.reply(f.reply), self.slate(f.slate), self.taste(f.taste)
         joined = torch.cat([w, r, s, t, s * t, w * s, w * r, f.scalars], dim=-1)
-        channels: Tensor = self.heads(nn.functional.gelu(self.hidden(joined)))
+        channels: Tensor = self.facts(f.scalars) + self.text_gain * self.read(joined)
         return channels
 
 
@@ -109,11 +119,10 @@ class RewardModel(nn.Module):
         return self.reader.features(contexts, turns, ItemTables(self.item_vectors, self.item_texts, self.popularity))
 
     def prepare(self, f: Features) -> Features:
-        """Standardised scalars; length projected out of the reply; unit vectors brought to a spread of one half, so
-        that the scalars lead and the networks memorise fewer texts."""
+        """Standardised scalars; length projected out of the reply; embeddings brought to their spread."""
         reply = f.reply - f.reply @ self.length_basis.T @ self.length_basis
         scalars = ((f.scalars - self.scalar_mean) / self.scalar_std).clamp(-5, 5)
-        wide, narrow = 0.5 * f.window.shape[1] ** 0.5, 0.5 * f.slate.shape[1] ** 0.5
+        wide, narrow = EMBEDDING_SPREAD * f.window.shape[1] ** 0.5, EMBEDDING_SPREAD * f.slate.shape[1] ** 0.5
         return Features(f.window * wide, reply * wide, f.slate * narrow, f.taste * narrow, scalars, f.shown)
 
     def forward(self, f: Features) -> Tensor:
