@@ -133,6 +133,18 @@ def test_plackett_luce_by_hand() -> None:
     pairs = torch.tensor(list(itertools.permutations(range(3), 2)))
     total = slate_logprobs(logits.expand(len(pairs), -1), pairs).sum(1).exp().sum()
     assert float(total) == pytest.approx(1.0, abs=1e-6)
+    whole = slate_logprobs(logits, torch.tensor([[1, 2, 0]])).exp()
+    torch.testing.assert_close(whole, torch.tensor([[2 / 6, 3 / 4, 1.0]]))
+
+
+def test_a_short_slate_beside_a_long_one_keeps_its_factors() -> None:
+    logits = torch.tensor([[0.3, -1.0, 2.0, 0.5], [4.0, 1.0, -2.0, 30.0]], requires_grad=True)
+    slates, mask = torch.tensor([[2, 0, 1], [3, 3, 3]]), torch.tensor([[True] * 3, [True, False, False]])
+    factors = torch.where(mask, slate_logprobs(logits, slates, mask), 0.0)
+    torch.testing.assert_close(factors[:1], slate_logprobs(logits[:1], slates[:1]))
+    torch.testing.assert_close(factors[1:, :1], slate_logprobs(logits[1:], slates[1:, :1]))
+    (gradient,) = torch.autograd.grad(factors.sum(), logits)
+    assert bool(gradient.isfinite().all()) and float(gradient.sum().abs()) < 1e-5
 
 
 def test_drawn_slates_follow_the_softmax() -> None:

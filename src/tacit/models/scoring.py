@@ -76,9 +76,9 @@ def _slate_factors(
     logits = policy.slate_scores(window, state, policy.mentioned(contexts))
     size = max([1, *(len(s.slate.items) for s in samples if s.slate)])
     rows = [[policy.catalog.index(i) for i in s.slate.items] if s.slate else [] for s in samples]
-    slates = torch.tensor([r + [0] * (size - len(r)) for r in rows], device=policy.device)
+    slates = torch.tensor([r + (r or [0])[:1] * (size - len(r)) for r in rows], device=policy.device)
     mask = torch.tensor([[True] * len(r) + [False] * (size - len(r)) for r in rows], device=policy.device)
-    factors = torch.where(mask, slate_logprobs(logits, slates), 0.0)
+    factors = torch.where(mask, slate_logprobs(logits, slates, mask), 0.0)
     return factors, mask, torch.log_softmax(logits, dim=-1)
 
 

@@ -134,15 +134,19 @@ def draw_slates(logits: Tensor, size: int, generator: torch.Generator | None) ->
     return logits.topk(size, dim=-1).indices
 
 
-def slate_logprobs(logits: Tensor, slates: Tensor) -> Tensor:
+def slate_logprobs(logits: Tensor, slates: Tensor, mask: Tensor | None = None) -> Tensor:
     """log P(item_k | state, items_<k) for every position: logits [B, n], item rows [B, K] → [B, K], nats.
 
-    Plackett-Luce: l_k − log Σ_{i not in items_<k} exp(l_i) (Plackett 1975; Luce 1959).
+    Plackett-Luce: l_k − log Σ_{i not in items_<k} exp(l_i) (Plackett 1975; Luce 1959). The catalogue is summed once,
+    without the slate; the sums of the positions follow from the last to the first. ``mask`` [B, K] is True where a
+    position is real; the others repeat an item of their row (their values mean nothing).
     """
-    remaining = logits
-    columns = []
-    for k in range(slates.shape[1]):
-        chosen = slates[:, k : k + 1]
-        columns.append((remaining.gather(1, chosen).squeeze(1)) - torch.logsumexp(remaining, dim=-1))
-        remaining = remaining.scatter(1, chosen, NEG)
+    chosen = logits.gather(1, slates)
+    if mask is not None:
+        chosen = chosen.masked_fill(~mask, NEG)
+    remaining = torch.logsumexp(logits.scatter(1, slates, NEG), dim=-1)
+    columns: list[Tensor] = []
+    for k in reversed(range(slates.shape[1])):
+        remaining = torch.logaddexp(remaining, chosen[:, k])
+        columns.insert(0, chosen[:, k] - remaining)
     return torch.stack(columns, dim=1)
