@@ -63,7 +63,7 @@ def _token_logprobs(policy: Policy, before: Tensor, mask: Tensor, samples: Seque
     entropy[:, 0] = -(choice.exp() * choice).sum(-1)
     said = mask.clone()
     said[:, 0] = False
-    rows = said.nonzero()[:, 0]  # logits on reply tokens only: the LM head is the dearest product
+    rows = said.nonzero()[:, 0]  # logits on reply tokens only: [B, T, V] would be the largest tensor
     logits = policy.lm.get_output_embeddings()(before[said]).float() + policy.sayable([s.slate for s in samples])[rows]
     distribution = torch.log_softmax(logits, dim=-1)
     logprobs = logprobs.masked_scatter(said, distribution.gather(1, tokens[said].unsqueeze(1)).squeeze(1))
