@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench paper-smoke clean
 
 demo: $(STAMP)
 	$(BIN)/tacit demo
@@ -26,6 +26,12 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+# Every experiment of the paper, at a size that proves its config and measures nothing.
+PAPER = $(filter-out base on-cpu smoke,$(notdir $(basename $(wildcard configs/paper/*.yaml))))
+paper-smoke: $(STAMP)
+	set -e; for name in $(PAPER); do echo "== $$name"; \
+	  $(BIN)/tacit run configs/paper/$$name.yaml configs/paper/smoke.yaml data.path= out=runs/smoke/$$name; done
 
 # torch is asked for exactly and first, so that the CPU build is taken where it is at hand.
 $(STAMP): pyproject.toml constraints.txt
