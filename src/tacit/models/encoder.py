@@ -113,7 +113,7 @@ class TextEncoder(nn.Module):
         if mode != self.training:  # weights change between the two
             self.forget()
         super().train(mode)
-        self.model.eval()  # no dropout: a few passes over a pretrained encoder need none, and it doubles the forward
+        self.model.eval()  # no dropout, also while training: it doubles the forward pass on a CPU
         return self
 
 
