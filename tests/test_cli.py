@@ -129,17 +129,18 @@ def test_help_does_not_wait_for_torch_and_starts_offline() -> None:
 
 
 def test_every_config_loads_and_the_cpu_one_undoes_the_big_model() -> None:
-    from tacit.pipeline import RunConfig, load_config
+    from tacit.pipeline import load_config
 
     folder = Path(DEMO).parent
-    configs = [path for path in folder.rglob("*.yaml") if path.name not in ("base.yaml", "on-cpu.yaml")]
+    configs = [path for path in folder.rglob("*.yaml") if path.name not in ("base.yaml", "on-cpu.yaml", "smoke.yaml")]
     assert len(configs) > 12
     for path in configs:
         config = load_config(path)
         if path.parent.name == "paper":
             stated = (config.policy.base, config.ppo.epochs, config.ppo.lr, config.ppo.clip, config.ppo.trajectories)
             assert stated == ("gpt2-medium", 5, 5e-6, 0.2, 128)
-            small, usual = load_config(path, [str(folder / "paper" / "on-cpu.yaml")]), RunConfig()
+            small = load_config(path, [str(folder / "paper" / "on-cpu.yaml")])
+            usual = load_config(folder / f"{config.data.name}.yaml")
             usual.ppo.reward_norm = "conversation"
             assert (small.policy.base, small.sft.lm_lr, small.ppo) == ("small", usual.sft.lm_lr, usual.ppo)
 
