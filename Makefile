@@ -31,7 +31,7 @@ bench: $(STAMP)
 PAPER = $(filter-out base on-cpu smoke,$(notdir $(basename $(wildcard configs/paper/*.yaml))))
 paper-smoke: $(STAMP)
 	set -e; for name in $(PAPER); do echo "== $$name"; \
-	  $(BIN)/tacit run configs/paper/$$name.yaml configs/paper/smoke.yaml data.path= out=runs/smoke/$$name; done
+	  $(BIN)/tacit run configs/paper/$$name.yaml configs/paper/smoke.yaml out=runs/smoke/$$name; done
 
 # torch is asked for exactly and first, so that the CPU build is taken where it is at hand.
 $(STAMP): pyproject.toml constraints.txt
