@@ -64,7 +64,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A user's explicit word on an item (ReDial's forms). Used to validate, never to train a reward."""
+    """A user's explicit word on an item (ReDial's forms): validates a reward, and gives its channels' signs on request."""
 
     suggested: bool | None = None
     seen: bool | None = None
