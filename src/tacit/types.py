@@ -64,7 +64,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A user's explicit word on an item (ReDial's forms): validates a reward, and gives its channels' signs on request."""
+    """A user's explicit word on an item (ReDial's forms). It validates a reward; on request it signs the channels."""
 
     suggested: bool | None = None
     seen: bool | None = None
