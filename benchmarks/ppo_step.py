@@ -18,8 +18,12 @@ from tacit import losses
 from tacit.data.sources import DataConfig, load_training
 from tacit.models.policy import Policy, PolicyConfig
 from tacit.rollout import play
-from tacit.train.ppo import Learner, PPOConfig, generators, turn_rewards, update
+from tacit.train.critic import fit_critic
+from tacit.train.ppo import generators, turn_rewards
 from tacit.train.ppo_batch import build, frozen_copy, targets
+from tacit.train.ppo_config import PPOConfig
+from tacit.train.ppo_learner import Learner
+from tacit.train.ppo_update import update
 from tacit.train.ppo_watch import Watch
 from tacit.types import Dialogue, Turn
 from tacit.users.crowd import UsersConfig, UserWorld
@@ -56,8 +60,10 @@ def main(trajectories: int = 64, rounds: int = 3) -> dict[str, float]:
             batch, rewards, kl_text_coef=0.05, kl_slate_coef=0.05, gamma=1.0, lam=1.0, gamma_turn=0.99, lam_turn=0.95
         )
         watch = Watch(Path(tempfile.gettempdir()) / "ppo-step-stopped", "constant")
-        stats = update(learner, batch, aims, config, shuffles, iteration, watch, episodes)
+        stats = update(learner, batch, aims, config, shuffles, 1.0, None, watch, episodes)
         t3 = time.perf_counter()
+        fit_critic(learner, batch, aims, config, shuffles)
+        t4 = time.perf_counter()
         tokens = float(batch.old.token_mask.sum())
         found.append(
             {
@@ -67,6 +73,7 @@ def main(trajectories: int = 64, rounds: int = 3) -> dict[str, float]:
                 "tokens_per_s": tokens / (t1 - t0),
                 "rescore_s": t2 - t1,
                 "update_s": t3 - t2,
+                "critic_s": t4 - t3,
                 "update_s_per_step": (t3 - t2) / max(stats["steps"], 1.0),
             }
         )

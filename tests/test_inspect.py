@@ -7,7 +7,7 @@ from rich.console import Console
 
 from ppo_fakes import tiny_policy
 from tacit.inspect import mask_table, render
-from tacit.train.ppo import PPOConfig
+from tacit.train.ppo_config import PPOConfig
 from tacit.train.segments import segments
 from tacit.types import Dialogue, InputError, Slate, Turn
 

@@ -59,11 +59,9 @@ def test_ratios_outside_the_clip_range_on_either_side() -> None:
 
 
 def test_value_loss_by_hand() -> None:
-    """V = 2, R = 1: ½. Clipped at 0.1 from the old value 1.5: the worse of (2-1)² and (1.6-1)² is still ½ · 1."""
-    mask = torch.tensor([[True]])
-    assert losses.value_loss(row(2.0), row(1.5), row(1.0), mask, 1).item() == 0.5
-    assert losses.value_loss(row(2.0), row(1.5), row(1.0), mask, 1, clip=0.1).item() == 0.5
-    assert losses.value_loss(row(1.0), row(1.5), row(1.0), mask, 1, clip=0.1).item() == pytest.approx(0.08)
+    """½ (2 - 1)² and ½ (1 - 4)² over two states; the third is masked."""
+    mask = torch.tensor([[True, True, False]])
+    assert losses.value_loss(row(2.0, 1.0, 9.0), row(1.0, 4.0, 0.0), mask, 2).item() == 2.5
 
 
 def test_gae_table_by_hand() -> None:
@@ -202,3 +200,29 @@ def test_explained_variance() -> None:
     assert losses.explained_variance(returns, returns, mask) == 1.0
     assert losses.explained_variance(torch.zeros(4), returns, mask) == 0.0
     assert losses.explained_variance(torch.zeros(4), torch.ones(4), mask) == 0.0
+
+
+def test_dpo_by_hand() -> None:
+    """β (Δ_chosen - Δ_rejected) = ln 3 gives σ = ¾. Where the policy is its reference the loss is ln 2."""
+    chosen, rejected = torch.tensor([math.log(9.0) - 5.0]), torch.tensor([-7.0])
+    loss = losses.dpo_loss(chosen, rejected, torch.tensor([-5.0]), torch.tensor([-7.0]), 0.5)
+    assert loss.item() == pytest.approx(math.log(4 / 3), abs=1e-6)
+    assert losses.dpo_loss(chosen, rejected, chosen, rejected, 0.01).item() == pytest.approx(math.log(2))
+
+
+def test_softmax_dpo_by_hand() -> None:
+    """Gains ln 4, 0, 0 at β = ½ weigh 2 : 1 : 1, so the chosen text has ½; without the third one it has ⅔."""
+    gains = row(math.log(4.0), 0.0, 0.0)
+    everything, two = torch.tensor([[True, True, True]]), torch.tensor([[True, True, False]])
+    assert losses.softmax_dpo_loss(gains, everything, 0.5).item() == pytest.approx(math.log(2))
+    assert losses.softmax_dpo_loss(gains, two, 0.5).item() == pytest.approx(math.log(1.5))
+
+
+def test_softmax_dpo_with_one_rejected_text_is_dpo_and_with_none_says_nothing() -> None:
+    gains = torch.randn(6, 2, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    zero, mask = torch.zeros(6), torch.ones(6, 2, dtype=torch.bool)
+    expected = losses.dpo_loss(gains[:, 0], gains[:, 1], zero, zero, 0.3)
+    torch.testing.assert_close(losses.softmax_dpo_loss(gains, mask, 0.3), expected)
+    alone = losses.softmax_dpo_loss(gains, torch.tensor([[True, False]]), 0.3)
+    alone.backward()
+    assert alone.item() == 0.0 and gains.grad is not None and (gains.grad == 0).all()

@@ -18,9 +18,12 @@ from tacit import losses
 from tacit.models.policy import Policy
 from tacit.rollout import play
 from tacit.run import Stage
-from tacit.train import ppo
-from tacit.train.ppo import Learner, PPOConfig, run_ppo
-from tacit.train.ppo_batch import Batch, build, frozen_copy, targets
+from tacit.train import critic, ppo, ppo_update
+from tacit.train.anchor import Anchor
+from tacit.train.ppo import run_ppo
+from tacit.train.ppo_batch import Batch, Targets, build, evaluate_all, frozen_copy, targets
+from tacit.train.ppo_config import PPOConfig
+from tacit.train.ppo_learner import Learner
 from tacit.types import Dialogue, InputError, Turn
 from tacit.users import oracle
 
@@ -51,7 +54,7 @@ def played(policy: Policy, seed: int = 0, n: int = 10) -> Batch:
     return build(episodes, crowd.dialogues, policy, frozen_copy(policy), 4)
 
 
-def plain_targets(batch: Batch, rewards: torch.Tensor) -> ppo.Targets:
+def plain_targets(batch: Batch, rewards: torch.Tensor) -> Targets:
     return targets(batch, rewards, kl_text_coef=0.0, kl_slate_coef=0.0, **DISCOUNTS)
 
 
@@ -68,7 +71,7 @@ def test_the_reward_goes_up_and_the_slate_learns_what_users_want(tmp_path: Path)
 
 def test_the_ratio_is_one_before_the_first_step_and_dropout_is_off(tmp_path: Path) -> None:
     run(tmp_path)
-    for row in Stage("ppo", tmp_path).log.rows():
+    for row in Stage("ppo", tmp_path).log.rows()[SMALL.value_warmup :]:
         assert row["first_log_ratio"] < 1e-4 and row["rescore_gap"] < 1e-4
 
 
@@ -77,6 +80,45 @@ def test_value_warm_up_moves_the_value_heads_only(tmp_path: Path) -> None:
     after = dict(run(tmp_path, replace(SMALL, iterations=1)).named_parameters())
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"text_value", "slate_value"}
+
+
+def test_the_critic_learns_to_explain_returns_and_moves_nothing_else() -> None:
+    policy = tiny_policy().eval()
+    batch = played(policy, n=40)
+    aims = plain_targets(batch, batch.scores)
+    learner = Learner.of(policy, replace(SMALL, value_lr=1e-2))
+    before = {name: p.clone() for name, p in policy.named_parameters()}
+    found = critic.fit_critic(learner, batch, aims, replace(SMALL, value_epochs=200), torch.Generator().manual_seed(0))
+    assert {name.split(".")[0] for name, p in policy.named_parameters() if not torch.equal(p, before[name])} == {
+        "text_value",
+        "slate_value",
+    }
+    again = plain_targets(build_again(batch, policy), batch.scores)
+    assert aims.explained_variance == 0.0 and again.explained_variance > 0.5 and found["loss_value"] > 0.0
+
+
+def build_again(batch: Batch, policy: Policy) -> Batch:
+    return replace(batch, old=evaluate_all(policy, batch.contexts, batch.samples, 8))
+
+
+def test_an_anchor_adds_its_gradient_and_asks_for_dialogues(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"training dialogues and there are none: set ppo\.sft_weight=0"):
+        run(tmp_path, replace(SMALL, sft_weight=0.5))
+    policy, batch = tiny_policy().eval(), played(tiny_policy())
+    aims, talk = plain_targets(batch, batch.scores), [d for d in batch.contexts if len(d.turns) > 2]
+    config = replace(SMALL, microbatch=100, sft_weight=0.5)
+    grads = []
+    for anchor in (None, Anchor(policy, talk, 4)):
+        learner = Learner.of(policy, config)
+        stats = ppo_update.gradients(learner, batch, aims, range(len(batch)), config, anchor)
+        grads.append({name: p.grad.clone() for name, p in policy.named_parameters() if p.grad is not None})
+    twin = Anchor(policy, talk, 4)
+    policy.zero_grad(set_to_none=True)
+    (0.5 * twin.loss()).backward()
+    assert stats["loss_sft"] > 0.0
+    for name, parameter in policy.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(grads[1][name], grads[0].get(name, 0.0) + parameter.grad, atol=1e-6, rtol=1e-4)
 
 
 def test_the_reference_shares_what_is_frozen_and_copies_what_trains() -> None:
@@ -152,7 +194,7 @@ def test_pieces_of_a_minibatch_give_the_gradient_of_the_whole() -> None:
     for size in (3, 100):
         policy = tiny_policy().eval()
         learner = Learner.of(policy, config)
-        ppo.gradients(learner, batch, aims, range(len(batch)), replace(config, microbatch=size), warming=False)
+        ppo_update.gradients(learner, batch, aims, range(len(batch)), replace(config, microbatch=size))
         found.append({name: p.grad for name, p in policy.named_parameters() if p.grad is not None})
     assert found[0].keys() == found[1].keys()
     for name in found[0]:
@@ -165,8 +207,8 @@ def test_a_reply_without_an_end_costs_one_and_may_be_masked() -> None:
     rewards, _ = ppo.turn_rewards(batch, losses.Moments(), replace(SMALL, reward_norm="none"))
     torch.testing.assert_close(rewards, batch.scores - batch.unfinished.float())
     rows = batch.unfinished.nonzero().flatten().tolist()
-    assert not ppo.reply_mask(batch, rows, replace(SMALL, mask_unfinished=True)).any()
-    assert torch.equal(ppo.reply_mask(batch, rows, SMALL)[:, 1:], batch.old.token_mask[rows, 1:])
+    assert not ppo_update.reply_mask(batch, rows, replace(SMALL, mask_unfinished=True)).any()
+    assert torch.equal(ppo_update.reply_mask(batch, rows, SMALL)[:, 1:], batch.old.token_mask[rows, 1:])
 
 
 def test_rewards_are_normalised_as_asked() -> None:
@@ -220,7 +262,7 @@ def test_a_killed_run_continues_bit_for_bit(tmp_path: Path, where: str, monkeypa
     world = Killer(2) if where == "mid-rollout" else FakeWorld()
     with monkeypatch.context() as patch, pytest.raises(Killed):
         if where == "mid-update":
-            patch.setattr(ppo, "objective", dying(ppo.objective, 16))
+            patch.setattr(ppo_update, "objective", dying(ppo_update.objective, 8))
         if where == "before the checkpoint":
             patch.setattr(Learner, "save", dying(Learner.save, 3))
         run_ppo(tiny_policy(), world, Taste(), SMALL, Stage("ppo", tmp_path / "cut"), 0)
@@ -254,10 +296,10 @@ def test_a_reward_that_is_not_a_number_stops_the_run_and_leaves_the_batch(tmp_pa
 
 
 def test_a_gradient_that_is_not_a_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "value_loss", lambda value, *rest: value.sum() * float("nan"))
+    monkeypatch.setattr(losses, "clipped_policy_loss", lambda logprob, *rest: logprob.sum() * float("nan"))
     with pytest.raises(InputError, match=r"gradient is not finite.*lower ppo\.lr"):
         run(tmp_path)
-    assert "advantages" in load_file(tmp_path / "stopped-00001" / "batch.safetensors")
+    assert "advantages" in load_file(tmp_path / "stopped-00002" / "batch.safetensors")
 
 
 @pytest.mark.parametrize(

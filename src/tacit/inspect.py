@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tacit.models.policy import Policy
-from tacit.train.ppo import PPOConfig
+from tacit.train.ppo_config import PPOConfig
 from tacit.train.segments import Segment, segments
 from tacit.types import Dialogue, InputError, Turn
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
@@ -38,19 +38,9 @@ def outside_clip(logprob: Tensor, old_logprob: Tensor, clip: float) -> Tensor:
     return ((ratio - 1.0).abs() > clip).to(ratio.dtype)
 
 
-def value_loss(
-    value: Tensor, old_value: Tensor, returns: Tensor, mask: Tensor, count: float, clip: float = 0.0
-) -> Tensor:
-    """1/count Σ ½ (V - R)²: a scalar. With ``clip`` > 0 the worse of V and V held within ±clip of ``old_value``.
-
-    Source: Schulman et al. 2017, eq. 9; clipping as in OpenAI baselines
-    (https://iclr-blog-track.github.io/2022/03/25/ppo-implementation-details/, detail 9).
-    """
-    error = (value - returns).square()
-    if clip > 0.0:
-        near = old_value + (value - old_value).clamp(-clip, clip)
-        error = torch.maximum(error, (near - returns).square())
-    return 0.5 * torch.where(mask, error, 0.0).sum() / max(count, 1.0)
+def value_loss(value: Tensor, returns: Tensor, mask: Tensor, count: float) -> Tensor:
+    """1/count Σ ½ (V - R)²: a scalar. Source: Schulman et al. 2017, arXiv 1707.06347, eq. 9."""
+    return 0.5 * torch.where(mask, (value - returns).square(), 0.0).sum() / max(count, 1.0)
 
 
 def gae(
@@ -177,3 +167,21 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
     targets, errors = returns[mask], (returns - values)[mask]
     variance = float(targets.var(correction=0)) if len(targets) else 0.0
     return 1.0 - float(errors.var(correction=0)) / variance if variance > 1e-12 else 0.0
+
+
+def dpo_loss(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Tensor:
+    """-mean log σ(β (Δ_chosen - Δ_rejected)), Δ = log π(text | prompt) - log π_ref(text | prompt), [N] each → a scalar.
+
+    ln 2 where the policy is its reference. Source: Rafailov et al. 2023, arXiv 2305.18290, eq. 7.
+    """
+    return -nn.functional.logsigmoid(beta * ((chosen - ref_chosen) - (rejected - ref_rejected))).mean()
+
+
+def softmax_dpo_loss(gains: Tensor, mask: Tensor, beta: float) -> Tensor:
+    """-mean log σ(-log Σ_k exp(β (Δ_k - Δ_0))) over the rejected texts k ≥ 1 under ``mask``: a scalar.
+
+    ``gains`` [N, 1 + K] are Δ = log π - log π_ref of the chosen text (column 0) and of the rejected ones. That is
+    -log of the softmax of β Δ at the chosen text; with K = 1 it is ``dpo_loss``. A row without a rejected text adds 0.
+    Source: Chen et al. 2024, arXiv 2406.09215 (S-DPO).
+    """
+    return -torch.log_softmax(torch.where(mask, beta * gains, -1e9), dim=-1)[:, 0].mean()

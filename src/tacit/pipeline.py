@@ -31,7 +31,8 @@ from tacit.report import write_report
 from tacit.run import Run
 from tacit.sentiment import load_sentiment
 from tacit.signals import SignalConfig
-from tacit.train.ppo import PPOConfig, run_ppo
+from tacit.train.ppo import run_ppo
+from tacit.train.ppo_config import PPOConfig
 from tacit.train.reward import RewardConfig, run_reward
 from tacit.train.sft import SFTConfig, run_sft
 from tacit.train.validate_reward import ValidationReport, require_valid
@@ -198,7 +199,9 @@ def ppo(run: Run, config: RunConfig, device: torch.device) -> None:
     require_valid(ValidationReport.load(run.folder / "reward" / "validation.json"), config.reward.force)
     policy = _policy(run, "sft", device)
     scorer = RewardScorer(_reward_model(run, policy))
-    run_ppo(policy, _world(run, policy), scorer, config.ppo, run.stage("ppo"), config.seed, config.dtype)
+    _, split = load_training(config.data)
+    world, stage = _world(run, policy), run.stage("ppo")
+    run_ppo(policy, world, scorer, config.ppo, stage, config.seed, config.dtype, dialogues=split.train)
 
 
 def evaluate(run: Run, config: RunConfig, device: torch.device) -> None:

@@ -23,16 +23,19 @@ class Evaluation:
     token_logprobs: Tensor  # [B, T], nats, 0 where not sampled
     token_mask: Tensor  # [B, T] bool, True where the policy drew the token
     token_entropy: Tensor  # [B, T], nats
+    states: Tensor  # [B, T, W], what the critic knows before each token; no gradient flows through it
     values: Tensor  # [B, T], value of the state before each token
     slate_logprobs: Tensor  # [B, K], nats, 0 where there is no slate
     slate_mask: Tensor  # [B, K] bool
     slate_log_softmax: Tensor  # [B, n_items], the distribution of the first place
-    slate_values: Tensor  # [B], value of the state after the decision
+    slate_states: Tensor  # [B, W], what the critic knows after the decision
+    slate_values: Tensor  # [B], value of it
 
 
 def evaluate(policy: Policy, contexts: Sequence[Dialogue], samples: Sequence[Sample]) -> Evaluation:
-    """See ``Policy.evaluate``. The value heads read detached states: they do not pull at the policy's trunk
-    (shared-trunk interference is one way PPO on language models fails)."""
+    """See ``Policy.evaluate``. The value heads read detached states, and no gradient reaches them here: the critic is
+    fitted apart (``train/critic.py``), so it does not pull at the policy's trunk (shared-trunk interference is one way
+    PPO on language models fails)."""
     hidden = policy.trunk([[*s.prompt_tokens, *s.tokens] for s in samples])
     window = policy.encoder.encode([policy.window_text(context) for context in contexts])
     start = torch.tensor([len(s.prompt_tokens) for s in samples], device=policy.device)
@@ -43,15 +46,17 @@ def evaluate(policy: Policy, contexts: Sequence[Dialogue], samples: Sequence[Sam
     logprobs, entropy = _token_logprobs(policy, before, mask, samples)
     decided = hidden[torch.arange(len(samples), device=policy.device), start]
     slate = _slate_factors(policy, contexts, samples, window, decided)
-    critic = window.unsqueeze(1).expand(-1, length, -1)
-    return Evaluation(
-        logprobs,
-        mask,
-        entropy,
-        policy.text_value(torch.cat([before.float().detach(), critic], dim=-1)).squeeze(-1),
-        *slate,
-        policy.slate_value(torch.cat([decided.float().detach(), window], dim=-1)).squeeze(-1),
-    )
+    with torch.no_grad():
+        states, slate_states = _critic_states(before, decided, window)
+        values, slate_values = policy.text_value(states).squeeze(-1), policy.slate_value(slate_states).squeeze(-1)
+    return Evaluation(logprobs, mask, entropy, states, values, *slate, slate_states, slate_values)
+
+
+def _critic_states(before: Tensor, decided: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+    """LM states beside the window's embedding, whose unit length is stretched to the scale of a normalised state."""
+    window = window.float() * window.shape[-1] ** 0.5
+    at_tokens = torch.cat([before.float(), window.unsqueeze(1).expand(-1, before.shape[1], -1)], dim=-1)
+    return at_tokens, torch.cat([decided.float(), window], dim=-1)
 
 
 def _token_logprobs(policy: Policy, before: Tensor, mask: Tensor, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:

@@ -83,7 +83,8 @@ def _same_width(parts: list[Tensor]) -> list[Tensor]:
     if parts[0].dim() == 1:
         return parts
     width = max(part.shape[1] for part in parts)
-    return [torch.nn.functional.pad(part, (0, width - part.shape[1])) for part in parts]
+    behind = (0, 0) * (parts[0].dim() - 2)
+    return [torch.nn.functional.pad(part, (*behind, 0, width - part.shape[1])) for part in parts]
 
 
 @torch.no_grad()
