@@ -16,8 +16,8 @@ class PPOConfig:
     lr: float = 1e-4  # language model
     slate_lr: float = 3e-5  # slate head
     lr_warmup: int = 2  # iterations over which lr and slate_lr rise linearly to their value
-    value_lr: float = 1e-3  # value heads
-    value_epochs: int = 10  # passes of the value heads over an iteration's states
+    value_lr: float = 3e-4  # value heads: a batch holds few conversations, and larger steps learn them by heart
+    value_epochs: int = 4  # passes of the value heads over an iteration's states
     value_warmup: int = 2  # iterations that train the value heads only
     clip: float = 0.2  # ε
     decision_weight: float = 0.2  # of the clipped loss of the decisions to recommend or to chat
