@@ -1,0 +1,58 @@
+"""One door to every source of ratings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tacit.data import amazon, interactions, movielens
+from tacit.data.ratings import Ratings
+from tacit.types import InputError
+
+NAMES = ("ml-1m", "ml-100k", "amazon-books", "own")
+DOMAINS = ("movies", "books")
+
+
+@dataclass
+class RatingsConfig:
+    name: str = "ml-1m"  # ml-1m | ml-100k | amazon-books | own
+    path: str = ""  # the publisher's folder; for own a file, or a folder with interactions.csv, .jsonl or .parquet
+    items: str = ""  # own only: the items file; empty = items.jsonl beside the interactions
+    domain: str = "movies"  # own only: movies | books, which decides what prompts ask for
+    user_core: int = 60  # amazon-books only: interactions that every user has at least, within the core
+    item_core: int = 40  # amazon-books only: the same for items
+    positive_above: float = (
+        -1.0
+    )  # stars above which a label is positive; -1 = 3 (amazon-books: 4, that is 5 stars only)
+
+
+def load_ratings(config: RatingsConfig) -> Ratings:
+    """The whole data set. Reading Amazon Books takes minutes, the others seconds."""
+    if config.name not in NAMES:
+        raise InputError(f"data.name is {config.name!r}: choose one of {', '.join(NAMES)}.")
+    path = _path(config)
+    if config.name == "ml-1m":
+        return movielens.load_1m(path, _above(config, movielens.POSITIVE_ABOVE))
+    if config.name == "ml-100k":
+        return movielens.load_100k(path, _above(config, movielens.POSITIVE_ABOVE))
+    if config.name == "amazon-books":
+        above = _above(config, amazon.POSITIVE_ABOVE)
+        return amazon.load(path, config.user_core, config.item_core, above)
+    if config.domain not in DOMAINS:
+        raise InputError(f"data.domain is {config.domain!r}: choose one of {', '.join(DOMAINS)}.")
+    items = Path(config.items).expanduser() if config.items else None
+    return interactions.load(path, items, _above(config, interactions.POSITIVE_ABOVE), config.domain)
+
+
+def _above(config: RatingsConfig, default: float) -> float:
+    return default if config.positive_above == -1 else config.positive_above
+
+
+def _path(config: RatingsConfig) -> Path:
+    if not config.path:
+        remedy = "your interactions file" if config.name == "own" else f"the folder of the {config.name} data"
+        raise InputError(f"data.path is not set: give {remedy}.")
+    path = Path(config.path).expanduser()
+    if not path.exists():
+        raise InputError(f"data.path {path} does not exist: give the file or folder of the {config.name} data.")
+    return path
