@@ -17,13 +17,13 @@ from torch import Tensor
 from tacit.catalog import Catalog
 from tacit.cheats import CHEATS, padded
 from tacit.data.logs import read
-from tacit.feedback import Labeller, RewardScorer, WeakLabelScorer, observe
+from tacit.feedback import Labeller, RewardScorer, observe
 from tacit.models.reward import RewardModel, RewardModelConfig, length_directions
 from tacit.models.reward_features import SCALARS, Features, wanted_items
 from tacit.run import Stage
 from tacit.sentiment import Vader
 from tacit.signals import SignalConfig
-from tacit.train.reward import RewardConfig, load_labeller, masked_regression, run_reward
+from tacit.train.reward import RewardConfig, masked_regression, run_reward
 from tacit.train.reward_logs import LogConfig, with_slate
 from tacit.train.validate_reward import (
     ExamConfig,
@@ -339,9 +339,6 @@ def test_labels_are_the_same_after_a_round_trip() -> None:
     assert np.isfinite(labels).all()
     good = np.array([bool(o.feedback.clicked) for o in seen])
     assert labels[good].mean() > labels[~good].mean() + 1
-    scored = WeakLabelScorer(labeller).score([seen[0].context], [seen[0].turn])[0]
-    assert np.isfinite(scored[0]) and "engagement" in scored[1]
-    assert WeakLabelScorer(labeller).score([context("hi")], [Turn("agent", "ho")]) == [(0.0, {})]
 
 
 def test_weights_learnt_from_acceptance_and_from_liked() -> None:
@@ -507,8 +504,6 @@ def test_the_saved_model_is_the_trained_one(trained: tuple[RewardModel, Stage]) 
     again, _ = run(stage.folder)  # the stage is done: nothing is played or trained
     c, turn = context("I want wild"), Turn("agent", "Try it.", slate=Slate(("2",)))
     assert again.score([c], [turn]) == m.score([c], [turn])
-    labeller = load_labeller(stage.folder / "model", CATALOG, m.reader.encoder)
-    assert labeller.dwell is not None
 
 
 def test_sft_turns_have_mean_zero_and_spread_one(trained: tuple[RewardModel, Stage]) -> None:

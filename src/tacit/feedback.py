@@ -246,30 +246,6 @@ class Labeller:
         )
 
 
-class WeakLabelScorer:
-    """The weak label of the feedback on the turn itself: nothing is learnt, nothing is predicted.
-
-    The turn must carry its ``feedback``. A turn with nothing observed scores 0, the mean of the training logs.
-    """
-
-    name = "weak_label"
-
-    def __init__(self, labeller: Labeller) -> None:
-        self.labeller = labeller
-
-    def score(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> list[tuple[float, dict[str, float]]]:
-        seen = [observe(context.then(turn))[-1] for context, turn in zip(contexts, turns, strict=True)]
-        if not seen:
-            return []
-        channels = self.labeller.channels(seen)
-        labels = np.nan_to_num(self.labeller.labels(channels), nan=0.0)
-        names = ("engagement", "relevance", "sentiment")
-        return [
-            (float(label), {n: float(v) for n, v in zip(names, row, strict=True) if math.isfinite(v)})
-            for label, row in zip(labels, channels, strict=True)
-        ]
-
-
 class RewardScorer:
     """R_phi behind a guard: a reward that is not a number never reaches a trainer."""
 

@@ -158,7 +158,8 @@ def reward(run: RunFiles) -> str:
     )
     length = report.get("length", {})
     parts.append(
-        f"<p>Correlation of reward and reply length over the SFT policy's turns: {_number(length.get('correlation'))}. "
+        f"<p>Correlation of reward and reply length over the SFT policy's turns: {_number(length.get('correlation'))}, "
+        f"within turns of one decision (to recommend or to chat) {_number(length.get('within_decision'))}. "
         f"Padding a reply with a ramble wins {_number(length.get('padding_gain'))} standard deviations.</p>"
     )
     return "".join(parts)

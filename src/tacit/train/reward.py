@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tacit.catalog import Catalog
 from tacit.checkpoint import pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
 from tacit.feedback import Labeller, Observation, observe
 from tacit.files import atomic_folder
-from tacit.models.encoder import TextEncoder
 from tacit.models.policy import Policy
 from tacit.models.reward import RewardModel, RewardModelConfig, length_directions
 from tacit.models.reward_features import Features
@@ -215,9 +211,3 @@ def centre(model: RewardModel, sft: Features) -> None:
     reward, _, _ = model.score_features(sft)
     model.bias.copy_(reward.mean())
     model.gain.copy_(reward.std(unbiased=False).clamp_min(1e-6))
-
-
-def load_labeller(folder: str | Path, catalog: Catalog, encoder: TextEncoder) -> Labeller:
-    """The labeller that made a saved reward model's labels."""
-    record = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["labels"]
-    return Labeller.from_json(record, catalog, encoder, load_sentiment(record["signals"]["sentiment"]))
