@@ -42,8 +42,15 @@ Start with `tacit demo`. Then bring data: `tacit run configs/redial.yaml data.pa
 A command that is killed goes on where it stopped when it is given again.""",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Check, convert and get dialogue data.")
+rerank_app = typer.Typer(
+    no_args_is_help=True,
+    help="""Teach a language model which preferences to write, by what a reranker makes of them.
+
+`tacit run configs/rlrf4rec/ml100k.yaml data.path=DIR` does every stage; these commands do one each.""",
+)
 inspect_app = typer.Typer(no_args_is_help=True, help="Look inside a run.")
 app.add_typer(data_app, name="data")
+app.add_typer(rerank_app, name="rerank")
 app.add_typer(inspect_app, name="inspect")
 
 Config = Annotated[
@@ -64,7 +71,10 @@ def start() -> None:
 
 @app.command()
 def run(config: Config, overrides: Overrides = None) -> None:
-    """Do every stage in order: prepare, sft, reward, ppo, evaluate, report. Stages that are done are skipped.
+    """Do every stage of a config in order; stages that are done are skipped.
+
+    Conversations: prepare, sft, reward, ppo, evaluate, report. Reranking (configs/rlrf4rec): prepare, knowledge, train,
+    align, evaluate, report.
 
     Examples:
 
@@ -72,9 +82,16 @@ def run(config: Config, overrides: Overrides = None) -> None:
 
         tacit run configs/redial.yaml data.path=~/data/redial seed=1 policy.base=gpt2-medium
 
+        tacit run configs/rlrf4rec/ml1m.yaml data.path=~/data/ml-1m
+
         tacit run runs/redial-seed0          (go on with a run)
     """
-    _stages(config, overrides, None)
+    from tacit.rerank_pipeline import is_rerank
+
+    if is_rerank(config):
+        _rerank(config, overrides, None)
+    else:
+        _stages(config, overrides, None)
 
 
 @app.command()
@@ -173,6 +190,54 @@ def score(
     score_file(run_folder, file)
 
 
+@rerank_app.command("protocol")
+def rerank_protocol(
+    config: Config,
+    overrides: Overrides = None,
+    every_order: Annotated[bool, typer.Option(help="The bounds under every sort rule that the data allow.")] = False,
+) -> None:
+    """Print the card of the lists, and random, popularity, label rate, seen bit, exposure oracle and oracle on them.
+
+    Example: `tacit rerank protocol configs/rlrf4rec/ml1m.yaml data.path=DIR`
+    """
+    from tacit.commands.rerank import protocol
+
+    protocol(config, overrides or [], every_order)
+
+
+@rerank_app.command("prepare")
+def rerank_prepare(config: Config, overrides: Overrides = None) -> None:
+    """Build the lists, and write their card with its bounds on validation users."""
+    _rerank(config, overrides, "prepare")
+
+
+@rerank_app.command("knowledge")
+def rerank_knowledge(config: Config, overrides: Overrides = None) -> None:
+    """Train the small writer (unless one is given), and write a text about every user. Needs prepare."""
+    _rerank(config, overrides, "knowledge")
+
+
+@rerank_app.command("train")
+def rerank_train(config: Config, overrides: Overrides = None) -> None:
+    """Train the rerankers without texts, with the first texts, and with the controls. Needs knowledge."""
+    _rerank(config, overrides, "train")
+
+
+@rerank_app.command("align")
+def rerank_align(config: Config, overrides: Overrides = None) -> None:
+    """Rounds of sampling, scoring, pairs and DPO, with new texts and rerankers after each. Needs train.
+
+    Refuses pairs that are noise; `align.force=true` trains on them all the same.
+    """
+    _rerank(config, overrides, "align")
+
+
+@rerank_app.command("evaluate")
+def rerank_evaluate(config: Config, overrides: Overrides = None) -> None:
+    """Measure every reranker on the test users' lists, beside the bounds, and write the report. Needs align."""
+    _rerank(config, overrides, "evaluate")
+
+
 @inspect_app.command("mask")
 def mask(
     config: Config,
@@ -244,6 +309,13 @@ def _stages(config: str, overrides: list[str] | None, only: str | None, beside: 
     from tacit.pipeline import load_config, run_pipeline
 
     finished = run_pipeline(load_config(config, overrides or []), only, beside)
+    print(finished.folder / "report.html" if (finished.folder / "report.html").exists() else finished.folder)
+
+
+def _rerank(config: str, overrides: list[str] | None, only: str | None) -> None:
+    from tacit.rerank_pipeline import load_config, run_rerank
+
+    finished = run_rerank(load_config(config, overrides or []), only)
     print(finished.folder / "report.html" if (finished.folder / "report.html").exists() else finished.folder)
 
 

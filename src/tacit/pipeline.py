@@ -105,7 +105,7 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
     """
     run = open_run(config)
     announce_downloads(run, config)
-    device = settle(config)
+    device = settle(config.device, config.threads)
     page = run.folder / "report.html"
     for name in _asked(config) if only is None else _needed(config, only):
         stage = run.stage(name)
@@ -140,12 +140,11 @@ def _require_earlier(run: Run, config: RunConfig, name: str) -> None:
             raise InputError(f"{name} needs the stage {earlier} of {run.folder}: run `tacit {command} CONFIG` first.")
 
 
-def settle(config: RunConfig) -> torch.device:
+def settle(name: str, threads: int) -> torch.device:
     """Threads, device and determinism, set here and nowhere else."""
     hush()
-    if config.threads > 0:
-        torch.set_num_threads(config.threads)
-    name = config.device
+    if threads > 0:
+        torch.set_num_threads(threads)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -59,7 +59,7 @@ def ease(matrix: sparse.csr_matrix, l2: float) -> Floats:
     B = I - P diag(P)⁻¹, P = (XᵀX + l2 I)⁻¹. Source: Steck 2019, arXiv 1905.03375, eq. 8.
     """
     inverse = np.linalg.inv(_gram(matrix, l2))
-    weights: Floats = -inverse / np.diag(inverse)
+    weights = (-inverse / np.diag(inverse)).astype(np.float32, copy=False)
     np.fill_diagonal(weights, 0.0)
     return weights
 
@@ -215,7 +215,8 @@ def mean_vectors(histories: Histories, vectors: Floats) -> Floats:
     entries = (np.ones(told.sum()), (users[told], histories.items[told]))
     rows = sparse.csr_matrix(entries, shape=(len(histories.cut), len(vectors)))
     counts = np.bincount(users[told], minlength=len(histories.cut))
-    return ((rows @ vectors) / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    means: Floats = ((rows @ vectors) / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    return means
 
 
 def _gram(matrix: sparse.csr_matrix, l2: float) -> Floats:
@@ -226,4 +227,5 @@ def _gram(matrix: sparse.csr_matrix, l2: float) -> Floats:
 
 def _unit(vectors: npt.NDArray[np.floating]) -> Floats:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    scaled: Floats = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return scaled

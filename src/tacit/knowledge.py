@@ -1,0 +1,113 @@
+"""What a writer is asked: prompts about users and items, factor by factor, from the history before the cut alone.
+
+The long prompts follow KAR (arXiv 2306.10933, preprocess/generate_data_and_prompt.py): the same contents in the same
+order, with the demographics of the right user. The short prompt says the same to a small model that was trained on it.
+In both every history item ends in ";" and nothing after the last one does, so that the history can be cut off again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from tacit.data.ratings import Ratings
+from tacit.knowledge_facts import genres, makers
+from tacit.lists import Histories, Ints
+from tacit.prompts import plain
+from tacit.types import Item
+
+FACTORS = {
+    "movies": (
+        "genre",
+        "director/actors",
+        "time period/country",
+        "character",
+        "plot/theme",
+        "mood/tone",
+        "critical acclaim/award",
+        "production quality",
+        "soundtrack",
+    ),
+    "books": (
+        "genre",
+        "author",
+        "writing style",
+        "theme",
+        "setting",
+        "length and complexity",
+        "time period",
+        "literary quality",
+        "critical acclaim",
+    ),
+}
+_ITEM_FACTORS = {
+    "movies": ("genre", "director/cast", "country", *FACTORS["movies"][3:]),
+    "books": FACTORS["books"],
+}
+_NOUN = {"movies": ("movie", "movies"), "books": ("book", "books")}
+_BY_FACTOR = " Write one line for each factor, beginning with its name and a colon."
+SHOWN = 20  # history items in a short prompt, and what a composed text may speak of: 512 positions hold both
+
+
+def user_prompt(ratings: Ratings, histories: Histories, user: int, by_factor: bool = False) -> str:
+    """Who the user is, every rating before the cut, oldest first, and the question; ``by_factor`` asks for lines."""
+    _, things = _NOUN[ratings.domain]
+    items, stars = told(histories, user)
+    history = "".join(f'"{ratings.items[i].title}", {r:g} stars; ' for i, r in zip(items, stars, strict=True))
+    who = ratings.profiles[user] or "a user"
+    return (
+        f"Given {who}, this user's ratings of {things} over time are listed below. {history}"
+        f"Analyse the user's preferences on {things}, considering factors like {_listed(FACTORS[ratings.domain])}. "
+        "Give clear explanations based on details from the user's rating history and other pertinent factors."
+        f"{_BY_FACTOR if by_factor else ''}"
+    )
+
+
+def item_prompt(item: Item, domain: str, by_factor: bool = False) -> str:
+    """The question that makes a writer describe one item; a book is introduced with its brand (near its author)."""
+    thing, _ = _NOUN[domain]
+    brand = ", ".join(makers(item)) if domain == "books" else ""
+    return (
+        f'Introduce the {thing} "{item.title}"{f", which is from {brand}," if brand else ""} and describe its '
+        f"attributes precisely, including but not limited to {_listed(_ITEM_FACTORS[domain])}."
+        f"{_BY_FACTOR if by_factor else ''}"
+    )
+
+
+def short_prompt(ratings: Ratings, histories: Histories, user: int, shown: int = SHOWN) -> str:
+    """The same for a small model: the profile, then titles with genres, first the liked, then the disliked.
+
+    Only the latest ``shown`` ratings before the cut are told, oldest first on each line. More than one star above the
+    threshold of a positive label is marked as loved. The text to write begins after the last line break.
+    """
+    liked: list[str] = []
+    disliked: list[str] = []
+    for i, r in zip(*told(histories, user, shown), strict=True):
+        loved = "loved " if r > ratings.positive_above + 1 else ""
+        (liked if r > ratings.positive_above else disliked).append(f"{loved}{_titled(ratings.items[i])};")
+    groups = (("liked", liked), ("disliked", disliked))
+    lines = (f"{name}: {' '.join(titles)}" for name, titles in groups if titles)
+    return "\n".join([plain(ratings.profiles[user]) or "a user", *lines, "preferences:\n"])
+
+
+def longest_fitting(prompt: Callable[[int], str], shown: int, fits: Callable[[str], bool]) -> str:
+    """``prompt(k)`` with the largest k ≤ ``shown`` that fits, ``prompt(0)`` at worst: the oldest ratings go first."""
+    candidates: Iterator[str] = (prompt(k) for k in range(shown, 0, -1))
+    return next((text for text in candidates if fits(text)), prompt(0))
+
+
+def told(histories: Histories, user: int, shown: int | None = None) -> tuple[Ints, npt.NDArray[np.float32]]:
+    """Items and ratings a text about the user may use: the latest ``shown`` before the cut, oldest first."""
+    items, ratings = histories.of(user, before=int(histories.cut[user]))
+    first = 0 if shown is None else max(len(items) - shown, 0)
+    return items[first:], ratings[first:]
+
+
+def _titled(item: Item) -> str:
+    return plain(f"{item.title} {' '.join(genres(item))}").replace(";", ",")
+
+
+def _listed(factors: tuple[str, ...]) -> str:
+    return f"{', '.join(factors[:-1])} and {factors[-1]}"

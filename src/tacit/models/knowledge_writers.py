@@ -1,0 +1,275 @@
+"""Writers of knowledge: prompts → n texts each, from an endpoint, from a model on this machine, or from a cache.
+
+A writer's ``name`` holds everything besides prompt, seed and index that decides a text: the model, down to its weights
+where they are at hand, and the sampling. So a cache can never mistake one model's texts for another's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from tacit.files import says_when_full
+from tacit.models.lm import LMConfig, max_positions, small_lm, train_tokenizer
+from tacit.models.text_sampling import Sampling, continuations, stream_seed, uniforms
+from tacit.network import fetching
+from tacit.progress import progress
+from tacit.types import InputError
+
+SMALL = LMConfig(layers=4, heads=4, width=256, positions=512, vocabulary=6000)
+
+
+class Writer(Protocol):
+    """n texts for each prompt. A text depends on its prompt, ``seed`` and its index; greedy ones are all alike."""
+
+    @property
+    def name(self) -> str: ...
+
+    def write(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[str]]: ...
+
+
+@dataclass(frozen=True)
+class EndpointWriter:
+    """Any OpenAI-compatible server (vLLM, Ollama, hosted): POST ``url``/chat/completions, or /completions.
+
+    One request a text, ``concurrency`` at a time. What may pass (no connection, 408, 429, 5xx) is tried ``attempts``
+    times, waiting ``pause_s``, then twice as long each time, or as long as the server asks.
+    """
+
+    url: str  # up to and including /v1
+    model: str
+    sampling: Sampling = field(default_factory=Sampling)
+    chat: bool = True
+    key_variable: str = "OPENAI_API_KEY"  # environment variable with the key; none is sent where it is not set
+    concurrency: int = 8
+    attempts: int = 6
+    pause_s: float = 1.0
+    timeout_s: float = 300.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.url} {self.model} chat={self.chat} {self.sampling}"
+
+    def write(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[str]]:
+        asked = [
+            (prompt, stream_seed(prompt, k, seed), greedy) for prompt in prompts for k in range(1 if greedy else n)
+        ]
+        key = os.environ.get(self.key_variable)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with httpx.Client(headers=headers, timeout=self.timeout_s) as client:
+            pool = ThreadPoolExecutor(self.concurrency)
+            try:
+                texts = list(pool.map(lambda one: self._text(client, *one), asked))
+            finally:
+                pool.shutdown(cancel_futures=True)
+        return [[text] * n for text in texts] if greedy else [texts[i : i + n] for i in range(0, len(texts), n)]
+
+    def _text(self, client: httpx.Client, prompt: str, seed: int, greedy: bool) -> str:
+        body: dict[str, Any] = {
+            "model": self.model,
+            "seed": seed,
+            "max_tokens": self.sampling.max_tokens,
+            "temperature": 0.0 if greedy else self.sampling.temperature,
+            "top_p": 1.0 if greedy else self.sampling.top_p,
+        }
+        body |= {"messages": [{"role": "user", "content": prompt}]} if self.chat else {"prompt": prompt}
+        url = f"{self.url.rstrip('/')}/{'chat/completions' if self.chat else 'completions'}"
+        answer = self._post(client, url, body)
+        try:
+            choice = answer.json()["choices"][0]
+            return str((choice["message"]["content"] if self.chat else choice["text"]) or "").strip()
+        except (ValueError, LookupError, TypeError):
+            raise InputError(f"{url} answered without a text ({_start(answer)}): check writer.url.") from None
+
+    def _post(self, client: httpx.Client, url: str, body: dict[str, Any]) -> httpx.Response:
+        reason = ""
+        for attempt in range(self.attempts):
+            wait = self.pause_s * 2**attempt
+            try:
+                answer = client.post(url, json=body)
+                if answer.is_success:
+                    return answer
+                reason = f"HTTP status {answer.status_code}: {_start(answer)}"
+                if answer.status_code < 500 and answer.status_code not in (408, 429):
+                    break
+                asked = answer.headers.get("retry-after", "")
+                wait = float(asked) if asked.isdecimal() else wait
+            except httpx.HTTPError as error:
+                reason = str(error) or type(error).__name__
+            except httpx.InvalidURL as error:
+                raise InputError(f"writer.url {self.url!r} is no address ({error}).") from None
+            if attempt + 1 < self.attempts:
+                time.sleep(wait)
+        raise InputError(
+            f"{url} gave no text ({reason}): check the server, the model's name {self.model!r} and the key in "
+            f"{self.key_variable}; run the same command again to go on."
+        )
+
+
+class LocalWriter:
+    """A causal language model on this machine. ``rows`` texts grow side by side, prompts of like length together."""
+
+    def __init__(
+        self,
+        lm: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        sampling: Sampling,
+        rows: int = 160,
+    ) -> None:
+        self.lm, self.tokenizer, self.sampling, self.rows = lm.eval(), tokenizer, sampling, rows
+        self.name = f"local {_fingerprint(lm)} {sampling}"
+        found = (tokenizer.eos_token_id, getattr(lm.generation_config, "eos_token_id", None))
+        self._ends = {
+            token for ids in found for token in (ids if isinstance(ids, list) else [ids]) if token is not None
+        }
+
+    @classmethod
+    def load(
+        cls, base: str, sampling: Sampling, device: str = "cpu", dtype: str = "float32", rows: int = 160
+    ) -> LocalWriter:
+        """From a folder in the hub's format (adapters included), or from the hub by name."""
+        try:
+            fetching("writer.base", base)
+            tokenizer = AutoTokenizer.from_pretrained(base)
+            lm: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"writer.base={base!r} cannot be loaded ({str(error).splitlines()[0]}): give a folder with "
+                "config.json, model.safetensors and tokenizer files, or a hub name while online."
+            ) from error
+        return cls(lm.to(device), tokenizer, sampling, rows)
+
+    def write(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[str]]:
+        tokens = [prompt_tokens(self.tokenizer, prompt) for prompt in prompts]
+        self._check(tokens)
+        texts: list[list[str]] = [[] for _ in prompts]
+        shortest_first = sorted(range(len(prompts)), key=lambda row: len(tokens[row]))
+        for batch in _pieces(shortest_first, max(1, self.rows // (1 if greedy else n))):
+            streams = None if greedy else np.stack([self._streams(prompts[row], n, seed) for row in batch])
+            found = continuations(self.lm, [tokens[row] for row in batch], streams, self.sampling, self._ends)
+            for row, options in zip(batch, found, strict=True):
+                texts[row] = [self._text(option) for option in options]
+        return [options * n for options in texts] if greedy else texts
+
+    def _streams(self, prompt: str, n: int, seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.stack([uniforms(prompt, k, seed, self.sampling.max_tokens) for k in range(n)])
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
+
+    def _check(self, tokens: Sequence[Sequence[int]]) -> None:
+        longest, limit = max(map(len, tokens), default=0), max_positions(self.lm)
+        if longest + self.sampling.max_tokens > limit:
+            raise InputError(
+                f"a prompt of {longest} tokens and an answer of {self.sampling.max_tokens} do not fit the model's "
+                f"{limit} positions: show fewer ratings in the prompt, or lower writer.max_tokens."
+            )
+
+
+class CachedWriter:
+    """Another writer, with every text kept in ``folder``: asked again, or killed and asked again, nothing is rewritten.
+
+    One file a writer, one JSON line a piece of ``piece`` prompts, on disk before the next piece begins. A line that
+    was cut short is dropped, so a resumed run batches, and therefore writes, exactly as an undisturbed one.
+    """
+
+    def __init__(self, writer: Writer, folder: str | Path, piece: int = 64) -> None:
+        self.writer, self.piece = writer, piece
+        self.name = writer.name
+        self.path = Path(folder) / f"texts-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}.jsonl"
+        self._known: dict[str, str] | None = None
+
+    def write(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[str]]:
+        known = self._load()
+        different = 1 if greedy else n
+
+        def keys(prompt: str) -> list[str]:
+            return [_key(prompt, k, None if greedy else seed) for k in range(different)]
+
+        missing = [p for p in dict.fromkeys(prompts) if any(key not in known for key in keys(p))]
+        with progress(len(missing) * different, "writing") as bar:
+            for piece in _pieces(missing, self.piece):
+                texts = self.writer.write(piece, different, seed, greedy)
+                found = {
+                    key: text
+                    for p, options in zip(piece, texts, strict=True)
+                    for key, text in zip(keys(p), options, strict=True)
+                }
+                self._append(found)
+                bar.advance(len(found))
+        texts = [[known[key] for key in keys(p)] for p in prompts]
+        return [options * n for options in texts] if greedy else texts
+
+    def _load(self) -> dict[str, str]:
+        if self._known is None:
+            self._known = {}
+            if self.path.is_file():
+                content = self.path.read_bytes()
+                whole = content.rfind(b"\n") + 1
+                if whole != len(content):
+                    os.truncate(self.path, whole)
+                for line in content[:whole].splitlines():
+                    self._known |= json.loads(line)
+        return self._known
+
+    def _append(self, found: dict[str, str]) -> None:
+        with says_when_full(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "ab") as file:
+                file.write(json.dumps(found, ensure_ascii=False).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        self._load().update(found)
+
+
+def small_writer(
+    texts: Iterable[str], config: LMConfig = SMALL, seed: int = 0
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A GPT-2 shape with fresh weights and a byte-level BPE tokenizer of ``texts`` (prompts and answers)."""
+    tokenizer = train_tokenizer(texts, config.vocabulary)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return small_lm(tokenizer, config), tokenizer
+
+
+def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
+    """A prompt as a chat model's template wants it, or as it stands for a model without one."""
+    if not tokenizer.chat_template:
+        return list(tokenizer.encode(prompt))
+    message = [{"role": "user", "content": prompt}]
+    return list(tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=False))
+
+
+def _start(answer: httpx.Response) -> str:
+    """What a server said, on one line."""
+    return " ".join(answer.text.split())[:200]
+
+
+def _key(prompt: str, index: int, seed: int | None) -> str:
+    return hashlib.sha256(json.dumps([prompt, index, seed]).encode()).hexdigest()[:32]
+
+
+def _fingerprint(lm: PreTrainedModel) -> str:
+    """sha256 over all weights: a model that was tuned further writes under another name."""
+    digest = hashlib.sha256()
+    for name, parameter in lm.named_parameters():
+        digest.update(name.encode())
+        digest.update(parameter.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _pieces(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

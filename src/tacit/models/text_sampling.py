@@ -1,0 +1,167 @@
+"""Several continuations of each prompt: one prefill a prompt, then one token a step for all of them at once.
+
+Every continuation draws from its own stream of uniforms, so that a text depends on its prompt, its seed and its index,
+never on what it was batched with (up to the last bits of the logits).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+_CANDIDATES = 256  # tokens looked at before all are sorted: on most steps they hold the nucleus
+
+_ROOM = 64  # tokens by which the cache grows at once
+
+
+@dataclass(frozen=True)
+class Sampling:
+    temperature: float = 1.0
+    top_p: float = 0.95
+    max_tokens: int = 512  # of the answer
+
+
+def uniforms(prompt: str, index: int, seed: int, n: int) -> npt.NDArray[np.float64]:
+    """The stream of the ``index``-th continuation of ``prompt``: n numbers in [0, 1)."""
+    return np.random.default_rng(stream_seed(prompt, index, seed)).random(n)
+
+
+def stream_seed(prompt: str, index: int, seed: int) -> int:
+    """A seed of 31 bits for one continuation (what endpoints accept as ``seed``)."""
+    digest = hashlib.sha256(f"{seed}\n{index}\n{prompt}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def draw_nucleus(logits: Tensor, uniform: Tensor, temperature: float, top_p: float) -> Tensor:
+    """[B, V] logits and [B] uniforms → [B] tokens: the inverse CDF over each row's nucleus, likeliest token first.
+
+    The nucleus is the smallest set of likeliest tokens whose mass reaches ``top_p``.
+    Source: Holtzman et al. 2020, arXiv 1904.09751, section 3.1.
+    """
+    p = torch.softmax(logits.float() / temperature, dim=-1)
+    likeliest, tokens = p.topk(min(_CANDIDATES, p.shape[-1]), dim=-1)
+    if likeliest.shape[-1] < p.shape[-1] and bool((likeliest.sum(-1) < top_p).any()):
+        likeliest, tokens = p.sort(dim=-1, descending=True)
+    before = likeliest.cumsum(-1) - likeliest
+    mass = torch.where(before < top_p, likeliest, 0.0).double().cumsum(-1)
+    place = torch.searchsorted(mass, uniform.unsqueeze(1).double() * mass[:, -1:], right=True)
+    last = (before < top_p).sum(-1, keepdim=True) - 1
+    return tokens.gather(1, torch.minimum(place, last)).squeeze(1)
+
+
+@torch.no_grad()
+def continuations(
+    lm: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    streams: npt.NDArray[np.float64] | None,
+    sampling: Sampling,
+    ends: Collection[int],
+) -> list[list[list[int]]]:
+    """n continuations of each of P prompts, as tokens without the end, [P][n][≤ max_tokens].
+
+    ``streams`` is [P, n, max_tokens] in [0, 1); None is greedy, with n = 1. ``ends`` are the tokens that end a text.
+    """
+    n = 1 if streams is None else streams.shape[1]
+    state = _State(lm, prompts, n)
+    noise = None if streams is None else torch.from_numpy(streams.reshape(len(prompts) * n, -1)).to(lm.device)
+    written: list[list[int]] = [[] for _ in range(len(prompts) * n)]
+    for step in range(sampling.max_tokens):
+        if noise is None:
+            token = state.logits.argmax(-1)
+        else:
+            token = draw_nucleus(state.logits, noise[state.rows, step], sampling.temperature, sampling.top_p)
+        for place, (row, t) in enumerate(zip(state.rows.tolist(), token.tolist(), strict=True)):
+            if state.open[place]:
+                state.open[place] = t not in ends
+                if state.open[place]:
+                    written[row].append(t)
+        if not any(state.open):
+            break
+        state.feed(token)
+    return [written[start : start + n] for start in range(0, len(written), n)]
+
+
+class _State:
+    """The KV cache of the continuations that still grow. ``rows`` says which they are, ``logits`` [len(rows), V] what
+    the model expects next. Prompts are padded on the left; pads are masked and take no position."""
+
+    def __init__(self, lm: PreTrainedModel, prompts: Sequence[Sequence[int]], n: int) -> None:
+        width = max(map(len, prompts))
+        ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts], device=lm.device)
+        real = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=lm.device)
+        self.lm, self.mask = lm, real
+        out = self._run(ids, (real.cumsum(1) - 1).clamp(min=0), None)
+        self.cache: Any = out.past_key_values
+        self.cache.batch_repeat_interleave(n)
+        self.cache.layers = [_Roomy.of(layer) if type(layer) is DynamicLayer else layer for layer in self.cache.layers]
+        self.mask = real.repeat_interleave(n, dim=0)
+        self.logits: Tensor = out.logits[:, -1].repeat_interleave(n, dim=0)
+        self.rows = torch.arange(len(prompts) * n, device=lm.device)
+        self.open = [True] * len(self.rows)
+
+    def feed(self, token: Tensor) -> None:
+        """Append one token to every row. Finished rows are dropped once they are a quarter of all."""
+        if 4 * sum(self.open) <= 3 * len(self.open):
+            kept = torch.tensor([k for k, grows in enumerate(self.open) if grows], device=self.rows.device)
+            self.cache.batch_select_indices(kept)
+            self.mask, self.rows, token = self.mask[kept], self.rows[kept], token[kept]
+            self.open = [True] * len(kept)
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(token), 1)], dim=1)
+        out = self._run(token.unsqueeze(1), self.mask.sum(1, keepdim=True) - 1, self.cache)
+        self.cache, self.logits = out.past_key_values, out.logits[:, -1]
+
+    def _run(self, ids: Tensor, positions: Tensor, cache: Any) -> Any:
+        return self.lm(
+            input_ids=ids,
+            attention_mask=self.mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+
+
+class _Roomy(DynamicLayer):
+    """A cache layer with room for ``_ROOM`` more tokens: appending by concatenation copies all of it at every step,
+    which took more than half of the time on a CPU."""
+
+    _buffers: tuple[Tensor, Tensor] | None = None
+
+    @classmethod
+    def of(cls, layer: DynamicLayer) -> _Roomy:
+        assert layer.keys is not None and layer.values is not None
+        roomy = cls()
+        roomy.lazy_initialization(layer.keys, layer.values)
+        roomy.keys, roomy.values = layer.keys, layer.values
+        return roomy
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Append [B, heads, t, width] to keys and values; returns all of both."""
+        assert self.keys is not None and self.values is not None
+        had = self.keys.shape[-2]
+        have = had + key_states.shape[-2]
+        if self._buffers is None or self._buffers[0].shape[-2] < have:
+            self._buffers = (_with_room(self.keys, have + _ROOM), _with_room(self.values, have + _ROOM))
+        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[..., had:have, :] = states
+        self.keys, self.values = (buffer[..., :have, :] for buffer in self._buffers)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        super().batch_select_indices(indices)
+        self._buffers = None
+
+
+def _with_room(held: Tensor, tokens: int) -> Tensor:
+    buffer = held.new_empty(*held.shape[:-2], tokens, held.shape[-1])
+    buffer[..., : held.shape[-2], :] = held
+    return buffer

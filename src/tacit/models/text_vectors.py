@@ -1,0 +1,155 @@
+"""Preference and item texts as vectors: which part of a text is read, by which encoder, and kept on disk.
+
+``literal`` is KAR's input (arXiv 2306.10933, knowledge_encoding/lm_encoding.py): the history out of the prompt, ". "
+and the answer, cut at 512 tokens, so that a long history hides most of the answer. ``clean`` reads the answer alone;
+``factors`` reads it line by line, one vector for each factor, side by side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load, save
+
+from tacit.files import atomic_write
+from tacit.models.encoder import PINNED, TextEncoder
+from tacit.network import fetching
+from tacit.progress import progress
+from tacit.types import InputError
+
+Vectors = npt.NDArray[np.float32]
+
+MODES = ("literal", "clean", "factors")
+MAX_TOKENS = 512
+HASHED = 512  # dimensions of the hashing encoder
+_PIECE = 2048  # texts kept together in one file: what a kill can cost
+_TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_LINE = re.compile(r"^[\W\d]*([A-Za-z][\w /&-]{0,40}?)[\s*_]*:[\s*_]*(.*)$")
+
+
+def read_texts(prompts: Sequence[str], answers: Sequence[str], mode: str) -> list[str]:
+    """What the encoder reads of each answer: ``literal`` puts the prompt's history before it, else it stands alone."""
+    if mode not in MODES:
+        raise InputError(f"mode {mode!r} is unknown: choose one of {', '.join(MODES)}.")
+    if mode != "literal":
+        return list(answers)
+    return [literal(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+
+
+def literal(prompt: str, answer: str) -> str:
+    """The prompt up to its last ";", which ends the history, then ". " and the answer."""
+    history = prompt.rpartition(";")[0]
+    return f"{history}. {answer}" if history else answer
+
+
+def factor_texts(answer: str, factors: Sequence[str]) -> tuple[str, ...]:
+    """What ``answer`` says on each factor: the lines from "Factor: …" on to the next such line; "" where nothing.
+
+    Case, numbering and markdown around the name do not matter. Lines before the first factor belong to none.
+    """
+    said: dict[str, list[str]] = {factor.lower(): [] for factor in factors}
+    current: list[str] = []
+    for line in answer.splitlines():
+        found = _LINE.match(line)
+        if found and found[1].lower() in said:
+            current = said[found[1].lower()]
+            line = found[2]
+        current.append(line.strip())
+    return tuple(" ".join(filter(None, said[factor.lower()])) for factor in factors)
+
+
+def text_vectors(
+    texts: Sequence[str],
+    encoder: str = "minilm",
+    folder: Path | None = None,
+    factors: Sequence[str] = (),
+    device: str = "cpu",
+) -> Vectors:
+    """Each text as a vector, float32 [n, d]; with ``factors`` [n, d · len(factors)], zeros where a factor is not named.
+
+    ``encoder`` is ``minilm`` (pinned, unit vectors), ``hashing`` (no model), or a hub name or folder such as
+    ``bert-base-uncased``, whose tokens are averaged as in KAR's ``avg``, without scaling. Texts lose what follows 512
+    tokens. With ``folder`` the vectors are kept there under a hash of texts and weights, piece by piece.
+    """
+    if factors:
+        parts = [part for text in texts for part in factor_texts(text, factors)]
+        found = text_vectors(parts, encoder, folder, device=device)
+        found[[not part for part in parts]] = 0.0
+        return found.reshape(len(texts), -1)
+    encode, weights = _encoder(encoder, device)
+    different = list(dict.fromkeys(texts))
+    pieces = [np.zeros((0, HASHED if encoder == "hashing" else 0), np.float32)] if not different else []
+    with progress(len(different), "reading the texts") as bar:
+        for start in range(0, len(different), _PIECE):
+            piece = different[start : start + _PIECE]
+            pieces.append(_stored(piece, encode, weights, folder))
+            bar.advance(len(piece))
+    place = {text: row for row, text in enumerate(different)}
+    return np.concatenate(pieces)[[place[text] for text in texts]]
+
+
+def standardised(vectors: Vectors, rows: npt.NDArray[np.integer]) -> Vectors:
+    """Each dimension to mean 0 and variance 1 over ``rows`` (those of training users); a constant one becomes 0.
+
+    Texts of one form share most of their vector; without this the little that tells users apart hardly moves a layer.
+    """
+    known = vectors[rows]
+    spread = known.std(0)
+    scale = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
+    return np.asarray((vectors - known.mean(0)) * scale, dtype=np.float32)
+
+
+def hashed(texts: Sequence[str]) -> Vectors:
+    """Signed feature hashing of words and of pairs of neighbours, unit vectors, float32 [n, HASHED].
+
+    Source: Weinberger et al. 2009, arXiv 0902.2206. No model, the same everywhere: for tests and dry runs.
+    """
+    vectors = np.zeros((len(texts), HASHED), np.float32)
+    for row, text in enumerate(texts):
+        words = _TOKEN.findall(text.lower())
+        for feature in [*words, *map(" ".join, pairwise(words))]:
+            code = zlib.crc32(feature.encode())
+            vectors[row, code % HASHED] += 1.0 if code >> 31 else -1.0
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+def _stored(
+    texts: Sequence[str], encode: Callable[[Sequence[str]], Vectors], weights: str, folder: Path | None
+) -> Vectors:
+    if folder is None:
+        return encode(texts)
+    digest = hashlib.sha256(json.dumps([weights, MAX_TOKENS, list(texts)]).encode())
+    path = folder / f"vectors-{digest.hexdigest()[:24]}.safetensors"
+    if path.is_file():
+        return load(path.read_bytes())["vectors"]
+    vectors = encode(texts)
+    atomic_write(path, save({"vectors": np.ascontiguousarray(vectors)}))
+    return vectors
+
+
+def _encoder(name: str, device: str) -> tuple[Callable[[Sequence[str]], Vectors], str]:
+    """(function from texts to vectors, hash of its weights)."""
+    if name == "hashing":
+        return hashed, f"hashing {HASHED}"
+    source = PINNED if name == "minilm" else name
+    if name != "minilm":
+        fetching("encoder", name)
+    model = TextEncoder.load(source, MAX_TOKENS).to(device).model.eval()
+    digest = hashlib.sha256()
+    for parameter in model.parameters():
+        digest.update(parameter.detach().cpu().numpy().tobytes())
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        found = model.encode(list(texts), batch_size=64, show_progress_bar=False, convert_to_numpy=True)
+        return np.asarray(found, dtype=np.float32)
+
+    return encode, digest.hexdigest()

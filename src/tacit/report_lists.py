@@ -1,0 +1,177 @@
+"""A rerank run's folder → one self-contained HTML page: the protocol and its bounds, tables, pairs, example texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from tacit import page
+from tacit.evaluate_lists import NAMES
+from tacit.files import atomic_write
+from tacit.list_pairs import Pair, read_pairs
+from tacit.page import Cell, short
+from tacit.report_files import RunFiles
+from tacit.report_process import provenance
+from tacit.results import Row
+
+DIFFERENCE = "paired difference"
+# arXiv 2410.05939, Table I: NDCG@5 of DLCM and PRM on its own lists, which differ from these (docs/rlrf4rec.md).
+PAPER = {
+    "base": (0.771, 0.776),
+    "KAR": (0.776, 0.782),
+    "RLRF4Rec": (0.779, 0.785),
+}
+
+
+def write_rerank_report(run_folder: str | Path) -> Path:
+    """Write ``report.html`` into the run folder."""
+    folder = Path(run_folder)
+    run = RunFiles.read(folder)
+    card: dict[str, Any] = json.loads((folder / "evaluate" / "card.json").read_text(encoding="utf-8"))
+    rounds = [read_round(path) for path in sorted((folder / "align").glob("round*")) if (path / "card.json").is_file()]
+    sections = [
+        ("results", "Does knowledge help, and does alignment?", _gains(run.rows)),
+        ("tables", "Every row, beside the bounds of its protocol", _table(run.rows)),
+        ("rounds", "Feedback and pairs, round by round", _rounds(rounds)),
+        ("texts", "Best and worst texts of the same user", _texts(rounds)),
+        ("protocol", "How the lists were made", _protocol(card)),
+        ("config", "How this run was made", provenance(run)),
+    ]
+    template = Template(files("tacit").joinpath("report.html").read_text(encoding="utf-8"))
+    content = template.substitute(
+        title=escape(f"{folder.name}: Tacit report"),
+        heading=escape(folder.resolve().name),
+        meta=escape(f"commit {str(run.run.get('commit', 'unknown'))[:12]}, seed {run.run.get('seed', '?')}"),
+        lead=_lead(run.rows),
+        contents=" ".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in sections),
+        sections="\n".join(
+            f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' for name, title, body in sections
+        ),
+    )
+    path = folder / "report.html"
+    atomic_write(path, content)
+    return path
+
+
+def read_round(folder: Path) -> tuple[str, dict[str, Any], list[Pair]]:
+    """(name, card, pairs) of one round."""
+    return (
+        folder.name,
+        json.loads((folder / "card.json").read_text(encoding="utf-8")),
+        read_pairs(folder / "pairs.jsonl"),
+    )
+
+
+def _lead(rows: Sequence[Row]) -> str:
+    """One sentence a gain, with its interval, and whether zero lies inside it."""
+    said = []
+    for row in rows:
+        if row.slice == DIFFERENCE and row.metric == "NDCG" and row.value is not None and row.ci_low is not None:
+            verdict = (
+                "above zero" if row.ci_low > 0 else "below zero" if (row.ci_high or 0) < 0 else "not told from zero"
+            )
+            said.append(f"<li>{escape(row.model)}: {short(row.value)} [{escape(page.interval(row))}], {verdict}.</li>")
+    return f"<p>Paired gains in NDCG@5 on test users, 95 % intervals over users:</p><ul>{''.join(said)}</ul>"
+
+
+def _gains(rows: Sequence[Row]) -> str:
+    gains = [row for row in rows if row.slice == DIFFERENCE]
+    caption = "Paired on the same lists, ranker seeds averaged first; the interval is a bootstrap over test users."
+    return _lines(gains, ["NDCG", "MAP (KAR)", "NDCG consumed"], caption)
+
+
+def _table(rows: Sequence[Row]) -> str:
+    plain = [row for row in rows if row.slice != DIFFERENCE]
+    caption = (
+        "NDCG consumed orders a list's consumed items among themselves: preference without exposure. A list with "
+        "nothing liked counts as 0 everywhere. Small: 95 % interval over users."
+    )
+    paper = page.table(
+        ["the paper's NDCG@5, its own lists", "DLCM", "PRM"],
+        [("", [Cell(name), *(Cell(short(value)) for value in values)]) for name, values in PAPER.items()],
+        "MovieLens-1M, arXiv 2410.05939, Table I. No variance is given there.",
+    )
+    return _lines(plain, list(NAMES.values()), caption) + paper
+
+
+def _lines(rows: Sequence[Row], metrics: Sequence[str], caption: str) -> str:
+    """One line a model in the order of the rows, one column a metric."""
+    cells = {(row.model, row.metric): row for row in rows}
+    lines = []
+    for model in dict.fromkeys(row.model for row in rows):
+        note = next((row.note for row in rows if row.model == model and row.note), "")
+        lines.append(("", [Cell(model, note, left=True), *(page.value(cells.get((model, name))) for name in metrics)]))
+    return page.table(["", *(f"{name}@5" for name in metrics)], lines, caption)
+
+
+def _rounds(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> str:
+    if not rounds:
+        return page.missing("No round of alignment was run.", "Set `align.rounds`.")
+    lines = []
+    for name, card, _ in rounds:
+        rate, margin = card["agreement"]["rate"], card["agreement"]["margin"]
+        noise = rate["low"] <= 0.5
+        lines.append(
+            (
+                "",
+                [
+                    Cell(name),
+                    Cell(short(rate["value"]), f"{short(rate['low'])} to {short(rate['high'])}", bad=noise),
+                    Cell(
+                        short(margin["value"], 4), f"{short(margin['low'], 4)} to {short(margin['high'], 4)}", bad=noise
+                    ),
+                    *(Cell(_plain(value)) for value in card["pairs"].values()),
+                ],
+            )
+        )
+    head = [
+        "",
+        "split-half agreement",
+        "margin on the other half",
+        *(n.replace("_", " ") for n in rounds[0][1]["pairs"]),
+    ]
+    caption = (
+        "Agreement: the best and the worst text are chosen on one half of a user's lists and compared on the other; "
+        "0.5 is chance, and red where the interval holds it: such pairs are noise."
+    )
+    return page.table(head, lines, caption)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " / ".join(_plain(part) for part in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+    return short(value) if isinstance(value, float) else str(value)
+
+
+def _texts(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]], shown: int = 4) -> str:
+    parts = []
+    for name, _, found in rounds:
+        for pair in sorted(found, key=lambda pair: -pair.margin)[:shown]:
+            lines = [
+                ("", [Cell(label), Cell(text, left=True)])
+                for label, text in (("asked", pair.prompt), ("best", pair.chosen), ("worst", pair.rejected))
+            ]
+            caption = (
+                f"{escape(name)}, user {escape(pair.user)}: {short(pair.margin)} in NDCG@5 over {pair.lists} lists"
+            )
+            parts.append(page.table(["", "text"], lines, caption))
+    return "".join(parts) or page.missing("There are no pairs.", "Set `align.rounds`.")
+
+
+def _protocol(card: dict[str, Any]) -> str:
+    noise = {
+        name: ", ".join(f"{what} {short(value, 4)}" for what, value in parts.items())
+        for name, parts in card["standard errors of NDCG@5"].items()
+    }
+    return (
+        page.pairs({name: _plain(value) for name, value in card["protocol"].items()}, ("", "the lists"))
+        + page.pairs({name: _plain(value) for name, value in card["settings"].items()}, ("", "settings"))
+        + page.pairs(noise, ("", "standard error of NDCG@5"), "Where the noise of one run comes from.")
+    )

@@ -1,0 +1,116 @@
+"""What every stage of a rerank run reads: ratings, lists, prompts, texts as vectors. Rebuilt, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tacit.data.ratings import Ratings
+from tacit.knowledge import SHOWN, short_prompt, user_prompt
+from tacit.list_feedback import Floats
+from tacit.lists import Card, ListSplit, ListTest
+from tacit.models.collaborative import interactions as interaction_matrix
+from tacit.models.collaborative import mean_vectors, svd_vectors, tfidf_vectors
+from tacit.models.list_tokens import Knowledge
+from tacit.models.text_vectors import read_texts, standardised, text_vectors
+
+
+@dataclass
+class KnowledgeConfig:
+    writer: str = "small"  # small (trained here from composed texts) | endpoint | a hub name or local folder
+    url: str = ""  # endpoint only: up to and including /v1
+    model: str = ""  # endpoint only: the model's name there
+    encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
+    mode: str = "clean"  # clean (the answer alone) | literal (history and answer, cut at 512 tokens, as KAR)
+    samples: int = 10  # N texts a training user and round
+    temperature: float = 1.0
+    top_p: float = 0.95
+    max_tokens: int = 160
+    shown: int = SHOWN  # ratings in a small writer's prompt
+    composed: int = 4  # composed texts a training user, from which the small writer learns
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Texts → vectors, standardised over the training users' first texts: a ``list_feedback.Encoder``."""
+
+    config: KnowledgeConfig
+    folder: Path
+    mean: Floats
+    scale: Floats
+    device: str = "cpu"
+
+    def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
+        read = read_texts(prompts, texts, self.config.mode)
+        vectors = text_vectors(read, self.config.encoder, self.folder, device=self.device)
+        return np.asarray((vectors - self.mean) * self.scale, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Material:
+    """``ratings`` and ``split`` are for trainers; ``test`` is for the evaluator, and for prompts of test users."""
+
+    ratings: Ratings
+    split: ListSplit
+    test: ListTest
+    card: Card
+    config: KnowledgeConfig
+    cache: Path  # of texts and vectors
+
+    @cached_property
+    def users(self) -> list[int]:
+        """Everyone who has a list, in rising order."""
+        parts = [self.split.train_users, self.split.valid_users, self.test.users]
+        return sorted(int(user) for user in np.concatenate(parts))
+
+    @cached_property
+    def prompts(self) -> dict[int, str]:
+        """What the writer is asked about each user."""
+        small = self.config.writer == "small"
+        known = self.ratings, self.split.histories
+        return {u: short_prompt(*known, u, self.config.shown) if small else user_prompt(*known, u) for u in self.users}
+
+    def reading(self, first_texts: dict[int, str], device: str) -> Reading:
+        """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike."""
+        raw = Reading(self.config, self.cache, np.zeros(1, np.float32), np.ones(1, np.float32), device)
+        known = [int(user) for user in self.split.train_users]
+        vectors = raw([self.prompts[u] for u in known], [first_texts[u] for u in known])
+        spread = vectors.std(0)
+        scale = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
+        return Reading(self.config, self.cache, vectors.mean(0), scale.astype(np.float32), device)
+
+    @cached_property
+    def item_vectors(self) -> Floats:
+        """The items' own texts: long descriptions where there are any, else title and attributes. [n_items, d]."""
+        texts = [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
+        vectors = text_vectors(texts, self.config.encoder, self.cache)
+        return standardised(vectors, np.arange(len(texts)))
+
+    def knowledge(self, texts: dict[int, str], reading: Reading) -> Knowledge:
+        """User vectors from ``texts`` (zeros for users without a list) beside the items'."""
+        vectors = reading([self.prompts[u] for u in self.users], [texts[u] for u in self.users])
+        return self._beside(vectors, self.item_vectors)
+
+    def _beside(self, of_users: Floats, items: Floats) -> Knowledge:
+        user = np.zeros((len(self.ratings.users), of_users.shape[1]), np.float32)
+        user[self.users] = of_users
+        return Knowledge(torch.from_numpy(user), torch.from_numpy(np.ascontiguousarray(items)))
+
+    def without_language_model(self, name: str, width: int) -> Knowledge:
+        """The obligatory control: vectors from the ratings (svd) or from title and genre words (tfidf), no writer.
+
+        A user's vector is the mean of what was rated before the cut, as a text would tell it.
+        """
+        if name == "svd":
+            matrix = interaction_matrix(self.split.histories, self.split.train_users, self.split.n_items)
+            items = svd_vectors(matrix, width)
+        else:
+            items = tfidf_vectors([item.text for item in self.ratings.items], width)
+        users = mean_vectors(self.split.histories, items)
+        rows = self.split.train_users
+        return self._beside(standardised(users, rows)[self.users], standardised(items, np.arange(len(items))))

@@ -1,0 +1,330 @@
+"""The stages of system B: protocol, writer and first texts, rerankers, rounds of alignment, evaluation.
+
+RLRF4Rec (arXiv 2410.05939): a language model writes what it knows of each user, a reranker that reads the texts turns
+them into NDCG, the best and the worst of N samples become preference pairs, and the round repeats.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from transformers import AutoTokenizer
+
+from tacit.data.rating_sources import RatingsConfig, load_ratings
+from tacit.files import atomic_write
+from tacit.knowledge_composer import examples
+from tacit.knowledge_facts import item_facts
+from tacit.list_bounds import bounds
+from tacit.list_feedback import ModelOnTexts, RankerScorer, folds, score_samples
+from tacit.list_pairs import (
+    Pair,
+    export_llama_factory,
+    export_trl,
+    length_matched,
+    pair_card,
+    pairs,
+    random_pairs,
+    require_signal,
+    split_half,
+    swapped,
+)
+from tacit.lists import ListConfig, build
+from tacit.models.collaborative import popularity
+from tacit.models.knowledge_writers import CachedWriter, EndpointWriter, LocalWriter, Writer, small_writer
+from tacit.models.list_features import FeatureConfig
+from tacit.models.list_tokens import Knowledge, Past
+from tacit.models.rerankers import Reranker
+from tacit.models.text_sampling import Sampling
+from tacit.rerank_material import KnowledgeConfig, Material
+from tacit.run import Run, Stage
+from tacit.train.dpo import DPOSettings, align
+from tacit.train.listwise import ListwiseConfig
+from tacit.train.ranker import RankerConfig, new_reranker, train_ranker
+from tacit.train.writer import WriterConfig, train_writer
+from tacit.types import Group, InputError
+
+PAIRS = ("best_worst", "length_matched", "random", "swapped")
+Texts = dict[int, str]
+
+
+@dataclass
+class AlignConfig:
+    rounds: int = 2
+    folds: int = 5  # of the training users: a user's reward comes from a ranker that never saw the user
+    ranker: str = "dlcm"  # whose NDCG is the reward
+    pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
+    min_margin: float = 0.0  # NDCG@5 by which best and worst must differ
+    users: int = 0  # training users a round; 0 = all
+    force: bool = False  # train although best and worst cannot be told apart on other lists
+    dpo: DPOSettings = field(default_factory=DPOSettings)
+
+
+@dataclass
+class RerankConfig:
+    system: str = "rerank"  # what tells this kind of config from one of conversations
+    data: RatingsConfig = field(default_factory=RatingsConfig)
+    lists: ListConfig = field(default_factory=ListConfig)
+    knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
+    writer: WriterConfig = field(default_factory=WriterConfig)
+    ranker: RankerConfig = field(default_factory=RankerConfig)  # ranker.name is set by rankers
+    rankers: list[str] = field(default_factory=lambda: ["dlcm", "prm"])
+    ranker_seeds: int = 5
+    controls: list[str] = field(default_factory=lambda: ["tfidf", "svd", "other users' texts"])
+    align: AlignConfig = field(default_factory=AlignConfig)
+    strong: bool = True  # also the strongest rows: features of the ratings through a listwise transformer
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    listwise: ListwiseConfig = field(default_factory=ListwiseConfig)
+    seed: int = 0  # of the writer and of everything drawn, but for users and lists (lists.*_seed) and rankers
+    device: str = "auto"
+    dtype: str = "float32"
+    threads: int = 0
+    out: str = ""
+
+
+def material(run: Run, config: RerankConfig) -> Material:
+    ratings = load_ratings(config.data)
+    split, test, card = build(ratings, config.lists)
+    return Material(ratings, split, test, card, config.knowledge, run.folder / "texts")
+
+
+def prepare(run: Run, config: RerankConfig, device: str) -> None:
+    """The protocol's card, and its bounds on the validation users."""
+    stage, known = run.stage("prepare"), material(run, config)
+    rows = {
+        row.name: {name: asdict(e) for name, e in row.values.items()} for row in bounds(known.split, known.split.valid)
+    }
+    atomic_write(stage.folder / "protocol.json", json.dumps({"card": known.card, "valid": rows}, indent=1) + "\n")
+    stage.finish({"valid_lists": len(known.split.valid), "train_lists": len(known.split.train)})
+
+
+# --- knowledge ----------------------------------------------------------------------------------------------------
+
+
+def knowledge(run: Run, config: RerankConfig, device: str) -> None:
+    """The writer (trained here, unless one is given) and its greedy text about every user."""
+    stage, known = run.stage("knowledge"), material(run, config)
+    if config.knowledge.writer == "small":
+        _train_small_writer(stage, known, config, device)
+    save_texts(stage, write_greedily(writer(run, config, known, device), known))
+    stage.finish({"users": len(known.users)})
+
+
+def _train_small_writer(stage: Stage, known: Material, config: RerankConfig, device: str) -> None:
+    """Fresh weights learn to write like texts composed from training users' histories and the items' descriptions."""
+    split = known.split
+    counts = popularity(split.histories, split.train_users, split.n_items).astype(np.int64)
+    facts = item_facts(known.ratings.items, known.ratings.descriptions, counts)
+    composed = examples(
+        facts, known.ratings, split.histories, split.train_users, config.knowledge.composed, config.seed,
+        config.knowledge.shown,
+    )  # fmt: skip
+    prompts, texts = [prompt for prompt, _ in composed], [text for _, text in composed]
+    lm, tokenizer = small_writer([*dict.fromkeys(prompts), *texts], seed=config.seed)
+    inner = Stage("writer", stage.folder / "sft")
+    train_writer(lm, tokenizer, prompts, texts, config.writer, inner, config.seed, device, config.dtype)
+
+
+def writer(run: Run, config: RerankConfig, known: Material, device: str, folder: str | Path | None = None) -> Writer:
+    """The writer of ``folder``, or that of round 0; every text it writes is kept in the run."""
+    wanted = config.knowledge
+    sampling = Sampling(wanted.temperature, wanted.top_p, wanted.max_tokens)
+    if wanted.writer == "endpoint":
+        if not wanted.url or not wanted.model:
+            raise InputError("knowledge.writer=endpoint needs knowledge.url (up to /v1) and knowledge.model.")
+        return CachedWriter(EndpointWriter(wanted.url, wanted.model, sampling), known.cache)
+    small = run.folder / "knowledge" / "sft" / "writer"
+    base = str(folder or (small if wanted.writer == "small" else wanted.writer))
+    return CachedWriter(LocalWriter.load(base, sampling, device, config.dtype), known.cache)
+
+
+def write_greedily(author: Writer, known: Material) -> Texts:
+    written = author.write([known.prompts[u] for u in known.users], 1, 0, greedy=True)
+    return {user: options[0] for user, options in zip(known.users, written, strict=True)}
+
+
+def save_texts(stage: Stage, texts: Texts) -> None:
+    atomic_write(stage.folder / "texts.json", json.dumps(texts, ensure_ascii=False, indent=0) + "\n")
+
+
+def load_texts(folder: Path) -> Texts:
+    found = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+    return {int(user): text for user, text in found.items()}
+
+
+# --- rerankers ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One reranker to train: which one, with which texts, from which seed."""
+
+    ranker: str
+    arm: str
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        return f"{self.ranker}-{self.arm.replace(' ', '-')}-seed{self.seed}"
+
+
+def cells(config: RerankConfig, arms: Sequence[str]) -> list[Cell]:
+    return [Cell(name, arm, seed) for name in config.rankers for arm in arms for seed in range(config.ranker_seeds)]
+
+
+def arms(config: RerankConfig) -> list[str]:
+    """Every arm of the tables, without the rounds that alignment adds."""
+    return ["base", "round 0", *config.controls]
+
+
+def arm_knowledge(run: Run, config: RerankConfig, known: Material, arm: str, device: str) -> Knowledge | None:
+    """The texts that an arm's rerankers read, as vectors; None for ``base``."""
+    if arm == "base":
+        return None
+    first = load_texts(run.folder / "knowledge")
+    reading = known.reading(first, device)
+    if arm in ("svd", "tfidf"):
+        return known.without_language_model(arm, 384)
+    if arm == "other users' texts":
+        return known.knowledge(exchanged(first, config.seed), reading)
+    if arm == "empty text":
+        return known.knowledge(dict.fromkeys(first, ""), reading)
+    if arm.startswith("round "):
+        number = int(arm.removeprefix("round "))
+        return known.knowledge(load_texts(round_folder(run, number)) if number else first, reading)
+    raise InputError(f"controls: {arm!r} is unknown; choose from tfidf, svd, other users' texts, empty text.")
+
+
+def exchanged(texts: Texts, seed: int) -> Texts:
+    """Everyone gets the text of somebody else: a control that must not help."""
+    users = np.random.default_rng(seed).permutation(sorted(texts))
+    return {int(user): texts[int(other)] for user, other in zip(users, np.roll(users, 1), strict=True)}
+
+
+def train_cell(
+    run: Run, config: RerankConfig, known: Material, cell: Cell, texts: Knowledge | None, device: str
+) -> Reranker:
+    """The trained reranker of a cell; one that is done is only read."""
+    settings = RankerConfig(**{**asdict(config.ranker), "name": cell.ranker})
+    model = new_reranker(settings, known.ratings.items, None if texts is None else texts.user.shape[1], cell.seed)
+    selection = known.test.lists if settings.select == "test" else known.split.valid
+    stage = Stage(cell.folder, run.folder / "rankers" / cell.folder)
+    train_ranker(
+        model,
+        known.split.train,
+        selection,
+        texts,
+        settings,
+        cell.seed,
+        stage,
+        device,
+        config.dtype,
+        known.split.histories,
+    )
+    return model
+
+
+def train(run: Run, config: RerankConfig, device: str) -> None:
+    """Every reranker that needs no alignment: base, the first texts, the controls."""
+    stage, known = run.stage("train"), material(run, config)
+    for arm in arms(config):
+        texts = arm_knowledge(run, config, known, arm, device)
+        for cell in cells(config, [arm]):
+            train_cell(run, config, known, cell, texts, device)
+    stage.finish({"rerankers": len(cells(config, arms(config)))})
+
+
+# --- alignment ----------------------------------------------------------------------------------------------------
+
+
+def round_folder(run: Run, number: int) -> Path:
+    return run.folder / "align" / f"round{number}"
+
+
+def align_rounds(run: Run, config: RerankConfig, device: str) -> None:
+    """Each round: sample, score by rerankers that never saw the user, pair, tune, write and train rerankers again."""
+    if config.align.pairs not in PAIRS:
+        raise InputError(f"align.pairs={config.align.pairs} is unknown: choose one of {', '.join(PAIRS)}.")
+    if config.align.rounds and config.knowledge.writer == "endpoint":
+        raise InputError("a writer behind an endpoint cannot be tuned here: set align.rounds=0, or export its pairs.")
+    stage, known = run.stage("align"), material(run, config)
+    scorer = _scorer(run, config, known, device)
+    folder: Path | None = None
+    for number in range(1, config.align.rounds + 1):
+        folder = _one_round(run, config, known, scorer, number, folder, device)
+        texts = arm_knowledge(run, config, known, f"round {number}", device)
+        for cell in cells(config, [f"round {number}"]):
+            train_cell(run, config, known, cell, texts, device)
+    stage.finish({"rounds": config.align.rounds})
+
+
+def _scorer(run: Run, config: RerankConfig, known: Material, device: str) -> RankerScorer:
+    """Rerankers of the reward, one a fold of the training users, trained on the first texts of the other folds."""
+    first = load_texts(run.folder / "knowledge")
+    reading = known.reading(first, device)
+    texts = known.knowledge(first, reading)
+    parts, rankers = folds(known.split.train_users, config.align.folds, config.seed), []
+    settings = RankerConfig(**{**asdict(config.ranker), "name": config.align.ranker})
+    histories = known.split.histories
+    for number, part in enumerate(parts):
+        others = known.split.train.take(~np.isin(known.split.train.users, part))
+        model = new_reranker(settings, known.ratings.items, texts.user.shape[1], number)
+        name = f"reward-{config.align.ranker}-fold{number}"
+        stage = Stage(name, run.folder / "rankers" / name)
+        train_ranker(model, others, known.split.valid, texts, settings, number, stage, device, config.dtype, histories)
+        past = Past(histories, known.split.n_items) if model.reads_past else None
+        rankers.append(ModelOnTexts(model, known.split.train, texts, past, device))
+    return RankerScorer(rankers, parts, known.split.train, reading)
+
+
+def _one_round(
+    run: Run, config: RerankConfig, known: Material, scorer: RankerScorer, number: int, before: Path | None, device: str
+) -> Path:
+    """From the last round's writer to this round's; the folder of the new one."""
+    stage = Stage(f"round {number}", round_folder(run, number))
+    if not stage.done():
+        author = writer(run, config, known, device, before)
+        users = _round_users(known, config, number)
+        prompts = [known.prompts[user] for user in users]
+        samples = author.write(prompts, config.knowledge.samples, seed=1000 * config.seed + number)
+        groups = score_samples(scorer, users, prompts, samples)
+        agreement = split_half(groups, config.seed)
+        found = _pairs(groups, config, number)
+        card = {"agreement": asdict(agreement), "pairs": pair_card(groups, found)}
+        stage.folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(stage.folder / "card.json", json.dumps(card, indent=1) + "\n")
+        export_trl(found, stage.folder / "pairs.jsonl")
+        export_llama_factory(found, stage.folder / "llama_factory")
+        require_signal(agreement, config.align.force)
+        base = before or _base_folder(run, config)
+        tuned = Stage(f"round {number}", stage.folder / "tune")
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        align(base, tokenizer, found, config.align.dpo, tuned, config.seed, device, config.dtype)
+        save_texts(stage, write_greedily(writer(run, config, known, device, tuned.folder / "writer"), known))
+        stage.finish(card)
+    return stage.folder / "tune" / "writer"
+
+
+def _base_folder(run: Run, config: RerankConfig) -> str | Path:
+    small = config.knowledge.writer == "small"
+    return run.folder / "knowledge" / "sft" / "writer" if small else config.knowledge.writer
+
+
+def _round_users(known: Material, config: RerankConfig, number: int) -> list[int]:
+    users = known.split.train_users
+    if config.align.users:
+        users = np.random.default_rng([config.seed, number]).permutation(users)[: config.align.users]
+    return sorted(int(user) for user in users)
+
+
+def _pairs(groups: Sequence[Group], config: RerankConfig, number: int) -> list[Pair]:
+    best_worst = partial(pairs, groups, min_margin=config.align.min_margin)
+    if config.align.pairs == "length_matched":
+        return length_matched(groups)
+    if config.align.pairs == "random":
+        return random_pairs(groups, config.seed + number)
+    return swapped(best_worst()) if config.align.pairs == "swapped" else best_worst()

@@ -1,0 +1,167 @@
+"""Training the listwise ranker on lists with their features, and scoring lists with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tacit.models.list_features import Featured
+from tacit.models.listwise import FeatureBatch, Listwise
+from tacit.models.rerankers import Knowledge
+from tacit.progress import Ticker, progress
+from tacit.run import Stage, pack_optimizer, unpack_optimizer
+from tacit.train.ranker import RankerResult, Scores, minibatches, selection_metrics
+
+
+@dataclass
+class ListwiseConfig:
+    width: int = 64
+    heads: int = 4
+    blocks: int = 2
+    dropout: float = 0.1
+    epochs: int = 12
+    batch: int = 512  # lists
+    lr: float = 1e-3  # at first; it falls linearly to a tenth over the epochs
+    weight_decay: float = 0.01
+    patience: int = 3  # epochs in a row without a better validation NDCG@5 before stopping
+
+
+def new_listwise(config: ListwiseConfig, train: Featured, text_dim: int | None, seed: int) -> Listwise:
+    """Untrained, scaled to these lists; the same seed gives the same weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        shape = train.features.shape[-1], train.relations.shape[-1]
+        model = Listwise(*shape, text_dim, config.width, config.heads, config.blocks, config.dropout)
+    model.fit_scale(train)
+    return model
+
+
+def train_listwise(
+    model: Listwise,
+    train: Featured,
+    selection: Featured,
+    knowledge: Knowledge | None,
+    config: ListwiseConfig,
+    seed: int,
+    stage: Stage | None = None,
+    device: str = "cpu",
+) -> RankerResult:
+    """Train ``model`` in place and leave it with the weights of its best epoch on ``selection`` (validation users).
+
+    With a ``stage`` every epoch is a checkpoint: a killed run goes on to the same bits.
+    """
+    model.to(device)
+    knowledge = knowledge.to(device) if knowledge is not None else None
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    state = _resume(model, optimizer, stage)
+    steps = len(minibatches(np.arange(len(train)), config.batch))
+    with progress(config.epochs * steps, stage.name if stage is not None else "listwise") as bar:
+        bar.resume(state.epoch * steps)
+        while state.epoch < config.epochs and state.epoch - state.best_epoch < config.patience:
+            for group in optimizer.param_groups:
+                group["lr"] = config.lr * (1.0 - 0.9 * state.epoch / config.epochs)
+            loss = _epoch(model, optimizer, train, knowledge, config.batch, [seed, state.epoch], bar)
+            scores = score_listwise(model, selection, knowledge)
+            metrics = {f"valid_{name}@5": value for name, value in selection_metrics(selection.lists, scores).items()}
+            state.add(model, {"loss": loss, **metrics})
+            _save(model, optimizer, state, stage)
+    model.load_state_dict(state.best)
+    if stage is not None and not stage.done():
+        stage.finish({"best_epoch": state.best_epoch, **state.curve[state.best_epoch - 1]})
+    return RankerResult(state.best_epoch, tuple(state.curve))
+
+
+def _epoch(
+    model: Listwise,
+    optimizer: torch.optim.Optimizer,
+    train: Featured,
+    knowledge: Knowledge | None,
+    batch: int,
+    seed: list[int],
+    bar: Ticker,
+) -> float:
+    """One pass in an order drawn from ``seed``; the mean loss of a list."""
+    model.train()
+    order = np.random.default_rng(seed).permutation(len(train))
+    torch.manual_seed(int(np.random.default_rng([*seed, 1]).integers(2**31)))  # dropout, the same after a resume
+    device = next(model.parameters()).device
+    total = torch.zeros((), device=device)
+    for rows in minibatches(order, batch):
+        part = FeatureBatch.of(train.take(rows), device)
+        loss = model.loss(model(part, knowledge), part.batch.labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += loss.detach() * len(rows)
+        bar.advance(note=f"epoch {seed[1] + 1}")
+    return float(total) / len(train)
+
+
+@torch.no_grad()
+def score_listwise(
+    model: Listwise,
+    featured: Featured,
+    knowledge: Knowledge | None = None,
+    batch: int = 2048,
+    user_vectors: Tensor | None = None,
+) -> Scores:
+    """Logits [L, C]. ``user_vectors`` [L, d]: a text for each list, in place of its user's."""
+    model.eval()
+    device = next(model.parameters()).device
+    scores = np.empty(featured.lists.items.shape, dtype=np.float32)
+    for begin in range(0, len(featured), batch):
+        rows = np.arange(begin, min(begin + batch, len(featured)))
+        vectors = user_vectors[begin : begin + batch].to(device) if user_vectors is not None else None
+        scores[rows] = model(FeatureBatch.of(featured.take(rows), device), knowledge, vectors).cpu().numpy()
+    return scores
+
+
+@dataclass
+class _State:
+    """Epochs done, and the weights of the best one."""
+
+    best: dict[str, Tensor]
+    epoch: int = 0
+    best_epoch: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+    def add(self, model: Listwise, row: dict[str, float]) -> None:
+        self.epoch += 1
+        self.curve.append({"epoch": self.epoch, **row})
+        if not self.best_epoch or row["valid_ndcg@5"] > self.curve[self.best_epoch - 1]["valid_ndcg@5"]:
+            self.best_epoch = self.epoch
+            self.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _save(model: Listwise, optimizer: torch.optim.Optimizer, state: _State, stage: Stage | None) -> None:
+    if stage is None:
+        return
+    stage.log.append(state.epoch, **{name: value for name, value in state.curve[-1].items() if name != "epoch"})
+    moments, rest = pack_optimizer(optimizer)
+    weights = {f"weight.{name}": tensor for name, tensor in model.state_dict().items()}
+    best = {f"best.{name}": tensor for name, tensor in state.best.items()}
+    place = {"best_epoch": state.best_epoch, "curve": state.curve}
+    stage.checkpoints.save(state.epoch, {**weights, **best, **moments}, {"place": place, "optimizer": rest})
+
+
+def _resume(model: Listwise, optimizer: torch.optim.Optimizer, stage: Stage | None) -> _State:
+    """The stage's last checkpoint, put into model and optimiser; a beginning where there is none."""
+    found = stage.checkpoints.latest() if stage is not None else None
+    if stage is not None:
+        stage.log.truncate(found.step if found is not None else -1)
+    if found is None:
+        return _State({name: tensor.detach().clone() for name, tensor in model.state_dict().items()})
+
+    model.load_state_dict(_part(found.tensors, "weight."))
+    unpack_optimizer(optimizer, found.tensors, found.state["optimizer"])
+    place: dict[str, Any] = found.state["place"]
+    return _State(_part(found.tensors, "best."), found.step, **place)
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,80 @@
+"""The prompts: who is asked about, what is told, and that nothing after the cut is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tacit.knowledge import FACTORS, item_prompt, longest_fitting, short_prompt, told, user_prompt
+from tacit.types import Item
+from tiny_knowledge import FILMS, PROFILES, world
+
+
+def test_the_long_prompt_tells_the_history_and_asks_by_factor() -> None:
+    prompt = user_prompt(*world(), user=0)
+    assert prompt.startswith(f"Given {PROFILES[0]}, this user's ratings of movies over time are listed below. ")
+    assert '"Heat (1995)", 5 stars; "Airplane! (1980)", 2 stars; "Amélie (2001)", 4 stars; Analyse' in prompt
+    assert "soundtrack" in prompt and all(factor in prompt for factor in FACTORS["movies"])
+    assert "one line for each factor" not in prompt
+    assert "one line for each factor" in user_prompt(*world(), user=0, by_factor=True)
+
+
+def test_demographics_are_those_of_the_right_user() -> None:
+    assert "artist" in user_prompt(*world(), user=0)
+    assert user_prompt(*world(), user=1).startswith("Given a user, this user's ratings of movies over time are")
+
+
+def test_nothing_stands_between_the_history_and_its_last_semicolon() -> None:
+    for prompt in (user_prompt(*world(), user=0), short_prompt(*world(), user=0)):
+        history, _, rest = prompt.rpartition(";")
+        assert all(film.title in history and film.title not in rest for film in FILMS[:3])
+
+
+def test_the_short_prompt_to_the_letter() -> None:
+    assert short_prompt(*world(), user=0) == (
+        f"{PROFILES[0]}\n"
+        "liked: loved Heat (1995) action crime; Amélie (2001) comedy romance;\n"
+        "disliked: Airplane! (1980) comedy;\n"
+        "preferences:\n"
+    )
+    assert short_prompt(*world(), user=1) == "a user\nliked: Casino (1995) crime;\npreferences:\n"
+
+
+def test_the_oldest_ratings_go_first() -> None:
+    ratings, histories = world()
+    assert "Heat" not in short_prompt(ratings, histories, 0, shown=2)
+    assert "Amélie" in short_prompt(ratings, histories, 0, shown=1)
+    assert "Amélie" not in short_prompt(ratings, histories, 0, shown=0)
+
+
+def test_semicolons_and_angle_brackets_in_titles_cannot_pass_for_ours() -> None:
+    ratings, histories = world()
+    odd = replace(ratings, items=(Item("1", "A; B <eos>", ""), *FILMS[1:]))
+    assert "liked: loved A, B (eos);" in short_prompt(odd, histories, 0)
+
+
+def test_the_longest_prompt_that_fits() -> None:
+    def prompt(k: int) -> str:
+        return "x" * k
+
+    assert longest_fitting(prompt, 5, lambda text: len(text) <= 3) == "xxx"
+    assert longest_fitting(prompt, 5, lambda text: True) == "xxxxx"
+    assert longest_fitting(prompt, 5, lambda text: False) == ""
+
+
+def test_what_comes_after_the_cut_changes_no_prompt() -> None:
+    ratings, before = world()
+    _, after = world(rated=(([0, 1, 2, 0], [5.0, 2.0, 4.0, 5.0]), ([3, 0], [4.0, 1.0])))
+    assert told(before, 0)[0].tolist() == [0, 1, 2]
+    for user in (0, 1):
+        assert user_prompt(ratings, before, user) == user_prompt(ratings, after, user)
+        assert short_prompt(ratings, before, user) == short_prompt(ratings, after, user)
+
+
+def test_items_are_asked_about_with_their_own_factors() -> None:
+    movie = item_prompt(FILMS[0], "movies")
+    assert movie.startswith('Introduce the movie "Heat (1995)" and describe') and "director/cast, country" in movie
+    book = Item("b", "Emma", "", {"brand": ("jane austen",), "category": ("literature",)})
+    assert 'the book "Emma", which is from jane austen, and' in item_prompt(book, "books")
+    assert "writing style" in item_prompt(book, "books")
+    unknown = Item("b", "Emma", "", {"brand": ("unknown brand",)})
+    assert item_prompt(unknown, "books").startswith('Introduce the book "Emma" and')
