@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from tacit.list_feedback import Floats
 from tacit.lists import Card, ListSplit, ListTest
 from tacit.models.collaborative import interactions as interaction_matrix
 from tacit.models.collaborative import mean_vectors, svd_vectors, tfidf_vectors
+from tacit.models.knowledge_writers import SMALL
 from tacit.models.list_tokens import Knowledge
+from tacit.models.lm import LMConfig
 from tacit.models.text_vectors import read_texts, standardised, text_vectors
 
 
@@ -33,6 +35,7 @@ class KnowledgeConfig:
     max_tokens: int = 160
     shown: int = SHOWN  # ratings in a small writer's prompt
     composed: int = 4  # composed texts a training user, from which the small writer learns
+    lm: LMConfig = field(default_factory=lambda: replace(SMALL))  # of the small writer
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,145 @@
+"""System B end to end on an invented world: the real command, stage by stage, and what its files say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from tacit.cli import app
+from tacit.list_pairs import read_pairs
+from tacit.rerank_pipeline import is_rerank, load_config
+from tacit.rerank_stages import exchanged
+from tacit.results import load_rows
+
+GENRES = ("comedy", "horror", "western", "musical")
+SMALL = [
+    "knowledge.encoder=hashing",
+    "knowledge.composed=1",
+    "knowledge.samples=3",
+    "knowledge.max_tokens=24",
+    "knowledge.shown=6",
+    "knowledge.lm.layers=1",
+    "knowledge.lm.heads=2",
+    "knowledge.lm.width=16",
+    "knowledge.lm.vocabulary=400",
+    "writer.epochs=1",
+    "rankers=[dlcm]",
+    "ranker_seeds=2",
+    "ranker.epochs=2",
+    "ranker.attributes=[genre]",
+    "controls=[svd]",
+    "align.rounds=1",
+    "align.folds=2",
+    "align.dpo.epochs=1",
+    "listwise.epochs=1",
+    "features.folds=2",
+    "lists.text_history=6",
+]
+
+
+def world(folder: Path, users: int = 40, items: int = 48, rated: int = 34) -> Path:
+    """Users who love one genre and tolerate the others; a config that names the files."""
+    generator = np.random.default_rng(0)
+    catalogue = [
+        {
+            "id": f"i{k}",
+            "title": f"Film {k} ({1950 + k})",
+            "text": f"Film {k}, a {GENRES[k % 4]}",
+            "attributes": {"genre": [GENRES[k % 4]]},
+        }
+        for k in range(items)
+    ]
+    rows = []
+    for user in range(users):
+        for place, item in enumerate(generator.permutation(items)[:rated].tolist()):
+            stars = 5 if item % 4 == user % 4 else int(generator.integers(1, 5))
+            rows.append({"user": f"u{user}", "item": f"i{item}", "rating": float(stars), "time": 1000 * place + user})
+    (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in catalogue))
+    pl.DataFrame(rows).write_csv(folder / "interactions.csv")
+    config = folder / "films.yaml"
+    config.write_text(
+        f"system: rerank\ndata: {{name: own, path: {folder / 'interactions.csv'}, items: {folder / 'items.jsonl'}}}\n"
+    )
+    return config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rerank")
+    config = world(folder)
+    result = CliRunner().invoke(app, ["run", str(config), *SMALL, "align.force=true", f"out={folder / 'run'}"])
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    return folder / "run"
+
+
+def test_every_row_has_an_interval_and_stands_beside_the_bounds(finished: Path) -> None:
+    rows = {row.model: row for row in load_rows(finished / "results.json") if row.metric == "NDCG"}
+    bounds = ("random", "popularity", "rate", "rate + seen", "exposure oracle", "oracle")
+    assert {f"bound · {name}" for name in bounds} <= set(rows)
+    assert {"dlcm · base", "dlcm · round 0", "dlcm · svd", "dlcm · round 1", "listwise · plain features"} <= set(rows)
+    assert {"dlcm · round 0 − base", "dlcm · round 1 − round 0", "listwise · round 1 − base"} <= set(rows)
+    for row in rows.values():
+        assert row.ci_low is not None and row.value is not None and row.ci_high is not None
+        assert row.ci_low <= row.value <= row.ci_high
+    assert rows["bound · random"].value < rows["bound · oracle"].value
+
+
+def test_a_paired_difference_is_the_difference_of_the_means(finished: Path) -> None:
+    rows = {row.model: row.value for row in load_rows(finished / "results.json") if row.metric == "NDCG"}
+    gap = rows["dlcm · round 1 − round 0"]
+    assert gap == pytest.approx(rows["dlcm · round 1"] - rows["dlcm · round 0"])
+
+
+def test_pairs_come_from_training_users_alone(finished: Path) -> None:
+    from tacit.rerank_stages import material
+    from tacit.run import Run
+
+    known = material(Run(finished, 0), load_config(finished))
+    found = read_pairs(finished / "align" / "round1" / "pairs.jsonl")
+    assert found and {int(pair.user) for pair in found} <= set(known.split.train_users.tolist())
+    assert all(pair.prompt == known.prompts[int(pair.user)] for pair in found)
+
+
+def test_the_report_names_every_part_and_nothing_is_a_pickle(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    for words in ("dlcm · round 1 − round 0", "split-half agreement", "How the lists were made", "exposure oracle"):
+        assert words in page
+    suspicious = {".pt", ".bin", ".pkl", ".pth", ".npy"}
+    assert not [path for path in finished.rglob("*") if path.suffix in suspicious]
+
+
+def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("done.json")}
+    assert CliRunner().invoke(app, ["run", str(finished)]).exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("done.json")} == before
+    refused = CliRunner().invoke(app, ["run", str(finished), "lists.consumed=3"])
+    assert refused.exit_code == 2 and "lists.consumed=4" in refused.output
+
+
+def test_stages_ask_for_those_before_them(tmp_path: Path) -> None:
+    config = world(tmp_path)
+    result = CliRunner().invoke(app, ["rerank", "train", str(config), *SMALL, f"out={tmp_path / 'run'}"])
+    assert result.exit_code == 2 and "run `tacit rerank knowledge CONFIG` first" in result.output
+
+
+def test_the_protocol_is_printed_with_its_bounds(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["rerank", "protocol", str(world(tmp_path))])
+    assert result.exit_code == 0 and "| exposure oracle |" in result.output and "MAP@5 (KAR)" in result.output
+
+
+def test_everyone_gets_somebody_elses_text() -> None:
+    texts = {user: f"about {user}" for user in range(5)}
+    others = exchanged(texts, seed=1)
+    assert sorted(others.values()) == sorted(texts.values()) and all(others[u] != texts[u] for u in texts)
+
+
+def test_a_config_of_the_other_system_is_told_apart() -> None:
+    configs = Path(__file__).parent.parent / "configs"
+    assert is_rerank(configs / "rlrf4rec" / "ml1m.yaml") and not is_rerank(configs / "redial.yaml")
+    for path in sorted((configs / "rlrf4rec").glob("*.yaml")):
+        assert load_config(path).rankers
