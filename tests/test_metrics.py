@@ -103,9 +103,3 @@ def test_auc_agrees_with_torchmetrics_ties_included() -> None:
     assert metrics.auc(scores, positive) == pytest.approx(wanted, abs=1e-6)
     assert metrics.auc(np.zeros(4), np.array([True, False, True, False])) == 0.5
     assert math.isnan(metrics.auc(np.zeros(2), np.array([True, True])))
-
-
-def test_pearson() -> None:
-    x = np.arange(5.0)
-    assert metrics.pearson(x, -2 * x) == pytest.approx(-1)
-    assert math.isnan(metrics.pearson(x, np.ones(5)))

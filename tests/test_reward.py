@@ -18,6 +18,7 @@ from tacit.catalog import Catalog
 from tacit.cheats import CHEATS, padded
 from tacit.data.logs import read
 from tacit.feedback import Labeller, RewardScorer, observe
+from tacit.metrics import auc
 from tacit.models.reward import RewardModel, RewardModelConfig, length_directions
 from tacit.models.reward_features import SCALARS, Features, wanted_items
 from tacit.run import Stage
@@ -28,7 +29,6 @@ from tacit.train.reward_logs import LogConfig, with_slate
 from tacit.train.validate_reward import (
     ExamConfig,
     ValidationReport,
-    auc,
     auc_within,
     centred,
     fifths,

@@ -174,11 +174,3 @@ def auc(scores: Array, positive: npt.NDArray[np.bool_]) -> float:
     mean_rank = np.cumsum(counts) - (counts - 1) / 2.0
     wins = float(mean_rank[places][positive].sum()) - n_positive * (n_positive + 1) / 2.0
     return wins / (n_positive * n_negative)
-
-
-def pearson(x: Array, y: Array) -> float:
-    """Linear correlation of two columns [n] in [-1, 1]; NaN when one is constant."""
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if len(x) < 2 or float(x.std()) == 0.0 or float(y.std()) == 0.0:
-        return math.nan
-    return float(np.corrcoef(x, y)[0, 1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import rankdata
 
 from tacit.cheats import CHEATS, padded
 from tacit.feedback import Labeller, Observation
 from tacit.files import atomic_write
+from tacit.metrics import auc
 from tacit.models.policy import Decision, Policy
 from tacit.models.reward import RewardModel
+from tacit.progress import progress
 from tacit.signals import CHANNELS, Array
 from tacit.types import Dialogue, InputError, Slate, Turn
 
@@ -184,8 +185,7 @@ def _cheat_table(
     recommends, not what the reward thinks of the cheat. A cheat that shows none meets the policy as it acts.
     """
     table = {}
-    for name, cheat in CHEATS.items():
-        turns = cheat(contexts, model.catalog, generator, True)
+    for name, turns in _played(model, contexts, generator):
         got = rewards(model, contexts, turns)
         rival = recommending if turns[0].slate else honest
         difference = got - rival
@@ -200,6 +200,15 @@ def _cheat_table(
             "share_below": float((difference < 0).mean()),
         }
     return table
+
+
+def _played(
+    model: RewardModel, contexts: Sequence[Dialogue], generator: np.random.Generator
+) -> Iterator[tuple[str, list[Turn]]]:
+    with progress(len(CHEATS), "examining the reward") as bar:
+        for name, cheat in CHEATS.items():
+            yield name, cheat(contexts, model.catalog, generator, True)
+            bar.advance(note=name)
 
 
 def _length(
@@ -267,13 +276,6 @@ def centred(values: Array, group: npt.NDArray[np.bool_]) -> Array:
     """Values less the mean of their group."""
     means = [values[group == g].mean() if (group == g).any() else 0.0 for g in (False, True)]
     return np.asarray(values - np.where(group, means[1], means[0]))
-
-
-def auc(scores: Array, positive: npt.NDArray[np.bool_]) -> float:
-    """P(score of a positive > score of a negative), ties one half: the Mann-Whitney statistic over its maximum."""
-    n_pos, n_neg = int(positive.sum()), int((~positive).sum())
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
 
 
 def auc_within(scores: Array, positive: npt.NDArray[np.bool_], strata: npt.NDArray[np.int64]) -> float | None:
