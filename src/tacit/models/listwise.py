@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,11 +67,10 @@ class Listwise(nn.Module):
     @torch.no_grad()
     def fit_scale(self, featured: Featured) -> None:
         """Mean and spread of every feature, and spread of every relation, over these lists."""
-        features = torch.from_numpy(featured.features).double().flatten(0, 1)
-        self.mean.copy_(features.mean(0))
-        self.std.copy_(features.std(0, correction=0).clamp(min=1e-6))
-        relations = torch.from_numpy(featured.relations).double().flatten(0, 2)
-        self.relation_std.copy_(relations.std(0, correction=0).clamp(min=1e-6))
+        features, relations = featured.features, featured.relations
+        self.mean.copy_(torch.from_numpy(features.mean((0, 1), dtype=np.float64)))
+        self.std.copy_(torch.from_numpy(features.std((0, 1), dtype=np.float64)).clamp(min=1e-6))
+        self.relation_std.copy_(torch.from_numpy(relations.std((0, 1, 2), dtype=np.float64)).clamp(min=1e-6))
 
     def forward(
         self, batch: FeatureBatch, knowledge: Knowledge | None = None, user_vectors: Tensor | None = None
