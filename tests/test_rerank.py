@@ -82,7 +82,7 @@ def test_every_row_has_an_interval_and_stands_beside_the_bounds(finished: Path) 
     bounds = ("random", "popularity", "rate", "rate + seen", "exposure oracle", "oracle")
     assert {f"bound · {name}" for name in bounds} <= set(rows)
     assert {"dlcm · base", "dlcm · round 0", "dlcm · svd", "dlcm · round 1", "listwise · plain features"} <= set(rows)
-    assert {"dlcm · round 0 − base", "dlcm · round 1 − round 0", "listwise · round 1 − base"} <= set(rows)
+    assert {"dlcm · round 0 − base", "dlcm · round 1 − round 0", "listwise · round 1 − all features"} <= set(rows)
     for row in rows.values():
         assert row.ci_low is not None and row.value is not None and row.ci_high is not None
         assert row.ci_low <= row.value <= row.ci_high
@@ -121,6 +121,18 @@ def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(finished
     assert refused.exit_code == 2 and "lists.consumed=4" in refused.output
 
 
+def test_without_a_writer_the_rows_of_the_ratings_stand_alone(tmp_path: Path) -> None:
+    settings = [*SMALL, "knowledge.writer=none", "rankers=[]", f"out={tmp_path / 'run'}"]
+    refused = CliRunner().invoke(app, ["run", str(world(tmp_path)), *settings])
+    assert refused.exit_code == 2 and "set align.rounds=0" in refused.output
+    assert not (tmp_path / "run").exists()
+    result = CliRunner().invoke(app, ["run", str(tmp_path / "films.yaml"), *settings, "align.rounds=0"])
+    assert result.exit_code == 0, result.output
+    models = {row.model for row in load_rows(tmp_path / "run" / "results.json")}
+    assert {"listwise · plain features", "listwise · all features", "bound · oracle"} <= models
+    assert not any("round" in model for model in models)
+
+
 def test_stages_ask_for_those_before_them(tmp_path: Path) -> None:
     config = world(tmp_path)
     result = CliRunner().invoke(app, ["rerank", "train", str(config), *SMALL, f"out={tmp_path / 'run'}"])
@@ -142,4 +154,4 @@ def test_a_config_of_the_other_system_is_told_apart() -> None:
     configs = Path(__file__).parent.parent / "configs"
     assert is_rerank(configs / "rlrf4rec" / "ml1m.yaml") and not is_rerank(configs / "redial.yaml")
     for path in sorted((configs / "rlrf4rec").glob("*.yaml")):
-        assert load_config(path).rankers
+        assert load_config(path).system == "rerank"

@@ -91,7 +91,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 def open_run(config: RunConfig) -> Run:
     """The run folder. An evaluation made with other settings is thrown away: nothing is built upon it."""
     folder = Path(config.out)
-    waiting = [section for section, stage in FIRST_READ.items() if not _begun(folder / stage)]
+    waiting = [section for section, stage in FIRST_READ.items() if not begun(folder / stage)]
     run = Run.open(folder, dump(config), config.seed, may_change=[*FREE, *waiting])
     if any(key.startswith("evaluate.") for key in run.changed):
         shutil.rmtree(folder / "evaluate", ignore_errors=True)
@@ -247,7 +247,7 @@ def announce_downloads(run: Run, config: RunConfig) -> None:
         fetching("signals.sentiment", sentiment)
 
 
-def _begun(folder: Path) -> bool:
+def begun(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 

@@ -20,6 +20,7 @@ from tacit.train.listwise import new_listwise, score_listwise, train_listwise
 from tacit.train.ranker import Scores, score_lists
 
 LISTWISE = "listwise"
+ALL_FEATURES = "all features"
 
 
 def evaluate(run: Run, config: RerankConfig, device: str) -> None:
@@ -61,9 +62,9 @@ def _tables(lines: list[Measured], lists: Lists, base: Row) -> list[list[Row]]:
     by_name = {(line.model, line.arm): line for line in lines}
     found = [rows_of(line, lists, base) for line in lines]
     for line in lines:
-        for arm in ("base", "round 0"):
+        for arm in ("base", ALL_FEATURES, "round 0"):
             against = by_name.get((line.model, arm))
-            if against is not None and line.arm not in ("base", arm):
+            if against is not None and against is not line and line.arm != "base":
                 found.append(difference_rows(line, against, lists, base))
     return found
 
@@ -79,15 +80,14 @@ def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -
         features(learnt, known.split, part, config.features) for part in (known.split.valid, known.test.lists)
     )
     without_ties = [name for name in train.names if name not in TIES]
-    last = every_arm(config)[-1]
     wanted: dict[str, tuple[list[str], bool, Knowledge | None]] = {
         "plain features": (list(PLAIN), False, None),
         "features without ties": (without_ties, False, None),
-        "base": (list(train.names), True, None),
-        "round 0": (list(train.names), True, arm_knowledge(run, config, known, "round 0", device)),
+        ALL_FEATURES: (list(train.names), True, None),
     }
-    if last.startswith("round ") and last != "round 0":
-        wanted[last] = (list(train.names), True, arm_knowledge(run, config, known, last, device))
+    rounds = [arm for arm in every_arm(config) if arm.startswith("round ")]
+    for arm in dict.fromkeys([*rounds[:1], *rounds[-1:]]):
+        wanted[arm] = (list(train.names), True, arm_knowledge(run, config, known, arm, device))
     lines = []
     for arm, (names, relations, texts) in wanted.items():
         parts = tuple(part.only(names, relations) for part in (train, valid, test))

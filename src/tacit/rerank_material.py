@@ -24,7 +24,8 @@ from tacit.models.text_vectors import read_texts, standardised, text_vectors
 
 @dataclass
 class KnowledgeConfig:
-    writer: str = "small"  # small (trained here from composed texts) | endpoint | a hub name or local folder
+    # small (trained here from composed texts) | endpoint | a hub name or local folder | none (no language model at all)
+    writer: str = "small"
     url: str = ""  # endpoint only: up to and including /v1
     model: str = ""  # endpoint only: the model's name there
     encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased

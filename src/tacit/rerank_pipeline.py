@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tacit.config import dump, load
-from tacit.pipeline import settle
+from tacit.pipeline import begun, settle
 from tacit.report_lists import write_rerank_report
 from tacit.rerank_evaluation import evaluate
-from tacit.rerank_stages import RerankConfig, align_rounds, knowledge, prepare, train
+from tacit.rerank_stages import RerankConfig, align_rounds, check, knowledge, prepare, train
 from tacit.run import Run
 from tacit.types import InputError
 
@@ -55,6 +55,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RerankConfig
     config = load(RerankConfig, source / "config.yaml" if again else source, overrides)
     if config.system != "rerank":
         raise InputError(f"{source}: system is {config.system!r}; a config of `tacit rerank` says system: rerank.")
+    check(config)
     if again and not any(override.startswith("out=") for override in overrides):
         config.out = str(source)
     elif not config.out:
@@ -65,7 +66,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RerankConfig
 def run_rerank(config: RerankConfig, only: str | None = None) -> Run:
     """Run what is not done yet: every stage, or ``only`` one, for which the stages before it must be done."""
     folder = Path(config.out)
-    waiting = [section for section, stage in FIRST_READ.items() if not (folder / stage).is_dir()]
+    waiting = [section for section, stage in FIRST_READ.items() if not begun(folder / stage)]
     run = Run.open(folder, dump(config), config.seed, may_change=[*FREE, *waiting])
     device = str(settle(config.device, config.threads))
     for name in STAGES if only is None else [name for name in STAGES if name == only or name == "prepare"]:

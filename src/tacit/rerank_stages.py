@@ -42,12 +42,14 @@ from tacit.models.rerankers import Reranker
 from tacit.models.text_sampling import Sampling
 from tacit.rerank_material import KnowledgeConfig, Material
 from tacit.run import Run, Stage
-from tacit.train.dpo import DPOSettings, align
+from tacit.train.dpo import OBJECTIVES, DPOSettings, align
 from tacit.train.listwise import ListwiseConfig
 from tacit.train.ranker import RankerConfig, new_reranker, train_ranker
 from tacit.train.writer import WriterConfig, train_writer
 from tacit.types import Group, InputError
 
+NO_WRITER = "none"
+WITHOUT_WRITER = ("tfidf", "svd")  # controls whose vectors come from the ratings or the titles
 PAIRS = ("best_worst", "length_matched", "random", "swapped")
 Texts = dict[int, str]
 
@@ -86,6 +88,16 @@ class RerankConfig:
     out: str = ""
 
 
+def check(config: RerankConfig) -> None:
+    """Refuse, before hours of training, what a late stage could not do."""
+    if config.align.pairs not in PAIRS:
+        raise InputError(f"align.pairs={config.align.pairs} is unknown: choose one of {', '.join(PAIRS)}.")
+    if config.align.dpo.objective not in OBJECTIVES:
+        raise InputError(f"align.dpo.objective={config.align.dpo.objective}: choose one of {', '.join(OBJECTIVES)}.")
+    if config.align.rounds and config.knowledge.writer in ("endpoint", NO_WRITER):
+        raise InputError(f"knowledge.writer={config.knowledge.writer} leaves nothing to tune here: set align.rounds=0.")
+
+
 def material(run: Run, config: RerankConfig) -> Material:
     ratings = load_ratings(config.data)
     split, test, card = build(ratings, config.lists)
@@ -108,6 +120,9 @@ def prepare(run: Run, config: RerankConfig, device: str) -> None:
 def knowledge(run: Run, config: RerankConfig, device: str) -> None:
     """The writer (trained here, unless one is given) and its greedy text about every user."""
     stage, known = run.stage("knowledge"), material(run, config)
+    if config.knowledge.writer == NO_WRITER:
+        stage.finish({"users": 0})
+        return
     if config.knowledge.writer == "small":
         _train_small_writer(stage, known, config, device)
     save_texts(stage, write_greedily(writer(run, config, known, device), known))
@@ -178,6 +193,8 @@ def cells(config: RerankConfig, arms: Sequence[str]) -> list[Cell]:
 
 def arms(config: RerankConfig) -> list[str]:
     """Every arm of the tables, without the rounds that alignment adds."""
+    if config.knowledge.writer == NO_WRITER:
+        return ["base", *(arm for arm in config.controls if arm in WITHOUT_WRITER)]
     return ["base", "round 0", *config.controls]
 
 
@@ -185,10 +202,10 @@ def arm_knowledge(run: Run, config: RerankConfig, known: Material, arm: str, dev
     """The texts that an arm's rerankers read, as vectors; None for ``base``."""
     if arm == "base":
         return None
+    if arm in WITHOUT_WRITER:
+        return known.without_language_model(arm, 384)
     first = load_texts(run.folder / "knowledge")
     reading = known.reading(first, device)
-    if arm in ("svd", "tfidf"):
-        return known.without_language_model(arm, 384)
     if arm == "other users' texts":
         return known.knowledge(exchanged(first, config.seed), reading)
     if arm == "empty text":
@@ -247,11 +264,10 @@ def round_folder(run: Run, number: int) -> Path:
 
 def align_rounds(run: Run, config: RerankConfig, device: str) -> None:
     """Each round: sample, score by rerankers that never saw the user, pair, tune, write and train rerankers again."""
-    if config.align.pairs not in PAIRS:
-        raise InputError(f"align.pairs={config.align.pairs} is unknown: choose one of {', '.join(PAIRS)}.")
-    if config.align.rounds and config.knowledge.writer == "endpoint":
-        raise InputError("a writer behind an endpoint cannot be tuned here: set align.rounds=0, or export its pairs.")
     stage, known = run.stage("align"), material(run, config)
+    if not config.align.rounds:
+        stage.finish({"rounds": 0})
+        return
     scorer = _scorer(run, config, known, device)
     folder: Path | None = None
     for number in range(1, config.align.rounds + 1):
