@@ -6,7 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
 
+from tacit.files import atomic_write
 from tacit.protocols import grouped
 from tacit.results import DIFFERENCE, Row, in_order
 
@@ -31,6 +35,23 @@ NAMES = {
     "human": "people",
     "literal": "titles written as text",
 }
+
+
+def write(folder: Path, meta: str, lead: str, sections: Sequence[tuple[str, str, str]]) -> Path:
+    """``report.html`` of a run folder; ``sections``: (anchor, title, body). All but the titles is markup."""
+    template = Template(files("tacit").joinpath("report.html").read_text(encoding="utf-8"))
+    content = template.substitute(
+        title=escape(f"{folder.name}: Tacit report"),
+        heading=escape(folder.resolve().name),
+        meta=meta,
+        lead=lead,
+        contents=" ".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in sections),
+        sections="\n".join(
+            f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' for name, title, body in sections
+        ),
+    )
+    atomic_write(folder / "report.html", content)
+    return folder / "report.html"
 
 
 def table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], caption: str = "") -> str:

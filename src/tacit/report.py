@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
+from tacit import page
 from tacit import report_process as process
 from tacit import report_results as results
-from tacit.files import atomic_write
 from tacit.report_files import RunFiles
 from tacit.results import load_rows
 
@@ -35,17 +32,6 @@ def write_report(run_folder: str | Path, beside: Sequence[str | Path] = ()) -> P
         ("definitions", "How to read the numbers", lambda: process.definitions(run)),
         ("config", "How this run was made", lambda: process.provenance(run)),
     ]
-    template = Template(files("tacit").joinpath("report.html").read_text(encoding="utf-8"))
-    page = template.substitute(
-        title=escape(f"{folder.name}: Tacit report"),
-        heading=escape(f"{folder.resolve().name}"),
-        meta=process.meta(run),
-        lead=results.lead(run),
-        contents=" ".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in parts),
-        sections="\n".join(
-            f'<section id="{name}"><h2>{escape(title)}</h2>{make()}</section>' for name, title, make in parts
-        ),
+    return page.write(
+        folder, process.meta(run), results.lead(run), [(name, title, make()) for name, title, make in parts]
     )
-    path = folder / "report.html"
-    atomic_write(path, page)
-    return path

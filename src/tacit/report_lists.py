@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from tacit import page
 from tacit.evaluate_lists import NAMES
-from tacit.files import atomic_write
 from tacit.list_pairs import Pair, read_pairs
 from tacit.page import Cell, short
 from tacit.report_files import RunFiles
@@ -42,20 +39,8 @@ def write_rerank_report(run_folder: str | Path) -> Path:
         ("protocol", "How the lists were made", _protocol(card)),
         ("config", "How this run was made", provenance(run)),
     ]
-    template = Template(files("tacit").joinpath("report.html").read_text(encoding="utf-8"))
-    content = template.substitute(
-        title=escape(f"{folder.name}: Tacit report"),
-        heading=escape(folder.resolve().name),
-        meta=escape(f"commit {str(run.run.get('commit', 'unknown'))[:12]}, seed {run.run.get('seed', '?')}"),
-        lead=_lead(run.rows),
-        contents=" ".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in sections),
-        sections="\n".join(
-            f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' for name, title, body in sections
-        ),
-    )
-    path = folder / "report.html"
-    atomic_write(path, content)
-    return path
+    meta = escape(f"commit {str(run.run.get('commit', 'unknown'))[:12]}, seed {run.run.get('seed', '?')}")
+    return page.write(folder, meta, _lead(run.rows), sections)
 
 
 def read_round(folder: Path) -> tuple[str, dict[str, Any], list[Pair]]:

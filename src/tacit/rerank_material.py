@@ -19,7 +19,7 @@ from tacit.models.collaborative import mean_vectors, svd_vectors, tfidf_vectors
 from tacit.models.knowledge_writers import SMALL
 from tacit.models.list_tokens import Knowledge
 from tacit.models.lm import LMConfig
-from tacit.models.text_vectors import read_texts, standardised, text_vectors
+from tacit.models.text_vectors import mean_and_scale, read_texts, standardised, text_vectors
 
 
 @dataclass
@@ -83,10 +83,8 @@ class Material:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike."""
         raw = Reading(self.config, self.cache, np.zeros(1, np.float32), np.ones(1, np.float32), device)
         known = [int(user) for user in self.split.train_users]
-        vectors = raw([self.prompts[u] for u in known], [first_texts[u] for u in known])
-        spread = vectors.std(0)
-        scale = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
-        return Reading(self.config, self.cache, vectors.mean(0), scale.astype(np.float32), device)
+        mean, scale = mean_and_scale(raw([self.prompts[u] for u in known], [first_texts[u] for u in known]))
+        return Reading(self.config, self.cache, mean, scale, device)
 
     @cached_property
     def item_vectors(self) -> Floats:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tacit.config import dump, load
-from tacit.pipeline import begun, settle
+from tacit.pipeline import DTYPES, begun, settle
 from tacit.report_lists import write_rerank_report
 from tacit.rerank_evaluation import evaluate
 from tacit.rerank_stages import RerankConfig, align_rounds, check, knowledge, prepare, train
@@ -55,6 +55,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RerankConfig
     config = load(RerankConfig, source / "config.yaml" if again else source, overrides)
     if config.system != "rerank":
         raise InputError(f"{source}: system is {config.system!r}; a config of `tacit rerank` says system: rerank.")
+    if config.dtype not in DTYPES:
+        raise InputError(f"dtype={config.dtype}: choose one of {', '.join(DTYPES)}.")
     check(config)
     if again and not any(override.startswith("out=") for override in overrides):
         config.out = str(source)

@@ -101,10 +101,14 @@ def standardised(vectors: Vectors, rows: npt.NDArray[np.integer]) -> Vectors:
 
     Texts of one form share most of their vector; without this the little that tells users apart hardly moves a layer.
     """
-    known = vectors[rows]
-    spread = known.std(0)
-    scale = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
-    return np.asarray((vectors - known.mean(0)) * scale, dtype=np.float32)
+    mean, scale = mean_and_scale(vectors[rows])
+    return np.asarray((vectors - mean) * scale, dtype=np.float32)
+
+
+def mean_and_scale(vectors: Vectors) -> tuple[Vectors, Vectors]:
+    """[d] mean and [d] one over the standard deviation of ``vectors`` [n, d]; the scale of a constant one is 0."""
+    spread = vectors.std(0)
+    return vectors.mean(0), np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0).astype(np.float32)
 
 
 def hashed(texts: Sequence[str]) -> Vectors:
