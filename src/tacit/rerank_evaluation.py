@@ -12,8 +12,10 @@ from tacit.files import atomic_write
 from tacit.lists import Lists
 from tacit.models.list_features import PLAIN, TIES, Featured, cross_fitted, features, learn
 from tacit.models.list_tokens import Knowledge
+from tacit.rerank_cells import Job
+from tacit.rerank_config import RerankConfig
 from tacit.rerank_material import Material
-from tacit.rerank_stages import Cell, RerankConfig, arm_knowledge, arms, cells, material, train_cell
+from tacit.rerank_stages import arm_jobs, arm_knowledge, arms, material
 from tacit.results import Row, save_rows
 from tacit.run import Run, Stage
 from tacit.train.listwise import new_listwise, score_listwise, train_listwise
@@ -29,12 +31,10 @@ def evaluate(run: Run, config: RerankConfig, device: str) -> None:
     lists = known.test.lists
     lines = bound_lines(known.split, lists)
     for arm in every_arm(config):
-        texts = arm_knowledge(run, config, known, arm, device)
+        jobs = arm_jobs(run, config, known, arm, device)
         for name in config.rankers:
-            mine = [cell for cell in cells(config, [arm]) if cell.ranker == name]
-            lines.append(
-                measured(name, arm, [_test_scores(run, config, known, cell, texts, device) for cell in mine], lists)
-            )
+            scores = [_test_scores(job, lists) for job in jobs if job.settings.name == name]
+            lines.append(measured(name, arm, scores, lists))
     if config.strong:
         lines += strong_lines(run, config, known, device)
     protocol = f"{config.lists.variant} lists, {known.card['sort']} order"
@@ -50,11 +50,8 @@ def every_arm(config: RerankConfig) -> list[str]:
     return [*arms(config), *(f"round {number}" for number in range(1, config.align.rounds + 1))]
 
 
-def _test_scores(
-    run: Run, config: RerankConfig, known: Material, cell: Cell, texts: Knowledge | None, device: str
-) -> Scores:
-    model = train_cell(run, config, known, cell, texts, device)
-    return score_lists(model, known.test.lists, texts, histories=known.split.histories)
+def _test_scores(job: Job, lists: Lists) -> Scores:
+    return score_lists(job.train(), lists, job.texts, histories=job.histories)
 
 
 def _tables(lines: list[Measured], lists: Lists, base: Row) -> list[list[Row]]:
@@ -91,7 +88,7 @@ def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -
     lines = []
     for arm, (names, relations, texts) in wanted.items():
         parts = tuple(part.only(names, relations) for part in (train, valid, test))
-        scores = [_listwise(run, config, arm, parts, texts, seed, device) for seed in range(config.ranker_seeds)]
+        scores = [_listwise(run, config, arm, parts, texts, seed, device) for seed in range(config.strong_seeds)]
         lines.append(measured(LISTWISE, arm, scores, known.test.lists))
     return lines
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from tacit.config import dump, load
 from tacit.pipeline import DTYPES, begun, settle
 from tacit.report_lists import write_rerank_report
+from tacit.rerank_config import RerankConfig, check
 from tacit.rerank_evaluation import evaluate
-from tacit.rerank_stages import RerankConfig, align_rounds, check, knowledge, prepare, train
+from tacit.rerank_stages import align_rounds, knowledge, prepare, train
 from tacit.run import Run
 from tacit.types import InputError
 
@@ -37,6 +38,7 @@ FIRST_READ = {
     "features": "evaluate",
     "listwise": "evaluate",
     "strong": "evaluate",
+    "strong_seeds": "evaluate",
 }
 FREE = ("out", "device", "threads", "align.force")
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from transformers import AutoTokenizer
 
-from tacit.data.rating_sources import RatingsConfig, load_ratings
+from tacit.data.rating_sources import load_ratings
 from tacit.files import atomic_write
 from tacit.knowledge_composer import examples
 from tacit.knowledge_facts import item_facts
@@ -33,69 +33,22 @@ from tacit.list_pairs import (
     split_half,
     swapped,
 )
-from tacit.lists import ListConfig, build
+from tacit.lists import build
 from tacit.models.collaborative import popularity
 from tacit.models.knowledge_writers import CachedWriter, EndpointWriter, LocalWriter, Writer, small_writer
-from tacit.models.list_features import FeatureConfig
 from tacit.models.list_tokens import Knowledge, Past
-from tacit.models.rerankers import Reranker
 from tacit.models.text_sampling import Sampling
-from tacit.rerank_material import KnowledgeConfig, Material
+from tacit.rerank_cells import Job, cells, job_of, train_all
+from tacit.rerank_config import NO_WRITER, RerankConfig
+from tacit.rerank_material import Material
 from tacit.run import Run, Stage
-from tacit.train.dpo import OBJECTIVES, DPOSettings, align
-from tacit.train.listwise import ListwiseConfig
-from tacit.train.ranker import RankerConfig, new_reranker, train_ranker
-from tacit.train.writer import WriterConfig, train_writer
+from tacit.train.dpo import align
+from tacit.train.ranker import RankerConfig
+from tacit.train.writer import train_writer
 from tacit.types import Group, InputError
 
-NO_WRITER = "none"
 WITHOUT_WRITER = ("tfidf", "svd")  # controls whose vectors come from the ratings or the titles
-PAIRS = ("best_worst", "length_matched", "random", "swapped")
 Texts = dict[int, str]
-
-
-@dataclass
-class AlignConfig:
-    rounds: int = 2
-    folds: int = 5  # of the training users: a user's reward comes from a ranker that never saw the user
-    ranker: str = "dlcm"  # whose NDCG is the reward
-    pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
-    min_margin: float = 0.0  # NDCG@5 by which best and worst must differ
-    users: int = 0  # training users a round; 0 = all
-    force: bool = False  # train although best and worst cannot be told apart on other lists
-    dpo: DPOSettings = field(default_factory=DPOSettings)
-
-
-@dataclass
-class RerankConfig:
-    system: str = "rerank"  # what tells this kind of config from one of conversations
-    data: RatingsConfig = field(default_factory=RatingsConfig)
-    lists: ListConfig = field(default_factory=ListConfig)
-    knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
-    writer: WriterConfig = field(default_factory=WriterConfig)
-    ranker: RankerConfig = field(default_factory=RankerConfig)  # ranker.name is set by rankers
-    rankers: list[str] = field(default_factory=lambda: ["dlcm", "prm"])
-    ranker_seeds: int = 5
-    controls: list[str] = field(default_factory=lambda: ["tfidf", "svd", "other users' texts"])
-    align: AlignConfig = field(default_factory=AlignConfig)
-    strong: bool = True  # also the strongest rows: features of the ratings through a listwise transformer
-    features: FeatureConfig = field(default_factory=FeatureConfig)
-    listwise: ListwiseConfig = field(default_factory=ListwiseConfig)
-    seed: int = 0  # of the writer and of everything drawn, but for users and lists (lists.*_seed) and rankers
-    device: str = "auto"
-    dtype: str = "float32"
-    threads: int = 0
-    out: str = ""
-
-
-def check(config: RerankConfig) -> None:
-    """Refuse, before hours of training, what a late stage could not do."""
-    if config.align.pairs not in PAIRS:
-        raise InputError(f"align.pairs={config.align.pairs} is unknown: choose one of {', '.join(PAIRS)}.")
-    if config.align.dpo.objective not in OBJECTIVES:
-        raise InputError(f"align.dpo.objective={config.align.dpo.objective}: choose one of {', '.join(OBJECTIVES)}.")
-    if config.align.rounds and config.knowledge.writer in ("endpoint", NO_WRITER):
-        raise InputError(f"knowledge.writer={config.knowledge.writer} leaves nothing to tune here: set align.rounds=0.")
 
 
 def material(run: Run, config: RerankConfig) -> Material:
@@ -174,23 +127,6 @@ def load_texts(folder: Path) -> Texts:
 # --- rerankers ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One reranker to train: which one, with which texts, from which seed."""
-
-    ranker: str
-    arm: str
-    seed: int
-
-    @property
-    def folder(self) -> str:
-        return f"{self.ranker}-{self.arm.replace(' ', '-')}-seed{self.seed}"
-
-
-def cells(config: RerankConfig, arms: Sequence[str]) -> list[Cell]:
-    return [Cell(name, arm, seed) for name in config.rankers for arm in arms for seed in range(config.ranker_seeds)]
-
-
 def arms(config: RerankConfig) -> list[str]:
     """Every arm of the tables, without the rounds that alignment adds."""
     if config.knowledge.writer == NO_WRITER:
@@ -222,37 +158,18 @@ def exchanged(texts: Texts, seed: int) -> Texts:
     return {int(user): texts[int(other)] for user, other in zip(users, np.roll(users, 1), strict=True)}
 
 
-def train_cell(
-    run: Run, config: RerankConfig, known: Material, cell: Cell, texts: Knowledge | None, device: str
-) -> Reranker:
-    """The trained reranker of a cell; one that is done is only read."""
-    settings = RankerConfig(**{**asdict(config.ranker), "name": cell.ranker})
-    model = new_reranker(settings, known.ratings.items, None if texts is None else texts.user.shape[1], cell.seed)
-    selection = known.test.lists if settings.select == "test" else known.split.valid
-    stage = Stage(cell.folder, run.folder / "rankers" / cell.folder)
-    train_ranker(
-        model,
-        known.split.train,
-        selection,
-        texts,
-        settings,
-        cell.seed,
-        stage,
-        device,
-        config.dtype,
-        known.split.histories,
-    )
-    return model
-
-
 def train(run: Run, config: RerankConfig, device: str) -> None:
     """Every reranker that needs no alignment: base, the first texts, the controls."""
     stage, known = run.stage("train"), material(run, config)
-    for arm in arms(config):
-        texts = arm_knowledge(run, config, known, arm, device)
-        for cell in cells(config, [arm]):
-            train_cell(run, config, known, cell, texts, device)
-    stage.finish({"rerankers": len(cells(config, arms(config)))})
+    jobs = [job for arm in arms(config) for job in arm_jobs(run, config, known, arm, device)]
+    train_all(jobs, "rerankers")
+    stage.finish({"rerankers": len(jobs)})
+
+
+def arm_jobs(run: Run, config: RerankConfig, known: Material, arm: str, device: str) -> list[Job]:
+    """Every reranker and seed of one arm."""
+    texts = arm_knowledge(run, config, known, arm, device)
+    return [job_of(run, config, known, cell, texts, device) for cell in cells(config, [arm])]
 
 
 # --- alignment ----------------------------------------------------------------------------------------------------
@@ -272,9 +189,7 @@ def align_rounds(run: Run, config: RerankConfig, device: str) -> None:
     folder: Path | None = None
     for number in range(1, config.align.rounds + 1):
         folder = _one_round(run, config, known, scorer, number, folder, device)
-        texts = arm_knowledge(run, config, known, f"round {number}", device)
-        for cell in cells(config, [f"round {number}"]):
-            train_cell(run, config, known, cell, texts, device)
+        train_all(arm_jobs(run, config, known, f"round {number}", device), f"rerankers, round {number}")
     stage.finish({"rounds": config.align.rounds})
 
 
@@ -283,17 +198,20 @@ def _scorer(run: Run, config: RerankConfig, known: Material, device: str) -> Ran
     first = load_texts(run.folder / "knowledge")
     reading = known.reading(first, device)
     texts = known.knowledge(first, reading)
-    parts, rankers = folds(known.split.train_users, config.align.folds, config.seed), []
+    parts, split = folds(known.split.train_users, config.align.folds, config.seed), known.split
     settings = RankerConfig(**{**asdict(config.ranker), "name": config.align.ranker})
-    histories = known.split.histories
+    jobs = []
     for number, part in enumerate(parts):
-        others = known.split.train.take(~np.isin(known.split.train.users, part))
-        model = new_reranker(settings, known.ratings.items, texts.user.shape[1], number)
-        name = f"reward-{config.align.ranker}-fold{number}"
-        stage = Stage(name, run.folder / "rankers" / name)
-        train_ranker(model, others, known.split.valid, texts, settings, number, stage, device, config.dtype, histories)
-        past = Past(histories, known.split.n_items) if model.reads_past else None
-        rankers.append(ModelOnTexts(model, known.split.train, texts, past, device))
+        others = split.train.take(~np.isin(split.train.users, part))
+        folder, items = run.folder / "rankers" / f"reward-{config.align.ranker}-fold{number}", known.ratings.items
+        valid, histories, dtype = split.valid, split.histories, config.dtype
+        jobs.append(Job(folder, settings, items, others, valid, histories, texts, number, device, dtype))
+    train_all(jobs, "rerankers of the reward")
+    rankers = []
+    for job in jobs:
+        model = job.train()
+        past = Past(split.histories, split.n_items) if model.reads_past else None
+        rankers.append(ModelOnTexts(model, split.train, texts, past, device))
     return RankerScorer(rankers, parts, known.split.train, reading)
 
 

@@ -8,6 +8,7 @@ that it was used; ``InStage`` replaces just these. TRL takes seconds to import, 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import math
 import tempfile
@@ -150,10 +151,23 @@ def run_in_stage(trainer: Any, stage: Stage, tokenizer: PreTrainedTokenizerBase,
             trainer.bar.resume(trainer.found.step)
             place = json.dumps(trainer.found.state["trainer"])  # transformers reads the place from a file
             (Path(folder) / "trainer_state.json").write_text(place, encoding="utf-8")
-        trainer.train(resume_from_checkpoint=folder if trainer.found else None)
+        with _scoring_answers_alone():
+            trainer.train(resume_from_checkpoint=folder if trainer.found else None)
     _save_writer(trainer.model, tokenizer, stage.folder / "writer")
     stage.finish({"steps": trainer.state.global_step, **summary})
     return stage.folder / "writer"
+
+
+@contextlib.contextmanager
+def _scoring_answers_alone() -> Iterator[None]:
+    """Off the GPU TRL 1.16 puts the prompt's tokens through the head too and then masks them, which took a third of a
+    small model's step; its switch for scoring the answer's alone asks for Triton, which that path does not use."""
+    utils: Any = importlib.import_module("trl.trainer.utils")
+    was, utils._use_triton = utils._use_triton, lambda device: True
+    try:
+        yield
+    finally:
+        utils._use_triton = was
 
 
 def _steps(n: int, args: Any) -> int:

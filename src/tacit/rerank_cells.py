@@ -1,0 +1,124 @@
+"""The rerankers of a run: which there are, what texts each one reads, and training several at once."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from tacit.lists import Histories, Lists
+from tacit.models.list_tokens import Knowledge
+from tacit.models.rerankers import Reranker
+from tacit.network import hush
+from tacit.progress import progress
+from tacit.rerank_config import RerankConfig
+from tacit.rerank_material import Material
+from tacit.run import Run, Stage
+from tacit.train.ranker import RankerConfig, new_reranker, train_ranker
+from tacit.types import Item
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One reranker of a table: which one, with which texts, from which seed."""
+
+    ranker: str
+    arm: str
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        return f"{self.ranker}-{self.arm.replace(' ', '-')}-seed{self.seed}"
+
+
+def cells(config: RerankConfig, arms: Sequence[str]) -> list[Cell]:
+    return [Cell(name, arm, seed) for name in config.rankers for arm in arms for seed in range(config.ranker_seeds)]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A reranker to be trained in ``folder``, with everything that a process of its own needs for it."""
+
+    folder: Path
+    settings: RankerConfig
+    items: Sequence[Item]
+    train_lists: Lists
+    selection: Lists
+    histories: Histories
+    texts: Knowledge | None
+    seed: int
+    device: str
+    dtype: str
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.folder.name, self.folder)
+
+    def train(self) -> Reranker:
+        """The trained reranker; one that is done is only read."""
+        width = None if self.texts is None else self.texts.user.shape[1]
+        model = new_reranker(self.settings, self.items, width, self.seed)
+        known = self.train_lists, self.selection, self.texts, self.settings, self.seed
+        train_ranker(model, *known, self.stage, self.device, self.dtype, self.histories)
+        return model
+
+
+def job_of(run: Run, config: RerankConfig, known: Material, cell: Cell, texts: Knowledge | None, device: str) -> Job:
+    """A cell of the tables: trained on all training lists, its epoch chosen on validation unless its row says test."""
+    settings = RankerConfig(**{**asdict(config.ranker), "name": cell.ranker})
+    selection = known.test.lists if settings.select == "test" else known.split.valid
+    folder, lists, histories = run.folder / "rankers" / cell.folder, known.split.train, known.split.histories
+    items = known.ratings.items
+    return Job(folder, settings, items, lists, selection, histories, texts, cell.seed, device, config.dtype)
+
+
+def train_all(jobs: Sequence[Job], what: str) -> None:
+    """Train what is not done: on a CPU as many at once as there are threads, one thread each.
+
+    Two processes do twice the work; two threads in one hardly more than one, for the matrices are small.
+    """
+    waiting = [job for job in jobs if not job.stage.done()]
+    at_once = min(torch.get_num_threads(), len(waiting)) if all(job.device == "cpu" for job in waiting) else 1
+    if at_once < 2:
+        for job in waiting:
+            job.train()
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with progress(len(waiting), what) as bar, ProcessPoolExecutor(at_once, spawn, _begin_worker) as pool:
+        results = [pool.submit(_train, job) for job in waiting]
+        try:
+            for result in as_completed(results):
+                result.result()
+                bar.advance()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _train(job: Job) -> None:
+    job.train()
+
+
+def _begin_worker() -> None:
+    """One thread, no bars beside the parent's, and no life after it: a killed run must leave no second trainer."""
+    torch.set_num_threads(1)
+    hush()
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        with contextlib.suppress(OSError):
+            multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)

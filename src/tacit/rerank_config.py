@@ -1,0 +1,63 @@
+"""What a rerank run can be told: the settings of every stage, and which of them do not go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tacit.data.rating_sources import RatingsConfig
+from tacit.lists import ListConfig
+from tacit.models.list_features import FeatureConfig
+from tacit.rerank_material import KnowledgeConfig
+from tacit.train.dpo import OBJECTIVES, DPOSettings
+from tacit.train.listwise import ListwiseConfig
+from tacit.train.ranker import RankerConfig
+from tacit.train.writer import WriterConfig
+from tacit.types import InputError
+
+NO_WRITER = "none"
+PAIRS = ("best_worst", "length_matched", "random", "swapped")
+
+
+@dataclass
+class AlignConfig:
+    rounds: int = 2
+    folds: int = 5  # of the training users: a user's reward comes from a ranker that never saw the user
+    ranker: str = "dlcm"  # whose NDCG is the reward
+    pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
+    min_margin: float = 0.0  # NDCG@5 by which best and worst must differ
+    users: int = 0  # training users a round; 0 = all
+    force: bool = False  # train although best and worst cannot be told apart on other lists
+    dpo: DPOSettings = field(default_factory=DPOSettings)
+
+
+@dataclass
+class RerankConfig:
+    system: str = "rerank"  # what tells this kind of config from one of conversations
+    data: RatingsConfig = field(default_factory=RatingsConfig)
+    lists: ListConfig = field(default_factory=ListConfig)
+    knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
+    writer: WriterConfig = field(default_factory=WriterConfig)
+    ranker: RankerConfig = field(default_factory=RankerConfig)  # ranker.name is set by rankers
+    rankers: list[str] = field(default_factory=lambda: ["dlcm", "prm"])
+    ranker_seeds: int = 5
+    controls: list[str] = field(default_factory=lambda: ["tfidf", "svd", "other users' texts"])
+    align: AlignConfig = field(default_factory=AlignConfig)
+    strong: bool = True  # also the strongest rows: features of the ratings through a listwise transformer
+    strong_seeds: int = 2  # theirs differ by less than .001
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    listwise: ListwiseConfig = field(default_factory=ListwiseConfig)
+    seed: int = 0  # of the writer and of everything drawn, but for users and lists (lists.*_seed) and rankers
+    device: str = "auto"
+    dtype: str = "float32"
+    threads: int = 0
+    out: str = ""
+
+
+def check(config: RerankConfig) -> None:
+    """Refuse, before hours of training, what a late stage could not do."""
+    if config.align.pairs not in PAIRS:
+        raise InputError(f"align.pairs={config.align.pairs} is unknown: choose one of {', '.join(PAIRS)}.")
+    if config.align.dpo.objective not in OBJECTIVES:
+        raise InputError(f"align.dpo.objective={config.align.dpo.objective}: choose one of {', '.join(OBJECTIVES)}.")
+    if config.align.rounds and config.knowledge.writer in ("endpoint", NO_WRITER):
+        raise InputError(f"knowledge.writer={config.knowledge.writer} leaves nothing to tune here: set align.rounds=0.")
