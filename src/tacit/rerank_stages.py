@@ -46,16 +46,19 @@ from tacit.train.dpo import OBJECTIVES, DPOSettings, align
 from tacit.train.listwise import ListwiseConfig
 from tacit.train.ranker import RankerConfig, new_reranker, train_ranker
 from tacit.train.writer import WriterConfig, train_writer
+from tacit.train.writer_ppo import Task, WriterPPOConfig, align_by_scores
 from tacit.types import Group, InputError
 
 NO_WRITER = "none"
 WITHOUT_WRITER = ("tfidf", "svd")  # controls whose vectors come from the ratings or the titles
+METHODS = ("dpo", "ppo")
 PAIRS = ("best_worst", "length_matched", "random", "swapped")
 Texts = dict[int, str]
 
 
 @dataclass
 class AlignConfig:
+    method: str = "dpo"  # dpo (from pairs, by dpo.objective) | ppo (from the scores, with as many texts)
     rounds: int = 2
     folds: int = 5  # of the training users: a user's reward comes from a ranker that never saw the user
     ranker: str = "dlcm"  # whose NDCG is the reward
@@ -64,6 +67,7 @@ class AlignConfig:
     users: int = 0  # training users a round; 0 = all
     force: bool = False  # train although best and worst cannot be told apart on other lists
     dpo: DPOSettings = field(default_factory=DPOSettings)
+    ppo: WriterPPOConfig = field(default_factory=WriterPPOConfig)
 
 
 @dataclass
@@ -94,6 +98,12 @@ def check(config: RerankConfig) -> None:
         raise InputError(f"align.pairs={config.align.pairs} is unknown: choose one of {', '.join(PAIRS)}.")
     if config.align.dpo.objective not in OBJECTIVES:
         raise InputError(f"align.dpo.objective={config.align.dpo.objective}: choose one of {', '.join(OBJECTIVES)}.")
+    if config.align.method not in METHODS:
+        raise InputError(f"align.method={config.align.method} is unknown: choose one of {', '.join(METHODS)}.")
+    if config.align.method == "ppo" and config.align.pairs != "best_worst":
+        raise InputError(
+            f"align.pairs={config.align.pairs} is a control of align.method=dpo: ppo learns from no pairs."
+        )
     if config.align.rounds and config.knowledge.writer in ("endpoint", NO_WRITER):
         raise InputError(f"knowledge.writer={config.knowledge.writer} leaves nothing to tune here: set align.rounds=0.")
 
@@ -303,11 +313,17 @@ def _one_round(
     """From the last round's writer to this round's; the folder of the new one."""
     stage = Stage(f"round {number}", round_folder(run, number))
     if not stage.done():
-        author = writer(run, config, known, device, before)
-        users = _round_users(known, config, number)
+        users, base = _round_users(known, config, number), before or _base_folder(run, config)
         prompts = [known.prompts[user] for user in users]
-        samples = author.write(prompts, config.knowledge.samples, seed=1000 * config.seed + number)
-        groups = score_samples(scorer, users, prompts, samples)
+        tuned, tokenizer = Stage(f"round {number}", stage.folder / "tune"), AutoTokenizer.from_pretrained(base)
+        wanted, seed = config.knowledge, 1000 * config.seed + number
+        if config.align.method == "ppo":  # it tunes while it samples; its groups are for the same card
+            task = Task(users, prompts, wanted.samples, wanted.temperature, wanted.max_tokens)
+            settings = config.align.ppo
+            groups = align_by_scores(base, tokenizer, task, scorer, settings, tuned, seed, device, config.dtype)
+        else:
+            samples = writer(run, config, known, device, before).write(prompts, wanted.samples, seed)
+            groups = score_samples(scorer, users, prompts, samples)
         agreement = split_half(groups, config.seed)
         found = _pairs(groups, config, number)
         card = {"agreement": asdict(agreement), "pairs": pair_card(groups, found)}
@@ -315,11 +331,9 @@ def _one_round(
         atomic_write(stage.folder / "card.json", json.dumps(card, indent=1) + "\n")
         export_trl(found, stage.folder / "pairs.jsonl")
         export_llama_factory(found, stage.folder / "llama_factory")
-        require_signal(agreement, config.align.force)
-        base = before or _base_folder(run, config)
-        tuned = Stage(f"round {number}", stage.folder / "tune")
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        align(base, tokenizer, found, config.align.dpo, tuned, config.seed, device, config.dtype)
+        if config.align.method == "dpo":
+            require_signal(agreement, config.align.force)
+            align(base, tokenizer, found, config.align.dpo, tuned, config.seed, device, config.dtype)
         save_texts(stage, write_greedily(writer(run, config, known, device, tuned.folder / "writer"), known))
         stage.finish(card)
     return stage.folder / "tune" / "writer"
