@@ -179,6 +179,19 @@ def test_adapters_start_at_the_reference_and_the_reference_stays(base: Path) -> 
     assert torch.equal(stayed, batch.old) and not torch.equal(moved[mask], batch.old[mask])
 
 
+def test_in_mixed_precision_every_step_is_seen_by_the_next(base: Path, tmp_path: Path) -> None:
+    who = Learner.load(base, tiny.tokenizer(), TASK, replace(CONFIG, lr=3e-2), 1, "cpu", "bfloat16")
+    batch = batch_of(who, tiny.LOVES[:2], [1.0, -1.0])
+    moved = []
+    for _ in range(3):
+        moved.append(who.gradients(batch, [0, 1])["kl_old"])
+        who.optimizer.step()
+    assert moved[0] < 1e-6 < moved[1] < moved[2]
+    stage = Stage("ppo", tmp_path)
+    align_by_scores(base, tiny.tokenizer(), TASK, Counting(), CONFIG, stage, seed=1, dtype="bfloat16")
+    assert stage.log.rows()[-1]["kl_old"] > 1e-4
+
+
 def test_what_cannot_be_learnt_from_is_refused(base: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"needs knowledge\.samples=2"):
         run(base, Stage("ppo", tmp_path), replace(TASK, samples=1))

@@ -168,9 +168,8 @@ class Learner:
         groups = scored_groups(scorer, users, prompts, said)
         rewards = torch.tensor([[option.score for option in group.options] for group in groups])
         shuffles = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
-        with self._autocast():
-            texts, kl = self._texts(prompts, written, rewards)
-            updates = self._update(texts, shuffles)
+        texts, kl = self._texts(prompts, written, rewards)
+        updates = self._update(texts, shuffles)
         return groups, {
             "reward": float(rewards.mean()),
             "reward_std": float(rewards.std(1, correction=0).mean()),
@@ -197,6 +196,7 @@ class Learner:
         return prompt_tokens(self.writer.tokenizer, prompt)
 
     def _autocast(self) -> torch.autocast:
+        """Left before every step of the optimiser: inside, the bfloat16 copies of the weights are kept."""
         return torch.autocast(self.writer.lm.device.type, torch.bfloat16, enabled=self.dtype == "bfloat16")
 
     @contextmanager
@@ -218,7 +218,8 @@ class Learner:
         return logprobs, mask
 
     def _logprobs(self, lm: Any, prompts: Sequence[Tokens], texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-        return text_logprobs(lm, prompts, texts, self.writer.ends, self.writer.sampling.temperature)
+        with self._autocast():
+            return text_logprobs(lm, prompts, texts, self.writer.ends, self.writer.sampling.temperature)
 
     def _update(self, batch: Texts, shuffles: torch.Generator) -> dict[str, float]:
         """Epochs of minibatches, cut short where the writer has moved ``kl_stop`` away from the one that wrote."""
