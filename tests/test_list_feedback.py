@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 
-from tacit.list_feedback import Floats, ModelOnTexts, RankerScorer, Rows, context, folds, score_samples
+from tacit.list_feedback import (
+    Floats,
+    ModelOnTexts,
+    RankerScorer,
+    Rows,
+    context,
+    folds,
+    read_groups,
+    score_samples,
+    write_groups,
+)
 from tacit.list_metrics import in_order, kar_map, ndcg
 from tacit.lists import Histories, Ints, Lists
 from tacit.models.list_features import Featured
@@ -111,7 +122,7 @@ def test_the_batched_scores_equal_those_of_one_list_at_a_time() -> None:
         assert channels["lists"] == len(mine)
 
 
-def test_samples_come_back_as_groups_in_their_order() -> None:
+def test_samples_come_back_as_groups_in_their_order_also_from_a_file(tmp_path: Path) -> None:
     lists = lists_of([0, 1], [[1, 0], [0, 1]])
     scorer = RankerScorer([Obedient()], [users_of(0, 1)], lists, numbers)
     texts = [["1 0", "0 1", "2 0"], ["0 1"]]
@@ -120,6 +131,8 @@ def test_samples_come_back_as_groups_in_their_order() -> None:
     assert [o.context.turns[0].text for g in groups for o in g.options] == ["first"] * 3 + ["second"]
     assert [o.score for o in groups[0].options] == [1, pytest.approx(1 / np.log2(3)), 1]
     assert {o.by for g in groups for o in g.options} == {"ranker"}
+    write_groups(groups, tmp_path / "groups.jsonl")
+    assert read_groups(tmp_path / "groups.jsonl") == groups
 
 
 @pytest.mark.parametrize("name", NAMES)

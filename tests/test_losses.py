@@ -179,6 +179,31 @@ def test_rewards_within_a_conversation_by_hand() -> None:
     torch.testing.assert_close(losses.per_conversation(rewards, conversation), expected)
 
 
+def test_group_advantages_by_hand() -> None:
+    """Left over are (-2, 2), (-1, 1) and (0, 0): σ² = (4 + 4 + 1 + 1) / 6, the same for all prompts."""
+    rewards = torch.tensor([[1.0, 5.0], [7.0, 9.0], [3.0, 3.0]])
+    expected = torch.tensor([[-2.0, 2.0], [-1.0, 1.0], [0.0, 0.0]]) / (10 / 6) ** 0.5
+    torch.testing.assert_close(losses.group_advantages(rewards), expected)
+    assert losses.group_advantages(torch.full((2, 3), 0.3)).tolist() == [[0.0] * 3] * 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(-8, 8), min_size=4, max_size=4), min_size=1, max_size=6),
+    st.integers(-50, 50),
+    st.integers(1, 9),
+)
+def test_neither_an_easy_prompt_nor_the_unit_of_the_reward_changes_an_advantage(
+    rewards: list[list[int]], easier: int, unit: int
+) -> None:
+    plain = torch.tensor(rewards, dtype=torch.float32)
+    other = unit * plain
+    other[0] += easier
+    advantages = losses.group_advantages(plain)
+    torch.testing.assert_close(losses.group_advantages(other), advantages, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(advantages.sum(1), torch.zeros(len(rewards)), atol=1e-4, rtol=0.0)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(st.floats(-100, 100, width=32), max_size=6), max_size=5))
 def test_running_moments_equal_those_of_all_data_at_once(batches: list[list[float]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tacit.cli import app
+from tacit.list_feedback import read_groups
 from tacit.list_pairs import read_pairs
+from tacit.report_lists import read_round
 from tacit.rerank_pipeline import is_rerank, load_config
-from tacit.rerank_stages import exchanged
+from tacit.rerank_stages import exchanged, load_texts
 from tacit.results import load_rows
 
 GENRES = ("comedy", "horror", "western", "musical")
@@ -119,6 +122,28 @@ def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(finished
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("done.json")} == before
     refused = CliRunner().invoke(app, ["run", str(finished), "lists.consumed=3"])
     assert refused.exit_code == 2 and "lists.consumed=4" in refused.output
+
+
+def test_ppo_takes_the_place_of_pairs_and_samples_no_more_texts(finished: Path, tmp_path: Path) -> None:
+    """From the stages before align, which do not depend on how the writer is aligned."""
+    for name in ("config.yaml", "run.json"):
+        shutil.copy(finished / name, tmp_path / name)
+    for name in ("prepare", "knowledge", "train", "rankers", "texts"):
+        shutil.copytree(finished / name, tmp_path / name)
+    result = CliRunner().invoke(
+        app, ["rerank", "align", str(tmp_path), "align.method=ppo", "align.ppo.users=8", f"out={tmp_path}"]
+    )
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    name, card, found = read_round(tmp_path / "align" / "round1")
+    pairs, samples = finished / "align" / "round1", tmp_path / "align" / "round1" / "tune" / "samples"
+    groups = [group for path in sorted(samples.iterdir()) for group in read_groups(path)]
+    users = {int(group.options[0].context.user) for group in groups}
+    assert name == "round1" and card["pairs"]["groups"] == len(groups) == read_round(pairs)[1]["pairs"]["groups"]
+    assert len(users) == len(groups) and all(len(group.options) == 3 for group in groups)
+    assert {int(pair.user) for pair in found} <= users
+    assert set(load_texts(tmp_path / "align" / "round1")) == set(load_texts(finished / "knowledge"))
+    refused = CliRunner().invoke(app, ["run", str(tmp_path), "align.method=ppo", "align.pairs=random"])
+    assert refused.exit_code == 2 and "ppo learns from no pairs" in refused.output
 
 
 def test_without_a_writer_the_rows_of_the_ratings_stand_alone(tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ SAMPLING = Sampling(temperature=0.7, top_p=0.9, max_tokens=12)
 
 
 def slow_draw(logits: torch.Tensor, u: float, temperature: float, top_p: float) -> int:
-    """Walk down the sorted tokens: stop adding once their mass reaches top_p, then invert the CDF."""
+    """Walk down the sorted tokens: stop adding once their mass reaches top_p, then invert the CDF.
+
+    With top_p 1 nothing has to be sorted out, and the tokens stand as they are.
+    """
     p = torch.softmax(logits / temperature, -1)
-    order = p.argsort(descending=True).tolist()
+    order = p.argsort(descending=True).tolist() if top_p < 1.0 else range(len(p))
     kept, mass = [], 0.0
     for token in order:
         kept.append(token)

@@ -225,7 +225,7 @@ def rerank_train(config: Config, overrides: Overrides = None) -> None:
 
 @rerank_app.command("align")
 def rerank_align(config: Config, overrides: Overrides = None) -> None:
-    """Rounds of sampling, scoring, pairs and DPO, with new texts and rerankers after each. Needs train.
+    """Rounds of sampling, scoring, pairs and DPO (or PPO), with new texts and rerankers after each. Needs train.
 
     Refuses pairs that are noise; `align.force=true` trains on them all the same.
     """

@@ -7,13 +7,16 @@ heart cannot tell texts apart; and no user outside the training users can be sco
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from tacit.files import atomic_write
 from tacit.list_metrics import in_order, kar_map, ndcg
 from tacit.lists import Ints, Lists
 from tacit.metrics import Array
@@ -21,7 +24,7 @@ from tacit.models.list_features import Featured
 from tacit.models.listwise import FeatureBatch, Listwise
 from tacit.models.rerankers import Knowledge, ListBatch, Past, Reranker
 from tacit.progress import progress
-from tacit.types import Dialogue, Group, Sample, Scored, Turn
+from tacit.types import Dialogue, Group, Sample, Scored, Scorer, Turn
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -34,7 +37,7 @@ def folds(train_users: Ints, k: int, seed: int) -> list[Ints]:
     return [np.sort(part) for part in np.array_split(shuffled, k)]
 
 
-def context(user: int, prompt: str) -> Dialogue:
+def context(user: int | str, prompt: str) -> Dialogue:
     """What a scorer and a writer see of one user: the prompt as the only turn so far."""
     return Dialogue(str(user), str(user), (Turn("user", prompt),))
 
@@ -165,7 +168,7 @@ def _channels(texts: Rows, places: Rows, values: Array, n: int) -> list[dict[str
 
 
 def score_samples(
-    scorer: RankerScorer,
+    scorer: Scorer,
     users: Sequence[int],
     prompts: Sequence[str],
     texts: Sequence[Sequence[str]],
@@ -173,16 +176,46 @@ def score_samples(
 ) -> list[Group]:
     """One group a user: ``texts[i]`` are the samples of ``prompts[i]`` about ``users[i]``, in the order given."""
     groups: list[Group] = []
+    with progress(len(users), "scoring texts") as bar:
+        for start in range(0, len(users), users_at_once):
+            part = slice(start, start + users_at_once)
+            groups += scored_groups(scorer, users[part], prompts[part], texts[part])
+            bar.advance(len(users[part]))
+    return groups
+
+
+def scored_groups(
+    scorer: Scorer, users: Sequence[int], prompts: Sequence[str], texts: Sequence[Sequence[str]]
+) -> list[Group]:
+    """``score_samples`` of all users at once, without a bar."""
     cases = list(zip(users, prompts, texts, strict=True))
-    with progress(len(cases), "scoring texts") as bar:
-        for start in range(0, len(cases), users_at_once):
-            part = cases[start : start + users_at_once]
-            contexts = [context(user, prompt) for user, prompt, samples in part for _ in samples]
-            turns = [Turn("agent", text) for _, _, samples in part for text in samples]
-            scores = iter(zip(contexts, turns, scorer.score(contexts, turns), strict=True))
-            for _, _, samples in part:
-                groups.append(Group(tuple(_scored(*next(scores), scorer.name) for _ in samples)))
-            bar.advance(len(part))
+    contexts = [context(user, prompt) for user, prompt, samples in cases for _ in samples]
+    turns = [Turn("agent", text) for _, _, samples in cases for text in samples]
+    scores = iter(zip(contexts, turns, scorer.score(contexts, turns), strict=True))
+    return [Group(tuple(_scored(*next(scores), scorer.name) for _ in samples)) for _, _, samples in cases]
+
+
+def write_groups(groups: Sequence[Group], path: Path) -> None:
+    """JSON lines, one a user: the prompt, and each text with its score and its channels."""
+    lines = []
+    for group in groups:
+        state = group.options[0].context
+        texts = [{"text": o.sample.text, "score": o.score, "channels": dict(o.channels)} for o in group.options]
+        row = {"user": state.user, "prompt": state.turns[0].text, "by": group.options[0].by, "texts": texts}
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    atomic_write(path, "".join(lines))
+
+
+def read_groups(path: Path) -> list[Group]:
+    """What ``write_groups`` wrote."""
+    groups = []
+    with open(path, encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            state = context(row["user"], row["prompt"])
+            scored = (
+                _scored(state, Turn("agent", o["text"]), (o["score"], o["channels"]), row["by"]) for o in row["texts"]
+            )
+            groups.append(Group(tuple(scored)))
     return groups
 
 

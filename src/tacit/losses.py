@@ -131,6 +131,17 @@ def per_conversation(rewards: Tensor, conversation: Tensor) -> Tensor:
     return centred * torch.rsqrt((sums[2] / sums[0].clamp(min=1))[conversation] + 1e-8)
 
 
+def group_advantages(rewards: Tensor) -> Tensor:
+    """Rewards [P, N] of N samples for each of P prompts → (r - mean of the prompt's) / σ, [P, N].
+
+    The prompt's mean is the baseline (RLOO, Ahmadian et al. 2024, arXiv 2402.14740: leaving a sample out of its own
+    mean only multiplies by N/(N-1)). σ is the root mean square of what is left over *all* prompts: dividing by each
+    prompt's own, as GRPO does (Shao et al. 2024, arXiv 2402.03300), would make a prompt whose samples differ by next to
+    nothing count as much as one where they matter (Liu et al. 2025, arXiv 2503.20783). Equal rewards give 0.
+    """
+    return whiten(rewards - rewards.mean(1, keepdim=True), torch.ones_like(rewards, dtype=torch.bool))
+
+
 @dataclass(frozen=True, slots=True)
 class Moments:
     """Count, mean and sum of squared deviations of everything seen so far."""

@@ -12,14 +12,17 @@ from tacit.train.dpo import OBJECTIVES, DPOSettings
 from tacit.train.listwise import ListwiseConfig
 from tacit.train.ranker import RankerConfig
 from tacit.train.writer import WriterConfig
+from tacit.train.writer_ppo import WriterPPOConfig
 from tacit.types import InputError
 
 NO_WRITER = "none"
+METHODS = ("dpo", "ppo")
 PAIRS = ("best_worst", "length_matched", "random", "swapped")
 
 
 @dataclass
 class AlignConfig:
+    method: str = "dpo"  # dpo (from pairs, by dpo.objective) | ppo (from the scores, with as many texts)
     rounds: int = 2
     folds: int = 5  # of the training users: a user's reward comes from a ranker that never saw the user
     ranker: str = "dlcm"  # whose NDCG is the reward
@@ -28,6 +31,7 @@ class AlignConfig:
     users: int = 0  # training users a round; 0 = all
     force: bool = False  # train although best and worst cannot be told apart on other lists
     dpo: DPOSettings = field(default_factory=DPOSettings)
+    ppo: WriterPPOConfig = field(default_factory=WriterPPOConfig)
 
 
 @dataclass
@@ -59,5 +63,11 @@ def check(config: RerankConfig) -> None:
         raise InputError(f"align.pairs={config.align.pairs} is unknown: choose one of {', '.join(PAIRS)}.")
     if config.align.dpo.objective not in OBJECTIVES:
         raise InputError(f"align.dpo.objective={config.align.dpo.objective}: choose one of {', '.join(OBJECTIVES)}.")
+    if config.align.method not in METHODS:
+        raise InputError(f"align.method={config.align.method} is unknown: choose one of {', '.join(METHODS)}.")
+    if config.align.method == "ppo" and config.align.pairs != "best_worst":
+        raise InputError(
+            f"align.pairs={config.align.pairs} is a control of align.method=dpo: ppo learns from no pairs."
+        )
     if config.align.rounds and config.knowledge.writer in ("endpoint", NO_WRITER):
         raise InputError(f"knowledge.writer={config.knowledge.writer} leaves nothing to tune here: set align.rounds=0.")

@@ -45,6 +45,7 @@ from tacit.run import Run, Stage
 from tacit.train.dpo import align
 from tacit.train.ranker import RankerConfig
 from tacit.train.writer import train_writer
+from tacit.train.writer_ppo import Task, align_by_scores
 from tacit.types import Group, InputError
 
 WITHOUT_WRITER = ("tfidf", "svd")  # controls whose vectors come from the ratings or the titles
@@ -221,11 +222,17 @@ def _one_round(
     """From the last round's writer to this round's; the folder of the new one."""
     stage = Stage(f"round {number}", round_folder(run, number))
     if not stage.done():
-        author = writer(run, config, known, device, before)
-        users = _round_users(known, config, number)
+        users, base = _round_users(known, config, number), before or _base_folder(run, config)
         prompts = [known.prompts[user] for user in users]
-        samples = author.write(prompts, config.knowledge.samples, seed=1000 * config.seed + number)
-        groups = score_samples(scorer, users, prompts, samples)
+        tuned, tokenizer = Stage(f"round {number}", stage.folder / "tune"), AutoTokenizer.from_pretrained(base)
+        wanted, seed = config.knowledge, 1000 * config.seed + number
+        if config.align.method == "ppo":  # it tunes while it samples; its groups are for the same card
+            task = Task(users, prompts, wanted.samples, wanted.temperature, wanted.max_tokens)
+            settings = config.align.ppo
+            groups = align_by_scores(base, tokenizer, task, scorer, settings, tuned, seed, device, config.dtype)
+        else:
+            samples = writer(run, config, known, device, before).write(prompts, wanted.samples, seed)
+            groups = score_samples(scorer, users, prompts, samples)
         agreement = split_half(groups, config.seed)
         found = _pairs(groups, config, number)
         card = {"agreement": asdict(agreement), "pairs": pair_card(groups, found)}
@@ -233,11 +240,9 @@ def _one_round(
         atomic_write(stage.folder / "card.json", json.dumps(card, indent=1) + "\n")
         export_trl(found, stage.folder / "pairs.jsonl")
         export_llama_factory(found, stage.folder / "llama_factory")
-        require_signal(agreement, config.align.force)
-        base = before or _base_folder(run, config)
-        tuned = Stage(f"round {number}", stage.folder / "tune")
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        align(base, tokenizer, found, config.align.dpo, tuned, config.seed, device, config.dtype)
+        if config.align.method == "dpo":
+            require_signal(agreement, config.align.force)
+            align(base, tokenizer, found, config.align.dpo, tuned, config.seed, device, config.dtype)
         save_texts(stage, write_greedily(writer(run, config, known, device, tuned.folder / "writer"), known))
         stage.finish(card)
     return stage.folder / "tune" / "writer"

@@ -131,9 +131,7 @@ class LocalWriter:
         self.lm, self.tokenizer, self.sampling, self.rows = lm.eval(), tokenizer, sampling, rows
         self.name = f"local {_fingerprint(lm)} {sampling}"
         found = (tokenizer.eos_token_id, getattr(lm.generation_config, "eos_token_id", None))
-        self._ends = {
-            token for ids in found for token in (ids if isinstance(ids, list) else [ids]) if token is not None
-        }
+        self.ends = {token for ids in found for token in (ids if isinstance(ids, list) else [ids]) if token is not None}
 
     @classmethod
     def load(
@@ -152,22 +150,28 @@ class LocalWriter:
         return cls(lm.to(device), tokenizer, sampling, rows)
 
     def write(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[str]]:
+        texts = [[self.text(option) for option in options] for options in self.write_tokens(prompts, n, seed, greedy)]
+        return [options * n for options in texts] if greedy else texts
+
+    def write_tokens(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[list[int]]]:
+        """The tokens of the n texts (one, where greedy) of each prompt. The end is left out: a text shorter than
+        ``sampling.max_tokens`` had one."""
         tokens = [prompt_tokens(self.tokenizer, prompt) for prompt in prompts]
         self._check(tokens)
-        texts: list[list[str]] = [[] for _ in prompts]
+        texts: list[list[list[int]]] = [[] for _ in prompts]
         shortest_first = sorted(range(len(prompts)), key=lambda row: len(tokens[row]))
         for batch in _pieces(shortest_first, max(1, self.rows // (1 if greedy else n))):
             streams = None if greedy else np.stack([self._streams(prompts[row], n, seed) for row in batch])
-            found = continuations(self.lm, [tokens[row] for row in batch], streams, self.sampling, self._ends)
+            found = continuations(self.lm, [tokens[row] for row in batch], streams, self.sampling, self.ends)
             for row, options in zip(batch, found, strict=True):
-                texts[row] = [self._text(option) for option in options]
-        return [options * n for options in texts] if greedy else texts
+                texts[row] = options
+        return texts
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
 
     def _streams(self, prompt: str, n: int, seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         return np.stack([uniforms(prompt, k, seed, self.sampling.max_tokens) for k in range(n)])
-
-    def _text(self, tokens: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
 
     def _check(self, tokens: Sequence[Sequence[int]]) -> None:
         longest, limit = max(map(len, tokens), default=0), max_positions(self.lm)

@@ -1,7 +1,7 @@
 """Several continuations of each prompt: one prefill a prompt, then one token a step for all of them at once.
 
 Every continuation draws from its own stream of uniforms, so that a text depends on its prompt, its seed and its index,
-never on what it was batched with (up to the last bits of the logits).
+never on what it was batched with (up to the last bits of the logits). ``text_logprobs`` is how likely texts were.
 """
 
 from __future__ import annotations
@@ -44,10 +44,15 @@ def stream_seed(prompt: str, index: int, seed: int) -> int:
 def draw_nucleus(logits: Tensor, uniform: Tensor, temperature: float, top_p: float) -> Tensor:
     """[B, V] logits and [B] uniforms → [B] tokens: the inverse CDF over each row's nucleus, likeliest token first.
 
-    The nucleus is the smallest set of likeliest tokens whose mass reaches ``top_p``.
+    The nucleus is the smallest set of likeliest tokens whose mass reaches ``top_p``; with ``top_p`` 1 it is everything,
+    and then nothing is sorted: the tokens stand in the vocabulary's order.
     Source: Holtzman et al. 2020, arXiv 1904.09751, section 3.1.
     """
     p = torch.softmax(logits.float() / temperature, dim=-1)
+    if top_p >= 1.0:
+        everything = p.double().cumsum(-1)
+        drawn = torch.searchsorted(everything, uniform.unsqueeze(1).double() * everything[:, -1:], right=True)
+        return drawn.squeeze(1).clamp(max=p.shape[-1] - 1)
     likeliest, tokens = p.topk(min(_CANDIDATES, p.shape[-1]), dim=-1)
     if likeliest.shape[-1] < p.shape[-1] and bool((likeliest.sum(-1) < top_p).any()):
         likeliest, tokens = p.sort(dim=-1, descending=True)
@@ -88,6 +93,38 @@ def continuations(
             break
         state.feed(token)
     return [written[start : start + n] for start in range(0, len(written), n)]
+
+
+def text_logprobs(
+    lm: Any,
+    prompts: Sequence[Sequence[int]],
+    texts: Sequence[Sequence[int]],
+    ends: Collection[int],
+    temperature: float,
+) -> tuple[Tensor, Tensor]:
+    """log P of every token of S texts after their prompts, and the mask of what is text, [S, T] each.
+
+    P is the softmax of logits / ``temperature``. Any of ``ends`` ends a text, so the probability of one is that of all.
+    Prompts are padded on the left, texts on the right: the head of the model is put to the texts' places only.
+    """
+    device = next(lm.parameters()).device
+    before, after = max(map(len, prompts)), max(map(len, texts))
+    pads = [(before - len(p), after - len(t)) for p, t in zip(prompts, texts, strict=True)]
+    rows = [[0] * a + [*p, *t] + [0] * b for p, t, (a, b) in zip(prompts, texts, pads, strict=True)]
+    ids = torch.tensor(rows, device=device)
+    real = torch.tensor([[0] * a + [1] * (before + after - a - b) + [0] * b for a, b in pads], device=device)
+    out = lm(
+        input_ids=ids,
+        attention_mask=real,
+        position_ids=(real.cumsum(1) - 1).clamp(min=0),
+        use_cache=False,
+        logits_to_keep=after + 1,
+    )
+    log_p = torch.log_softmax(out.logits[:, :-1].float() / temperature, dim=-1)
+    said, which = ids[:, before:], torch.tensor(sorted(ends), device=device)
+    each = log_p.gather(-1, said.unsqueeze(-1)).squeeze(-1)
+    each = torch.where(torch.isin(said, which), log_p[..., which].logsumexp(-1), each)
+    return each, real[:, before:].bool()
 
 
 class _State:

@@ -136,7 +136,7 @@ def in_stage(mixin: type[InStage], trainer: type) -> Any:
 def run_in_stage(trainer: Any, stage: Stage, tokenizer: PreTrainedTokenizerBase, summary: Mapping[str, Any]) -> Path:
     """Train from the start or from the last checkpoint, and write the model to ``stage.folder / "writer"``.
 
-    The folder is in the hub's format and whole: adapters are merged into their base.
+    The folder is as ``save_writer`` makes it.
     """
     from transformers.trainer_callback import PrinterCallback
 
@@ -153,7 +153,7 @@ def run_in_stage(trainer: Any, stage: Stage, tokenizer: PreTrainedTokenizerBase,
             (Path(folder) / "trainer_state.json").write_text(place, encoding="utf-8")
         with _scoring_answers_alone():
             trainer.train(resume_from_checkpoint=folder if trainer.found else None)
-    _save_writer(trainer.model, tokenizer, stage.folder / "writer")
+    save_writer(trainer.model, tokenizer, stage.folder / "writer")
     stage.finish({"steps": trainer.state.global_step, **summary})
     return stage.folder / "writer"
 
@@ -177,7 +177,8 @@ def _steps(n: int, args: Any) -> int:
     return steps
 
 
-def _save_writer(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def save_writer(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """A model, its adapters merged if it has any, as a folder in the hub's format."""
     whole = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
     whole.config.use_cache = True  # training switched it off, and generation would recompute every token
     with atomic_folder(folder) as part:
