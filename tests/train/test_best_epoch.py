@@ -1,4 +1,4 @@
-"""Which epoch's weights are kept, and what a checkpoint holds; that a kill changes nothing is tested with the rankers."""
+"""Which epoch's weights are kept, and what a checkpoint holds. A kill is tested with the rankers."""
 
 from __future__ import annotations
 
