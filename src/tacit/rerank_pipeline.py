@@ -35,7 +35,7 @@ STAGES = StageTable[RerankConfig](
 
 
 def is_rerank(path: str | Path, overrides: Sequence[str] = ()) -> bool:
-    """Is this a config (or a run folder) of system B? It, or a file that it includes, then says ``system: rerank``."""
+    """Is this a config (or a run folder) of system B? With its includes and overrides it says ``system: rerank``."""
     return stated("system", settings_file(path), overrides) == "rerank"
 
 
