@@ -50,6 +50,7 @@ class StageTable(Generic[S]):
     part_of: Mapping[str, str] = field(default_factory=dict)  # stages without a command of their own → whose does them
 
     def without(self, name: str) -> StageTable[S]:
+        """The same table less one stage."""
         return replace(self, functions={key: function for key, function in self.functions.items() if key != name})
 
     def open(self, config: S) -> Run:
