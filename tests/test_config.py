@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tacit.config import differences, dump, keys, load
+from tacit.config import differences, dump, keys, load, stated
 from tacit.types import InputError
 
 
@@ -50,6 +50,15 @@ def test_further_files_stand_among_the_overrides(tmp_path: Path) -> None:
     assert load(Settings, first, [further, "policy.window=5"]).policy.window == 5
     with pytest.raises(InputError, match="no such config file"):
         load(Settings, first, ["gone.yaml"])
+
+
+def test_what_is_stated_of_a_key_before_its_class_is_known(tmp_path: Path) -> None:
+    write(tmp_path, "kind: a\nseed: 1\n", "base.yaml")
+    heir = write(tmp_path, "defaults: base.yaml\nunknown: 3\n")
+    assert stated("kind", heir) == "a" and stated("seed", heir, ["seed=2"]) == 2 and stated("nothing", heir) is None
+    assert stated("kind", heir, [str(write(tmp_path, "kind: b\n", "more.yaml"))]) == "b"
+    with pytest.raises(InputError, match="no such config file"):
+        stated("kind", tmp_path / "gone.yaml")
 
 
 def test_no_file_gives_the_defaults_and_they_are_not_shared() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tacit.data.ratings import Ratings
-from tacit.lists import NEVER, ListConfig, Lists, ListSplit, ListTest, build
+from tacit.lists import NEVER, FirstPlaces, ListConfig, Lists, ListSplit, ListTest, build
 from tacit.types import InputError
 from tiny_ratings import random_ratings, ratings
 
@@ -114,7 +114,7 @@ def test_clean_negatives_were_never_rated_and_nothing_repeats(seed: int) -> None
     world = random_ratings(seed=seed)
     split, test, card = build(world, ListConfig(variant="clean"))
     for lists in everything(split, test):
-        places = split.histories.first_places(lists.users, lists.items)
+        places = FirstPlaces(split.histories, split.n_items).of(lists.users, lists.items)
         assert (places[~lists.consumed] == NEVER).all()
         assert (places[lists.consumed] >= lists.start.repeat(lists.consumed.sum(axis=1))).all()
         assert all(len(set(row)) == 10 for row in lists.items.tolist())
@@ -155,7 +155,7 @@ def test_first_places_agree_with_looking_them_up() -> None:
     histories = build(ratings(rows, 20), ListConfig())[0].histories
     users = np.arange(10, dtype=np.int32)
     wanted = np.tile(np.arange(20, dtype=np.int32), (10, 1))
-    found = histories.first_places(users, wanted)
+    found = FirstPlaces(histories, 20).of(users, wanted)
     for user in range(10):
         history = histories.of(user)[0].tolist()
         assert found[user].tolist() == [history.index(item) if item in history else NEVER for item in range(20)]

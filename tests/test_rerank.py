@@ -180,3 +180,28 @@ def test_a_config_of_the_other_system_is_told_apart() -> None:
     assert is_rerank(configs / "rlrf4rec" / "ml1m.yaml") and not is_rerank(configs / "redial.yaml")
     for path in sorted((configs / "rlrf4rec").glob("*.yaml")):
         assert load_config(path).system == "rerank"
+
+
+def test_a_config_that_inherits_the_system_is_told_apart(tmp_path: Path) -> None:
+    """By what the files say once merged: a line two files below, a quoted value, an overlay, a line overruled."""
+
+    def says(text: str, name: str) -> Path:
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    says("system: rerank\n", "base.yaml")
+    middle = says("defaults: base.yaml\nseed: 3\n", "middle.yaml")
+    heir = says("defaults: middle.yaml\n", "heir.yaml")
+    assert is_rerank(heir) and load_config(heir).seed == 3
+    assert is_rerank(says('{system: "rerank"}\n', "quoted.yaml"))
+    plain = says("seed: 1\n", "plain.yaml")
+    assert not is_rerank(plain) and is_rerank(plain, [str(middle)])
+    assert not is_rerank(says("defaults: base.yaml\nsystem: conversations\n", "other.yaml"))
+
+
+def test_a_run_of_an_inheriting_config_goes_to_the_right_pipeline(tmp_path: Path) -> None:
+    world(tmp_path)
+    (tmp_path / "heir.yaml").write_text("defaults: films.yaml\n")
+    settings = [*SMALL, "knowledge.writer=none", f"out={tmp_path / 'run'}"]
+    refused = CliRunner().invoke(app, ["run", str(tmp_path / "heir.yaml"), *settings])
+    assert refused.exit_code == 2 and "set align.rounds=0" in refused.output

@@ -88,7 +88,7 @@ def run(config: Config, overrides: Overrides = None) -> None:
     """
     from tacit.rerank_pipeline import is_rerank
 
-    if is_rerank(config):
+    if is_rerank(config, overrides or []):
         _rerank(config, overrides, None)
     else:
         _stages(config, overrides, None)

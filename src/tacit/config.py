@@ -28,12 +28,8 @@ def load(cls: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -
     An override is ``key=value``, or the name of a further YAML file.
     """
     config: DictConfig = OmegaConf.structured(cls)
-    for override in [*([str(path)] if path is not None else []), *overrides]:
-        if override == str(path) or _names_a_file(override):
-            for origin, values in _layers(Path(override), ()):
-                config = _merge(config, cls, values, origin)
-        else:
-            config = _merge(config, cls, _parse_override(override), f"override '{override}'")
+    for origin, values in _sources(path, overrides):
+        config = _merge(config, cls, values, origin)
     try:
         loaded = OmegaConf.to_object(config)
     except MissingMandatoryValue as error:
@@ -41,6 +37,17 @@ def load(cls: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -
     except (OmegaConfBaseException, ValueError) as error:
         raise InputError(f"{path or 'The settings'}: {_first_line(error)}") from error
     return typing.cast(T, loaded)
+
+
+def stated(key: str, path: str | Path, overrides: Sequence[str] = ()) -> object:
+    """What the file with its includes and the overrides say of a top-level ``key``; None where none names it.
+
+    No settings class is needed: the answer may decide which one.
+    """
+    found = None
+    for _, values in _sources(path, overrides):
+        found = values.get(key, found)
+    return found
 
 
 def dump(config: object) -> str:
@@ -58,6 +65,17 @@ def differences(left_yaml: str, right_yaml: str) -> dict[str, tuple[object, obje
 def keys(cls: type) -> list[str]:
     """Every key of a settings class, sections included, as full dotted paths."""
     return list(_paths(cls, ""))
+
+
+def _sources(path: str | Path | None, overrides: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where values come from and the values, in the order in which they are merged."""
+    if path is not None:
+        yield from _layers(Path(path), ())
+    for override in overrides:
+        if _names_a_file(override):
+            yield from _layers(Path(override), ())
+        else:
+            yield f"override '{override}'", _parse_override(override)
 
 
 def _layers(path: Path, parents: tuple[Path, ...]) -> Iterator[tuple[str, dict[str, Any]]]:

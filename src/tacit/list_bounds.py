@@ -16,6 +16,7 @@ from tacit.list_order import possible_rules
 from tacit.lists import Card, ListConfig, Lists, ListSplit, build
 from tacit.metrics import Array, Estimate
 from tacit.models.collaborative import label_rate, popularity
+from tacit.models.list_tokens import Past
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,7 @@ class Variant:
 
 def seen(split: ListSplit, lists: Lists) -> Array:
     """1 where the list's user had rated the candidate before the list began, else 0. [L, C]."""
-    places = split.histories.first_places(lists.users, lists.items)
-    return (places < lists.start[:, None]).astype(np.float64)
+    return Past(split.histories, split.n_items).seen(lists).astype(np.float64)
 
 
 def bound_scores(split: ListSplit, lists: Lists) -> dict[str, Array]:

@@ -60,18 +60,24 @@ class Histories:
         """Interactions of each user, [n_users]."""
         return np.diff(self.offsets)
 
-    def first_places(self, users: Ints, items: Ints) -> Ints:
-        """Where in the history of users [L] each of the items [L, C] first occurs, from 0; ``NEVER`` if nowhere.
+
+class FirstPlaces:
+    """Where in a user's history an item first occurs, looked up for many lists at a time."""
+
+    def __init__(self, histories: Histories, n_items: int) -> None:
+        owners = np.repeat(np.arange(len(histories.cut)), histories.lengths)
+        self._offsets, self._n_items = histories.offsets, n_items
+        self._known, self._first = np.unique(owners * n_items + histories.items, return_index=True)
+
+    def of(self, users: Ints, items: Ints) -> Ints:
+        """The place from 0 of each of the items [L, C] in the history of users [L]; ``NEVER`` if nowhere.
 
         An item was seen before a list if its place is below the list's ``start``.
         """
-        width = max(int(self.items.max(initial=0)), int(items.max(initial=0))) + 1
-        owners = np.repeat(np.arange(len(self.cut)), self.lengths)
-        known, first = np.unique(owners * width + self.items, return_index=True)
-        wanted = users[:, None].astype(np.int64) * width + items
-        at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-        places = first[at] - self.offsets[users][:, None]
-        return np.where(known[at] == wanted, places, NEVER).astype(np.int32)
+        wanted = users[:, None].astype(np.int64) * self._n_items + items
+        at = np.minimum(np.searchsorted(self._known, wanted), len(self._known) - 1)
+        places = self._first[at] - self._offsets[users][:, None]
+        return np.where(self._known[at] == wanted, places, NEVER).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -243,6 +249,7 @@ def _pool(histories: Histories, user: int, ratings: Ratings, config: ListConfig)
 def _card(ratings: Ratings, config: ListConfig, order: Card, split: ListSplit, test: ListTest) -> Card:
     """Everything a number on these lists depends on, as plain values for JSON."""
     everything = f"any of the {split.n_items} items, rated or not, the list's own consumed ones included"
+    first_places = FirstPlaces(split.histories, split.n_items)
     return {
         "data": ratings.name,
         "variant": config.variant,
@@ -255,9 +262,9 @@ def _card(ratings: Ratings, config: ListConfig, order: Card, split: ListSplit, t
         "negatives": everything if config.variant == "literal" else "items the user never rated, before or after",
         "positive": f"consumed and rated above {ratings.positive_above:g}",
         "text history": f"the first min((n + 1) // 2, {config.text_history}) interactions; every list starts after it",
-        "train": _shares(split.histories, split.train_users, split.train),
-        "valid": _shares(split.histories, split.valid_users, split.valid),
-        "test": _shares(split.histories, test.users, test.lists),
+        "train": _shares(first_places, split.train_users, split.train),
+        "valid": _shares(first_places, split.valid_users, split.valid),
+        "test": _shares(first_places, test.users, test.lists),
         "MAP denominator": {"kar_map": "hits inside the top k", "standard_map": "min(k, positives of the list)"},
         "lists without a positive": "count as 0 in every metric",
         "ties": "keep the shuffled input order",
@@ -265,9 +272,9 @@ def _card(ratings: Ratings, config: ListConfig, order: Card, split: ListSplit, t
     }
 
 
-def _shares(histories: Histories, users: Ints, lists: Lists) -> Card:
+def _shares(first_places: FirstPlaces, users: Ints, lists: Lists) -> Card:
     """Counts of one part, and the shares of its lists and candidates that reward something else than ranking."""
-    places = histories.first_places(lists.users, lists.items)
+    places = first_places.of(lists.users, lists.items)
     seen = places < lists.start[:, None]
     later = ~seen & ~lists.consumed & (places != NEVER)
     sorted_items = np.sort(lists.items, axis=1)

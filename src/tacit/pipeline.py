@@ -1,23 +1,17 @@
-"""All stages of a run in order, each skipped when it is done: prepare, sft, reward, ppo, evaluate, report.
-
-A stage reads what earlier stages left in the run folder and nothing else, so it can be run alone, in another process,
-or again after a kill.
-"""
+"""All stages of a run in order, each skipped when it is done: prepare, sft, reward, ppo, evaluate, report."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
-from tacit.config import dump, load
 from tacit.data.sources import DataConfig, load_test, load_training
 from tacit.evaluate import EvaluateConfig, run_evaluate
 from tacit.feedback import Labeller, RewardScorer
@@ -26,34 +20,20 @@ from tacit.models.encoder import PINNED
 from tacit.models.policy import Policy, PolicyConfig
 from tacit.models.reward import RewardModel
 from tacit.models.writer import TitleWriter, split_as_text
-from tacit.network import fetching, hush
+from tacit.network import fetching
 from tacit.report import write_report
 from tacit.run import Run
 from tacit.sentiment import load_sentiment
 from tacit.signals import SignalConfig
+from tacit.stage_table import StageTable, load_settings
 from tacit.train.ppo import run_ppo
 from tacit.train.ppo_config import PPOConfig
 from tacit.train.reward import RewardConfig, run_reward
 from tacit.train.sft import SFTConfig, run_sft
 from tacit.train.validate_reward import ValidationReport, require_valid
-from tacit.types import InputError
 from tacit.users.crowd import UsersConfig, UserWorld
 
 log = logging.getLogger("tacit")
-
-DTYPES = ("float32", "bfloat16")
-# The stage that first reads a section of the settings: until it has begun, the section may still change.
-FIRST_READ = {
-    "data": "prepare",
-    "policy": "prepare",
-    "users": "prepare",
-    "sft": "sft",
-    "literal": "literal",
-    "signals": "reward",
-    "reward": "reward",
-    "ppo": "ppo",
-}
-FREE = ("out", "device", "threads", "reward.force", "evaluate")
 
 
 @dataclass
@@ -76,26 +56,7 @@ class RunConfig:
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """From a config file, or from a run folder (then its own settings, written back to the same folder)."""
-    source = Path(path)
-    again = (source / "config.yaml").is_file()
-    config = load(RunConfig, source / "config.yaml" if again else source, overrides)
-    if again and not any(override.startswith("out=") for override in overrides):
-        config.out = str(source)
-    elif not config.out:
-        config.out = f"runs/{source.stem}-seed{config.seed}"
-    if config.dtype not in DTYPES:
-        raise InputError(f"dtype={config.dtype}: choose one of {', '.join(DTYPES)}.")
-    return config
-
-
-def open_run(config: RunConfig) -> Run:
-    """The run folder. An evaluation made with other settings is thrown away: nothing is built upon it."""
-    folder = Path(config.out)
-    waiting = [section for section, stage in FIRST_READ.items() if not begun(folder / stage)]
-    run = Run.open(folder, dump(config), config.seed, may_change=[*FREE, *waiting])
-    if any(key.startswith("evaluate.") for key in run.changed):
-        shutil.rmtree(folder / "evaluate", ignore_errors=True)
-    return run
+    return load_settings(RunConfig, path, overrides)
 
 
 def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[str | Path] = ()) -> Run:
@@ -103,64 +64,25 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
 
     The report is written whenever something in it may be new; ``beside`` are other runs that it compares with.
     """
+    stages = STAGES if config.literal else STAGES.without("literal")
     run = open_run(config)
     announce_downloads(run, config)
-    device = settle(config.device, config.threads)
-    page = run.folder / "report.html"
-    for name in _asked(config) if only is None else _needed(config, only):
-        stage = run.stage(name)
-        if stage.done():
-            log.info("%s: done already, in %s", name, stage.folder)
-            continue
-        _require_earlier(run, config, name)
-        log.info("%s: into %s", name, stage.folder)
-        page.unlink(missing_ok=True)  # it would tell of an earlier state
-        STAGES[name](run, config, device)
-    if only == "report" or (only is None and not page.exists()):
-        _require_earlier(run, config, "report")
+    stages.do(run, config, only)
+    if only == "report" or (only is None and not (run.folder / "report.html").exists()):
+        stages.require_before(run, "report")
         write_report(run.folder, beside)
     return run
 
 
-def _asked(config: RunConfig) -> list[str]:
-    return [name for name in STAGES if name != "literal" or config.literal]
+def open_run(config: RunConfig) -> Run:
+    """The run folder. An evaluation made with other settings is thrown away: nothing is built upon it."""
+    run = STAGES.open(config)
+    if any(key.startswith("evaluate.") for key in run.changed):
+        shutil.rmtree(run.folder / "evaluate", ignore_errors=True)
+    return run
 
 
-def _needed(config: RunConfig, only: str) -> list[str]:
-    """Stages without a command of their own come along; the report is no stage with a folder."""
-    wanted = {"prepare", only} | ({"literal"} if only == "evaluate" else set())
-    return [] if only == "report" else [name for name in _asked(config) if name in wanted]
-
-
-def _require_earlier(run: Run, config: RunConfig, name: str) -> None:
-    names = [*_asked(config), "report"]
-    for earlier in names[: names.index(name)]:
-        if not (run.folder / earlier / "done.json").is_file():
-            command = {"prepare": "sft", "literal": "evaluate"}.get(earlier, earlier)
-            raise InputError(f"{name} needs the stage {earlier} of {run.folder}: run `tacit {command} CONFIG` first.")
-
-
-def settle(name: str, threads: int) -> torch.device:
-    """Threads, device and determinism, set here and nowhere else."""
-    hush()
-    if threads > 0:
-        torch.set_num_threads(threads)
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device={name} cannot be used here ({str(error).splitlines()[0]}): set device=cpu."
-        ) from error
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    return device
-
-
-def prepare(run: Run, config: RunConfig, device: torch.device) -> None:
+def prepare(run: Run, config: RunConfig, device: str) -> None:
     """What every later stage starts from: the untrained policy with its catalogue, and the simulated users' world."""
     stage = run.stage("prepare")
     catalog, split = load_training(config.data)
@@ -175,26 +97,26 @@ def prepare(run: Run, config: RunConfig, device: torch.device) -> None:
     stage.finish({"items": len(catalog), "train": len(split.train), "valid": len(split.valid)})
 
 
-def sft(run: Run, config: RunConfig, device: torch.device) -> None:
+def sft(run: Run, config: RunConfig, device: str) -> None:
     _, split = load_training(config.data)
     policy = _policy(run, "prepare", device)
     run_sft(policy, split, config.sft, run.stage("sft"), config.seed, config.dtype)
 
 
-def literal(run: Run, config: RunConfig, device: torch.device) -> None:
+def literal(run: Run, config: RunConfig, device: str) -> None:
     """The baseline without a slate head, where it is asked for; it shares the untrained policy."""
     _, split = load_training(config.data)
     policy, settings = _policy(run, "prepare", device), replace(config.sft, encoder_trainable=False)
     run_sft(policy, split_as_text(split), settings, run.stage("literal"), config.seed, config.dtype)
 
 
-def reward(run: Run, config: RunConfig, device: torch.device) -> None:
+def reward(run: Run, config: RunConfig, device: str) -> None:
     _, split = load_training(config.data)
     policy = _policy(run, "sft", device)
     run_reward(policy, _world(run, policy), split, config.reward, config.signals, run.stage("reward"), config.seed)
 
 
-def ppo(run: Run, config: RunConfig, device: torch.device) -> None:
+def ppo(run: Run, config: RunConfig, device: str) -> None:
     require_valid(ValidationReport.load(run.folder / "reward" / "validation.json"), config.reward.force)
     policy = _policy(run, "sft", device)
     scorer = RewardScorer(_reward_model(run, policy))
@@ -203,7 +125,7 @@ def ppo(run: Run, config: RunConfig, device: torch.device) -> None:
     run_ppo(policy, world, scorer, config.ppo, stage, config.seed, config.dtype, dialogues=split.train)
 
 
-def evaluate(run: Run, config: RunConfig, device: torch.device) -> None:
+def evaluate(run: Run, config: RunConfig, device: str) -> None:
     catalog, split = load_training(config.data)
     policies = {name: _policy(run, name, device) for name in ("sft", "ppo")}
     supervised = policies["sft"]
@@ -223,14 +145,22 @@ def evaluate(run: Run, config: RunConfig, device: torch.device) -> None:
     )
 
 
-STAGES: dict[str, Callable[[Run, RunConfig, torch.device], None]] = {
-    "prepare": prepare,
-    "sft": sft,
-    "reward": reward,
-    "ppo": ppo,
-    "literal": literal,
-    "evaluate": evaluate,
-}
+STAGES = StageTable[RunConfig](
+    "tacit",
+    {"prepare": prepare, "sft": sft, "reward": reward, "ppo": ppo, "literal": literal, "evaluate": evaluate},
+    first_read={
+        "data": "prepare",
+        "policy": "prepare",
+        "users": "prepare",
+        "sft": "sft",
+        "literal": "literal",
+        "signals": "reward",
+        "reward": "reward",
+        "ppo": "ppo",
+    },
+    free=("out", "device", "threads", "reward.force", "evaluate"),
+    part_of={"prepare": "sft", "literal": "evaluate"},
+)
 
 
 def announce_downloads(run: Run, config: RunConfig) -> None:
@@ -247,11 +177,7 @@ def announce_downloads(run: Run, config: RunConfig) -> None:
         fetching("signals.sentiment", sentiment)
 
 
-def begun(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
-
-
-def _policy(run: Run, stage: str, device: torch.device) -> Policy:
+def _policy(run: Run, stage: str, device: str) -> Policy:
     return Policy.from_pretrained(run.folder / stage / "policy").to(device)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tacit.data import amazon, interactions, movielens
+from tacit.data.paths import data_path, items_path
 from tacit.data.ratings import Ratings
 from tacit.types import InputError
 
@@ -30,7 +30,8 @@ def load_ratings(config: RatingsConfig) -> Ratings:
     """The whole data set. Reading Amazon Books takes minutes, the others seconds."""
     if config.name not in NAMES:
         raise InputError(f"data.name is {config.name!r}: choose one of {', '.join(NAMES)}.")
-    path = _path(config)
+    remedy = "your interactions file" if config.name == "own" else f"the folder of the {config.name} data"
+    path = data_path(config.path, config.name, remedy)
     if config.name == "ml-1m":
         return movielens.load_1m(path, _above(config, movielens.POSITIVE_ABOVE))
     if config.name == "ml-100k":
@@ -40,19 +41,9 @@ def load_ratings(config: RatingsConfig) -> Ratings:
         return amazon.load(path, config.user_core, config.item_core, above)
     if config.domain not in DOMAINS:
         raise InputError(f"data.domain is {config.domain!r}: choose one of {', '.join(DOMAINS)}.")
-    items = Path(config.items).expanduser() if config.items else None
-    return interactions.load(path, items, _above(config, interactions.POSITIVE_ABOVE), config.domain)
+    above = _above(config, interactions.POSITIVE_ABOVE)
+    return interactions.load(path, items_path(config.items), above, config.domain)
 
 
 def _above(config: RatingsConfig, default: float) -> float:
     return default if config.positive_above == -1 else config.positive_above
-
-
-def _path(config: RatingsConfig) -> Path:
-    if not config.path:
-        remedy = "your interactions file" if config.name == "own" else f"the folder of the {config.name} data"
-        raise InputError(f"data.path is not set: give {remedy}.")
-    path = Path(config.path).expanduser()
-    if not path.exists():
-        raise InputError(f"data.path {path} does not exist: give the file or folder of the {config.name} data.")
-    return path

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tacit.catalog import Catalog
 from tacit.data import logs, opendialkg, redial, synthetic
+from tacit.data.paths import data_path, items_path
 from tacit.types import InputError, Split, TestSet
 
 NAMES = ("synthetic", "redial", "opendialkg", "logs")
@@ -26,11 +27,11 @@ def load_training(config: DataConfig) -> tuple[Catalog, Split]:
     if config.name == "synthetic":
         return synthetic.load_training(config.seed, config.limit)
     if config.name == "redial":
-        return redial.load_training(_folder(config), config.limit)
+        return redial.load_training(_path(config), config.limit)
     if config.name == "opendialkg":
-        return opendialkg.load_training(_folder(config), config.limit)
+        return opendialkg.load_training(_path(config), config.limit)
     if config.name == "logs":
-        return logs.load_training(_folder(config), _items(config), config.limit)
+        return logs.load_training(_path(config), items_path(config.items), config.limit)
     raise _unknown(config)
 
 
@@ -39,26 +40,17 @@ def load_test(config: DataConfig) -> TestSet:
     if config.name == "synthetic":
         return synthetic.load_test(config.seed, config.limit)
     if config.name == "redial":
-        return redial.load_test(_folder(config), config.limit)
+        return redial.load_test(_path(config), config.limit)
     if config.name == "opendialkg":
-        return opendialkg.load_test(_folder(config), config.limit)
+        return opendialkg.load_test(_path(config), config.limit)
     if config.name == "logs":
-        return logs.load_test(_folder(config), _items(config), config.limit)
+        return logs.load_test(_path(config), items_path(config.items), config.limit)
     raise _unknown(config)
 
 
-def _folder(config: DataConfig) -> Path:
-    if not config.path:
-        remedy = "your dialogues file" if config.name == "logs" else f"the folder `tacit data get {config.name}` filled"
-        raise InputError(f"data.path is not set: give {remedy}.")
-    path = Path(config.path).expanduser()
-    if not path.exists():
-        raise InputError(f"data.path {path} does not exist: give the file or folder of the {config.name} data.")
-    return path
-
-
-def _items(config: DataConfig) -> Path | None:
-    return Path(config.items).expanduser() if config.items else None
+def _path(config: DataConfig) -> Path:
+    remedy = "your dialogues file" if config.name == "logs" else f"the folder `tacit data get {config.name}` filled"
+    return data_path(config.path, config.name, remedy)
 
 
 def _unknown(config: DataConfig) -> InputError:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tacit.lists import Histories, Ints, Lists
+from tacit.lists import FirstPlaces, Histories, Ints, Lists
 from tacit.models.adaptor import HybridExpertAdaptor
 from tacit.types import Item
 
@@ -61,10 +61,7 @@ class Past:
     """What each list's user had consumed before the list began, for many lists at a time."""
 
     def __init__(self, histories: Histories, n_items: int) -> None:
-        self._histories, self._n_items = histories, n_items
-        users = np.repeat(np.arange(len(histories.offsets) - 1), np.diff(histories.offsets))
-        self._keys, first = np.unique(users * n_items + histories.items, return_index=True)
-        self._place = first - histories.offsets[users[first]]  # where the user met the item for the first time
+        self._histories, self._first_places = histories, FirstPlaces(histories, n_items)
 
     def recent(self, lists: Lists, n: int = RECENT) -> Ints:
         """[L, n] item rows, oldest first; −1 before the first one."""
@@ -74,10 +71,7 @@ class Past:
 
     def seen(self, lists: Lists) -> npt.NDArray[np.bool_]:
         """[L, C], True where the candidate stands in the history before the list."""
-        keys = lists.users[:, None].astype(np.int64) * self._n_items + lists.items
-        at = np.searchsorted(self._keys, keys).clip(max=len(self._keys) - 1)
-        known: npt.NDArray[np.bool_] = (self._keys[at] == keys) & (self._place[at] < lists.start[:, None])
-        return known
+        return np.asarray(self._first_places.of(lists.users, lists.items) < lists.start[:, None])
 
 
 def item_attributes(items: Sequence[Item], keys: Sequence[str]) -> tuple[Tensor, int]:

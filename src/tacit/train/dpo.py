@@ -26,18 +26,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from tacit.list_pairs import Pair
 from tacit.losses import softmax_dpo_loss
 from tacit.run import Stage
-from tacit.train.trl_stage import (
-    InStage,
-    TextTuning,
-    adapters,
-    arguments,
-    as_dataset,
-    in_stage,
-    room,
-    run_in_stage,
-    tokenized,
-    without_future_warnings,
-)
+from tacit.train.trl_stage import InStage, TextTuning, adapters, arguments, room, run_in_stage, tokenized
 from tacit.train.writer import train_writer
 from tacit.types import InputError
 
@@ -56,7 +45,6 @@ class DPOSettings(TextTuning):
     lr: float = 5e-5
 
 
-@without_future_warnings()
 def align(
     lm_folder: str | Path,
     tokenizer: PreTrainedTokenizerBase,
@@ -81,11 +69,10 @@ def align(
     if settings.objective == "sft_best":
         prompts, texts = [pair.prompt for pair in pairs], [pair.chosen for pair in pairs]
         return train_writer(lm, tokenizer, prompts, texts, settings, stage, seed, device, dtype)
-    trainer = _trainer(lm, tokenizer, pairs, settings, stage, seed, device, dtype)
-    return run_in_stage(trainer, stage, tokenizer, {"pairs": len(pairs), "objective": settings.objective})
+    return _prefer(lm, tokenizer, pairs, settings, stage, seed, device, dtype)
 
 
-def _trainer(
+def _prefer(
     lm: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     pairs: Sequence[Pair],
@@ -94,28 +81,28 @@ def _trainer(
     seed: int,
     device: str,
     dtype: str,
-) -> Any:
+) -> Path:
+    """Every objective that compares the chosen text with rejected ones."""
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
     several = settings.objective == "softmax_dpo"
     make_rows: Callable[..., Rows] = _group_rows if several else _pair_rows
-    anchored = settings.objective == "dpo_sft"
-    torch.manual_seed(seed)  # fresh adapters are drawn before the trainer sets its seed
+    own: dict[str, Any] = {"beta": settings.beta, "loss_type": ["sigmoid"]}
+    if settings.objective == "dpo_sft":
+        own |= {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, settings.anchor]}
     lora = adapters(lm, settings.lora)
-    reference = copy.deepcopy(lm) if lora is None else None  # under adapters the base below them is the reference
-    return in_stage(SoftmaxDPO if several else PreparedDPO, DPOTrainer)(
+    return run_in_stage(
+        SoftmaxDPO if several else PreparedDPO,
+        DPOTrainer,
+        stage,
+        tokenizer,
+        make_rows(tokenizer, pairs, settings, room(lm, settings)),
+        {"pairs": len(pairs), "objective": settings.objective},
         model=lm,
-        ref_model=reference,
-        args=DPOConfig(
-            **arguments(settings, stage, seed, device, dtype, large=lora is not None),
-            beta=settings.beta,
-            loss_type=["sigmoid", "sft"] if anchored else ["sigmoid"],
-            loss_weights=[1.0, settings.anchor] if anchored else None,
-        ),
+        ref_model=copy.deepcopy(lm) if lora is None else None,  # under adapters the base below them is the reference
+        args=arguments(DPOConfig, settings, stage, seed, device, dtype, large=lora is not None, **own),
         data_collator=_Options(int(tokenizer.eos_token_id)) if several else None,
-        train_dataset=as_dataset(make_rows(tokenizer, pairs, settings, room(lm, settings))),
-        processing_class=tokenizer,
         peft_config=lora,
     )
 

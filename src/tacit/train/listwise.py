@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,8 +12,9 @@ from tacit.models.list_features import Featured
 from tacit.models.listwise import FeatureBatch, Listwise
 from tacit.models.rerankers import Knowledge
 from tacit.progress import Ticker, progress
-from tacit.run import Stage, pack_optimizer, unpack_optimizer
-from tacit.train.ranker import RankerResult, Scores, minibatches, selection_metrics
+from tacit.run import Stage
+from tacit.train.best_epoch import BestEpoch, RankerResult
+from tacit.train.ranker import CUTOFF, Scores, minibatches, selection_metrics
 
 
 @dataclass
@@ -58,22 +57,18 @@ def train_listwise(
     model.to(device)
     knowledge = knowledge.to(device) if knowledge is not None else None
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    state = _resume(model, optimizer, stage)
+    state = BestEpoch(model, optimizer, stage)
     steps = len(minibatches(np.arange(len(train)), config.batch))
     with progress(config.epochs * steps, stage.name if stage is not None else "listwise") as bar:
         bar.resume(state.epoch * steps)
-        while state.epoch < config.epochs and state.epoch - state.best_epoch < config.patience:
+        while state.epoch < config.epochs and state.waited < config.patience:
             for group in optimizer.param_groups:
                 group["lr"] = config.lr * (1.0 - 0.9 * state.epoch / config.epochs)
-            loss = _epoch(model, optimizer, train, knowledge, config.batch, [seed, state.epoch], bar)
-            scores = score_listwise(model, selection, knowledge)
-            metrics = {f"valid_{name}@5": value for name, value in selection_metrics(selection.lists, scores).items()}
-            state.add(model, {"loss": loss, **metrics})
-            _save(model, optimizer, state, stage)
-    model.load_state_dict(state.best)
-    if stage is not None and not stage.done():
-        stage.finish({"best_epoch": state.best_epoch, **state.curve[state.best_epoch - 1]})
-    return RankerResult(state.best_epoch, tuple(state.curve))
+            loss = _epoch(model, optimizer, train, knowledge, config.batch, [seed, state.epoch], bar, state.note)
+            metrics = selection_metrics(selection.lists, score_listwise(model, selection, knowledge))
+            named = {f"valid_{name}@{CUTOFF}": value for name, value in metrics.items()}
+            state.add({"loss": loss, **named}, f"valid_ndcg@{CUTOFF}")
+    return state.finish()
 
 
 def _epoch(
@@ -84,6 +79,7 @@ def _epoch(
     batch: int,
     seed: list[int],
     bar: Ticker,
+    note: str,
 ) -> float:
     """One pass in an order drawn from ``seed``; the mean loss of a list."""
     model.train()
@@ -98,7 +94,7 @@ def _epoch(
         loss.backward()
         optimizer.step()
         total += loss.detach() * len(rows)
-        bar.advance(note=f"epoch {seed[1] + 1}")
+        bar.advance(note=note)
     return float(total) / len(train)
 
 
@@ -119,49 +115,3 @@ def score_listwise(
         vectors = user_vectors[begin : begin + batch].to(device) if user_vectors is not None else None
         scores[rows] = model(FeatureBatch.of(featured.take(rows), device), knowledge, vectors).cpu().numpy()
     return scores
-
-
-@dataclass
-class _State:
-    """Epochs done, and the weights of the best one."""
-
-    best: dict[str, Tensor]
-    epoch: int = 0
-    best_epoch: int = 0
-    curve: list[dict[str, float]] = field(default_factory=list)
-
-    def add(self, model: Listwise, row: dict[str, float]) -> None:
-        self.epoch += 1
-        self.curve.append({"epoch": self.epoch, **row})
-        if not self.best_epoch or row["valid_ndcg@5"] > self.curve[self.best_epoch - 1]["valid_ndcg@5"]:
-            self.best_epoch = self.epoch
-            self.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def _save(model: Listwise, optimizer: torch.optim.Optimizer, state: _State, stage: Stage | None) -> None:
-    if stage is None:
-        return
-    stage.log.append(state.epoch, **{name: value for name, value in state.curve[-1].items() if name != "epoch"})
-    moments, rest = pack_optimizer(optimizer)
-    weights = {f"weight.{name}": tensor for name, tensor in model.state_dict().items()}
-    best = {f"best.{name}": tensor for name, tensor in state.best.items()}
-    place = {"best_epoch": state.best_epoch, "curve": state.curve}
-    stage.checkpoints.save(state.epoch, {**weights, **best, **moments}, {"place": place, "optimizer": rest})
-
-
-def _resume(model: Listwise, optimizer: torch.optim.Optimizer, stage: Stage | None) -> _State:
-    """The stage's last checkpoint, put into model and optimiser; a beginning where there is none."""
-    found = stage.checkpoints.latest() if stage is not None else None
-    if stage is not None:
-        stage.log.truncate(found.step if found is not None else -1)
-    if found is None:
-        return _State({name: tensor.detach().clone() for name, tensor in model.state_dict().items()})
-
-    model.load_state_dict(_part(found.tensors, "weight."))
-    unpack_optimizer(optimizer, found.tensors, found.state["optimizer"])
-    place: dict[str, Any] = found.state["place"]
-    return _State(_part(found.tensors, "best."), found.step, **place)
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

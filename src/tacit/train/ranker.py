@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,8 @@ from tacit.list_metrics import in_order, kar_map, ndcg
 from tacit.lists import Histories, Lists
 from tacit.models.rerankers import Knowledge, ListBatch, Past, Reranker, build_reranker, item_attributes
 from tacit.progress import Ticker, progress
-from tacit.run import Checkpoint, Stage, pack_optimizer, unpack_optimizer
+from tacit.run import Stage
+from tacit.train.best_epoch import BestEpoch, RankerResult
 from tacit.types import InputError, Item
 
 Scores = npt.NDArray[np.float32]
@@ -37,14 +37,6 @@ class RankerConfig:
     patience: int = 3  # epochs in a row without a better score before stopping
     criterion: str = "ndcg"  # ndcg | map, at 5: the score that chooses the epoch; KAR's is map
     select: str = "valid"  # valid | test: whose lists choose the epoch; test is KAR's way, for the row that says so
-
-
-@dataclass(frozen=True)
-class RankerResult:
-    """``curve`` has a row an epoch: epoch (from 1), loss, and both metrics on the selection lists."""
-
-    best_epoch: int
-    curve: tuple[dict[str, float], ...]
 
 
 def new_reranker(config: RankerConfig, items: Sequence[Item], text_dim: int | None, seed: int) -> Reranker:
@@ -77,23 +69,19 @@ def train_ranker(
     knowledge = knowledge.to(device) if knowledge is not None else None
     past = _past(model, histories)
     optimizer = _optimizer(model, config)
-    state = _State.resume(model, optimizer, stage)
+    state = BestEpoch(model, optimizer, stage)
     steps = len(minibatches(np.arange(len(train)), config.batch))
     with progress(config.epochs * steps, stage.name if stage is not None else config.name) as bar:
         bar.resume(state.epoch * steps)
-        while state.epoch < config.epochs and state.bad < config.patience:
+        while state.epoch < config.epochs and state.waited < config.patience:
             torch.manual_seed(1000 * seed + state.epoch)  # dropout: an epoch's draws do not depend on those before it
             order = np.random.default_rng([seed, state.epoch]).permutation(len(train))
             batches = [train.take(rows) for rows in minibatches(order, config.batch)]
             loss = _epoch(model, optimizer, batches, knowledge, past, device, dtype, bar, state.note)
-            scores = _score(model, selection, knowledge, past, 2048, None)
-            state.judge(model, loss, selection_metrics(selection, scores), config)
-            state.save(model, optimizer, stage)
-    model.load_state_dict(state.best)
-    result = RankerResult(state.best_epoch, tuple(state.curve))
-    if stage is not None and not stage.done():
-        stage.finish({"best_epoch": result.best_epoch, **result.curve[result.best_epoch - 1]})
-    return result
+            metrics = selection_metrics(selection, _score(model, selection, knowledge, past, 2048, None))
+            named = {f"{config.select}_{name}@{CUTOFF}": value for name, value in metrics.items()}
+            state.add({"loss": loss, **named}, f"{config.select}_{config.criterion}@{CUTOFF}")
+    return state.finish()
 
 
 def _check(config: RankerConfig, train: Lists, selection: Lists) -> None:
@@ -201,64 +189,3 @@ def _optimizer(model: Reranker, config: RankerConfig) -> torch.optim.AdamW:
         {"params": [p for name, p in named if "bias" in name], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.lr)
-
-
-@dataclass
-class _State:
-    """Where training stands: epochs done, epochs in a row without a better score, and the weights of the best one."""
-
-    best: dict[str, Tensor]
-    epoch: int = 0
-    bad: int = 0
-    best_epoch: int = 0
-    curve: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def note(self) -> str:
-        return f"epoch {self.epoch + 1}" + (f", best {self.best_epoch}" if self.best_epoch else "")
-
-    def judge(self, model: Reranker, loss: float, metrics: dict[str, float], config: RankerConfig) -> None:
-        """Add the epoch just done to the curve; keep its weights if none was better."""
-        self.epoch += 1
-        name = f"{config.select}_{config.criterion}@{CUTOFF}"
-        named = {f"{config.select}_{metric}@{CUTOFF}": value for metric, value in metrics.items()}
-        self.curve.append({"epoch": self.epoch, "loss": loss, **named})
-        if not self.best_epoch or named[name] > self.curve[self.best_epoch - 1][name]:
-            self.best_epoch, self.bad = self.epoch, 0
-            self.best = _copy(model)
-        else:
-            self.bad += 1
-
-    def save(self, model: Reranker, optimizer: torch.optim.Optimizer, stage: Stage | None) -> None:
-        if stage is None:
-            return
-        row = {name: value for name, value in self.curve[-1].items() if name != "epoch"}
-        stage.log.append(self.epoch, **row)
-        moments, rest = pack_optimizer(optimizer)
-        weights = {f"weight.{name}": tensor for name, tensor in model.state_dict().items()}
-        best = {f"best.{name}": tensor for name, tensor in self.best.items()}
-        place = {"bad": self.bad, "best_epoch": self.best_epoch, "curve": self.curve}
-        stage.checkpoints.save(self.epoch, {**weights, **best, **moments}, {"place": place, "optimizer": rest})
-
-    @classmethod
-    def resume(cls, model: Reranker, optimizer: torch.optim.Optimizer, stage: Stage | None) -> _State:
-        """The stage's last checkpoint, put into model and optimiser; a beginning where there is none."""
-        found = stage.checkpoints.latest() if stage is not None else None
-        if stage is not None:
-            stage.log.truncate(found.step if found is not None else -1)
-        if found is None:
-            return cls(_copy(model))
-        model.load_state_dict(_part(found, "weight."))
-        unpack_optimizer(optimizer, found.tensors, found.state["optimizer"])
-        place: dict[str, Any] = found.state["place"]
-        device = next(model.parameters()).device
-        best = {name: tensor.to(device) for name, tensor in _part(found, "best.").items()}
-        return cls(best, found.step, **place)
-
-
-def _copy(model: Reranker) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def _part(found: Checkpoint, prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in found.tensors.items() if name.startswith(prefix)}

@@ -121,30 +121,40 @@ class InStage:
 
 
 @contextlib.contextmanager
-def without_future_warnings() -> Iterator[None]:
+def _without_future_warnings() -> Iterator[None]:
     """TRL 1.16 sets options that transformers 5 calls deprecated; whoever runs a stage can do nothing about it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield
 
 
-def in_stage(mixin: type[InStage], trainer: type) -> Any:
-    """The class of a trainer of TRL that runs in a stage."""
-    return type(mixin.__name__, (mixin, trainer), {})
-
-
-def run_in_stage(trainer: Any, stage: Stage, tokenizer: PreTrainedTokenizerBase, summary: Mapping[str, Any]) -> Path:
+@_without_future_warnings()
+def run_in_stage(
+    mixin: type[InStage],
+    trainer_class: type,
+    stage: Stage,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Mapping[str, Any]],
+    summary: Mapping[str, Any],
+    **options: Any,
+) -> Path:
     """Train from the start or from the last checkpoint, and write the model to ``stage.folder / "writer"``.
 
-    The folder is as ``save_writer`` makes it.
+    ``options`` (the model, ``args`` and more) go to the trainer of TRL with the rows. The folder is as ``save_writer``
+    makes it.
     """
+    from datasets import Dataset  # type: ignore[import-untyped]
     from transformers.trainer_callback import PrinterCallback
 
+    torch.manual_seed(options["args"].seed)  # fresh adapters are drawn before the trainer sets its seed
+    trainer: Any = type(mixin.__name__, (mixin, trainer_class), {})(
+        train_dataset=Dataset.from_list(list(rows)), processing_class=tokenizer, **options
+    )
     trainer.remove_callback(PrinterCallback)
     trainer.stage, trainer.found = stage, stage.checkpoints.latest()
     stage.log.truncate(trainer.found.step if trainer.found else -1)
     with (
-        progress(_steps(len(trainer.train_dataset), trainer.args), stage.name) as trainer.bar,
+        progress(_steps(len(rows), trainer.args), stage.name) as trainer.bar,
         tempfile.TemporaryDirectory() as folder,
     ):
         if trainer.found is not None:
@@ -186,9 +196,12 @@ def save_writer(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) ->
         tokenizer.save_pretrained(part)
 
 
-def arguments(config: TextTuning, stage: Stage, seed: int, device: str, dtype: str, large: bool) -> dict[str, Any]:
-    """What SFTConfig and DPOConfig have in common. Reporters, the hub and bars are off."""
-    return {
+@_without_future_warnings()
+def arguments(
+    kind: type, config: TextTuning, stage: Stage, seed: int, device: str, dtype: str, large: bool, **own: Any
+) -> Any:
+    """An SFTConfig or a DPOConfig: what they have in common, and their ``own``. Reporters, the hub and bars are off."""
+    common = {
         "output_dir": str(stage.folder),
         "num_train_epochs": config.epochs,
         "per_device_train_batch_size": config.batch,
@@ -212,6 +225,7 @@ def arguments(config: TextTuning, stage: Stage, seed: int, device: str, dtype: s
         "push_to_hub": False,
         "disable_tqdm": True,
     }
+    return kind(**common, **own)
 
 
 def adapters(model: PreTrainedModel, rank: int) -> LoraConfig | None:
@@ -231,13 +245,6 @@ def adapters(model: PreTrainedModel, rank: int) -> LoraConfig | None:
         target_modules="all-linear",
         fan_in_fan_out=type(model).__name__.startswith("GPT2"),  # Conv1D stores its weight transposed
     )
-
-
-def as_dataset(rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Rows as TRL takes them, in memory."""
-    from datasets import Dataset  # type: ignore[import-untyped]
-
-    return Dataset.from_list(list(rows))
 
 
 def tokenized(

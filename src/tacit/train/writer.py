@@ -6,22 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.run import Stage
-from tacit.train.trl_stage import (
-    InStage,
-    TextTuning,
-    adapters,
-    arguments,
-    as_dataset,
-    in_stage,
-    room,
-    run_in_stage,
-    tokenized,
-    without_future_warnings,
-)
+from tacit.train.trl_stage import InStage, TextTuning, adapters, arguments, room, run_in_stage, tokenized
 from tacit.types import InputError
 
 
@@ -33,7 +21,6 @@ class WriterConfig(TextTuning):
     checkpoint_every: int = 200
 
 
-@without_future_warnings()
 def train_writer(
     lm: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -60,16 +47,16 @@ def train_writer(
     for prompt, text in zip(prompts, texts, strict=True):
         head, (body,) = tokenized(tokenizer, prompt, [text], room(lm, config))
         rows.append({"input_ids": head + body, "labels": [-100] * len(head) + body})
-    torch.manual_seed(seed)  # fresh adapters are drawn before the trainer sets its seed
     lora = adapters(lm, config.lora)
-    trainer = in_stage(InStage, SFTTrainer)(
+    own = {"dataset_kwargs": {"skip_prepare_dataset": True}}
+    return run_in_stage(
+        InStage,
+        SFTTrainer,
+        stage,
+        tokenizer,
+        rows,
+        {"texts": len(rows)},
         model=lm,
-        args=SFTConfig(
-            **arguments(config, stage, seed, device, dtype, large=lora is not None),
-            dataset_kwargs={"skip_prepare_dataset": True},
-        ),
-        train_dataset=as_dataset(rows),
-        processing_class=tokenizer,
+        args=arguments(SFTConfig, config, stage, seed, device, dtype, large=lora is not None, **own),
         peft_config=lora,
     )
-    return run_in_stage(trainer, stage, tokenizer, {"texts": len(rows)})
