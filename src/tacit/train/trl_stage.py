@@ -121,14 +121,14 @@ class InStage:
 
 
 @contextlib.contextmanager
-def _without_future_warnings() -> Iterator[None]:
+def without_future_warnings() -> Iterator[None]:
     """TRL 1.16 sets options that transformers 5 calls deprecated; whoever runs a stage can do nothing about it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield
 
 
-@_without_future_warnings()
+@without_future_warnings()
 def run_in_stage(
     mixin: type[InStage],
     trainer_class: type,
@@ -196,7 +196,7 @@ def save_writer(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) ->
         tokenizer.save_pretrained(part)
 
 
-@_without_future_warnings()
+@without_future_warnings()
 def arguments(
     kind: type, config: TextTuning, stage: Stage, seed: int, device: str, dtype: str, large: bool, **own: Any
 ) -> Any:
