@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 
 from tacit.knowledge import short_prompt, user_prompt
 from tacit.models import text_vectors as module
-from tacit.models.text_vectors import HASHED, factor_texts, hashed, read_texts, standardised, text_vectors
+from tacit.models.text_vectors import HASHED, Scaling, factor_texts, hashed, read_texts, text_vectors
 from tacit.types import InputError
 from tiny import save_encoder
 from tiny_knowledge import world
@@ -75,7 +75,7 @@ def test_vectors_are_kept_piece_by_piece(tmp_path: Path, monkeypatch: pytest.Mon
             raise KeyboardInterrupt
         return hashed(texts)
 
-    monkeypatch.setattr(module, "_encoder", lambda name, device: (spy, name))
+    monkeypatch.setattr(module, "_encoder", lambda name, device, dtype: (spy, name))
     with pytest.raises(KeyboardInterrupt):
         text_vectors(list("abcde"), "x", tmp_path)
     np.testing.assert_array_equal(text_vectors(list("abcde"), "x", tmp_path), hashed(list("abcde")))
@@ -98,6 +98,16 @@ def test_a_folder_gives_the_plain_mean_of_its_tokens(tmp_path: Path) -> None:
         np.testing.assert_allclose(vector, states[0].mean(0).numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_standardised_by_the_training_users_alone() -> None:
+def test_scaled_by_the_training_users_alone() -> None:
     vectors = np.array([[1.0, 5.0], [3.0, 5.0], [9.0, 7.0]], np.float32)
-    np.testing.assert_allclose(standardised(vectors, np.array([0, 1])), [[-1, 0], [1, 0], [7, 0]])
+    np.testing.assert_allclose(Scaling.fit(vectors[:2])(vectors), [[-1, 0], [1, 0], [7, 0]])
+
+
+def test_principal_axes_keep_what_differs_most() -> None:
+    vectors = np.array([[3.0, 4.0], [-3.0, -4.0], [3.0, 4.0], [-3.0, -4.0]], np.float32)  # along (3, 4)/5, at ±5
+    np.testing.assert_allclose(Scaling.fit(vectors, 1)(vectors), [[1], [-1], [1], [-1]], rtol=1e-6)
+    many = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
+    two, all_six = Scaling.fit(many, 2)(many), Scaling.fit(many, 6)(many)
+    assert np.corrcoef(two.T)[0, 1] == pytest.approx(0.0, abs=1e-5) and two.std() == pytest.approx(1.0, rel=1e-5)
+    distances = [np.linalg.norm(x[:, None] - x, axis=-1) for x in (many - many.mean(0), all_six)]
+    np.testing.assert_allclose(distances[0] / distances[0].max(), distances[1] / distances[1].max(), atol=1e-5)

@@ -42,6 +42,7 @@ NAMES = {
 }
 TITLE_NAMES = {"favourites": "Favourites", "disappointments": "Disappointments", "lately": "Lately"}
 _LINES = (4, 8)  # fewest and most lines of a text
+_TITLES = 6  # most titles of a line of favourites or of the latest
 _SPREAD = 0.3  # of the Gumbel noise beside log counts: 0 always names the strongest trait
 _EVIDENCE = 0.4  # chance that a line names titles
 _DISLIKES = 0.6  # chance that a line on likes also tells what is avoided
@@ -211,7 +212,7 @@ def _favourites(known: Told, draw: _Draw) -> str:
     """Of the best-rated titles."""
     best = max(known.ratings)
     titles = [facts.title for facts, r in zip(known.items, known.ratings, strict=True) if r == best]
-    return listed(_some(titles, draw.between(1, 4), draw)) if best > known.positive_above else ""
+    return listed(_some(titles, draw.between(1, _TITLES), draw)) if best > known.positive_above else ""
 
 
 def _disappointments(known: Told, draw: _Draw) -> str:
@@ -223,7 +224,7 @@ def _disappointments(known: Told, draw: _Draw) -> str:
 
 def _lately(known: Told, draw: _Draw) -> str:
     """The latest titles that were liked."""
-    titles = [facts.title for facts in known.liked[-draw.between(1, 4) :]]
+    titles = [facts.title for facts in known.liked[-draw.between(1, _TITLES) :]]
     return listed(titles) if titles else ""
 
 

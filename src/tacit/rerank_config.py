@@ -26,6 +26,7 @@ class AlignConfig:
     rounds: int = 2
     folds: int = 5  # of the training users: a user's reward comes from a ranker that never saw the user
     ranker: str = "dlcm"  # whose NDCG is the reward
+    reads: str = "samples"  # what that ranker learns from: samples (the first round's, one drawn a list) | first
     pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
     min_margin: float = 0.0  # NDCG@5 by which best and worst must differ
     users: int = 0  # training users a round; 0 = all
@@ -63,6 +64,8 @@ def check(config: RerankConfig) -> None:
         raise InputError(f"align.pairs={config.align.pairs} is unknown: choose one of {', '.join(PAIRS)}.")
     if config.align.dpo.objective not in OBJECTIVES:
         raise InputError(f"align.dpo.objective={config.align.dpo.objective}: choose one of {', '.join(OBJECTIVES)}.")
+    if config.align.reads not in ("samples", "first"):
+        raise InputError(f"align.reads={config.align.reads} is unknown: choose samples or first.")
     if config.align.method not in METHODS:
         raise InputError(f"align.method={config.align.method} is unknown: choose one of {', '.join(METHODS)}.")
     if config.align.method == "ppo" and config.align.pairs != "best_worst":

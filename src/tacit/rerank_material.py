@@ -19,7 +19,7 @@ from tacit.models.collaborative import mean_vectors, svd_vectors, tfidf_vectors
 from tacit.models.knowledge_writers import SMALL
 from tacit.models.list_tokens import Knowledge
 from tacit.models.lm import LMConfig
-from tacit.models.text_vectors import mean_and_scale, read_texts, standardised, text_vectors
+from tacit.models.text_vectors import Scaling, read_texts, text_vectors
 
 
 @dataclass
@@ -30,6 +30,7 @@ class KnowledgeConfig:
     model: str = ""  # endpoint only: the model's name there
     encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
     mode: str = "clean"  # clean (the answer alone) | literal (history and answer, cut at 512 tokens, as KAR)
+    components: int = 16  # principal axes of the vectors that a reranker reads; 0 = every dimension, as KAR
     samples: int = 10  # N texts a training user and round
     temperature: float = 1.0
     top_p: float = 0.95
@@ -41,18 +42,18 @@ class KnowledgeConfig:
 
 @dataclass(frozen=True)
 class Reading:
-    """Texts → vectors, standardised over the training users' first texts: a ``list_feedback.Encoder``."""
+    """Texts → vectors, scaled over the training users' first texts: a ``list_feedback.Encoder``."""
 
     config: KnowledgeConfig
     folder: Path
-    mean: Floats
-    scale: Floats
-    device: str = "cpu"
+    scaling: Scaling | None
+    device: str
+    dtype: str
 
     def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
         read = read_texts(prompts, texts, self.config.mode)
-        vectors = text_vectors(read, self.config.encoder, self.folder, device=self.device)
-        return np.asarray((vectors - self.mean) * self.scale, dtype=np.float32)
+        vectors = text_vectors(read, self.config.encoder, self.folder, device=self.device, dtype=self.dtype)
+        return vectors if self.scaling is None else self.scaling(vectors)
 
 
 @dataclass(frozen=True)
@@ -79,24 +80,23 @@ class Material:
         known = self.ratings, self.split.histories
         return {u: short_prompt(*known, u, self.config.shown) if small else user_prompt(*known, u) for u in self.users}
 
-    def reading(self, first_texts: dict[int, str], device: str) -> Reading:
+    def reading(self, first_texts: dict[int, str], device: str, dtype: str) -> Reading:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike."""
-        raw = Reading(self.config, self.cache, np.zeros(1, np.float32), np.ones(1, np.float32), device)
+        raw = Reading(self.config, self.cache, None, device, dtype)
         known = [int(user) for user in self.split.train_users]
-        mean, scale = mean_and_scale(raw([self.prompts[u] for u in known], [first_texts[u] for u in known]))
-        return Reading(self.config, self.cache, mean, scale, device)
+        vectors = raw([self.prompts[u] for u in known], [first_texts[u] for u in known])
+        return replace(raw, scaling=Scaling.fit(vectors, self.config.components))
 
-    @cached_property
-    def item_vectors(self) -> Floats:
+    def item_vectors(self, reading: Reading) -> Floats:
         """The items' own texts: long descriptions where there are any, else title and attributes. [n_items, d]."""
         texts = [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
-        vectors = text_vectors(texts, self.config.encoder, self.cache)
-        return standardised(vectors, np.arange(len(texts)))
+        vectors = text_vectors(texts, self.config.encoder, self.cache, device=reading.device, dtype=reading.dtype)
+        return Scaling.fit(vectors, self.config.components)(vectors)
 
     def knowledge(self, texts: dict[int, str], reading: Reading) -> Knowledge:
         """User vectors from ``texts`` (zeros for users without a list) beside the items'."""
         vectors = reading([self.prompts[u] for u in self.users], [texts[u] for u in self.users])
-        return self._beside(vectors, self.item_vectors)
+        return self._beside(vectors, self.item_vectors(reading))
 
     def _beside(self, of_users: Floats, items: Floats) -> Knowledge:
         user = np.zeros((len(self.ratings.users), of_users.shape[1]), np.float32)
@@ -114,5 +114,5 @@ class Material:
         else:
             items = tfidf_vectors([item.text for item in self.ratings.items], width)
         users = mean_vectors(self.split.histories, items)
-        rows = self.split.train_users
-        return self._beside(standardised(users, rows)[self.users], standardised(items, np.arange(len(items))))
+        known = users[self.split.train_users]
+        return self._beside(Scaling.fit(known)(users)[self.users], Scaling.fit(items)(items))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 from transformers import AutoTokenizer
 
 from tacit.data.rating_sources import load_ratings
@@ -40,7 +42,7 @@ from tacit.models.list_tokens import Knowledge, Past
 from tacit.models.text_sampling import Sampling
 from tacit.rerank_cells import Job, cells, job_of, train_all
 from tacit.rerank_config import NO_WRITER, RerankConfig
-from tacit.rerank_material import Material
+from tacit.rerank_material import Material, Reading
 from tacit.run import Run, Stage
 from tacit.train.dpo import align
 from tacit.train.ranker import RankerConfig
@@ -140,9 +142,9 @@ def arm_knowledge(run: Run, config: RerankConfig, known: Material, arm: str, dev
     if arm == "base":
         return None
     if arm in WITHOUT_WRITER:
-        return known.without_language_model(arm, 384)
+        return known.without_language_model(arm, config.knowledge.components or 384)
     first = load_texts(run.folder / "knowledge")
-    reading = known.reading(first, device)
+    reading = known.reading(first, device, config.dtype)
     if arm == "other users' texts":
         return known.knowledge(exchanged(first, config.seed), reading)
     if arm == "empty text":
@@ -195,10 +197,12 @@ def align_rounds(run: Run, config: RerankConfig, device: str) -> None:
 
 
 def _scorer(run: Run, config: RerankConfig, known: Material, device: str) -> RankerScorer:
-    """Rerankers of the reward, one a fold of the training users, trained on the first texts of the other folds."""
+    """Rerankers of the reward, one a fold of the training users, trained on texts of the other folds."""
     first = load_texts(run.folder / "knowledge")
-    reading = known.reading(first, device)
+    reading = known.reading(first, device, config.dtype)
     texts = known.knowledge(first, reading)
+    if config.align.reads == "samples":
+        texts = replace(texts, samples=_sample_vectors(run, config, known, reading, texts.user, device))
     parts, split = folds(known.split.train_users, config.align.folds, config.seed), known.split
     settings = RankerConfig(**{**asdict(config.ranker), "name": config.align.ranker})
     jobs = []
@@ -216,6 +220,23 @@ def _scorer(run: Run, config: RerankConfig, known: Material, device: str) -> Ran
     return RankerScorer(rankers, parts, known.split.train, reading)
 
 
+def _sample_vectors(
+    run: Run, config: RerankConfig, known: Material, reading: Reading, user: Tensor, device: str
+) -> Tensor:
+    """Vectors of the first round's samples, [n_users, N, d]; whoever was not asked keeps ``user``, the first text."""
+    users, n = _round_users(known, config, 1), config.knowledge.samples
+    prompts = [known.prompts[u] for u in users]
+    samples = writer(run, config, known, device).write(prompts, n, _sample_seed(config, 1))
+    read = reading([p for p in prompts for _ in range(n)], [text for options in samples for text in options])
+    vectors = user[:, None].repeat(1, n, 1)
+    vectors[users] = torch.from_numpy(read).unflatten(0, (len(users), n))
+    return vectors
+
+
+def _sample_seed(config: RerankConfig, number: int) -> int:
+    return 1000 * config.seed + number
+
+
 def _one_round(
     run: Run, config: RerankConfig, known: Material, scorer: RankerScorer, number: int, before: Path | None, device: str
 ) -> Path:
@@ -225,7 +246,7 @@ def _one_round(
         users, base = _round_users(known, config, number), before or _base_folder(run, config)
         prompts = [known.prompts[user] for user in users]
         tuned, tokenizer = Stage(f"round {number}", stage.folder / "tune"), AutoTokenizer.from_pretrained(base)
-        wanted, seed = config.knowledge, 1000 * config.seed + number
+        wanted, seed = config.knowledge, _sample_seed(config, number)
         if config.align.method == "ppo":  # it tunes while it samples; its groups are for the same card
             task = Task(users, prompts, wanted.samples, wanted.temperature, wanted.max_tokens)
             settings = config.align.ppo

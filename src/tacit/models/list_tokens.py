@@ -48,13 +48,19 @@ class ListBatch:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """Text vectors of every user and every item: [n_users, d] and [n_items, d]."""
+    """Text vectors of every user and every item: [n_users, d] and [n_items, d].
+
+    ``samples`` [n_users, N, d] are other texts of the same users. A ranker in training then reads one of them, drawn
+    anew for each list, so that it knows the texts of many kinds that it is to judge, and no user by heart.
+    """
 
     user: Tensor
     item: Tensor
+    samples: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Knowledge:
-        return Knowledge(self.user.to(device), self.item.to(device))
+        samples = None if self.samples is None else self.samples.to(device)
+        return Knowledge(self.user.to(device), self.item.to(device), samples)
 
 
 class Past:

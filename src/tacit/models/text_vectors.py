@@ -12,11 +12,13 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from safetensors.numpy import load, save
 
 from tacit.files import atomic_write
@@ -72,19 +74,21 @@ def text_vectors(
     folder: Path | None = None,
     factors: Sequence[str] = (),
     device: str = "cpu",
+    dtype: str = "float32",
 ) -> Vectors:
     """Each text as a vector, float32 [n, d]; with ``factors`` [n, d · len(factors)], zeros where a factor is not named.
 
     ``encoder`` is ``minilm`` (pinned, unit vectors), ``hashing`` (no model), or a hub name or folder such as
     ``bert-base-uncased``, whose tokens are averaged as in KAR's ``avg``, without scaling. Texts lose what follows 512
-    tokens. With ``folder`` the vectors are kept there under a hash of texts and weights, piece by piece.
+    tokens. ``dtype`` bfloat16 encodes in mixed precision. With ``folder`` the vectors are kept there under a hash of
+    texts and weights, piece by piece.
     """
     if factors:
         parts = [part for text in texts for part in factor_texts(text, factors)]
-        found = text_vectors(parts, encoder, folder, device=device)
+        found = text_vectors(parts, encoder, folder, device=device, dtype=dtype)
         found[[not part for part in parts]] = 0.0
         return found.reshape(len(texts), -1)
-    encode, weights = _encoder(encoder, device)
+    encode, weights = _encoder(encoder, device, dtype)
     different = list(dict.fromkeys(texts))
     pieces = [np.zeros((0, HASHED if encoder == "hashing" else 0), np.float32)] if not different else []
     with progress(len(different), "reading the texts") as bar:
@@ -96,19 +100,33 @@ def text_vectors(
     return np.concatenate(pieces)[[place[text] for text in texts]]
 
 
-def standardised(vectors: Vectors, rows: npt.NDArray[np.integer]) -> Vectors:
-    """Each dimension to mean 0 and variance 1 over ``rows`` (those of training users); a constant one becomes 0.
+@dataclass(frozen=True)
+class Scaling:
+    """x → (x − mean) axes, [n, d] → [n, k]; fitted on some vectors, used on others."""
 
-    Texts of one form share most of their vector; without this the little that tells users apart hardly moves a layer.
-    """
-    mean, scale = mean_and_scale(vectors[rows])
-    return np.asarray((vectors - mean) * scale, dtype=np.float32)
+    mean: Vectors  # [d]
+    axes: Vectors  # [d, k]
 
+    @classmethod
+    def fit(cls, vectors: Vectors, components: int = 0) -> Scaling:
+        """To mean 0 and variance 1 over ``vectors`` [n, d]: each dimension (a constant one becomes 0), or with
+        ``components`` the leading principal axes, min(components, d, n) of them, all by one factor.
 
-def mean_and_scale(vectors: Vectors) -> tuple[Vectors, Vectors]:
-    """[d] mean and [d] one over the standard deviation of ``vectors`` [n, d]; the scale of a constant one is 0."""
-    spread = vectors.std(0)
-    return vectors.mean(0), np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0).astype(np.float32)
+        Texts of one form share most of their vector, and few users stand against many dimensions: in all of them a
+        reranker learns its training users by heart.
+        """
+        mean = vectors.mean(0)
+        if not components:
+            spread = vectors.std(0)
+            scale = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
+            return cls(mean, np.diag(scale).astype(np.float32))
+        _, _, directions = np.linalg.svd(vectors - mean, full_matrices=False)
+        axes = directions[:components].T
+        axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])  # a sign that does not wander
+        return cls(mean, (axes / max(float(((vectors - mean) @ axes).std()), 1e-6)).astype(np.float32))
+
+    def __call__(self, vectors: Vectors) -> Vectors:
+        return np.asarray((vectors - self.mean) @ self.axes, dtype=np.float32)
 
 
 def hashed(texts: Sequence[str]) -> Vectors:
@@ -140,7 +158,7 @@ def _stored(
     return vectors
 
 
-def _encoder(name: str, device: str) -> tuple[Callable[[Sequence[str]], Vectors], str]:
+def _encoder(name: str, device: str, dtype: str) -> tuple[Callable[[Sequence[str]], Vectors], str]:
     """(function from texts to vectors, hash of its weights)."""
     if name == "hashing":
         return hashed, f"hashing {HASHED}"
@@ -153,7 +171,8 @@ def _encoder(name: str, device: str) -> tuple[Callable[[Sequence[str]], Vectors]
         digest.update(parameter.detach().cpu().numpy().tobytes())
 
     def encode(texts: Sequence[str]) -> Vectors:
-        found = model.encode(list(texts), batch_size=64, show_progress_bar=False, convert_to_numpy=True)
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == "bfloat16"):
+            found = model.encode(list(texts), batch_size=64, show_progress_bar=False, convert_to_numpy=True)
         return np.asarray(found, dtype=np.float32)
 
-    return encode, digest.hexdigest()
+    return encode, f"{digest.hexdigest()} {dtype}"

@@ -119,8 +119,9 @@ def _epoch(
     total = torch.zeros((), device=device)
     for lists in batches:
         batch = ListBatch.of(lists, device, past)
+        vectors = _drawn(knowledge, batch.users)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == "bfloat16"):
-            scores = model(batch, knowledge)
+            scores = model(batch, knowledge, vectors)
         loss = model.loss(scores, batch.labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -131,6 +132,14 @@ def _epoch(
     if not math.isfinite(mean):
         raise InputError("The reranker's loss is no longer a finite number: lower ranker.lr and start the stage again.")
     return mean
+
+
+def _drawn(knowledge: Knowledge | None, users: Tensor) -> Tensor | None:
+    """One of the sampled texts of each list's user, [B, d]; None where there are none."""
+    if knowledge is None or knowledge.samples is None:
+        return None
+    which = torch.randint(knowledge.samples.shape[1], users.shape)
+    return knowledge.samples[users, which.to(users.device)]
 
 
 def score_lists(
