@@ -75,8 +75,8 @@ def _tables(lines: list[Measured], lists: Lists, base: Row) -> list[list[Row]]:
 def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -> list[Measured]:
     """Features of the ratings through one listwise transformer: six plain ones, all of them, all of them and texts."""
     train = cross_fitted(known.split, known.ratings.items, config.features, config.seed)
-    parts = [known.split.valid, known.test.lists]
-    valid, test = features(known.split, known.ratings.items, known.split.train_users, parts, config.features)
+    split, both = known.split, [known.split.valid, known.test.lists]
+    valid, test = features(split, known.ratings.items, split.train_users, both, config.features)
     without_ties = [name for name in train.names if name not in TIES]
     wanted: dict[str, tuple[list[str], bool, Knowledge | None]] = {
         "plain features": (list(PLAIN), False, None),
