@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from tacit.data.ratings import Ratings
-from tacit.knowledge import SHOWN, short_prompt, user_prompt
+from tacit.knowledge import FACTORS, SHOWN, short_prompt, user_prompt
+from tacit.knowledge_composer import factors as composed_factors
 from tacit.list_feedback import Floats
 from tacit.lists import Card, ListSplit, ListTest
 from tacit.models.collaborative import interactions as interaction_matrix
@@ -29,7 +30,9 @@ class KnowledgeConfig:
     url: str = ""  # endpoint only: up to and including /v1
     model: str = ""  # endpoint only: the model's name there
     encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
-    mode: str = "clean"  # clean (the answer alone) | literal (history and answer, cut at 512 tokens, as KAR)
+    # clean (the answer alone) | factors (the answer line by line, a vector a factor) | literal (history and answer, cut
+    # at 512 tokens, as KAR)
+    mode: str = "clean"
     samples: int = 10  # N texts a training user and round
     temperature: float = 1.0
     top_p: float = 0.95
@@ -48,10 +51,11 @@ class Reading:
     mean: Floats
     scale: Floats
     device: str = "cpu"
+    factors: tuple[str, ...] = ()  # what the lines are about, in the order of their vectors
 
     def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
         read = read_texts(prompts, texts, self.config.mode)
-        vectors = text_vectors(read, self.config.encoder, self.folder, device=self.device)
+        vectors = text_vectors(read, self.config.encoder, self.folder, self.factors, self.device)
         return np.asarray((vectors - self.mean) * self.scale, dtype=np.float32)
 
 
@@ -72,26 +76,39 @@ class Material:
         parts = [self.split.train_users, self.split.valid_users, self.test.users]
         return sorted(int(user) for user in np.concatenate(parts))
 
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The lines that are read one by one: those a small writer learns from, or those another is asked for."""
+        if self.config.mode != "factors":
+            return ()
+        domain = self.ratings.domain
+        return composed_factors(domain) if self.config.writer == "small" else FACTORS[domain]
+
     @cached_property
     def prompts(self) -> dict[int, str]:
         """What the writer is asked about each user."""
-        small = self.config.writer == "small"
         known = self.ratings, self.split.histories
-        return {u: short_prompt(*known, u, self.config.shown) if small else user_prompt(*known, u) for u in self.users}
+        if self.config.writer == "small":
+            return {user: short_prompt(*known, user, self.config.shown) for user in self.users}
+        return {user: user_prompt(*known, user, by_factor=bool(self.factors)) for user in self.users}
 
     def reading(self, first_texts: dict[int, str], device: str) -> Reading:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike."""
-        raw = Reading(self.config, self.cache, np.zeros(1, np.float32), np.ones(1, np.float32), device)
+        raw = Reading(self.config, self.cache, np.zeros(1, np.float32), np.ones(1, np.float32), device, self.factors)
         known = [int(user) for user in self.split.train_users]
         mean, scale = mean_and_scale(raw([self.prompts[u] for u in known], [first_texts[u] for u in known]))
-        return Reading(self.config, self.cache, mean, scale, device)
+        return replace(raw, mean=mean, scale=scale)
 
     @cached_property
     def item_vectors(self) -> Floats:
-        """The items' own texts: long descriptions where there are any, else title and attributes. [n_items, d]."""
+        """The items' own texts: long descriptions where there are any, else title and attributes. [n_items, d].
+
+        Such a text has no lines by factor. Where users have a vector a factor, the item's stands in each one's place,
+        because the adaptor's shared experts read both sides: [n_items, d · len(factors)].
+        """
         texts = [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
         vectors = text_vectors(texts, self.config.encoder, self.cache)
-        return standardised(vectors, np.arange(len(texts)))
+        return np.tile(standardised(vectors, np.arange(len(texts))), (1, max(len(self.factors), 1)))
 
     def knowledge(self, texts: dict[int, str], reading: Reading) -> Knowledge:
         """User vectors from ``texts`` (zeros for users without a list) beside the items'."""

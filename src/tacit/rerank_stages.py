@@ -40,6 +40,7 @@ from tacit.models.list_features import FeatureConfig
 from tacit.models.list_tokens import Knowledge, Past
 from tacit.models.rerankers import Reranker
 from tacit.models.text_sampling import Sampling
+from tacit.models.text_vectors import MODES
 from tacit.rerank_material import KnowledgeConfig, Material
 from tacit.run import Run, Stage
 from tacit.train.dpo import OBJECTIVES, DPOSettings, align
@@ -94,6 +95,8 @@ def check(config: RerankConfig) -> None:
         raise InputError(f"align.pairs={config.align.pairs} is unknown: choose one of {', '.join(PAIRS)}.")
     if config.align.dpo.objective not in OBJECTIVES:
         raise InputError(f"align.dpo.objective={config.align.dpo.objective}: choose one of {', '.join(OBJECTIVES)}.")
+    if config.knowledge.mode not in MODES:
+        raise InputError(f"knowledge.mode={config.knowledge.mode} is unknown: choose one of {', '.join(MODES)}.")
     if config.align.rounds and config.knowledge.writer in ("endpoint", NO_WRITER):
         raise InputError(f"knowledge.writer={config.knowledge.writer} leaves nothing to tune here: set align.rounds=0.")
 
