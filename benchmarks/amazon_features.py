@@ -46,8 +46,8 @@ def generate(n_items: int, seed: int = 0) -> Ratings:
 
 
 def core_and_tail(rng: np.random.Generator, n: int, kinds: int, core: int) -> npt.NDArray[np.int64]:
-    """[n]: every kind ``core`` times, and the rest drawn with a long tail: number i with probability about i^(-2/3)."""
-    tail = (rng.random(n - core * kinds) ** 3 * kinds).astype(np.int64)
+    """[n]: every kind ``core`` times, and the rest drawn with a long tail: number i with probability about i^(-1/2)."""
+    tail = (rng.random(n - core * kinds) ** 2 * kinds).astype(np.int64)
     return np.concatenate([np.repeat(np.arange(kinds), core), tail])
 
 

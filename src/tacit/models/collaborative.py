@@ -229,7 +229,7 @@ def mean_vectors(histories: Histories, vectors: Floats) -> Floats:
 
 
 def _gram(matrix: sparse.csr_matrix, l2: float) -> Floats:
-    gram: Floats = (matrix.T @ matrix).toarray()
+    gram: Floats = (matrix.T @ matrix).toarray("C")
     gram[np.diag_indices_from(gram)] += l2
     return gram
 

@@ -27,7 +27,9 @@ def over_history(weights: Floats, values: Floats, histories: Histories, lists: L
         first, starts = int(histories.offsets[user]), lists.start[rows]
         span = slice(first, first + int(starts.max()))
         columns, at = np.unique(lists.items[rows], return_inverse=True)
-        sums = _prefix(values[span, None] * weights[np.ix_(histories.items[span], columns)])
+        counted = weights[np.ix_(histories.items[span], columns)]
+        counted *= values[span, None]
+        sums = _prefix(counted)
         scores[rows] = sums[starts[:, None], at.reshape(len(rows), -1)]
     return scores
 
@@ -95,4 +97,6 @@ def _by_user(lists: Lists) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
 
 def _prefix(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """[m, ...] → [m + 1, ...]: the sum of the first 0, 1, … m rows."""
-    return np.concatenate([np.zeros_like(values[:1], shape=(1, *values.shape[1:])), np.cumsum(values, axis=0)])
+    sums = np.zeros_like(values, shape=(len(values) + 1, *values.shape[1:]))
+    np.cumsum(values, axis=0, out=sums[1:])
+    return sums
