@@ -14,10 +14,13 @@ from typer.testing import CliRunner
 from tacit.cli import app
 from tacit.list_feedback import read_groups
 from tacit.list_pairs import read_pairs
+from tacit.models.list_tokens import item_attributes
 from tacit.report_lists import read_round
 from tacit.rerank_pipeline import is_rerank, load_config
-from tacit.rerank_stages import exchanged, load_texts
+from tacit.rerank_stages import exchanged, load_texts, material
 from tacit.results import load_rows
+from tacit.run import Run
+from tiny_amazon import metadata, review, write
 
 GENRES = ("comedy", "horror", "western", "musical")
 SMALL = [
@@ -99,9 +102,6 @@ def test_a_paired_difference_is_the_difference_of_the_means(finished: Path) -> N
 
 
 def test_pairs_come_from_training_users_alone(finished: Path) -> None:
-    from tacit.rerank_stages import material
-    from tacit.run import Run
-
     known = material(Run(finished, 0), load_config(finished))
     found = read_pairs(finished / "align" / "round1" / "pairs.jsonl")
     assert found and {int(pair.user) for pair in found} <= set(known.split.train_users.tolist())
@@ -156,6 +156,44 @@ def test_without_a_writer_the_rows_of_the_ratings_stand_alone(tmp_path: Path) ->
     models = {row.model for row in load_rows(tmp_path / "run" / "results.json")}
     assert {"listwise · plain features", "listwise · all features", "bound · oracle"} <= models
     assert not any("round" in model for model in models)
+
+
+def amazon(folder: Path, users: int = 36, items: int = 44, rated: int = 36) -> None:
+    """A folder as Amazon publishes it, one review a day and user, whose (36, 20)-core is all of it but one reader."""
+    generator = np.random.default_rng(0)
+    rows = [review("ONCE", "B0", 5.0, 1)]
+    for user in range(users):
+        for day, item in enumerate(generator.permutation(items)[:rated].tolist()):
+            stars = 5.0 if item % 4 == user % 4 else float(generator.integers(1, 6))
+            rows.append(review(f"A{user}", f"B{item}", stars, 10_000 + day))
+    write(folder / "Books_5.json.gz", rows)
+    names = ("Ann Lee", "Bo Ray", "Cy Fox")
+    books = [
+        metadata(f"B{k}", f"Book number {k}", f"Visit Amazon's {names[k % 3]} Page", ["Books", GENRES[k % 4].title()])
+        for k in range(items)
+    ]
+    write(folder / "meta_Books.json.gz", books)
+
+
+def test_amazon_books_from_the_published_files_to_rerankers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped config; the reviews are read by the first stage alone."""
+    amazon(tmp_path)
+    shipped = Path(__file__).parent.parent / "configs" / "rlrf4rec" / "amazon-books.yaml"
+    core = [f"data.path={tmp_path}", "data.user_core=36", "data.item_core=20", f"out={tmp_path / 'run'}"]
+    small = [setting for setting in SMALL if not setting.startswith(("ranker.attributes", "lists.text_history"))]
+    for stage in ("prepare", "knowledge", "train"):
+        result = CliRunner().invoke(app, ["rerank", stage, str(shipped), *small, *core])
+        assert result.exit_code == 0, result.output + repr(result.exception)
+        monkeypatch.delattr("tacit.data.amazon.read_reviews", raising=False)
+    config = load_config(tmp_path / "run")
+    known = material(Run(tmp_path / "run", 0), config)
+    assert (len(known.ratings.users), len(known.ratings.items)) == (36, 44)
+    assert known.ratings.positive_above == 4.0 and set(known.split.histories.cut) == {15}
+    attributes, n = item_attributes(known.ratings.items, config.ranker.attributes)
+    assert attributes.shape == (44, 2) and n == 3 + 4
+    texts = json.loads((tmp_path / "run" / "knowledge" / "texts.json").read_text())
+    assert len(texts) == 36
+    assert {path.name for path in (tmp_path / "run" / "rankers").iterdir()} >= {"dlcm-base-seed0", "dlcm-round-0-seed1"}
 
 
 def test_stages_ask_for_those_before_them(tmp_path: Path) -> None:

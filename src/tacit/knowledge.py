@@ -66,7 +66,7 @@ def user_prompt(ratings: Ratings, histories: Histories, user: int, by_factor: bo
 
 
 def item_prompt(item: Item, domain: str, by_factor: bool = False) -> str:
-    """The question that makes a writer describe one item; a book is introduced with its brand (near its author)."""
+    """The question that makes a writer describe one item; a book is introduced with its author, or its brand."""
     thing, _ = _NOUN[domain]
     brand = ", ".join(makers(item)) if domain == "books" else ""
     return (

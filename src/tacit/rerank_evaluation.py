@@ -10,7 +10,7 @@ import numpy as np
 from tacit.evaluate_lists import Measured, bound_lines, difference_rows, measured, rows_of, template, variance
 from tacit.files import atomic_write
 from tacit.lists import Lists
-from tacit.models.list_features import PLAIN, TIES, Featured, cross_fitted, features, learn
+from tacit.models.list_features import PLAIN, TIES, Featured, cross_fitted, features
 from tacit.models.list_tokens import Knowledge
 from tacit.rerank_cells import Job
 from tacit.rerank_config import RerankConfig
@@ -72,10 +72,8 @@ def _tables(lines: list[Measured], lists: Lists, base: Row) -> list[list[Row]]:
 def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -> list[Measured]:
     """Features of the ratings through one listwise transformer: six plain ones, all of them, all of them and texts."""
     train = cross_fitted(known.split, known.ratings.items, config.features, config.seed)
-    learnt = learn(known.split, known.ratings.items, known.split.train_users, config.features)
-    valid, test = (
-        features(learnt, known.split, part, config.features) for part in (known.split.valid, known.test.lists)
-    )
+    split, both = known.split, [known.split.valid, known.test.lists]
+    valid, test = features(split, known.ratings.items, split.train_users, both, config.features)
     without_ties = [name for name in train.names if name not in TIES]
     wanted: dict[str, tuple[list[str], bool, Knowledge | None]] = {
         "plain features": (list(PLAIN), False, None),

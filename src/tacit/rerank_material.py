@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from tacit.data.ratings import Ratings
-from tacit.knowledge import SHOWN, short_prompt, user_prompt
+from tacit.knowledge import FACTORS, SHOWN, short_prompt, user_prompt
+from tacit.knowledge_composer import factors as composed_factors
 from tacit.list_feedback import Floats
 from tacit.lists import Card, ListSplit, ListTest
 from tacit.models.collaborative import interactions as interaction_matrix
@@ -29,7 +30,9 @@ class KnowledgeConfig:
     url: str = ""  # endpoint only: up to and including /v1
     model: str = ""  # endpoint only: the model's name there
     encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
-    mode: str = "clean"  # clean (the answer alone) | literal (history and answer, cut at 512 tokens, as KAR)
+    # clean (the answer alone) | factors (the answer line by line, a vector a factor) | literal (history and answer, cut
+    # at 512 tokens, as KAR)
+    mode: str = "clean"
     components: int = 16  # principal axes of the vectors that a reranker reads; 0 = every dimension, as KAR
     samples: int = 10  # N texts a training user and round
     temperature: float = 1.0
@@ -49,10 +52,11 @@ class Reading:
     scaling: Scaling | None
     device: str
     dtype: str
+    factors: tuple[str, ...] = ()  # what the lines are about, in the order of their vectors
 
     def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
         read = read_texts(prompts, texts, self.config.mode)
-        vectors = text_vectors(read, self.config.encoder, self.folder, device=self.device, dtype=self.dtype)
+        vectors = text_vectors(read, self.config.encoder, self.folder, self.factors, self.device, self.dtype)
         return vectors if self.scaling is None else self.scaling(vectors)
 
 
@@ -73,25 +77,39 @@ class Material:
         parts = [self.split.train_users, self.split.valid_users, self.test.users]
         return sorted(int(user) for user in np.concatenate(parts))
 
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The lines that are read one by one: those a small writer learns from, or those another is asked for."""
+        if self.config.mode != "factors":
+            return ()
+        domain = self.ratings.domain
+        return composed_factors(domain) if self.config.writer == "small" else FACTORS[domain]
+
     @cached_property
     def prompts(self) -> dict[int, str]:
         """What the writer is asked about each user."""
-        small = self.config.writer == "small"
         known = self.ratings, self.split.histories
-        return {u: short_prompt(*known, u, self.config.shown) if small else user_prompt(*known, u) for u in self.users}
+        if self.config.writer == "small":
+            return {user: short_prompt(*known, user, self.config.shown) for user in self.users}
+        return {user: user_prompt(*known, user, by_factor=bool(self.factors)) for user in self.users}
 
     def reading(self, first_texts: dict[int, str], device: str, dtype: str) -> Reading:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike."""
-        raw = Reading(self.config, self.cache, None, device, dtype)
+        raw = Reading(self.config, self.cache, None, device, dtype, self.factors)
         known = [int(user) for user in self.split.train_users]
         vectors = raw([self.prompts[u] for u in known], [first_texts[u] for u in known])
         return replace(raw, scaling=Scaling.fit(vectors, self.config.components))
 
     def item_vectors(self, reading: Reading) -> Floats:
-        """The items' own texts: long descriptions where there are any, else title and attributes. [n_items, d]."""
+        """The items' own texts: long descriptions where there are any, else title and attributes. [n_items, d].
+
+        Such a text has no lines by factor. Where users have a vector a factor, of all dimensions, the item's stands in
+        each one's place, because the adaptor's shared experts read both sides: [n_items, d · len(factors)].
+        """
         texts = [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
         vectors = text_vectors(texts, self.config.encoder, self.cache, device=reading.device, dtype=reading.dtype)
-        return Scaling.fit(vectors, self.config.components)(vectors)
+        scaled = Scaling.fit(vectors, self.config.components)(vectors)
+        return scaled if self.config.components else np.tile(scaled, (1, max(len(self.factors), 1)))
 
     def knowledge(self, texts: dict[int, str], reading: Reading) -> Knowledge:
         """User vectors from ``texts`` (zeros for users without a list) beside the items'."""

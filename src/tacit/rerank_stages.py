@@ -55,7 +55,7 @@ Texts = dict[int, str]
 
 
 def material(run: Run, config: RerankConfig) -> Material:
-    ratings = load_ratings(config.data)
+    ratings = load_ratings(config.data, run.folder / "ratings")
     split, test, card = build(ratings, config.lists)
     return Material(ratings, split, test, card, config.knowledge, run.folder / "texts")
 

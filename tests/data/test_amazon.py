@@ -6,7 +6,6 @@ import gzip
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,27 +16,7 @@ from tacit.data import amazon
 from tacit.data.amazon import core, load, read_reviews, read_slowly
 from tacit.data.amazon_items import book, clean
 from tacit.types import InputError
-
-DAY = 86_400
-
-
-def review(user: str, item: str, stars: float | None, day: int, **more: Any) -> dict[str, Any]:
-    """A line as the release has it; ``None`` stars is a review without the key."""
-    row: dict[str, Any] = {} if stars is None else {"overall": stars}
-    row |= {"vote": "2", "verified": True, "reviewTime": "03 30, 2005", "reviewerID": user, "asin": item}
-    row |= {"style": {"Format:": " Hardcover"}, "reviewerName": "June", "reviewText": 'A "good" book — é\n'}
-    return row | {"summary": "Good", "unixReviewTime": day * DAY} | more
-
-
-def metadata(item: str, title: str, brand: str, category: list[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"category": category, "tech1": "", "description": ["A book"], "title": title, "brand": brand}
-    return row | {"feature": [], "rank": "1 in Books (", "price": "$5", "asin": item}
-
-
-def write(path: Path, rows: list[Any]) -> None:
-    text = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
-    path.write_bytes(gzip.compress(text.encode()))
-
+from tiny_amazon import DAY, metadata, review, write
 
 # (2, 2)-core: C has one review, so item 3 keeps one and falls; A and B keep items 1 and 2.
 REVIEWS = [
@@ -82,6 +61,7 @@ def test_small_folder(folder: Path) -> None:
     assert dune.attributes == {
         "brand": ("visit amazon's frank herbert page",),
         "category": ("science fiction & fantasy",),
+        "author": ("frank herbert",),
     }
     assert cien.title == "Cien años de soledad"
     assert cien.attributes == {"brand": ("unknown brand",), "category": ("unknown category",)}
@@ -217,4 +197,4 @@ def test_books_with_odd_records() -> None:
     short = book("2", {"title": "It", "brand": "King", "category": ["Books", " Horror "]})
     assert short is not None
     assert (short.title, short.text) == ("It", "It. Horror. Written by King.")
-    assert short.attributes == {"brand": ("king",), "category": ("horror",)}
+    assert short.attributes == {"brand": ("king",), "category": ("horror",), "author": ("king",)}

@@ -57,6 +57,20 @@ def test_ease_by_hand() -> None:
     assert np.allclose(ease(x, 1.0), [[0, 1 / 3], [1 / 3, 0]])
 
 
+def test_ease_is_the_textbook_formula_whatever_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = (RNG.random((40, 10)) < 0.4).astype(np.float32)
+    inverse = np.linalg.inv(x.T @ x + 3.0 * np.eye(10))
+    slow = np.eye(10) - inverse / np.diag(inverse)
+    for rows in (3, 5, 10, 1024):
+        monkeypatch.setattr(collaborative, "BLOCK", rows)
+        assert np.allclose(ease(sparse.csr_matrix(x), 3.0), slow, atol=1e-5)
+
+
+def test_without_a_penalty_an_item_that_nobody_rated_is_named_as_a_setting() -> None:
+    with pytest.raises(InputError, match=r"set features\.l2"):
+        ease(sparse.csr_matrix(np.array([[1, 0]], dtype=np.float32)), 0.0)
+
+
 def test_ease_is_a_ridge_regression_of_each_item_on_the_others() -> None:
     x = (RNG.random((40, 6)) < 0.4).astype(np.float32)
     weights = ease(sparse.csr_matrix(x), 3.0)

@@ -15,8 +15,8 @@ FACTORS = OTHER[:, :3]
 
 
 def test_over_history_is_a_sum_over_what_came_before() -> None:
-    tables = [(WEIGHTS, KNOWN.ratings), (OTHER, np.ones_like(KNOWN.ratings))]
-    stars, plain = over_history(tables, KNOWN, VALID)
+    stars = over_history(WEIGHTS, KNOWN.ratings, KNOWN, VALID)
+    plain = over_history(OTHER, np.ones_like(KNOWN.ratings), KNOWN, VALID)
     for row in range(len(VALID)):
         items, ratings = KNOWN.of(int(VALID.users[row]), int(VALID.start[row]))
         for column, candidate in enumerate(VALID.items[row]):
@@ -62,5 +62,5 @@ def test_sums_before() -> None:
 
 def test_no_lists_no_scores() -> None:
     nothing = VALID.take(np.array([], dtype=np.int64))
-    (scores,) = over_history([(WEIGHTS, KNOWN.ratings)], KNOWN, nothing)
+    scores = over_history(WEIGHTS, KNOWN.ratings, KNOWN, nothing)
     assert scores.shape == over_last(WEIGHTS, KNOWN.ratings, KNOWN, nothing, 3).shape == (0, 6)

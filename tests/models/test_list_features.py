@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_lists import N_ITEMS, world
 
 from tacit.lists import Histories, Lists, ListSplit
+from tacit.models.collaborative import (
+    DECAY,
+    LAST,
+    ease,
+    interactions,
+    lift,
+    places,
+    popularity,
+    smoothed_mean,
+    successors,
+)
 from tacit.models.history_scores import among
 from tacit.models.list_features import (
+    NAMES,
     PLAIN,
     RELATIONS,
     TIES,
     FeatureConfig,
     Featured,
-    Statistics,
     cross_fitted,
     features,
-    learn,
     stage_of,
 )
 from tacit.types import Item
@@ -28,16 +38,18 @@ CONFIG = FeatureConfig(l2=5.0, next_l2=5.0, factors=3, folds=3)
 ITEMS = tuple(Item(str(i), str(i), str(i), {"genre": ("war", "love")[: 1 + i % 2]}) for i in range(N_ITEMS))
 SPLIT = world()
 KNOWN, VALID = SPLIT.histories, SPLIT.valid
-LEARNT = learn(SPLIT, ITEMS, SPLIT.train_users, CONFIG)
-FOUND = features(LEARNT, SPLIT, VALID, CONFIG)
+
+
+def read(split: ListSplit, lists: Lists) -> Featured:
+    (found,) = features(split, ITEMS, SPLIT.train_users, [lists], CONFIG)
+    return found
+
+
+FOUND = read(SPLIT, VALID)
 
 
 def test_stages_double() -> None:
     assert stage_of(np.array([0, 7, 8, 23, 24, 10**6])).tolist() == [0, 0, 1, 1, 2, 7]
-
-
-def read(split: ListSplit, lists: Lists) -> Featured:
-    return features(LEARNT, split, lists, CONFIG)
 
 
 def column(name: str) -> np.ndarray:
@@ -49,10 +61,43 @@ def test_every_feature_has_its_name() -> None:
     assert FOUND.relations.shape == (len(VALID), 6, 6, len(RELATIONS)) and np.isfinite(FOUND.features).all()
     history = [KNOWN.of(int(u), int(s))[0] for u, s in zip(VALID.users, VALID.start, strict=True)]
     assert (column("seen") == [np.isin(row, h) for row, h in zip(VALID.items, history, strict=True)]).all()
-    assert np.allclose(column("popularity"), np.log1p(LEARNT.popularity)[VALID.items])
+    counts = popularity(KNOWN, SPLIT.train_users, N_ITEMS)
+    assert np.allclose(column("popularity"), np.log1p(counts)[VALID.items])
     assert np.allclose(column("length of the history"), np.log1p(VALID.start)[:, None])
-    best = np.sort(among(LEARNT.near, VALID.items), axis=2)[..., -3:].mean(-1)
+    near = lift(KNOWN, SPLIT.train_users, N_ITEMS, CONFIG.near, smoothing=10.0)
+    best = np.sort(among(near, VALID.items), axis=2)[..., -3:].mean(-1)
     assert np.allclose(column(TIES[0]), best, atol=1e-6)
+
+
+def test_every_column_reads_its_own_weights() -> None:
+    """All matrices at once, and a plain loop over what came before each list."""
+    users, likes = SPLIT.train_users, (KNOWN.ratings > SPLIT.positive_above).astype(np.float32)
+    at, ones = places(KNOWN, users), np.ones_like(likes)
+    stars = KNOWN.ratings - smoothed_mean(KNOWN.items[at], KNOWN.ratings[at], N_ITEMS, CONFIG.smoothing)[KNOWN.items]
+    consumed, liked, rated = (ease(interactions(KNOWN, users, N_ITEMS, what), 5.0) for what in (ones, likes, stars))
+    following, following_liked = successors(KNOWN, users, N_ITEMS, [ones, likes], ahead=4, l2=5.0)
+    near, sitting = (lift(KNOWN, users, N_ITEMS, *how) for how in ((CONFIG.near, 10.0), (CONFIG.sitting, 20.0)))
+    table = {
+        "EASE, all history": (consumed, ones, None, 1.0),
+        "EASE, liked history": (liked, likes, None, 1.0),
+        "EASE, stars": (rated, stars, None, 1.0),
+        "EASE, recent": (consumed, ones, 60, 0.96),
+        "EASE, recent liked": (liked, likes, 60, 0.96),
+        "next items": (following, ones, LAST, DECAY),
+        "next liked items": (following_liked, ones, LAST, DECAY),
+        "near in time": (near, ones / VALID.start[0], 16, 1.0),
+        "same sitting": (sitting, ones / VALID.start[0], 16, 1.0),
+    }
+    user, start = int(VALID.users[0]), int(VALID.start[0])
+    before = slice(KNOWN.offsets[user], KNOWN.offsets[user] + start)
+    for name, (weights, values, last, decay) in table.items():
+        share = decay ** np.arange(start)[::-1]
+        if last is not None:
+            share[: max(start - last, 0)] = 0.0
+        slow = (share * values[before]) @ weights[KNOWN.items[before]][:, VALID.items[0]]
+        assert np.allclose(column(name)[0], slow, atol=1e-5), name
+    for k, weights in enumerate((near, sitting, consumed)):
+        assert (FOUND.relations[..., k] == among(weights, VALID.items)).all()
 
 
 def test_the_share_of_shared_attributes_by_hand() -> None:
@@ -72,8 +117,8 @@ def test_rows_and_columns_are_chosen_together() -> None:
 
 
 def test_nothing_at_or_after_the_list_is_read() -> None:
-    """Every user's items and ratings from place 8 on are replaced: lists that start there or before do not change."""
-    late = np.arange(len(KNOWN.items)) % 12 >= 8
+    """A new user's items and ratings from place 8 on are replaced: lists that start there or before do not change."""
+    late = (np.arange(len(KNOWN.items)) % 12 >= 8) & (np.arange(len(KNOWN.items)) >= KNOWN.offsets[10])
     other = replace(SPLIT, histories=changed(late))
     early = VALID.start <= 8
     assert (read(other, VALID).features[early] == FOUND.features[early]).all()
@@ -92,11 +137,18 @@ def test_labels_are_not_read() -> None:
 
 def test_statistics_come_from_training_users_alone() -> None:
     with pytest.raises(ValueError, match="training users"):
-        learn(SPLIT, ITEMS, np.array([0, 12], dtype=np.int32), CONFIG)
+        features(SPLIT, ITEMS, np.array([0, 12], dtype=np.int32), [VALID], CONFIG)
     foreign = np.arange(len(KNOWN.items)) >= KNOWN.offsets[10]
-    again = learn(replace(SPLIT, histories=changed(foreign)), ITEMS, SPLIT.train_users, CONFIG)
-    for each in fields(Statistics):
-        assert np.array_equal(getattr(LEARNT, each.name), getattr(again, each.name)), each.name
+    before, after = read(SPLIT, SPLIT.train), read(replace(SPLIT, histories=changed(foreign)), SPLIT.train)
+    for name, old, new in zip(NAMES, *(np.moveaxis(each.features, -1, 0) for each in (before, after)), strict=True):
+        assert np.array_equal(old, new), name
+    assert np.array_equal(before.relations, after.relations)
+
+
+def test_parts_read_together_are_as_read_alone() -> None:
+    train, valid = features(SPLIT, ITEMS, SPLIT.train_users, [SPLIT.train, VALID], CONFIG)
+    assert (valid.features == FOUND.features).all() and (valid.relations == FOUND.relations).all()
+    assert (train.features == read(SPLIT, SPLIT.train).features).all() and len(train) == len(SPLIT.train)
 
 
 def test_a_training_list_is_read_with_statistics_that_never_saw_its_user() -> None:

@@ -53,8 +53,7 @@ class Reviews:
 
 def load(folder: Path, user_core: int = 60, item_core: int = 40, positive_above: float = POSITIVE_ABOVE) -> Ratings:
     """The core of the reviews in ``folder``, with brand and category of every book."""
-    metadata = _file(folder, METADATA)
-    source = _file(folder, REVIEWS)
+    source, metadata = sources(folder)
     reviews = read_reviews(source)
     rows = core(reviews.user, reviews.item, user_core, item_core)
     if not len(rows):
@@ -70,6 +69,12 @@ def load(folder: Path, user_core: int = 60, item_core: int = 40, positive_above:
         }
     )
     return assemble("amazon-books", events, users, items, positive_above, domain="books")
+
+
+def sources(folder: Path) -> tuple[Path, Path]:
+    """The files of the reviews and of the metadata."""
+    metadata = _file(folder, METADATA)
+    return _file(folder, REVIEWS), metadata
 
 
 def core(user: Rows, item: Rows, user_core: int, item_core: int) -> npt.NDArray[np.int64]:

@@ -38,9 +38,10 @@ _PAGE = re.compile(r"^Visit Amazon's (.*) Page$")  # how the shop links an autho
 
 
 def book(id: ItemId, row: Mapping[str, object]) -> Item | None:
-    """The item with the attributes ``brand`` (the author, as a rule) and ``category`` (the second level).
+    """The item with the attributes ``brand``, ``category`` (the second level) and, where a brand is known, ``author``.
 
-    None for the one record that KAR drops by its title.
+    A brand is the author as a rule, but named as the shop links to their page; ``author`` is the bare name, which
+    texts use. None for the one record that KAR drops by its title.
     """
     raw = _string(row.get("title"))
     title = clean(raw) or " ".join(html.unescape(raw).split()) or f"untitled book {id}"
@@ -51,10 +52,11 @@ def book(id: ItemId, row: Mapping[str, object]) -> Item | None:
     facts: dict[str, list[str]] = {}
     if category != UNKNOWN_CATEGORY:
         facts["genre"] = [category]
+    attributes = {"brand": (brand.lower(),), "category": (category.lower(),)}
     if brand != UNKNOWN_BRAND:
         facts["writer"] = [_PAGE.sub(r"\1", brand)]
-    text = make_item(id, title, facts).text
-    return Item(id, title, text, {"brand": (brand.lower(),), "category": (category.lower(),)})
+        attributes["author"] = (facts["writer"][0].lower(),)
+    return Item(id, title, make_item(id, title, facts).text, attributes)
 
 
 def clean(text: str) -> str | None:

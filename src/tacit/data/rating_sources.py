@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from tacit.data import amazon, interactions, movielens
 from tacit.data.paths import data_path, items_path
+from tacit.data.rating_cache import kept, version
 from tacit.data.ratings import Ratings
 from tacit.types import InputError
 
@@ -21,13 +24,12 @@ class RatingsConfig:
     domain: str = "movies"  # own only: movies | books, which decides what prompts ask for
     user_core: int = 60  # amazon-books only: interactions that every user has at least, within the core
     item_core: int = 40  # amazon-books only: the same for items
-    positive_above: float = (
-        -1.0
-    )  # stars above which a label is positive; -1 = 3 (amazon-books: 4, that is 5 stars only)
+    # Stars above which a label is positive; -1 = 3 (amazon-books: 4, that is 5 stars only).
+    positive_above: float = -1.0
 
 
-def load_ratings(config: RatingsConfig) -> Ratings:
-    """The whole data set. Reading Amazon Books takes minutes, the others seconds."""
+def load_ratings(config: RatingsConfig, cache: Path | None = None) -> Ratings:
+    """The whole data set. Reading Amazon Books takes minutes, so ``cache``, a folder, keeps it; the others seconds."""
     if config.name not in NAMES:
         raise InputError(f"data.name is {config.name!r}: choose one of {', '.join(NAMES)}.")
     remedy = "your interactions file" if config.name == "own" else f"the folder of the {config.name} data"
@@ -37,12 +39,19 @@ def load_ratings(config: RatingsConfig) -> Ratings:
     if config.name == "ml-100k":
         return movielens.load_100k(path, _above(config, movielens.POSITIVE_ABOVE))
     if config.name == "amazon-books":
-        above = _above(config, amazon.POSITIVE_ABOVE)
-        return amazon.load(path, config.user_core, config.item_core, above)
+        return _amazon(path, config, cache)
     if config.domain not in DOMAINS:
         raise InputError(f"data.domain is {config.domain!r}: choose one of {', '.join(DOMAINS)}.")
     above = _above(config, interactions.POSITIVE_ABOVE)
     return interactions.load(path, items_path(config.items), above, config.domain)
+
+
+def _amazon(folder: Path, config: RatingsConfig, cache: Path | None) -> Ratings:
+    settings = (config.user_core, config.item_core, _above(config, amazon.POSITIVE_ABOVE))
+    read = partial(amazon.load, folder, *settings)
+    if cache is None:
+        return read()
+    return kept(cache, {"files": [version(path) for path in amazon.sources(folder)], "settings": [*settings]}, read)
 
 
 def _above(config: RatingsConfig, default: float) -> float:

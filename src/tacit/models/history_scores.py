@@ -6,7 +6,7 @@ Shapes: L lists of C candidates, n items. ``weights`` is an item-to-item model [
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -17,20 +17,20 @@ from tacit.models.collaborative import OWN_MEAN, Floats
 Doubles = npt.NDArray[np.float64]
 
 
-def over_history(tables: Sequence[tuple[Floats, Floats]], histories: Histories, lists: Lists) -> list[Floats]:
-    """Σ_h value_h weights[h, c] over the whole history before the list: [L, C] for each (weights, values).
+def over_history(weights: Floats, values: Floats, histories: Histories, lists: Lists) -> Floats:
+    """[L, C]: Σ_h value_h weights[h, c] over the whole history before the list.
 
-    One pass a user: the sums run along the history once, and every list reads them where it starts.
+    The sums run along a user's history once, and every list reads them where it starts.
     """
-    scores = [np.empty(lists.items.shape, dtype=np.float32) for _ in tables]
+    scores = np.empty(lists.items.shape, dtype=np.float32)
     for user, rows in _by_user(lists):
         first, starts = int(histories.offsets[user]), lists.start[rows]
         span = slice(first, first + int(starts.max()))
         columns, at = np.unique(lists.items[rows], return_inverse=True)
-        block = np.ix_(histories.items[span], columns)
-        for found, (weights, values) in zip(scores, tables, strict=True):
-            sums = _prefix(values[span, None] * weights[block])
-            found[rows] = sums[starts[:, None], at.reshape(len(rows), -1)]
+        counted = weights[np.ix_(histories.items[span], columns)]
+        counted *= values[span, None]
+        sums = _prefix(counted)
+        scores[rows] = sums[starts[:, None], at.reshape(len(rows), -1)]
     return scores
 
 
@@ -97,4 +97,6 @@ def _by_user(lists: Lists) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
 
 def _prefix(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """[m, ...] → [m + 1, ...]: the sum of the first 0, 1, … m rows."""
-    return np.concatenate([np.zeros_like(values[:1], shape=(1, *values.shape[1:])), np.cumsum(values, axis=0)])
+    sums = np.zeros_like(values, shape=(len(values) + 1, *values.shape[1:]))
+    np.cumsum(values, axis=0, out=sums[1:])
+    return sums

@@ -3,6 +3,9 @@
 Whatever is counted over users is counted over training users only, and what a list's features say of its user is read
 from the history strictly before the list's ``start``. Shapes: L lists of C candidates, n items.
 
+Item-to-item weights [n, n] are made, read for all the lists and dropped, one after another: no more than two are in
+memory at a time, for with Amazon's 17,332 items each takes 1.2 GB.
+
 The ties deserve a word. The protocol hides *consecutive* interactions among items drawn at random, so candidates that
 users tend to consume close together betray each other. Any reranker may see that, for it reads the whole list; but it
 is knowledge of how the lists were made. Rows with and without the ties belong side by side in a table.
@@ -11,10 +14,12 @@ is knowledge of how the lists were made. Rows with and without the ties belong s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from tacit.lists import Histories, Ints, Lists, ListSplit
 from tacit.models.collaborative import (
@@ -43,6 +48,29 @@ RELATIONS = ("near in time", "same sitting", "EASE")
 TIES = tuple(f"{relation} in the list" for relation in RELATIONS)  # the features that are made of relations
 # Six that are quickly had, without ties: the row that a table prints as the plain ranker.
 PLAIN = ("EASE, all history", "EASE, liked history", "EASE, recent", "popularity", "label rate", "seen")
+NAMES = (
+    "EASE, all history",
+    "EASE, liked history",
+    "EASE, stars",
+    "stars from factors",
+    "shared attributes, all history",
+    "seen",
+    "EASE, recent",
+    "EASE, recent liked",
+    "next items",
+    "next liked items",
+    "near in time",
+    "same sitting",
+    "shared attributes, recent",
+    *TIES,
+    "popularity",
+    "popularity at this stage",
+    "label rate",
+    "liked share",
+    "mean stars",
+    "length of the history",
+    "liked share of the history",
+)
 STAGES = 8
 
 
@@ -57,26 +85,6 @@ class FeatureConfig:
     smoothing: float = 20.0  # ratings or candidates that an item's own means are drawn together by
     folds: int = 5  # of the training users, whose features come from the other folds
     attributes: list[str] = field(default_factory=lambda: ["genre", "brand", "category"])
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What was learnt from some users. Item-to-item weights are [n, n]; the numbers of an item are [n]."""
-
-    all: Floats  # EASE on what was consumed
-    liked: Floats  # EASE on what was liked
-    stars: Floats  # EASE on stars less the item's mean
-    following: Floats  # from the last items to the next ones
-    following_liked: Floats  # from the last items to the next liked ones
-    near: Floats  # how much oftener than by chance two items stand near in time
-    sitting: Floats  # and in one sitting
-    overlap: Floats  # of attributes; learnt from nobody
-    factors: Floats  # [n, d], of stars less the item's and the user's mean
-    by_stage: Floats  # [n, STAGES]: log of the count at this stage of a history against the one expected
-    popularity: Floats
-    label_rate: Floats
-    liked_share: Floats
-    mean_stars: Floats
 
 
 @dataclass(frozen=True)
@@ -101,34 +109,6 @@ class Featured:
         return Featured(self.lists, tuple(names), self.features[..., columns], kept)
 
 
-def learn(split: ListSplit, items: Sequence[Item], users: Ints, config: FeatureConfig) -> Statistics:
-    """Everything that is counted over ``users``, a part of the training users."""
-    if not np.isin(users, split.train_users).all():
-        raise ValueError("statistics are learnt from training users only")
-    known, n, at = split.histories, split.n_items, places(split.histories, users)
-    likes = _likes(split)
-    mean_stars = smoothed_mean(known.items[at], known.ratings[at], n, config.smoothing)
-    stars = known.ratings - mean_stars[known.items]
-    rated = interactions(known, users, n, stars)
-    next_any, next_liked = successors(known, users, n, [np.ones_like(likes), likes], ahead=4, l2=config.next_l2)
-    return Statistics(
-        all=ease(interactions(known, users, n), config.l2),
-        liked=ease(interactions(known, users, n, likes), config.l2),
-        stars=ease(rated, config.l2),
-        following=next_any,
-        following_liked=next_liked,
-        near=lift(known, users, n, config.near, smoothing=10.0),
-        sitting=lift(known, users, n, config.sitting, smoothing=20.0),
-        overlap=overlap([[v for key in config.attributes for v in item.attributes.get(key, ())] for item in items]),
-        factors=star_factors(less_own_mean(rated), config.factors, config.factors_l2, sweeps=8, seed=0),
-        by_stage=_by_stage(known, users, n),
-        popularity=popularity(known, users, n),
-        label_rate=label_rate(split.train.of_users(users), n, config.smoothing),
-        liked_share=smoothed_mean(known.items[at], likes[at], n, config.smoothing),
-        mean_stars=mean_stars,
-    )
-
-
 def cross_fitted(split: ListSplit, items: Sequence[Item], config: FeatureConfig, seed: int) -> Featured:
     """The training lists, each with statistics that never saw its user, as it will be for a new user.
 
@@ -136,81 +116,171 @@ def cross_fitted(split: ListSplit, items: Sequence[Item], config: FeatureConfig,
     user's own row shines through EASE in training, and a ranker learns to trust it too far.
     """
     order = np.random.default_rng(seed).permutation(split.train_users)
-    rows, parts = [], []
+    shape = split.train.items.shape
+    values = np.empty((*shape, len(NAMES)), dtype=np.float32)
+    relations = np.empty((*shape, shape[1], len(RELATIONS)), dtype=np.float32)
     with progress(config.folds, "features") as bar:
         for fold in range(config.folds):
             own = order[fold :: config.folds]
-            statistics = learn(split, items, np.setdiff1d(order, own), config)
-            rows.append(np.flatnonzero(np.isin(split.train.users, own)))
-            parts.append(features(statistics, split, split.train.take(rows[-1]), config))
+            rows = np.flatnonzero(np.isin(split.train.users, own))
+            (part,) = features(split, items, np.setdiff1d(order, own), [split.train.take(rows)], config)
+            values[rows], relations[rows] = part.features, part.relations
             bar.advance()
-    back = np.argsort(np.concatenate(rows))
-    values = np.concatenate([part.features for part in parts])[back]
-    return Featured(split.train, parts[0].names, values, np.concatenate([part.relations for part in parts])[back])
+    return Featured(split.train, NAMES, values, relations)
 
 
-def features(learnt: Statistics, split: ListSplit, lists: Lists, config: FeatureConfig) -> Featured:
-    """Every feature and relation of ``lists``, of whichever users; the split gives their histories."""
-    relations = np.stack(
-        [among(weights, lists.items) for weights in (learnt.near, learnt.sitting, learnt.all)], axis=-1
-    )
-    best = np.sort(relations, axis=2)[:, :, -3:].mean(2)  # three others were consumed with a consumed one
-    columns = {
-        **_from_whole_history(learnt, split, lists, config),
-        **_from_last_items(learnt, split, lists),
-        **dict(zip(TIES, np.moveaxis(best, -1, 0), strict=True)),
-        **_of_items(learnt, lists),
-        **_of_users(split, lists),
-    }
-    stacked = np.stack(list(columns.values()), axis=-1).astype(np.float32)
-    return Featured(lists, tuple(columns), stacked, relations)
+def features(
+    split: ListSplit, items: Sequence[Item], users: Ints, parts: Sequence[Lists], config: FeatureConfig
+) -> list[Featured]:
+    """Every feature and relation of each of ``parts``, lists of whichever users; the split gives their histories.
+
+    What is counted over users is counted over ``users``, some of the training users; ``ValueError`` for any other.
+    """
+    if not np.isin(users, split.train_users).all():
+        raise ValueError("statistics are learnt from training users only")
+    reading = _Reading(split, users, _joined(parts), config)
+    columns, relations = _from_weights(reading, items)
+    columns |= _of_items(reading) | _of_users(reading)
+    stacked = np.stack([columns[name] for name in NAMES], axis=-1).astype(np.float32, copy=False)
+    ends = np.cumsum([len(part) for part in parts])
+    return [
+        Featured(part, NAMES, stacked[end - len(part) : end], relations[end - len(part) : end])
+        for part, end in zip(parts, ends, strict=True)
+    ]
+
+
+def _joined(parts: Sequence[Lists]) -> Lists:
+    return Lists(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Lists)))
 
 
 Columns = dict[str, npt.NDArray[np.generic]]
 
 
-def _from_whole_history(learnt: Statistics, split: ListSplit, lists: Lists, config: FeatureConfig) -> Columns:
-    known, likes = split.histories, _likes(split)
-    ones, stars = np.ones_like(likes), known.ratings - learnt.mean_stars[known.items]
-    tables = [(learnt.all, ones), (learnt.liked, likes), (learnt.stars, stars), (learnt.overlap, ones)]
-    consumed, liked, rated, shared = over_history(tables, known, lists)
+@dataclass(frozen=True)
+class _Reading:
+    """Lists, and the users who teach what is said of their candidates."""
+
+    split: ListSplit
+    users: Ints
+    lists: Lists
+    config: FeatureConfig
+
+    @property
+    def known(self) -> Histories:
+        return self.split.histories
+
+    @cached_property
+    def likes(self) -> Floats:
+        """[n interactions]: 1 where it is a positive label, else 0."""
+        return (self.known.ratings > self.split.positive_above).astype(np.float32)
+
+    @cached_property
+    def ones(self) -> Floats:
+        return np.ones_like(self.likes)
+
+    @cached_property
+    def mean_stars(self) -> Floats:
+        return self.mean_of(self.known.ratings)
+
+    @cached_property
+    def stars(self) -> Floats:
+        """[n interactions]: less the item's mean."""
+        return self.known.ratings - self.mean_stars[self.known.items]
+
+    def mean_of(self, values: Floats) -> Floats:
+        """[n]: the mean of ``values`` over the users' interactions with an item."""
+        at = places(self.known, self.users)
+        return smoothed_mean(self.known.items[at], values[at], self.split.n_items, self.config.smoothing)
+
+    def matrix(self, values: Floats) -> sparse.csr_matrix:
+        return interactions(self.known, self.users, self.split.n_items, values)
+
+    def whole(self, weights: Floats, values: Floats) -> Floats:
+        return over_history(weights, values, self.known, self.lists)
+
+    def last(self, weights: Floats, values: Floats, last: int, decay: float = 1.0) -> Floats:
+        return over_last(weights, values, self.known, self.lists, last, decay)
+
+
+def _from_weights(reading: _Reading, items: Sequence[Item]) -> tuple[Columns, Floats]:
+    """What needs item-to-item weights, which no function below returns or keeps; and the relations [L, C, C, R]."""
+    config = reading.config
+    near, near_tie = _from_lift(reading, "near in time", config.near, smoothing=10.0)
+    sitting, sitting_tie = _from_lift(reading, "same sitting", config.sitting, smoothing=20.0)
+    consumed, consumed_tie = _from_consumed(reading)
+    columns = near | sitting | consumed | _from_liked(reading) | _from_stars(reading)
+    columns |= _from_next_items(reading) | _from_attributes(reading, items)
+    relations = np.stack([near_tie, sitting_tie, consumed_tie], axis=-1)
+    best = np.sort(relations, axis=2)[:, :, -3:].mean(2)  # three others were consumed with a consumed one
+    return columns | dict(zip(TIES, np.moveaxis(best, -1, 0), strict=True)), relations
+
+
+def _from_lift(reading: _Reading, name: str, within: int, smoothing: float) -> tuple[Columns, Floats]:
+    weights = lift(reading.known, reading.users, reading.split.n_items, within, smoothing)
+    return {name: reading.last(weights, reading.ones, 16)}, among(weights, reading.lists.items)
+
+
+def _from_consumed(reading: _Reading) -> tuple[Columns, Floats]:
+    weights = ease(reading.matrix(reading.ones), reading.config.l2)
+    columns: Columns = {
+        "EASE, all history": reading.whole(weights, reading.ones),
+        "EASE, recent": reading.last(weights, reading.ones, 60, 0.96),
+    }
+    return columns, among(weights, reading.lists.items)
+
+
+def _from_liked(reading: _Reading) -> Columns:
+    weights = ease(reading.matrix(reading.likes), reading.config.l2)
     return {
-        "EASE, all history": consumed,
-        "EASE, liked history": liked,
-        "EASE, stars": rated,
-        "stars from factors": from_factors(learnt.factors, config.factors_l2, stars, known, lists),
-        "shared attributes, all history": shared / np.maximum(lists.start, 1)[:, None],
-        "seen": Past(known, split.n_items).seen(lists),
+        "EASE, liked history": reading.whole(weights, reading.likes),
+        "EASE, recent liked": reading.last(weights, reading.likes, 60, 0.96),
     }
 
 
-def _from_last_items(learnt: Statistics, split: ListSplit, lists: Lists) -> Columns:
-    known, likes = split.histories, _likes(split)
-    ones = np.ones_like(likes)
+def _from_stars(reading: _Reading) -> Columns:
+    config, rated = reading.config, reading.matrix(reading.stars)
+    factors = star_factors(less_own_mean(rated), config.factors, config.factors_l2, sweeps=8, seed=0)
     return {
-        "EASE, recent": over_last(learnt.all, ones, known, lists, 60, 0.96),
-        "EASE, recent liked": over_last(learnt.liked, likes, known, lists, 60, 0.96),
-        "next items": over_last(learnt.following, ones, known, lists, LAST, DECAY),
-        "next liked items": over_last(learnt.following_liked, ones, known, lists, LAST, DECAY),
-        "near in time": over_last(learnt.near, ones, known, lists, 16),
-        "same sitting": over_last(learnt.sitting, ones, known, lists, 16),
-        "shared attributes, recent": over_last(learnt.overlap, ones, known, lists, 10),
+        "EASE, stars": reading.whole(ease(rated, config.l2), reading.stars),
+        "stars from factors": from_factors(factors, config.factors_l2, reading.stars, reading.known, reading.lists),
     }
 
 
-def _of_items(learnt: Statistics, lists: Lists) -> Columns:
+def _from_next_items(reading: _Reading) -> Columns:
+    """From the last items to the next ones, and to the next liked ones."""
+    targets, n = [reading.ones, reading.likes], reading.split.n_items
+    made = successors(reading.known, reading.users, n, targets, ahead=4, l2=reading.config.next_l2)
+    return {name: reading.last(next(made), reading.ones, LAST, DECAY) for name in ("next items", "next liked items")}
+
+
+def _from_attributes(reading: _Reading, items: Sequence[Item]) -> Columns:
+    """Learnt from nobody."""
+    kinds = reading.config.attributes
+    weights = overlap([[value for kind in kinds for value in item.attributes.get(kind, ())] for item in items])
+    shared = reading.whole(weights, reading.ones)
     return {
-        "popularity": np.log1p(learnt.popularity)[lists.items],
-        "popularity at this stage": learnt.by_stage[lists.items, stage_of(lists.start)[:, None]],
-        "label rate": learnt.label_rate[lists.items],
-        "liked share": learnt.liked_share[lists.items],
-        "mean stars": learnt.mean_stars[lists.items],
+        "shared attributes, all history": shared / np.maximum(reading.lists.start, 1)[:, None],
+        "shared attributes, recent": reading.last(weights, reading.ones, 10),
     }
 
 
-def _of_users(split: ListSplit, lists: Lists) -> Columns:
+def _of_items(reading: _Reading) -> Columns:
+    lists, users, n = reading.lists, reading.users, reading.split.n_items
+    by_stage = _by_stage(reading.known, users, n)
+    return {
+        "popularity": np.log1p(popularity(reading.known, users, n))[lists.items],
+        "popularity at this stage": by_stage[lists.items, stage_of(lists.start)[:, None]],
+        "label rate": label_rate(reading.split.train.of_users(users), n, reading.config.smoothing)[lists.items],
+        "liked share": reading.mean_of(reading.likes)[lists.items],
+        "mean stars": reading.mean_stars[lists.items],
+        "seen": Past(reading.known, n).seen(lists),
+    }
+
+
+def _of_users(reading: _Reading) -> Columns:
     """One number for all candidates of a list: it tells how far the others can be trusted."""
-    liked = (sums_before(split.histories, _likes(split), lists) + 1.0) / (lists.start + 2.0)
+    lists = reading.lists
+    liked = (sums_before(reading.known, reading.likes, lists) + 1.0) / (lists.start + 2.0)
     wide = {"length of the history": np.log1p(lists.start), "liked share of the history": liked}
     return {name: np.broadcast_to(values[:, None], lists.items.shape) for name, values in wide.items()}
 
@@ -227,8 +297,3 @@ def _by_stage(histories: Histories, users: Ints, n_items: int) -> Floats:
     np.add.at(counts, (histories.items[at], stage_of(at - first)), 1.0)
     expected = np.outer(counts.sum(1), counts.sum(0) / max(len(at), 1))
     return np.log((counts + 1.0) / (expected + 1.0)).astype(np.float32)
-
-
-def _likes(split: ListSplit) -> Floats:
-    """[n interactions]: 1 where it is a positive label, else 0."""
-    return (split.histories.ratings > split.positive_above).astype(np.float32)

@@ -1,0 +1,72 @@
+"""What a run reads, with a vector for each factor of a text: widths, order, prompts, and what has no lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tacit.knowledge import FACTORS
+from tacit.knowledge_composer import factors
+from tacit.lists import ListConfig, build
+from tacit.models.text_vectors import HASHED, hashed
+from tacit.rerank_material import KnowledgeConfig, Material
+from tacit.rerank_stages import RerankConfig, check
+from tacit.train.ranker import RankerConfig, new_reranker, score_lists
+from tacit.types import InputError
+from tiny_ratings import random_ratings
+
+RATINGS = random_ratings(n_users=20)
+
+
+def known(folder: Path, **settings: str) -> Material:
+    split, test, card = build(RATINGS, ListConfig())
+    return Material(RATINGS, split, test, card, KnowledgeConfig(encoder="hashing", **settings), folder)
+
+
+def test_each_line_has_its_place(tmp_path: Path) -> None:
+    """The small writer's texts: nine names, those of titles last, in any order and case."""
+    material = known(tmp_path, mode="factors")
+    names = factors("movies")
+    assert material.factors == names and names[0] == "Genre" and names[-1] == "Lately"
+    texts = {user: f"LATELY: film {user}\nGenre: war and love {user % 3}." for user in material.users}
+    reading = material.reading(texts, "cpu")
+    assert material.knowledge(texts, reading).user.shape == (20, 9 * HASHED)
+    plain = replace(reading, mean=np.float32(0.0), scale=np.float32(1.0))
+    for text, vector in zip(texts.values(), plain([""] * len(texts), list(texts.values())), strict=True):
+        first, last = text.splitlines()[::-1]
+        places = vector.reshape(9, HASHED)
+        assert np.array_equal(places[[0, -1]], hashed([first.partition(": ")[2], last.partition(": ")[2]]))
+        assert not places[1:-1].any()
+
+
+def test_an_item_stands_in_every_factors_place(tmp_path: Path) -> None:
+    vectors = known(tmp_path, mode="factors").item_vectors.reshape(len(RATINGS.items), 9, HASHED)
+    whole = known(tmp_path).item_vectors
+    assert all((vectors[:, place] == whole).all() for place in range(9))
+
+
+def test_a_reranker_reads_both_sides(tmp_path: Path) -> None:
+    material = known(tmp_path, mode="factors")
+    texts = {user: "Genre: war" if user % 2 else "Author: none of the factors" for user in material.users}
+    knowledge = material.knowledge(texts, material.reading(texts, "cpu"))
+    assert knowledge.user.shape[1] == knowledge.item.shape[1]
+    model = new_reranker(RankerConfig(), RATINGS.items, knowledge.user.shape[1], seed=0)
+    assert np.isfinite(score_lists(model, material.split.valid, knowledge)).all()
+
+
+def test_other_writers_are_asked_for_lines_by_factor(tmp_path: Path) -> None:
+    clean, by_factor = (known(tmp_path, writer="endpoint", mode=mode) for mode in ("clean", "factors"))
+    assert by_factor.factors == FACTORS["movies"] and clean.factors == ()
+    asked = "Write one line for each factor, beginning with its name and a colon."
+    assert all(prompt.endswith(asked) for prompt in by_factor.prompts.values())
+    assert not any(asked in prompt for prompt in clean.prompts.values())
+    small = [known(tmp_path, mode=mode).prompts for mode in ("clean", "factors")]
+    assert small[0] == small[1]  # a small writer writes lines anyway
+
+
+def test_an_unknown_mode_is_refused_before_anything_is_trained() -> None:
+    with pytest.raises(InputError, match=r"knowledge\.mode=raw is unknown: choose one of literal, clean, factors"):
+        check(RerankConfig(knowledge=KnowledgeConfig(mode="raw")))
