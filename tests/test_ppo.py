@@ -332,3 +332,12 @@ def test_every_rollout_and_metric_of_the_contract_is_written(tmp_path: Path) -> 
     assert len(list((tmp_path / "rollouts").glob("*.parquet"))) == SMALL.iterations
     columns = set(pl.read_parquet_schema(tmp_path / "rollouts/00003.parquet"))
     assert {"context", "slate", "propensities", "reply", "reward", "kl_text", "kl_slate", "hidden_utility"} <= columns
+
+
+def test_mixed_precision_sees_every_update() -> None:
+    layer, ones = torch.nn.Linear(4, 4, bias=False), torch.ones(1, 4)
+    with ppo._precision(tiny_policy(), "bfloat16"):
+        before = layer(ones)
+        with torch.no_grad():
+            layer.weight.mul_(2.0)
+        assert before.dtype == torch.bfloat16 and torch.equal(layer(ones), 2.0 * before)

@@ -68,7 +68,7 @@ def run_ppo(
         bar.resume(done)
         for iteration in range(done, config.iterations):
             started = time.monotonic()
-            with torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
+            with _precision(policy, dtype):
                 metrics = iterate(learner, reference, world, scorer, anchor, config, stage, seed, iteration)
             stage.log.append(iteration + 1, **metrics)
             learner.save(stage, iteration + 1)
@@ -80,6 +80,11 @@ def run_ppo(
     rows = stage.log.rows()
     stage.finish(rows[-1] if rows else {})
     return policy
+
+
+def _precision(policy: Policy, dtype: str) -> torch.autocast:
+    """Without autocast's cache: it would go on handing out the weights as they were before the first update."""
+    return torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16", cache_enabled=False)
 
 
 def iterate(
