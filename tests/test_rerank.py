@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tacit.cli import app
+from tacit.evaluate_lists import load_values, pooled
 from tacit.list_feedback import read_groups
 from tacit.list_pairs import read_pairs
 from tacit.models.list_tokens import item_attributes
@@ -95,6 +97,23 @@ def test_every_row_has_an_interval_and_stands_beside_the_bounds(finished: Path) 
     assert rows["bound · random"].value < rows["bound · oracle"].value
 
 
+def test_pooled_with_itself_nothing_changes_but_the_seeds(finished: Path) -> None:
+    """Two equal runs count once. Two writers that differ: the seeds of both, and the mean of their means."""
+    lines, _ = load_values(finished / "evaluate" / "values.safetensors")
+    same, by_run = pooled([lines, lines])
+    assert [line.seeds for line in same] == [line.seeds for line in lines]
+    assert all(len(runs) == 1 for runs in by_run.values())
+    other = [replace(line, values={name: values + 0.5 for name, values in line.values.items()}) for line in lines]
+    both, by_run = pooled([lines, other])
+    for line, first in zip(both, lines, strict=True):
+        assert line.seeds == 2 * first.seeds
+        assert line.mean["ndcg"].mean() == pytest.approx(first.mean["ndcg"].mean() + 0.25)
+    result = CliRunner().invoke(app, ["rerank", "pool", str(finished), str(finished)])
+    assert result.exit_code == 0 and "| dlcm · round 1 − round 0 | " in result.output
+    refused = CliRunner().invoke(app, ["rerank", "pool", str(finished / "align")])
+    assert refused.exit_code != 0 and "tacit rerank evaluate" in result.output + str(refused.exception) + refused.output
+
+
 def test_a_paired_difference_is_the_difference_of_the_means(finished: Path) -> None:
     rows = {row.model: row.value for row in load_rows(finished / "results.json") if row.metric == "NDCG"}
     gap = rows["dlcm · round 1 − round 0"]
@@ -110,7 +129,13 @@ def test_pairs_come_from_training_users_alone(finished: Path) -> None:
 
 def test_the_report_names_every_part_and_nothing_is_a_pickle(finished: Path) -> None:
     page = (finished / "report.html").read_text()
-    for words in ("dlcm · round 1 − round 0", "split-half agreement", "How the lists were made", "exposure oracle"):
+    for words in (
+        "dlcm · round 1 − round 0",
+        "split-half agreement",
+        "without DPO; ours: round 0",
+        "How the lists were made",
+        "exposure oracle",
+    ):
         assert words in page
     suspicious = {".pt", ".bin", ".pkl", ".pth", ".npy"}
     assert not [path for path in finished.rglob("*") if path.suffix in suspicious]

@@ -238,6 +238,19 @@ def rerank_evaluate(config: Config, overrides: Overrides = None) -> None:
     _rerank(config, overrides, "evaluate")
 
 
+@rerank_app.command("pool")
+def rerank_pool(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs of one protocol.")],
+) -> None:
+    """Print the tables of several runs as one, such as those of two writer seeds, and where their noise comes from.
+
+    Example: `tacit rerank pool runs/ml1m-seed0 runs/ml1m-seed1`
+    """
+    from tacit.commands.rerank import pool
+
+    pool(runs)
+
+
 @inspect_app.command("mask")
 def mask(
     config: Config,

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from safetensors.numpy import load, save
 
+from tacit.files import atomic_write
 from tacit.list_bounds import bound_scores
 from tacit.list_metrics import clustered_interval, estimates, measure
 from tacit.lists import Lists, ListSplit
@@ -21,7 +24,9 @@ from tacit.results import Row, make_row
 from tacit.results import blank as blank_row
 
 Scores = npt.NDArray[np.floating]
+Users = npt.NDArray[np.integer]  # [L], whose list each one is
 K = 5
+ALL_FEATURES = "all features"  # the strongest arm without a language model
 NAMES = {
     "ndcg": "NDCG",
     "kar_map": "MAP (KAR)",
@@ -59,37 +64,100 @@ def bound_lines(split: ListSplit, lists: Lists) -> list[Measured]:
     return [measured("bound", name, [scores], lists) for name, scores in bound_scores(split, lists).items()]
 
 
-def rows_of(line: Measured, lists: Lists, base: Row) -> list[Row]:
+def rows_of(line: Measured, users: Users, base: Row) -> list[Row]:
     """A row a metric; the note tells the spread over seeds."""
-    found = estimates(line.mean, lists.users)
+    found = estimates(line.mean, users)
     spread = line.values["ndcg"].mean(axis=1).std(ddof=1) if line.seeds > 1 else 0.0
     note = f"{line.seeds} ranker seeds, sd {spread:.4f}" if line.seeds > 1 else ""
     name = f"{line.model} · {line.arm}"
     return [make_row(base, NAMES[metric], e, K, model=name, note=note) for metric, e in found.items()]
 
 
-def difference_rows(line: Measured, against: Measured, lists: Lists, base: Row) -> list[Row]:
+def difference_rows(line: Measured, against: Measured, users: Users, base: Row) -> list[Row]:
     """Paired on the lists, seeds averaged first; the interval is over users."""
     name = f"{line.model} · {line.arm} − {_what(line, against)}"
     rows = []
     for metric in ("ndcg", "kar_map", "consumed_ndcg"):
-        gap = clustered_interval(line.mean[metric] - against.mean[metric], lists.users)
+        gap = clustered_interval(line.mean[metric] - against.mean[metric], users)
         rows.append(make_row(base, NAMES[metric], gap, K, model=name, slice="paired difference"))
     return rows
+
+
+def tables(lines: Sequence[Measured], users: Users, base: Row) -> list[Row]:
+    """Each line, then what knowledge brings (− base) and what alignment brings (− the texts of round 0)."""
+    by_name = {(line.model, line.arm): line for line in lines}
+    found = [row for line in lines for row in rows_of(line, users, base)]
+    for line in lines:
+        for arm in ("base", ALL_FEATURES, "round 0"):
+            against = by_name.get((line.model, arm))
+            if against is not None and against is not line and line.arm != "base":
+                found += difference_rows(line, against, users, base)
+    return found
 
 
 def _what(line: Measured, against: Measured) -> str:
     return against.arm if against.model == line.model else f"{against.model} · {against.arm}"
 
 
-def variance(line: Measured, users: npt.NDArray[np.integer]) -> dict[str, float]:
-    """Where the noise of one run's NDCG comes from, as standard errors: which users, which seed of the ranker."""
-    over_users: Estimate = clustered_interval(line.mean["ndcg"], users)
-    seeds = line.values["ndcg"].mean(axis=1)
-    return {
-        "users": (over_users.high - over_users.low) / (2 * 1.96),
-        "ranker seed": float(seeds.std(ddof=1)) if len(seeds) > 1 else float("nan"),
+def variance(runs: Sequence[Array], users: Users) -> dict[str, float]:
+    """Where the noise of one NDCG comes from, as standard deviations: which test users, which seeds.
+
+    ``runs``: one [S, L] for each writer, its S seeds of the ranker on L lists. The ranker's part is the spread within
+    writers; the writer's is what the spread of their means has beyond the ranker's part over S (0 where it has none):
+    the estimates of a one-way analysis of variance.
+    """
+    everything = np.concatenate(list(runs))
+    over_users: Estimate = clustered_interval(everything.mean(axis=0), users)
+    parts = {"users": (over_users.high - over_users.low) / (2 * 1.96)}
+    seeds = [run.mean(axis=1) for run in runs]
+    if len(everything) > len(runs):
+        within = sum(((run - run.mean()) ** 2).sum() for run in seeds) / (len(everything) - len(runs))
+        parts["ranker seed"] = float(np.sqrt(within))
+        if len(runs) > 1:
+            between = np.var([run.mean() for run in seeds], ddof=1)
+            parts["writer seed"] = float(np.sqrt(max(between - within * len(runs) / len(everything), 0.0)))
+    return parts
+
+
+KEPT = ("ndcg", "kar_map", "standard_map", "consumed_ndcg")
+
+
+def save_values(path: Path, lines: Sequence[Measured], lists: Lists) -> None:
+    """Every metric of every list, for runs to be pooled: safetensors, one [S, L] a line and metric."""
+    values = {
+        f"{line.model}|{line.arm}|{name}": line.values[name].astype(np.float32) for line in lines for name in KEPT
     }
+    atomic_write(path, save({"users": lists.users, "items": lists.items, "labels": lists.labels, **values}))
+
+
+def load_values(path: Path) -> tuple[list[Measured], dict[str, npt.NDArray[np.integer]]]:
+    """The lines that ``save_values`` wrote, and the lists they were measured on: users, items, labels."""
+    found = load(path.read_bytes())
+    lists = {name: found.pop(name) for name in ("users", "items", "labels")}
+    columns: dict[tuple[str, str], dict[str, Array]] = {}
+    for key, values in found.items():
+        model, arm, metric = key.split("|")
+        columns.setdefault((model, arm), {})[metric] = values.astype(np.float64)
+    return [Measured(*name, values) for name, values in columns.items()], lists
+
+
+def pooled(runs: Sequence[Sequence[Measured]]) -> tuple[list[Measured], dict[str, list[Array]]]:
+    """Lines that all ``runs`` have, measured on the same lists, with the seeds of them all; and each one's NDCG by run.
+
+    A line that is the same in every run (a bound, or a ranker without texts from the same seeds) counts once.
+    """
+    by_name = [{(line.model, line.arm): line for line in run} for run in runs]
+    lines, parts = [], {}
+    for name, first in by_name[0].items():
+        same = [run[name] for run in by_name if name in run]
+        if len(same) < len(runs):
+            continue
+        if all(np.array_equal(first.values["ndcg"], line.values["ndcg"]) for line in same):
+            same = [first]
+        joined = {metric: np.concatenate([line.values[metric] for line in same]) for metric in first.values}
+        lines.append(Measured(*name, joined))
+        parts[" · ".join(name)] = [line.values["ndcg"] for line in same]
+    return lines, parts
 
 
 def template(dataset: str, protocol: str, lists: Lists, seed: int) -> Row:

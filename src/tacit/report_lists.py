@@ -13,16 +13,11 @@ from tacit.evaluate_lists import NAMES
 from tacit.list_pairs import Pair, read_pairs
 from tacit.page import Cell, short
 from tacit.report_files import RunFiles
+from tacit.report_paper import paper_tables
 from tacit.report_process import provenance
 from tacit.results import Row
 
 DIFFERENCE = "paired difference"
-# arXiv 2410.05939, Table I: NDCG@5 of DLCM and PRM on its own lists, which differ from these (docs/rlrf4rec.md).
-PAPER = {
-    "base": (0.771, 0.776),
-    "KAR": (0.776, 0.782),
-    "RLRF4Rec": (0.779, 0.785),
-}
 
 
 def write_rerank_report(run_folder: str | Path) -> Path:
@@ -33,6 +28,7 @@ def write_rerank_report(run_folder: str | Path) -> Path:
     rounds = [read_round(path) for path in sorted((folder / "align").glob("round*")) if (path / "card.json").is_file()]
     sections = [
         ("results", "Does knowledge help, and does alignment?", _gains(run.rows)),
+        ("paper", "The paper's tables, beside ours", paper_tables(run.rows, card["round chosen on validation"])),
         ("tables", "Every row, beside the bounds of its protocol", _table(run.rows)),
         ("rounds", "Feedback and pairs, round by round", _rounds(rounds)),
         ("texts", "Best and worst texts of the same user", _texts(rounds)),
@@ -76,12 +72,7 @@ def _table(rows: Sequence[Row]) -> str:
         "NDCG consumed orders a list's consumed items among themselves: preference without exposure. A list with "
         "nothing liked counts as 0 everywhere. Small: 95 % interval over users."
     )
-    paper = page.table(
-        ["the paper's NDCG@5, its own lists", "DLCM", "PRM"],
-        [("", [Cell(name), *(Cell(short(value)) for value in values)]) for name, values in PAPER.items()],
-        "MovieLens-1M, arXiv 2410.05939, Table I. No variance is given there.",
-    )
-    return _lines(plain, list(NAMES.values()), caption) + paper
+    return _lines(plain, list(NAMES.values()), caption)
 
 
 def _lines(rows: Sequence[Row], metrics: Sequence[str], caption: str) -> str:
@@ -153,10 +144,10 @@ def _texts(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]], shown: int 
 def _protocol(card: dict[str, Any]) -> str:
     noise = {
         name: ", ".join(f"{what} {short(value, 4)}" for what, value in parts.items())
-        for name, parts in card["standard errors of NDCG@5"].items()
+        for name, parts in card["standard deviations of NDCG@5"].items()
     }
     return (
         page.pairs({name: _plain(value) for name, value in card["protocol"].items()}, ("", "the lists"))
         + page.pairs({name: _plain(value) for name, value in card["settings"].items()}, ("", "settings"))
-        + page.pairs(noise, ("", "standard error of NDCG@5"), "Where the noise of one run comes from.")
+        + page.pairs(noise, ("", "standard deviation of NDCG@5"), "Where the noise of one run comes from.")
     )

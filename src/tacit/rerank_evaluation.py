@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
 
-from tacit.evaluate_lists import Measured, bound_lines, difference_rows, measured, rows_of, template, variance
+from tacit.evaluate_lists import (
+    ALL_FEATURES,
+    Measured,
+    bound_lines,
+    measured,
+    save_values,
+    tables,
+    template,
+    variance,
+)
 from tacit.files import atomic_write
 from tacit.lists import Lists
 from tacit.models.list_features import PLAIN, TIES, Featured, cross_fitted, features
@@ -16,32 +26,38 @@ from tacit.rerank_cells import Job
 from tacit.rerank_config import RerankConfig
 from tacit.rerank_material import Material
 from tacit.rerank_stages import arm_jobs, arm_knowledge, arms, material
-from tacit.results import Row, save_rows
+from tacit.results import save_rows
 from tacit.run import Run, Stage
 from tacit.train.listwise import new_listwise, score_listwise, train_listwise
-from tacit.train.ranker import Scores, score_lists
+from tacit.train.ranker import CUTOFF, Scores, score_lists
 
 LISTWISE = "listwise"
-ALL_FEATURES = "all features"
 
 
 def evaluate(run: Run, config: RerankConfig, device: str) -> None:
     """results.json, and card.json with the protocol and where the noise comes from."""
     stage, known = run.stage("evaluate"), material(run, config)
     lists = known.test.lists
-    lines = bound_lines(known.split, lists)
+    lines, on_validation = bound_lines(known.split, lists), {}
     for arm in every_arm(config):
         jobs = arm_jobs(run, config, known, arm, device)
         for name in config.rankers:
-            scores = [_test_scores(job, lists) for job in jobs if job.settings.name == name]
-            lines.append(measured(name, arm, scores, lists))
+            mine = [job for job in jobs if job.settings.name == name]
+            lines.append(measured(name, arm, [_test_scores(job, lists) for job in mine], lists))
+            on_validation[name, arm] = float(np.mean([_chosen_by(job) for job in mine]))
     if config.strong:
         lines += strong_lines(run, config, known, device)
     protocol = f"{config.lists.variant} lists, {known.card['sort']} order"
     base = template(known.ratings.name, protocol, lists, config.seed)
-    save_rows(run.folder / "results.json", [row for part in _tables(lines, lists, base) for row in part])
-    noise = {f"{line.model} · {line.arm}": variance(line, lists.users) for line in lines if line.seeds > 1}
-    card = {"protocol": known.card, "settings": asdict(config.lists), "standard errors of NDCG@5": noise}
+    save_rows(run.folder / "results.json", tables(lines, lists.users, base))
+    save_values(stage.folder / "values.safetensors", lines, lists)
+    noise = {f"{line.model} · {line.arm}": variance([line.values["ndcg"]], lists.users) for line in lines}
+    card = {
+        "protocol": known.card,
+        "settings": asdict(config.lists),
+        "round chosen on validation": {name: _best_round(name, on_validation) for name in config.rankers},
+        "standard deviations of NDCG@5": {name: parts for name, parts in noise.items() if len(parts) > 1},
+    }
     atomic_write(stage.folder / "card.json", json.dumps(card, indent=1) + "\n")
     stage.finish({"rows": len(lines)})
 
@@ -54,16 +70,16 @@ def _test_scores(job: Job, lists: Lists) -> Scores:
     return score_lists(job.train(), lists, job.texts, histories=job.histories)
 
 
-def _tables(lines: list[Measured], lists: Lists, base: Row) -> list[list[Row]]:
-    """Each line, then what knowledge brings (− base) and what alignment brings (− the texts of round 0)."""
-    by_name = {(line.model, line.arm): line for line in lines}
-    found = [rows_of(line, lists, base) for line in lines]
-    for line in lines:
-        for arm in ("base", ALL_FEATURES, "round 0"):
-            against = by_name.get((line.model, arm))
-            if against is not None and against is not line and line.arm != "base":
-                found.append(difference_rows(line, against, lists, base))
-    return found
+def _chosen_by(job: Job) -> float:
+    """The score of the epoch that was kept, on the lists that chose it (those of validation users, by default)."""
+    return float(job.stage.summary()[f"{job.settings.select}_{job.settings.criterion}@{CUTOFF}"])
+
+
+def _best_round(ranker: str, scores: Mapping[tuple[str, str], float]) -> str:
+    """The round of alignment, of one or more, whose rerankers are best there; "" without any."""
+    rounds = {arm: score for (name, arm), score in scores.items() if name == ranker and arm.startswith("round ")}
+    rounds.pop("round 0", None)
+    return max(rounds, key=lambda arm: rounds[arm], default="")
 
 
 # --- rows without a language model, and with one on top of them ---------------------------------------------------
