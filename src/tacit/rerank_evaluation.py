@@ -32,6 +32,7 @@ from tacit.train.listwise import new_listwise, score_listwise, train_listwise
 from tacit.train.ranker import CUTOFF, Scores, score_lists
 
 LISTWISE = "listwise"
+ALONE = ("EASE, all history", "EASE, liked history")  # features that are rows of their own
 
 
 def evaluate(run: Run, config: RerankConfig, device: str) -> None:
@@ -86,7 +87,7 @@ def _best_round(ranker: str, scores: Mapping[tuple[str, str], float]) -> str:
 
 
 def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -> list[Measured]:
-    """Features of the ratings through one listwise transformer: six plain ones, all of them, all of them and texts."""
+    """EASE as it is; features of the ratings through one listwise transformer: six, all of them, texts beside all."""
     train = cross_fitted(known.split, known.ratings.items, config.features, config.seed)
     split, both = known.split, [known.split.valid, known.test.lists]
     valid, test = features(split, known.ratings.items, split.train_users, both, config.features)
@@ -99,7 +100,7 @@ def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -
     rounds = [arm for arm in every_arm(config) if arm.startswith("round ")]
     for arm in dict.fromkeys([*rounds[:1], *rounds[-1:]]):
         wanted[arm] = (list(train.names), True, arm_knowledge(run, config, known, arm, device))
-    lines = []
+    lines = [measured("one feature", name, [test.column(name)], known.test.lists) for name in ALONE]
     for arm, (names, relations, texts) in wanted.items():
         parts = tuple(part.only(names, relations) for part in (train, valid, test))
         scores = [_listwise(run, config, arm, parts, texts, seed, device) for seed in range(config.strong_seeds)]

@@ -95,7 +95,8 @@ def _train_small_writer(stage: Stage, known: Material, config: RerankConfig, dev
         config.knowledge.shown,
     )  # fmt: skip
     prompts, texts = [prompt for prompt, _ in composed], [text for _, text in composed]
-    lm, tokenizer = small_writer([*dict.fromkeys(prompts), *texts], config.knowledge.lm, config.seed)
+    titles = [item.title for item in known.ratings.items]
+    lm, tokenizer = small_writer([*dict.fromkeys(prompts), *texts], config.knowledge.lm, config.seed, titles)
     inner = Stage("writer", stage.folder / "sft")
     train_writer(lm, tokenizer, prompts, texts, config.writer, inner, config.seed, device, config.dtype)
 

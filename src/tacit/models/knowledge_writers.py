@@ -28,7 +28,7 @@ from tacit.network import fetching
 from tacit.progress import progress
 from tacit.types import InputError
 
-SMALL = LMConfig(layers=4, heads=4, width=256, positions=512, vocabulary=6000)
+SMALL = LMConfig(layers=4, heads=4, width=256, positions=512, vocabulary=3000)
 
 
 class Writer(Protocol):
@@ -239,10 +239,14 @@ class CachedWriter:
 
 
 def small_writer(
-    texts: Iterable[str], config: LMConfig = SMALL, seed: int = 0
+    texts: Iterable[str], config: LMConfig = SMALL, seed: int = 0, titles: Iterable[str] = ()
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A GPT-2 shape with fresh weights and a byte-level BPE tokenizer of ``texts`` (prompts and answers)."""
-    tokenizer = train_tokenizer(texts, config.vocabulary)
+    """A GPT-2 shape with fresh weights and a byte-level BPE tokenizer of ``texts`` (prompts and answers).
+
+    Each of ``titles`` is one token: naming what a prompt names is then one step of attention, which ten thousand texts
+    teach; spelling it takes far more, and a writer that cannot names whatever is popular.
+    """
+    tokenizer = train_tokenizer(texts, config.vocabulary, titles)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return small_lm(tokenizer, config), tokenizer

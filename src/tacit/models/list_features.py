@@ -102,6 +102,10 @@ class Featured:
     def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Featured:
         return replace(self, lists=self.lists.take(rows), features=self.features[rows], relations=self.relations[rows])
 
+    def column(self, name: str) -> Floats:
+        """One feature, [L, C]."""
+        return self.features[..., self.names.index(name)]
+
     def only(self, names: Sequence[str], relations: bool) -> Featured:
         """With these features alone, and with the relations or without."""
         columns = [self.names.index(name) for name in names]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, TaskType
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -37,8 +37,11 @@ class LMConfig:
     lora: int = -1  # rank; 0 = train all weights; -1 = rank 16 above one billion parameters
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE on the training text: every string has an encoding, no unknown token."""
+def train_tokenizer(texts: Iterable[str], vocabulary: int, whole: Iterable[str] = ()) -> PreTrainedTokenizerFast:
+    """Byte-level BPE on the training text: every string has an encoding, no unknown token.
+
+    A phrase of ``whole`` is one token, beyond ``vocabulary``, wherever a space stands before it.
+    """
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
@@ -47,6 +50,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         vocab_size=vocabulary, special_tokens=list(SPECIALS), initial_alphabet=alphabet, show_progress=False
     )
     bpe.train_from_iterator(texts, trainer)
+    bpe.add_tokens([AddedToken(f" {phrase}", normalized=False) for phrase in dict.fromkeys(whole)])
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe, pad_token=PAD, eos_token=EOS, extra_special_tokens=[s for s in SPECIALS[2:]]
     )
