@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tacit.knowledge import FACTORS, item_prompt, longest_fitting, short_prompt, told, user_prompt
+from tacit.knowledge import FACTORS, faithfulness, item_prompt, longest_fitting, short_prompt, told, user_prompt
 from tacit.types import Item
 from tiny_knowledge import FILMS, PROFILES, world
 
@@ -78,3 +78,10 @@ def test_items_are_asked_about_with_their_own_factors() -> None:
     assert "writing style" in item_prompt(book, "books")
     unknown = Item("b", "Emma", "", {"brand": ("unknown brand",)})
     assert item_prompt(unknown, "books").startswith('Introduce the book "Emma" and')
+
+
+def test_faithfulness_counts_titles_the_prompt_holds() -> None:
+    prompts = ["liked: Heat (1995) crime; Heat (1995) II war;", "liked: Alien (1979) horror;"]
+    texts = ["Favourites: Heat (1995) II and Alien (1979).", "Genre: horror."]
+    found = faithfulness(prompts, texts, ["Heat (1995)", "Heat (1995) II", "Alien (1979)"])
+    assert found == {"words": 4.5, "titles": 1.0, "titles the prompt holds": 0.5}

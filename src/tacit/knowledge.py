@@ -7,7 +7,8 @@ In both every history item ends in ";" and nothing after the last one does, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -111,3 +112,19 @@ def _titled(item: Item) -> str:
 
 def _listed(factors: tuple[str, ...]) -> str:
     return f"{', '.join(factors[:-1])} and {factors[-1]}"
+
+
+def faithfulness(prompts: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -> dict[str, float]:
+    """Do the texts name what they were told? Means over texts of words and of ``titles`` named, and the share of the
+    titles named in any of them that its own prompt holds (0 where none is named)."""
+    longest_first = sorted(map(re.escape, titles), key=len, reverse=True)
+    anyone = re.compile("|".join(longest_first))
+    named = [anyone.findall(text) for text in texts]
+    told_of = [set(anyone.findall(prompt)) for prompt in prompts]
+    backed = sum(title in known for found, known in zip(named, told_of, strict=True) for title in found)
+    count = sum(map(len, named))
+    return {
+        "words": sum(len(text.split()) for text in texts) / max(len(texts), 1),
+        "titles": count / max(len(texts), 1),
+        "titles the prompt holds": backed / max(count, 1),
+    }

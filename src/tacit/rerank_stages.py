@@ -19,6 +19,7 @@ from transformers import AutoTokenizer
 
 from tacit.data.rating_sources import load_ratings
 from tacit.files import atomic_write
+from tacit.knowledge import faithfulness
 from tacit.knowledge_composer import examples
 from tacit.knowledge_facts import item_facts
 from tacit.list_bounds import bounds
@@ -81,8 +82,9 @@ def knowledge(run: Run, config: RerankConfig, device: str) -> None:
         return
     if config.knowledge.writer == "small":
         _train_small_writer(stage, known, config, device)
-    save_texts(stage, write_greedily(writer(run, config, known, device), known))
-    stage.finish({"users": len(known.users)})
+    texts = write_greedily(writer(run, config, known, device), known)
+    save_texts(stage, texts)
+    stage.finish({"users": len(known.users), **texts_card(known, texts)})
 
 
 def _train_small_writer(stage: Stage, known: Material, config: RerankConfig, device: str) -> None:
@@ -117,6 +119,12 @@ def writer(run: Run, config: RerankConfig, known: Material, device: str, folder:
 def write_greedily(author: Writer, known: Material) -> Texts:
     written = author.write([known.prompts[u] for u in known.users], 1, 0, greedy=True)
     return {user: options[0] for user, options in zip(known.users, written, strict=True)}
+
+
+def texts_card(known: Material, texts: Texts) -> dict[str, float]:
+    """Words, titles, and how many of these the writer was told of."""
+    titles = [item.title for item in known.ratings.items]
+    return faithfulness([known.prompts[user] for user in texts], list(texts.values()), titles)
 
 
 def save_texts(stage: Stage, texts: Texts) -> None:
@@ -265,8 +273,9 @@ def _one_round(
         if config.align.method == "dpo":
             require_signal(agreement, config.align.force)
             align(base, tokenizer, found, config.align.dpo, tuned, config.seed, device, config.dtype)
-        save_texts(stage, write_greedily(writer(run, config, known, device, tuned.folder / "writer"), known))
-        stage.finish(card)
+        texts = write_greedily(writer(run, config, known, device, tuned.folder / "writer"), known)
+        save_texts(stage, texts)
+        stage.finish({**card, "texts": texts_card(known, texts)})
     return stage.folder / "tune" / "writer"
 
 
