@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tacit.knowledge import FACTORS, faithfulness, item_prompt, longest_fitting, short_prompt, told, user_prompt
+from tacit.knowledge import (
+    FACTORS,
+    faithfulness,
+    filled,
+    item_prompt,
+    longest_fitting,
+    short_prompt,
+    slotted,
+    told,
+    user_prompt,
+)
 from tacit.types import Item
 from tiny_knowledge import FILMS, PROFILES, world
 
@@ -32,11 +42,19 @@ def test_nothing_stands_between_the_history_and_its_last_semicolon() -> None:
 def test_the_short_prompt_to_the_letter() -> None:
     assert short_prompt(*world(), user=0) == (
         f"{PROFILES[0]}\n"
-        "liked: loved Heat (1995) action crime; Amélie (2001) comedy romance;\n"
-        "disliked: Airplane! (1980) comedy;\n"
+        "liked: #1 Heat (1995) [loved action crime]; #2 Amélie (2001) [comedy romance];\n"
+        "disliked: #3 Airplane! (1980) [comedy];\n"
         "preferences:\n"
     )
-    assert short_prompt(*world(), user=1) == "a user\nliked: Casino (1995) crime;\npreferences:\n"
+    assert short_prompt(*world(), user=1) == "a user\nliked: #1 Casino (1995) [crime];\npreferences:\n"
+
+
+def test_titles_become_numbers_and_numbers_titles() -> None:
+    prompt = short_prompt(*world(), user=0)
+    text = "Favourites: Heat (1995) and Amélie (2001).\nDisappointments: Airplane! (1980), Casino (1995)."
+    pointing = "Favourites: #1 and #2.\nDisappointments: #3, Casino (1995)."
+    assert slotted(prompt, text) == pointing and filled(prompt, pointing) == text
+    assert filled(prompt, "Lately: #4 and #11.") == "Lately: #4 and #11." and filled("no list", "#1") == "#1"
 
 
 def test_the_oldest_ratings_go_first() -> None:
@@ -49,7 +67,7 @@ def test_the_oldest_ratings_go_first() -> None:
 def test_semicolons_and_angle_brackets_in_titles_cannot_pass_for_ours() -> None:
     ratings, histories = world()
     odd = replace(ratings, items=(Item("1", "A; B <eos>", ""), *FILMS[1:]))
-    assert "liked: loved A, B (eos);" in short_prompt(odd, histories, 0)
+    assert "liked: #1 A, B (eos) [loved];" in short_prompt(odd, histories, 0)
 
 
 def test_the_longest_prompt_that_fits() -> None:

@@ -49,6 +49,9 @@ _ITEM_FACTORS = {
 }
 _NOUN = {"movies": ("movie", "movies"), "books": ("book", "books")}
 _BY_FACTOR = " Write one line for each factor, beginning with its name and a colon."
+_OURS = str.maketrans(";[]", ",()")  # signs of the short prompt, which no title may write
+_NUMBERED = re.compile(r"#(\d+) (.+?) \[[^]]*\];")
+_SLOT = re.compile(r"#(\d+)")
 SHOWN = 20  # history items in a short prompt, and what a composed text may speak of: 512 positions hold both
 
 
@@ -78,19 +81,45 @@ def item_prompt(item: Item, domain: str, by_factor: bool = False) -> str:
 
 
 def short_prompt(ratings: Ratings, histories: Histories, user: int, shown: int = SHOWN) -> str:
-    """The same for a small model: the profile, then titles with genres, first the liked, then the disliked.
+    """The same for a small model: the profile, then numbered titles with genres, first the liked, then the disliked.
 
     Only the latest ``shown`` ratings before the cut are told, oldest first on each line. More than one star above the
     threshold of a positive label is marked as loved. The text to write begins after the last line break.
     """
-    liked: list[str] = []
-    disliked: list[str] = []
-    for i, r in zip(*told(histories, user, shown), strict=True):
-        loved = "loved " if r > ratings.positive_above + 1 else ""
-        (liked if r > ratings.positive_above else disliked).append(f"{loved}{_titled(ratings.items[i])};")
-    groups = (("liked", liked), ("disliked", disliked))
-    lines = (f"{name}: {' '.join(titles)}" for name, titles in groups if titles)
+    items, stars = told(histories, user, shown)
+    likes = stars > ratings.positive_above
+    lines, number = [], 0
+    for name, rows in (("liked", np.flatnonzero(likes)), ("disliked", np.flatnonzero(~likes))):
+        titles = []
+        for row in rows:
+            number += 1
+            titles.append(_numbered(number, ratings.items[items[row]], stars[row] > ratings.positive_above + 1))
+        lines += [f"{name}: {' '.join(titles)}"] if titles else []
     return "\n".join([plain(ratings.profiles[user]) or "a user", *lines, "preferences:\n"])
+
+
+def _numbered(number: int, item: Item, loved: bool) -> str:
+    """ "#3 Heat (1995) [loved action crime];"."""
+    said = (["loved"] if loved else []) + list(genres(item))
+    title, of = (plain(text).translate(_OURS) for text in (item.title, " ".join(said)))
+    return f"#{number} {title} [{of}];"
+
+
+def slotted(prompt: str, text: str) -> str:
+    """``text`` with the titles that a short prompt tells replaced by their numbers there, "#3".
+
+    A small model learns in minutes to point at what it was told. To spell it, or to pick it out of thousands of titles,
+    takes far more, and one that cannot names whatever is popular.
+    """
+    for number, title in sorted(_NUMBERED.findall(prompt), key=lambda found: -len(found[1])):
+        text = text.replace(title, f"#{number}")
+    return text
+
+
+def filled(prompt: str, text: str) -> str:
+    """The other way round; numbers that the prompt does not tell, and texts without numbers, stay as they are."""
+    titles = dict(_NUMBERED.findall(prompt))
+    return _SLOT.sub(lambda slot: titles.get(slot[1], slot[0]), text)
 
 
 def longest_fitting(prompt: Callable[[int], str], shown: int, fits: Callable[[str], bool]) -> str:
@@ -104,10 +133,6 @@ def told(histories: Histories, user: int, shown: int | None = None) -> tuple[Int
     items, ratings = histories.of(user, before=int(histories.cut[user]))
     first = 0 if shown is None else max(len(items) - shown, 0)
     return items[first:], ratings[first:]
-
-
-def _titled(item: Item) -> str:
-    return plain(f"{item.title} {' '.join(genres(item))}").replace(";", ",")
 
 
 def _listed(factors: tuple[str, ...]) -> str:

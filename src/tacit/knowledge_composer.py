@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tacit.data.ratings import Ratings
-from tacit.knowledge import SHOWN, short_prompt, told
+from tacit.knowledge import SHOWN, short_prompt, slotted, told
 from tacit.knowledge_facts import Facts, Terms
 from tacit.lists import Histories, Ints
 from tacit.types import InputError
@@ -103,13 +103,15 @@ def examples(
 ) -> list[tuple[str, str]]:
     """``each`` pairs (short prompt, text) for every one of ``users``, on which a small writer is trained.
 
+    The texts point at the prompt's titles by number (``knowledge.slotted``).
     A user's texts depend on ``seed`` and the user alone, not on who else is asked for.
     """
     pairs = []
     for user in map(int, users):
         prompt = short_prompt(ratings, histories, user, shown)
         generator = np.random.default_rng([seed, user])
-        pairs += [(prompt, compose(facts, ratings, histories, user, generator, shown)) for _ in range(each)]
+        composed = (compose(facts, ratings, histories, user, generator, shown) for _ in range(each))
+        pairs += [(prompt, slotted(prompt, text)) for text in composed]
     return pairs
 
 

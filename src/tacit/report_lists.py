@@ -10,6 +10,7 @@ from typing import Any
 
 from tacit import page
 from tacit.evaluate_lists import NAMES
+from tacit.knowledge import filled
 from tacit.list_pairs import Pair, read_pairs
 from tacit.page import Cell, short
 from tacit.report_files import RunFiles
@@ -132,7 +133,11 @@ def _texts(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]], shown: int 
         for pair in sorted(found, key=lambda pair: -pair.margin)[:shown]:
             lines = [
                 ("", [Cell(label), Cell(text, left=True)])
-                for label, text in (("asked", pair.prompt), ("best", pair.chosen), ("worst", pair.rejected))
+                for label, text in (
+                    ("asked", pair.prompt),
+                    ("best", filled(pair.prompt, pair.chosen)),
+                    ("worst", filled(pair.prompt, pair.rejected)),
+                )
             ]
             caption = (
                 f"{escape(name)}, user {escape(pair.user)}: {short(pair.margin)} in NDCG@5 over {pair.lists} lists"

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from tacit.data.ratings import Ratings
-from tacit.knowledge import FACTORS, SHOWN, short_prompt, user_prompt
+from tacit.knowledge import FACTORS, SHOWN, filled, short_prompt, user_prompt
 from tacit.knowledge_composer import factors as composed_factors
 from tacit.list_feedback import Floats
 from tacit.lists import Card, ListSplit, ListTest
@@ -55,7 +55,8 @@ class Reading:
     factors: tuple[str, ...] = ()  # what the lines are about, in the order of their vectors
 
     def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
-        read = read_texts(prompts, texts, self.config.mode)
+        told = [filled(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+        read = read_texts(prompts, told, self.config.mode)
         vectors = text_vectors(read, self.config.encoder, self.folder, self.factors, self.device, self.dtype)
         return vectors if self.scaling is None else self.scaling(vectors)
 

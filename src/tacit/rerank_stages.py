@@ -19,7 +19,7 @@ from transformers import AutoTokenizer
 
 from tacit.data.rating_sources import load_ratings
 from tacit.files import atomic_write
-from tacit.knowledge import faithfulness
+from tacit.knowledge import faithfulness, filled
 from tacit.knowledge_composer import examples
 from tacit.knowledge_facts import item_facts
 from tacit.list_bounds import bounds
@@ -97,8 +97,8 @@ def _train_small_writer(stage: Stage, known: Material, config: RerankConfig, dev
         config.knowledge.shown,
     )  # fmt: skip
     prompts, texts = [prompt for prompt, _ in composed], [text for _, text in composed]
-    titles = [item.title for item in known.ratings.items]
-    lm, tokenizer = small_writer([*dict.fromkeys(prompts), *texts], config.knowledge.lm, config.seed, titles)
+    whole = [item.title for item in known.ratings.items] + [f"#{k}" for k in range(1, config.knowledge.shown + 1)]
+    lm, tokenizer = small_writer([*dict.fromkeys(prompts), *texts], config.knowledge.lm, config.seed, whole)
     inner = Stage("writer", stage.folder / "sft")
     train_writer(lm, tokenizer, prompts, texts, config.writer, inner, config.seed, device, config.dtype)
 
@@ -117,8 +117,9 @@ def writer(run: Run, config: RerankConfig, known: Material, device: str, folder:
 
 
 def write_greedily(author: Writer, known: Material) -> Texts:
+    """The likeliest text about every user, its numbers filled with titles."""
     written = author.write([known.prompts[u] for u in known.users], 1, 0, greedy=True)
-    return {user: options[0] for user, options in zip(known.users, written, strict=True)}
+    return {u: filled(known.prompts[u], options[0]) for u, options in zip(known.users, written, strict=True)}
 
 
 def texts_card(known: Material, texts: Texts) -> dict[str, float]:

@@ -239,14 +239,13 @@ class CachedWriter:
 
 
 def small_writer(
-    texts: Iterable[str], config: LMConfig = SMALL, seed: int = 0, titles: Iterable[str] = ()
+    texts: Iterable[str], config: LMConfig = SMALL, seed: int = 0, whole: Iterable[str] = ()
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A GPT-2 shape with fresh weights and a byte-level BPE tokenizer of ``texts`` (prompts and answers).
 
-    Each of ``titles`` is one token: naming what a prompt names is then one step of attention, which ten thousand texts
-    teach; spelling it takes far more, and a writer that cannot names whatever is popular.
+    Each phrase of ``whole`` is one token, such as titles, which make prompts half as long.
     """
-    tokenizer = train_tokenizer(texts, config.vocabulary, titles)
+    tokenizer = train_tokenizer(texts, config.vocabulary, whole)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return small_lm(tokenizer, config), tokenizer
