@@ -10,7 +10,8 @@ export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test lint bench paper-smoke clean
+.PHONY: demo test lint bench paper-smoke clean \
+	rlrf4rec-table1 rlrf4rec-objectives rlrf4rec-controls rlrf4rec-literal rlrf4rec-no-language-model
 
 demo: $(STAMP)
 	$(BIN)/tacit demo
@@ -32,6 +33,34 @@ PAPER = $(filter-out base on-cpu smoke,$(notdir $(basename $(wildcard configs/pa
 paper-smoke: $(STAMP)
 	set -e; for name in $(PAPER); do echo "== $$name"; \
 	  $(BIN)/tacit run configs/paper/$$name.yaml configs/paper/smoke.yaml out=runs/smoke/$$name; done
+
+# RLRF4Rec's tables on MovieLens-1M: `make rlrf4rec-table1 DATA=FOLDER`. OPTIONS adds settings, such as lists.users=1000.
+RLRF4REC = $(BIN)/tacit run configs/rlrf4rec/ml1m.yaml data.path=$(DATA) $(OPTIONS)
+
+# Table I, Table II (base is without knowledge, round 0 without DPO) and Figure 4, over two seeds of the writer.
+rlrf4rec-table1: $(STAMP)
+	$(RLRF4REC) seed=0 out=runs/rlrf4rec-seed0
+	$(RLRF4REC) seed=1 out=runs/rlrf4rec-seed1
+	$(BIN)/tacit rerank pool runs/rlrf4rec-seed0 runs/rlrf4rec-seed1
+
+# Other objectives from the same number of texts.
+rlrf4rec-objectives: $(STAMP)
+	set -e; for name in dpo_sft softmax_dpo sft_best; do \
+	  $(RLRF4REC) align.dpo.objective=$$name controls=[] strong=false out=runs/rlrf4rec-$$name; done
+	$(RLRF4REC) align.method=ppo controls=[] strong=false out=runs/rlrf4rec-ppo
+
+# Pairs that must not help, or must do harm.
+rlrf4rec-controls: $(STAMP)
+	set -e; for name in random swapped length_matched; do \
+	  $(RLRF4REC) align.pairs=$$name controls=[] strong=false out=runs/rlrf4rec-$$name; done
+
+# KAR's own way: chosen on the test lists, history and answer in one vector.
+rlrf4rec-literal: $(STAMP)
+	$(RLRF4REC) ranker.select=test ranker.criterion=map ranker.batch=64 knowledge.mode=literal knowledge.components=0 \
+	  align.rounds=0 strong=false out=runs/rlrf4rec-literal
+
+rlrf4rec-no-language-model: $(STAMP)
+	$(BIN)/tacit run configs/rlrf4rec/no-language-model.yaml data.path=$(DATA) $(OPTIONS)
 
 # torch is asked for exactly and first, so that the CPU build is taken where it is at hand.
 $(STAMP): pyproject.toml constraints.txt
