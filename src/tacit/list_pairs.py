@@ -169,11 +169,12 @@ def require_signal(agreement: Agreement, force: bool) -> None:
 
 
 def pair_card(groups: Sequence[Group], of: Sequence[Pair], min_lists: int = MIN_LISTS) -> dict[str, Any]:
-    """Counts, margins and lengths of pairs for a report; margins also by the number of lists behind them."""
+    """The mean reward of all texts, counts, margins and lengths of pairs; margins also by the lists behind them."""
     few = len(groups) - len(_usable(groups, min_lists))
     bands = {"0-9": (0, 10), "10-19": (10, 20), "20-49": (20, 50), "50+": (50, math.inf)}
     return {
         "groups": len(groups),
+        "reward": _mean([option.score for group in groups for option in group.options]),
         "pairs": len(of),
         "few_lists": few,
         "no_pair": len(groups) - few - len(of),
