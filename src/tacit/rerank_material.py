@@ -97,9 +97,9 @@ class Material:
     def reading(self, first_texts: dict[int, str], device: str, dtype: str) -> Reading:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike."""
         raw = Reading(self.config, self.cache, None, device, dtype, self.factors)
-        known = [int(user) for user in self.split.train_users]
-        vectors = raw([self.prompts[u] for u in known], [first_texts[u] for u in known])
-        return replace(raw, scaling=Scaling.fit(vectors, self.config.components))
+        vectors = raw([self.prompts[u] for u in self.users], [first_texts[u] for u in self.users])
+        trained = np.isin(self.users, self.split.train_users)
+        return replace(raw, scaling=Scaling.fit(vectors[trained], self.config.components))
 
     def item_vectors(self, reading: Reading) -> Floats:
         """The items' own texts: long descriptions where there are any, else title and attributes. [n_items, d].

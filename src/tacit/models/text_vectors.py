@@ -89,7 +89,7 @@ def text_vectors(
         found[[not part for part in parts]] = 0.0
         return found.reshape(len(texts), -1)
     encode, weights = _encoder(encoder, device, dtype)
-    different = list(dict.fromkeys(texts))
+    different = sorted(set(texts))  # whatever their order, the same texts make the same pieces
     pieces = [np.zeros((0, HASHED if encoder == "hashing" else 0), np.float32)] if not different else []
     with progress(len(different), "reading the texts") as bar:
         for start in range(0, len(different), _PIECE):
