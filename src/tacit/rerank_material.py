@@ -39,7 +39,7 @@ class KnowledgeConfig:
     top_p: float = 0.95
     max_tokens: int = 160
     shown: int = SHOWN  # ratings in a small writer's prompt
-    composed: int = 4  # composed texts a training user, from which the small writer learns
+    composed: int = 12_000  # texts composed for the small writer to learn from, the same number for each user
     lm: LMConfig = field(default_factory=lambda: replace(SMALL))  # of the small writer
 
 

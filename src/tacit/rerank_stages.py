@@ -7,6 +7,7 @@ them into NDCG, the best and the worst of N samples become preference pairs, and
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -92,9 +93,9 @@ def _train_small_writer(stage: Stage, known: Material, config: RerankConfig, dev
     split = known.split
     counts = popularity(split.histories, split.train_users, split.n_items).astype(np.int64)
     facts = item_facts(known.ratings.items, known.ratings.descriptions, counts)
+    each = math.ceil(config.knowledge.composed / len(split.train_users))
     composed = examples(
-        facts, known.ratings, split.histories, split.train_users, config.knowledge.composed, config.seed,
-        config.knowledge.shown,
+        facts, known.ratings, split.histories, split.train_users, each, config.seed, config.knowledge.shown,
     )  # fmt: skip
     prompts, texts = [prompt for prompt, _ in composed], [text for _, text in composed]
     whole = [item.title for item in known.ratings.items] + [f"#{k}" for k in range(1, config.knowledge.shown + 1)]
