@@ -12,8 +12,8 @@ from tacit.knowledge import FACTORS
 from tacit.knowledge_composer import factors
 from tacit.lists import ListConfig, build
 from tacit.models.text_vectors import HASHED, hashed
+from tacit.rerank_config import RerankConfig, check
 from tacit.rerank_material import KnowledgeConfig, Material
-from tacit.rerank_stages import RerankConfig, check
 from tacit.train.ranker import RankerConfig, new_reranker, score_lists
 from tacit.types import InputError
 from tiny_ratings import random_ratings
@@ -21,9 +21,11 @@ from tiny_ratings import random_ratings
 RATINGS = random_ratings(n_users=20)
 
 
-def known(folder: Path, **settings: str) -> Material:
+def known(folder: Path, components: int = 0, **settings: str) -> Material:
     split, test, card = build(RATINGS, ListConfig())
-    return Material(RATINGS, split, test, card, KnowledgeConfig(encoder="hashing", **settings), folder)
+    return Material(
+        RATINGS, split, test, card, KnowledgeConfig(encoder="hashing", components=components, **settings), folder
+    )
 
 
 def test_each_line_has_its_place(tmp_path: Path) -> None:
@@ -32,9 +34,9 @@ def test_each_line_has_its_place(tmp_path: Path) -> None:
     names = factors("movies")
     assert material.factors == names and names[0] == "Genre" and names[-1] == "Lately"
     texts = {user: f"LATELY: film {user}\nGenre: war and love {user % 3}." for user in material.users}
-    reading = material.reading(texts, "cpu")
+    reading = material.reading(texts, "cpu", "float32")
     assert material.knowledge(texts, reading).user.shape == (20, 9 * HASHED)
-    plain = replace(reading, mean=np.float32(0.0), scale=np.float32(1.0))
+    plain = replace(reading, scaling=None)
     for text, vector in zip(texts.values(), plain([""] * len(texts), list(texts.values())), strict=True):
         first, last = text.splitlines()[::-1]
         places = vector.reshape(9, HASHED)
@@ -43,18 +45,30 @@ def test_each_line_has_its_place(tmp_path: Path) -> None:
 
 
 def test_an_item_stands_in_every_factors_place(tmp_path: Path) -> None:
-    vectors = known(tmp_path, mode="factors").item_vectors.reshape(len(RATINGS.items), 9, HASHED)
-    whole = known(tmp_path).item_vectors
+    texts = {user: f"Genre: war {user}" for user in known(tmp_path).users}
+    by_factor, plain = (known(tmp_path, mode=mode) for mode in ("factors", "clean"))
+    vectors = by_factor.item_vectors(by_factor.reading(texts, "cpu", "float32")).reshape(len(RATINGS.items), 9, HASHED)
+    whole = plain.item_vectors(plain.reading(texts, "cpu", "float32"))
     assert all((vectors[:, place] == whole).all() for place in range(9))
 
 
 def test_a_reranker_reads_both_sides(tmp_path: Path) -> None:
     material = known(tmp_path, mode="factors")
     texts = {user: "Genre: war" if user % 2 else "Author: none of the factors" for user in material.users}
-    knowledge = material.knowledge(texts, material.reading(texts, "cpu"))
+    knowledge = material.knowledge(texts, material.reading(texts, "cpu", "float32"))
     assert knowledge.user.shape[1] == knowledge.item.shape[1]
     model = new_reranker(RankerConfig(), RATINGS.items, knowledge.user.shape[1], seed=0)
     assert np.isfinite(score_lists(model, material.split.valid, knowledge)).all()
+
+
+@pytest.mark.parametrize("mode", ["clean", "factors"])
+@pytest.mark.parametrize("components", [3, 100])
+def test_both_sides_have_the_same_axes(tmp_path: Path, mode: str, components: int) -> None:
+    """Also where there are fewer training users, or items, than axes were asked for."""
+    material = known(tmp_path, components, mode=mode)
+    texts = {user: f"Genre: war {user}\nLately: film {user % 5}" for user in material.users}
+    knowledge = material.knowledge(texts, material.reading(texts, "cpu", "float32"))
+    assert knowledge.user.shape[1] == knowledge.item.shape[1] <= components
 
 
 def test_other_writers_are_asked_for_lines_by_factor(tmp_path: Path) -> None:

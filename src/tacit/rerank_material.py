@@ -99,7 +99,8 @@ class Material:
         raw = Reading(self.config, self.cache, None, device, dtype, self.factors)
         vectors = raw([self.prompts[u] for u in self.users], [first_texts[u] for u in self.users])
         trained = np.isin(self.users, self.split.train_users)
-        return replace(raw, scaling=Scaling.fit(vectors[trained], self.config.components))
+        components = min(self.config.components, len(self.ratings.items))
+        return replace(raw, scaling=Scaling.fit(vectors[trained], components))
 
     def item_vectors(self, reading: Reading) -> Floats:
         """The items' own texts: long descriptions where there are any, else title and attributes. [n_items, d].
@@ -109,8 +110,11 @@ class Material:
         """
         texts = [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
         vectors = text_vectors(texts, self.config.encoder, self.cache, device=reading.device, dtype=reading.dtype)
-        scaled = Scaling.fit(vectors, self.config.components)(vectors)
-        return scaled if self.config.components else np.tile(scaled, (1, max(len(self.factors), 1)))
+        axes = (
+            reading.scaling.axes.shape[1] if reading.scaling and self.config.components else 0
+        )  # few users have fewer
+        scaled = Scaling.fit(vectors, axes)(vectors)
+        return scaled if axes else np.tile(scaled, (1, max(len(self.factors), 1)))
 
     def knowledge(self, texts: dict[int, str], reading: Reading) -> Knowledge:
         """User vectors from ``texts`` (zeros for users without a list) beside the items'."""
