@@ -35,6 +35,12 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     state: dict[str, Any]
 
+    @torch.no_grad()
+    def into(self, weights: Mapping[str, Tensor]) -> None:
+        """Put the tensors of these names in place of ``weights``."""
+        for name, weight in weights.items():
+            weight.copy_(self.tensors[name])
+
 
 class Checkpoints:
     """The last ``keep`` checkpoints of one stage, newest first."""

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -74,7 +74,7 @@ class Job:
 
 def job_of(run: Run, config: RerankConfig, known: Material, cell: Cell, texts: Knowledge | None, device: str) -> Job:
     """A cell of the tables: trained on all training lists, its epoch chosen on validation unless its row says test."""
-    settings = RankerConfig(**{**asdict(config.ranker), "name": cell.ranker})
+    settings = replace(config.ranker, name=cell.ranker)
     selection = known.test.lists if settings.select == "test" else known.split.valid
     folder, lists, histories = run.folder / "rankers" / cell.folder, known.split.train, known.split.histories
     items = known.ratings.items

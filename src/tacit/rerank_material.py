@@ -110,9 +110,9 @@ class Material:
         """
         texts = [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
         vectors = text_vectors(texts, self.config.encoder, self.cache, device=reading.device, dtype=reading.dtype)
-        axes = (
-            reading.scaling.axes.shape[1] if reading.scaling and self.config.components else 0
-        )  # few users have fewer
+        axes = 0
+        if self.config.components and reading.scaling is not None:
+            axes = reading.scaling.axes.shape[1]  # few users have fewer than were asked for
         scaled = Scaling.fit(vectors, axes)(vectors)
         return scaled if axes else np.tile(scaled, (1, max(len(self.factors), 1)))
 

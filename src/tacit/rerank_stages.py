@@ -47,7 +47,6 @@ from tacit.rerank_config import NO_WRITER, RerankConfig
 from tacit.rerank_material import Material, Reading
 from tacit.run import Run, Stage
 from tacit.train.dpo import align
-from tacit.train.ranker import RankerConfig
 from tacit.train.writer import train_writer
 from tacit.train.writer_ppo import Task, align_by_scores
 from tacit.types import Group, InputError
@@ -215,7 +214,7 @@ def _scorer(run: Run, config: RerankConfig, known: Material, device: str) -> Ran
     if config.align.reads == "samples":
         texts = replace(texts, samples=_sample_vectors(run, config, known, reading, texts.user, device))
     parts, split = folds(known.split.train_users, config.align.folds, config.seed), known.split
-    settings = RankerConfig(**{**asdict(config.ranker), "name": config.align.ranker})
+    settings = replace(config.ranker, name=config.align.ranker)
     jobs = []
     for number, part in enumerate(parts):
         others = split.train.take(~np.isin(split.train.users, part))

@@ -243,7 +243,7 @@ def small_writer(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A GPT-2 shape with fresh weights and a byte-level BPE tokenizer of ``texts`` (prompts and answers).
 
-    Each phrase of ``whole`` is one token, such as titles, which make prompts half as long.
+    Each phrase of ``whole``, such as a title, is one token: prompts are shorter.
     """
     tokenizer = train_tokenizer(texts, config.vocabulary, whole)
     with torch.random.fork_rng(devices=[]):

@@ -58,9 +58,7 @@ class Learner:
         checkpoint = stage.checkpoints.latest()
         if checkpoint is None:
             return 0
-        with torch.no_grad():
-            for name, parameter in self.trainable().items():
-                parameter.copy_(checkpoint.tensors[name])
+        checkpoint.into(self.trainable())
         unpack_optimizer(self.optimizer, checkpoint.tensors, checkpoint.state["optimizer"])
         self.moments = losses.Moments(*checkpoint.state["moments"])
         self.kl_text_coef = checkpoint.state["kl_text_coef"]

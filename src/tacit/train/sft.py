@@ -190,10 +190,7 @@ def _resume(policy: Policy, optimizer: torch.optim.Optimizer, stage: Stage) -> d
     if found is None:
         stage.log.truncate(-1)
         return None
-    with torch.no_grad():
-        for name, parameter in policy.named_parameters():
-            if parameter.requires_grad:
-                parameter.copy_(found.tensors[f"weight.{name}"])
+    found.into({f"weight.{name}": p for name, p in policy.named_parameters() if p.requires_grad})
     unpack_optimizer(optimizer, found.tensors, found.state["optimizer"])
     unpack_rng(found.state["rng"], torch.default_generator)
     stage.log.truncate(found.step)

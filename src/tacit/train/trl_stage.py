@@ -99,9 +99,7 @@ class InStage:
         self.stage.checkpoints.save(self.state.global_step, {**self._weights(), **moments}, state)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: object = None) -> None:
-        with torch.no_grad():
-            for name, weight in self._weights().items():
-                weight.copy_(self._found().tensors[name])
+        self._found().into(self._weights())
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:

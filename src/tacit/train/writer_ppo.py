@@ -267,9 +267,7 @@ class Learner:
         stage.log.truncate(found.step if found else -1)
         if found is None:
             return 0
-        with torch.no_grad():
-            for name, weight in self._weights().items():
-                weight.copy_(found.tensors[name])
+        found.into(self._weights())
         unpack_optimizer(self.optimizer, found.tensors, found.state["optimizer"])
         return found.step
 
