@@ -11,7 +11,7 @@ import pytest
 from tacit.knowledge import FACTORS
 from tacit.knowledge_composer import factors
 from tacit.lists import ListConfig, build
-from tacit.models.text_vectors import HASHED, hashed
+from tacit.models.text_vectors import AXES, HASHED, hashed
 from tacit.rerank_config import RerankConfig, check
 from tacit.rerank_material import KnowledgeConfig, Material
 from tacit.train.ranker import RankerConfig, new_reranker, score_lists
@@ -63,12 +63,31 @@ def test_a_reranker_reads_both_sides(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["clean", "factors"])
 @pytest.mark.parametrize("components", [3, 100])
-def test_both_sides_have_the_same_axes(tmp_path: Path, mode: str, components: int) -> None:
+@pytest.mark.parametrize("axes", AXES)
+def test_both_sides_have_the_same_axes(tmp_path: Path, mode: str, components: int, axes: str) -> None:
     """Also where there are fewer training users, or items, than axes were asked for."""
-    material = known(tmp_path, components, mode=mode)
+    material = known(tmp_path, components, mode=mode, axes=axes)
     texts = {user: f"Genre: war {user}\nLately: film {user % 5}" for user in material.users}
     knowledge = material.knowledge(texts, material.reading(texts, "cpu", "float32"))
     assert knowledge.user.shape[1] == knowledge.item.shape[1] <= components
+
+
+def test_collaborative_axes_are_fitted_on_training_users_alone(tmp_path: Path) -> None:
+    """Other texts of validation and test users change nothing; other texts of training users do."""
+    material = known(tmp_path, 3)
+    texts = {user: f"Genre: war {user % 4}" for user in material.users}
+    scaling = material.reading(texts, "cpu", "float32").scaling
+    others = {user: texts[user] if user in material.split.train_users else "Lately: love" for user in texts}
+    assert scaling is not None
+    np.testing.assert_array_equal(material.reading(others, "cpu", "float32").scaling.axes, scaling.axes)
+    first = int(material.split.train_users[0])
+    changed = material.reading({**texts, first: "Lately: love"}, "cpu", "float32").scaling
+    assert not np.array_equal(changed.axes, scaling.axes)
+
+
+def test_unknown_axes_are_refused() -> None:
+    with pytest.raises(InputError, match=r"knowledge\.axes=x is unknown: choose one of collaborative, principal"):
+        check(RerankConfig(knowledge=KnowledgeConfig(axes="x")))
 
 
 def test_other_writers_are_asked_for_lines_by_factor(tmp_path: Path) -> None:

@@ -103,6 +103,27 @@ def test_scaled_by_the_training_users_alone() -> None:
     np.testing.assert_allclose(Scaling.fit(vectors[:2])(vectors), [[-1, 0], [1, 0], [7, 0]])
 
 
+def test_foretelling_axes_keep_what_tells_the_targets() -> None:
+    """Most of what differs (the first number) tells nothing; the second is the target, the third half of its negative
+    again, so that least squares under a small penalty shares the axis between them."""
+    generator = np.random.default_rng(0)
+    loud, told = 10 * generator.standard_normal(200), generator.standard_normal(200)
+    vectors = np.stack([loud, told, -told / 2], 1).astype(np.float32)
+    found = Scaling.foretelling(vectors, 3 * told[:, None])(vectors)
+    assert found.shape == (200, 1) and found.std() == pytest.approx(1.0, rel=1e-5)
+    assert np.corrcoef(found[:, 0], told)[0, 1] > 0.999 and abs(np.corrcoef(found[:, 0], loud)[0, 1]) < 0.1
+    assert np.corrcoef(Scaling.fit(vectors, 1)(vectors)[:, 0], loud)[0, 1] ** 2 > 0.99
+
+
+def test_foretelling_draws_what_tells_little_to_nothing() -> None:
+    """Of two targets the one that the vectors do not tell keeps a small axis: its numbers would only be noise."""
+    generator = np.random.default_rng(1)
+    vectors = generator.standard_normal((300, 5)).astype(np.float32)
+    targets = np.stack([vectors[:, 0], generator.standard_normal(300)], 1)
+    spread = Scaling.foretelling(vectors, targets)(vectors).std(0)
+    assert spread[1] < 0.3 * spread[0]
+
+
 def test_principal_axes_keep_what_differs_most() -> None:
     vectors = np.array([[3.0, 4.0], [-3.0, -4.0], [3.0, 4.0], [-3.0, -4.0]], np.float32)  # along (3, 4)/5, at ±5
     np.testing.assert_allclose(Scaling.fit(vectors, 1)(vectors), [[1], [-1], [1], [-1]], rtol=1e-6)

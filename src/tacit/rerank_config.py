@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tacit.data.rating_sources import RatingsConfig
 from tacit.lists import ListConfig
 from tacit.models.list_features import FeatureConfig
-from tacit.models.text_vectors import MODES
+from tacit.models.text_vectors import AXES, MODES
 from tacit.rerank_material import KnowledgeConfig
 from tacit.train.dpo import OBJECTIVES, DPOSettings
 from tacit.train.listwise import ListwiseConfig
@@ -67,6 +67,8 @@ def check(config: RerankConfig) -> None:
         raise InputError(f"align.dpo.objective={config.align.dpo.objective}: choose one of {', '.join(OBJECTIVES)}.")
     if config.knowledge.mode not in MODES:
         raise InputError(f"knowledge.mode={config.knowledge.mode} is unknown: choose one of {', '.join(MODES)}.")
+    if config.knowledge.axes not in AXES:
+        raise InputError(f"knowledge.axes={config.knowledge.axes} is unknown: choose one of {', '.join(AXES)}.")
     if config.align.reads not in ("samples", "first"):
         raise InputError(f"align.reads={config.align.reads} is unknown: choose samples or first.")
     if config.align.method not in METHODS:

@@ -33,7 +33,9 @@ class KnowledgeConfig:
     # clean (the answer alone) | factors (the answer line by line, a vector a factor) | literal (history and answer, cut
     # at 512 tokens, as KAR)
     mode: str = "clean"
-    components: int = 16  # principal axes of the vectors that a reranker reads; 0 = every dimension, as KAR
+    components: int = 16  # axes of the vectors that a reranker reads; 0 = every dimension, as KAR
+    # collaborative (what the texts tell of SVD vectors of the training users' ratings) | principal
+    axes: str = "collaborative"
     samples: int = 10  # N texts a training user and round
     temperature: float = 1.0
     top_p: float = 0.95
@@ -95,12 +97,30 @@ class Material:
         return {user: user_prompt(*known, user, by_factor=bool(self.factors)) for user in self.users}
 
     def reading(self, first_texts: dict[int, str], device: str, dtype: str) -> Reading:
-        """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike."""
+        """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike.
+
+        Collaborative axes are those along which these texts tell where the ratings before the cut, which a writer was
+        told, put their users.
+        """
         raw = Reading(self.config, self.cache, None, device, dtype, self.factors)
         vectors = raw([self.prompts[u] for u in self.users], [first_texts[u] for u in self.users])
-        trained = np.isin(self.users, self.split.train_users)
-        components = min(self.config.components, len(self.ratings.items))
-        return replace(raw, scaling=Scaling.fit(vectors[trained], components))
+        known = vectors[np.isin(self.users, self.split.train_users)]
+        if self._taste is not None:
+            told = mean_vectors(self.split.histories, self._taste)[self.split.train_users]
+            return replace(raw, scaling=Scaling.foretelling(known, told))
+        return replace(raw, scaling=Scaling.fit(known, min(self.config.components, len(self.ratings.items))))
+
+    @cached_property
+    def _taste(self) -> Floats | None:
+        """Where the training users' ratings put each item, [n_items, components]; None where texts are read by other
+        axes."""
+        if not self.config.components or self.config.axes != "collaborative":
+            return None
+        return self._svd(self.config.components)
+
+    def _svd(self, width: int) -> Floats:
+        matrix = interaction_matrix(self.split.histories, self.split.train_users, self.split.n_items)
+        return svd_vectors(matrix, width)
 
     def item_vectors(self, reading: Reading) -> Floats:
         """The items' own texts: long descriptions where there are any, else title and attributes. [n_items, d].
@@ -110,6 +130,9 @@ class Material:
         """
         texts = [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
         vectors = text_vectors(texts, self.config.encoder, self.cache, device=reading.device, dtype=reading.dtype)
+        if self._taste is not None:
+            rated = self._taste.any(1)
+            return Scaling.foretelling(vectors[rated], self._taste[rated])(vectors)
         axes = 0
         if self.config.components and reading.scaling is not None:
             axes = reading.scaling.axes.shape[1]  # few users have fewer than were asked for
@@ -131,11 +154,7 @@ class Material:
 
         A user's vector is the mean of what was rated before the cut, as a text would tell it.
         """
-        if name == "svd":
-            matrix = interaction_matrix(self.split.histories, self.split.train_users, self.split.n_items)
-            items = svd_vectors(matrix, width)
-        else:
-            items = tfidf_vectors([item.text for item in self.ratings.items], width)
+        items = self._svd(width) if name == "svd" else tfidf_vectors([i.text for i in self.ratings.items], width)
         users = mean_vectors(self.split.histories, items)
         known = users[self.split.train_users]
         return self._beside(Scaling.fit(known)(users)[self.users], Scaling.fit(items)(items))

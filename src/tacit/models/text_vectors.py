@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.numpy import load, save
+from sklearn.linear_model import RidgeCV
 
 from tacit.files import atomic_write
 from tacit.models.encoder import PINNED, TextEncoder
@@ -30,8 +32,10 @@ from tacit.types import InputError
 Vectors = npt.NDArray[np.float32]
 
 MODES = ("literal", "clean", "factors")
+AXES = ("collaborative", "principal")
 MAX_TOKENS = 512
 HASHED = 512  # dimensions of the hashing encoder
+_PENALTIES = tuple(10.0**power for power in np.arange(-2.0, 3.1, 0.5))  # beside sums of squares of unit vectors
 _PIECE = 2048  # texts kept together in one file: what a kill can cost
 _TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _LINE = re.compile(r"^[\W\d]*([A-Za-z][\w /&-]{0,40}?)[\s*_]*:[\s*_]*(.*)$")
@@ -108,6 +112,19 @@ class Scaling:
     axes: Vectors  # [d, k]
 
     @classmethod
+    def foretelling(cls, vectors: Vectors, targets: Vectors) -> Scaling:
+        """To what ``vectors`` [n, d] tell of ``targets`` [n, k] (a user's or an item's place among the ratings), by
+        ridge regression, less its mean and all by one factor, so that its variance over ``vectors`` is 1.
+
+        Principal axes keep what differs most between texts, which is how they are put; these keep what readers of
+        ratings can use. A text that tells little is drawn to 0. The penalty is chosen by leave-one-out.
+        """
+        ridge = RidgeCV(alphas=_PENALTIES).fit(vectors, targets)
+        axes = np.atleast_2d(ridge.coef_).T
+        mean = vectors.mean(0)
+        return cls(mean, (axes / max(float(((vectors - mean) @ axes).std()), 1e-6)).astype(np.float32))
+
+    @classmethod
     def fit(cls, vectors: Vectors, components: int = 0) -> Scaling:
         """To mean 0 and variance 1 over ``vectors`` [n, d]: each dimension (a constant one becomes 0), or with
         ``components`` the leading principal axes, min(components, d, n) of them, all by one factor.
@@ -158,6 +175,7 @@ def _stored(
     return vectors
 
 
+@lru_cache(maxsize=1)
 def _encoder(name: str, device: str, dtype: str) -> tuple[Callable[[Sequence[str]], Vectors], str]:
     """(function from texts to vectors, hash of its weights)."""
     if name == "hashing":
