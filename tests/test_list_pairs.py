@@ -126,7 +126,7 @@ def test_the_card_counts_everything_once() -> None:
     card = list_pairs.pair_card(groups, list_pairs.pairs(groups))
     assert card["reward"] == pytest.approx(np.mean([o.score for group in groups for o in group.options]))
     assert (card["groups"], card["pairs"], card["few_lists"], card["no_pair"]) == (4, 2, 1, 1)
-    assert card["margin"] == pytest.approx(0.3) and card["decided_by_ndcg"] == 2
+    assert card["margin"] == pytest.approx(0.3) and card["decided_by_score"] == 2
     margins = [card["margin_by_lists"][band] for band in ("0-9", "10-19", "20-49", "50+")]
     assert margins == [pytest.approx(0.4), None, None, pytest.approx(0.2)]
     assert (card["words_chosen"], card["words_rejected"]) == (2, 1)

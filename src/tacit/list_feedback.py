@@ -29,6 +29,7 @@ from tacit.types import Dialogue, Group, Sample, Scored, Scorer, Turn
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 K = 5  # where both metrics are cut
+REWARDS = ("ndcg", "fit")
 
 
 def folds(train_users: Ints, k: int, seed: int) -> list[Ints]:
@@ -90,22 +91,30 @@ class ModelOnTexts:
 
 
 class RankerScorer:
-    """``tacit.types.Scorer`` over one-turn contexts: the mean NDCG@5 of the user's lists under the text of the turn.
+    """``tacit.types.Scorer`` over one-turn contexts: how well the user's lists are ordered under the text of the turn.
 
     ``rankers[f]`` scores the users of ``folds[f]`` and must not have been trained on them. One ranker trained on all
     training users with one fold that holds them all is the in-sample reward, as the paper's text reads.
 
-    Channels, each a mean over the user's lists, higher is better: ``ndcg`` (the score), ``map`` (KAR's MAP@5),
-    ``fit`` (minus the ranker's own loss, nats), ``even`` and ``odd`` (NDCG@5 of every second list, in time, for
-    ``tacit.list_pairs.split_half``); and ``lists``, their number. A user without lists has 0 everywhere.
+    Channels, each a mean over the user's lists, higher is better: ``ndcg`` (NDCG@5), ``map`` (KAR's MAP@5), ``fit``
+    (minus the ranker's own loss, nats), ``even`` and ``odd`` (NDCG@5 of every second list, in time, for
+    ``tacit.list_pairs.split_half``), ``fit_even`` and ``fit_odd``; and ``lists``, their number. A user without lists has
+    0 everywhere. The score is the channel ``reward``: ``ndcg``, as in the paper, or ``fit``, which moves with every
+    score where NDCG@5 moves only when two candidates change places, and is the less noisy of the two.
     """
 
     name = "ranker"
 
     def __init__(
-        self, rankers: Sequence[TextRanker], folds: Sequence[Ints], lists: Lists, encode: Encoder, batch: int = 1024
+        self,
+        rankers: Sequence[TextRanker],
+        folds: Sequence[Ints],
+        lists: Lists,
+        encode: Encoder,
+        reward: str = "ndcg",
+        batch: int = 1024,
     ) -> None:
-        self.rankers, self.encode, self.batch = rankers, encode, batch
+        self.rankers, self.encode, self.reward, self.batch = rankers, encode, reward, batch
         self._fold = {int(user): f for f, fold in enumerate(folds) for user in fold}
         self._labels = lists.labels
         self._order = np.argsort(lists.users, kind="stable")
@@ -124,7 +133,7 @@ class RankerScorer:
         texts, rows, places = self._pairs_of_text_and_list(users)
         values = self._values(texts, rows, vectors, np.array([self._fold[user] for user in users], dtype=np.int64))
         channels = _channels(texts, places, values, len(users))
-        return [(one["ndcg"], one) for one in channels]
+        return [(one[self.reward], one) for one in channels]
 
     def _pairs_of_text_and_list(self, users: list[int]) -> tuple[Rows, Rows, Rows]:
         """Every text with every list of its user: (number of the text, row of the list, place among the user's)."""
@@ -162,6 +171,8 @@ def _channels(texts: Rows, places: Rows, values: Array, n: int) -> list[dict[str
         "fit": mean(values[2], everything),
         "even": mean(values[0], even),
         "odd": mean(values[0], ~even),
+        "fit_even": mean(values[2], even),
+        "fit_odd": mean(values[2], ~even),
         "lists": np.bincount(texts, minlength=n).astype(np.float64),
     }
     return [dict(zip(columns, row, strict=True)) for row in np.stack(list(columns.values()), axis=1).tolist()]

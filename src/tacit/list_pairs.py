@@ -32,7 +32,7 @@ class Pair:
     prompt: str
     chosen: str
     rejected: str
-    margin: float  # NDCG@5 of chosen minus that of rejected
+    margin: float  # score of chosen minus that of rejected: NDCG@5, or nats where the reward is the fit
     lists: int  # that each score is a mean of
     others: tuple[str, ...] = ()
 
@@ -43,10 +43,10 @@ class Pair:
 
 
 def pairs(groups: Sequence[Group], min_lists: int = MIN_LISTS, min_margin: float = 0.0) -> list[Pair]:
-    """The best and the worst text of every group, by NDCG@5, on a tie by MAP@5, then by the ranker's own loss.
+    """The best and the worst text of every group, by score, on a tie by NDCG@5, MAP@5, then by the ranker's own loss.
 
-    Dropped are groups whose texts are equal in all three, groups over fewer than ``min_lists`` lists, and pairs whose
-    NDCG@5 differs by less than ``min_margin``.
+    Dropped are groups whose texts are equal in all of these, groups over fewer than ``min_lists`` lists, and pairs whose
+    scores differ by less than ``min_margin``.
     """
     found = []
     for group in _usable(groups, min_lists):
@@ -97,7 +97,7 @@ def _usable(groups: Sequence[Group], min_lists: int) -> list[Group]:
 
 
 def _merit(option: Scored) -> tuple[float, ...]:
-    return tuple(option.channels[name] for name in DECIDES)
+    return option.score, *(option.channels[name] for name in DECIDES)
 
 
 def _length_gap(a: Scored, b: Scored) -> float:
@@ -134,11 +134,12 @@ class Agreement:
     tied: int
 
 
-def split_half(groups: Sequence[Group], seed: int, min_lists: int = MIN_LISTS) -> Agreement:
-    """Best and worst by NDCG@5 chosen on the odd lists, compared on the even ones, and the other way round."""
+def split_half(groups: Sequence[Group], seed: int, reward: str = "ndcg", min_lists: int = MIN_LISTS) -> Agreement:
+    """Best and worst by the reward on the odd lists, compared by NDCG@5 on the even ones, and the other way round."""
+    chooses = {half: half if reward == "ndcg" else f"{reward}_{half}" for half in ("odd", "even")}
     values, users, tied = [], [], 0
     for group in _usable(groups, min_lists):
-        found = [_held_out_margin(group, *halves) for halves in (("odd", "even"), ("even", "odd"))]
+        found = [_held_out_margin(group, chooses[one], other) for one, other in (("odd", "even"), ("even", "odd"))]
         margins = [margin for margin in found if margin is not None]
         values += [((np.sign(m) + 1) / 2, m) for m in margins]
         users += [group.options[0].context.user] * len(margins)
@@ -178,7 +179,7 @@ def pair_card(groups: Sequence[Group], of: Sequence[Pair], min_lists: int = MIN_
         "pairs": len(of),
         "few_lists": few,
         "no_pair": len(groups) - few - len(of),
-        "decided_by_ndcg": sum(p.margin != 0 for p in of),
+        "decided_by_score": sum(p.margin != 0 for p in of),
         "margin": _mean([p.margin for p in of]),
         "margin_by_lists": {
             name: _mean([p.margin for p in of if low <= p.lists < high]) for name, (low, high) in bands.items()

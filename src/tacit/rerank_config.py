@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tacit.data.rating_sources import RatingsConfig
+from tacit.list_feedback import REWARDS
 from tacit.lists import ListConfig
 from tacit.models.list_features import FeatureConfig
 from tacit.models.text_vectors import AXES, MODES
@@ -26,10 +27,11 @@ class AlignConfig:
     method: str = "dpo"  # dpo (from pairs, by dpo.objective) | ppo (from the scores, with as many texts)
     rounds: int = 2
     folds: int = 5  # of the training users: a user's reward comes from a ranker that never saw the user
-    ranker: str = "dlcm"  # whose NDCG is the reward
+    ranker: str = "dlcm"  # who judges the texts
+    reward: str = "ndcg"  # ndcg (NDCG@5 of the user's lists, the paper's) | fit (minus the ranker's loss on them)
     reads: str = "samples"  # what that ranker learns from: samples (the first round's, one drawn a list) | first
     pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
-    min_margin: float = 0.0  # NDCG@5 by which best and worst must differ
+    min_margin: float = 0.0  # of the reward, by which best and worst must differ
     users: int = 0  # training users a round; 0 = all
     force: bool = False  # train although best and worst cannot be told apart on other lists
     dpo: DPOSettings = field(default_factory=DPOSettings)
@@ -69,6 +71,8 @@ def check(config: RerankConfig) -> None:
         raise InputError(f"knowledge.mode={config.knowledge.mode} is unknown: choose one of {', '.join(MODES)}.")
     if config.knowledge.axes not in AXES:
         raise InputError(f"knowledge.axes={config.knowledge.axes} is unknown: choose one of {', '.join(AXES)}.")
+    if config.align.reward not in REWARDS:
+        raise InputError(f"align.reward={config.align.reward} is unknown: choose one of {', '.join(REWARDS)}.")
     if config.align.reads not in ("samples", "first"):
         raise InputError(f"align.reads={config.align.reads} is unknown: choose samples or first.")
     if config.align.method not in METHODS:

@@ -227,7 +227,7 @@ def _scorer(run: Run, config: RerankConfig, known: Material, device: str) -> Ran
         model = job.train()
         past = Past(split.histories, split.n_items) if model.reads_past else None
         rankers.append(ModelOnTexts(model, split.train, texts, past, device))
-    return RankerScorer(rankers, parts, known.split.train, reading)
+    return RankerScorer(rankers, parts, known.split.train, reading, config.align.reward)
 
 
 def _sample_vectors(
@@ -264,7 +264,7 @@ def _one_round(
         else:
             samples = writer(run, config, known, device, before).write(prompts, wanted.samples, seed)
             groups = score_samples(scorer, users, prompts, samples)
-        agreement = split_half(groups, config.seed)
+        agreement = split_half(groups, config.seed, config.align.reward)
         found = _pairs(groups, config, number)
         card = {"agreement": asdict(agreement), "pairs": pair_card(groups, found)}
         stage.folder.mkdir(parents=True, exist_ok=True)

@@ -149,6 +149,28 @@ class ListTokens(nn.Module):
         return user[user_of], item[item_of]
 
 
+class MatchTokens(ListTokens):
+    """KAR's candidate and, beside it, user text ⊙ item text as they were read, d numbers more.
+
+    KAR's networks get the two side by side and have to find out for themselves that texts which agree are what counts;
+    with the product a sum is enough. It says something where both sides have the same axes.
+    """
+
+    def __init__(
+        self, n_items: int, attributes: Tensor, n_attributes: int, text_dim: int | None, specific: int
+    ) -> None:
+        super().__init__(n_items, attributes, n_attributes, text_dim, specific)
+        self.width += text_dim or 0
+
+    def forward(self, batch: ListBatch, knowledge: Knowledge | None, user_vectors: Tensor | None) -> Tensor:
+        """→ [B, C, width]."""
+        tokens = super().forward(batch, knowledge, user_vectors)
+        if knowledge is None:
+            return tokens
+        user = knowledge.user[batch.users] if user_vectors is None else user_vectors
+        return torch.cat([tokens, user[:, None] * knowledge.item[batch.items]], dim=-1)
+
+
 class PersonalTokens(ListTokens):
     """A candidate beside its user: item | user | item ⊙ user | seen.
 
