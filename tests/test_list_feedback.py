@@ -77,6 +77,9 @@ def test_a_score_by_hand() -> None:
     assert channels["map"] == pytest.approx(0.75)
     assert channels["fit"] == pytest.approx(-(3 + 1 + 3 + 2) / 2)  # the obedient ranker's loss is 3 + the list's row
     assert channels["lists"] == 2
+    assert (channels["fit_even"], channels["fit_odd"]) == (-(3 + 1), -(3 + 2))
+    by_fit = RankerScorer([Obedient()], [users_of(3, 7)], lists, numbers, reward="fit")
+    assert by_fit.score([context(7, "p")], [Turn("agent", "3 2 1")]) == [(channels["fit"], channels)]
 
 
 def test_every_user_is_scored_by_the_ranker_of_the_own_fold_alone() -> None:

@@ -98,8 +98,8 @@ class RankerScorer:
 
     Channels, each a mean over the user's lists, higher is better: ``ndcg`` (NDCG@5), ``map`` (KAR's MAP@5), ``fit``
     (minus the ranker's own loss, nats), ``even`` and ``odd`` (NDCG@5 of every second list, in time, for
-    ``tacit.list_pairs.split_half``), ``fit_even`` and ``fit_odd``; and ``lists``, their number. A user without lists has
-    0 everywhere. The score is the channel ``reward``: ``ndcg``, as in the paper, or ``fit``, which moves with every
+    ``tacit.list_pairs.split_half``), ``fit_even`` and ``fit_odd``; and ``lists``, their number. A user without lists
+    has 0 everywhere. The score is the channel ``reward``: ``ndcg``, as in the paper, or ``fit``, which moves with every
     score where NDCG@5 moves only when two candidates change places, and is the less noisy of the two.
     """
 

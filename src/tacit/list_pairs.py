@@ -45,8 +45,8 @@ class Pair:
 def pairs(groups: Sequence[Group], min_lists: int = MIN_LISTS, min_margin: float = 0.0) -> list[Pair]:
     """The best and the worst text of every group, by score, on a tie by NDCG@5, MAP@5, then by the ranker's own loss.
 
-    Dropped are groups whose texts are equal in all of these, groups over fewer than ``min_lists`` lists, and pairs whose
-    scores differ by less than ``min_margin``.
+    Dropped are groups whose texts are equal in all of these, groups over fewer than ``min_lists`` lists, and pairs
+    whose scores differ by less than ``min_margin``.
     """
     found = []
     for group in _usable(groups, min_lists):

@@ -11,7 +11,15 @@ from torch import Tensor
 
 import tiny_lists
 from tacit.lists import Histories, Lists
-from tacit.models.list_tokens import Knowledge, ListBatch, ListTokens, Past, PersonalTokens, item_attributes
+from tacit.models.list_tokens import (
+    Knowledge,
+    ListBatch,
+    ListTokens,
+    MatchTokens,
+    Past,
+    PersonalTokens,
+    item_attributes,
+)
 from tacit.types import Item
 
 
@@ -129,3 +137,18 @@ def test_what_is_missing_is_said() -> None:
         tiny_lists.reranker("dlcm", texts=False)(batch, knowledge)
     with pytest.raises(ValueError, match="hand in the histories"):
         tiny_lists.reranker("prm_paper", texts=False)(batch)
+
+
+def test_a_match_is_the_product_of_the_two_texts_as_they_were_read() -> None:
+    _, lists = example()
+    batch, knowledge = ListBatch.of(lists), Knowledge(torch.randn(2, 3), torch.randn(10, 3))
+    torch.manual_seed(0)
+    tokens = MatchTokens(10, torch.zeros(10, 1, dtype=torch.long), 0, 3, 5)
+    found = tokens(batch, knowledge, None)
+    assert found.shape == (3, 3, tokens.width)
+    plain = ListTokens.forward(tokens, batch, knowledge, None)
+    assert torch.equal(found[..., :-3], plain)
+    assert torch.equal(found[1, 2, -3:], knowledge.user[1] * knowledge.item[1])
+    other = torch.ones(3, 3)
+    assert torch.equal(tokens(batch, knowledge, other)[..., -3:], knowledge.item[batch.items])
+    assert MatchTokens(10, torch.zeros(10, 1, dtype=torch.long), 0, None, 5)(batch, None, None).shape[-1] == 64

@@ -80,8 +80,10 @@ def test_one_seed_gives_one_model_and_leaves_the_global_draws_alone(name: str, t
     assert torch.equal(scores[0], scores[1]) and not torch.equal(scores[0], scores[2])
 
 
-@pytest.mark.parametrize(("name", "sees_order"), [(name, name in ("dlcm", "prm")) for name in NAMES])
-def test_only_the_references_dlcm_and_prm_see_the_order_of_the_shuffled_list(name: str, sees_order: bool) -> None:
+@pytest.mark.parametrize(("name", "sees_order"), [(name, name in ("dlcm", "dlcm_match", "prm")) for name in NAMES])
+def test_only_the_references_dlcm_and_prm_networks_see_the_order_of_the_shuffled_list(
+    name: str, sees_order: bool
+) -> None:
     model, knowledge, batch = tiny_lists.reranker(name, texts=True).eval(), tiny_lists.knowledge(), batch_of(4)
     shuffle = torch.randperm(10, generator=torch.Generator().manual_seed(1))
     assert batch.seen is not None

@@ -3,7 +3,7 @@
 ``dlcm``, ``prm`` and ``setrank`` are the networks of KAR's code (arXiv 2306.10933, RS/models.py at 9420a29), on which
 RLRF4Rec (arXiv 2410.05939) stands, parameter for parameter. They differ from the papers whose names they bear: lists
 come shuffled, losses are pointwise, blocks lack residuals. ``dlcm_paper`` and ``prm_paper`` are nearer to those, and
-``dlcm_match`` and ``prm_match`` are KAR's with the product of the user's and the candidate's text beside the two.
+``dlcm_match`` is KAR's with the product of the user's and the candidate's text beside the two.
 Shapes: B lists of C candidates. Scores are logits; higher is better.
 """
 
@@ -27,7 +27,7 @@ from tacit.types import InputError
 
 __all__ = ["NAMES", "Knowledge", "ListBatch", "Past", "Reranker", "build_reranker", "item_attributes"]
 
-NAMES = ("dlcm", "prm", "setrank", "dlcm_match", "prm_match", "dlcm_paper", "prm_paper")
+NAMES = ("dlcm", "prm", "setrank", "dlcm_match", "dlcm_paper", "prm_paper")
 HIDDEN = 64
 TEMPERATURE = 0.5  # of SetRank's attention, as in KAR's run_rerank.py; DLCM and PRM have none
 
@@ -176,9 +176,9 @@ def _body(name: str, width: int, dropout: float) -> Body:
         return PRMPaper(width, dropout)
     if name == "dlcm_paper":
         return DLCMPaper(width)
-    if name == "setrank":
-        return SetRank(width)
-    return DLCM(width) if name.startswith("dlcm") else PRM(width)
+    if name in ("dlcm", "dlcm_match"):
+        return DLCM(width)
+    return PRM(width) if name == "prm" else SetRank(width)
 
 
 def _initialise(module: nn.Module) -> None:
