@@ -77,9 +77,10 @@ def test_a_score_by_hand() -> None:
     assert channels["map"] == pytest.approx(0.75)
     assert channels["fit"] == pytest.approx(-(3 + 1 + 3 + 2) / 2)  # the obedient ranker's loss is 3 + the list's row
     assert channels["lists"] == 2
-    assert (channels["fit_even"], channels["fit_odd"]) == (-(3 + 1), -(3 + 2))
-    by_fit = RankerScorer([Obedient()], [users_of(3, 7)], lists, numbers, reward="fit")
-    assert by_fit.score([context(7, "p")], [Turn("agent", "3 2 1")]) == [(channels["fit"], channels)]
+    first, last = (3.0 - place - np.log(np.exp([3.0, 2.0, 1.0]).sum()) for place in (0, 1))
+    assert (channels["likelihood_even"], channels["likelihood_odd"]) == (pytest.approx(first), pytest.approx(last))
+    by_likelihood = RankerScorer([Obedient()], [users_of(3, 7)], lists, numbers, reward="likelihood")
+    assert by_likelihood.score([context(7, "p")], [Turn("agent", "3 2 1")]) == [(channels["likelihood"], channels)]
 
 
 def test_every_user_is_scored_by_the_ranker_of_the_own_fold_alone() -> None:

@@ -22,6 +22,7 @@ from tacit.list_metrics import (
     estimates,
     in_order,
     kar_map,
+    log_likelihood,
     measure,
     ndcg,
     standard_map,
@@ -67,6 +68,13 @@ def test_by_hand() -> None:
     gain = (1 / math.log2(3) + 1 / math.log2(5)) / (1 + 1 / math.log2(3) + 1 / math.log2(4))
     assert ndcg(labels, 5).tolist() == pytest.approx([gain, 0, 1, 0])
     assert ndcg(np.array([[1, 3]]), 2).tolist() == pytest.approx([(1 + 7 / math.log2(3)) / (7 + 1 / math.log2(3))])
+
+
+def test_likelihood_by_hand() -> None:
+    """Scores log 1, log 2, log 5: the softmax is 1/8, 2/8, 5/8. Whatever is added to a list's scores changes nothing."""
+    scores, labels = np.log([[1.0, 2.0, 5.0]] * 3), np.array([[0, 0, 1], [1, 1, 0], [0, 0, 0]])
+    wanted = [math.log(5 / 8), (math.log(1 / 8) + math.log(2 / 8)) / 2, 0.0]
+    np.testing.assert_allclose(log_likelihood(scores + 3.0, labels), wanted)
 
 
 def test_equal_scores_keep_the_input_order() -> None:

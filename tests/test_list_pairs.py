@@ -99,16 +99,16 @@ def test_split_half_by_hand() -> None:
     assert (found.users, found.tied) == (2, 1)
 
 
-def test_split_half_of_the_fit_is_still_about_ndcg() -> None:
-    """The fit says b over a on both halves, and NDCG a over b, by 0.4 on the odd lists and by 0.2 on the even ones."""
-    a = option("a", 1.0, odd=0.9, even=0.7, fit_odd=-2.0, fit_even=-2.0)
-    b = option("b", 0.0, odd=0.5, even=0.5, fit_odd=-1.0, fit_even=-1.0)
-    found = list_pairs.split_half([group(a, b)], seed=0, reward="fit")
+def test_split_half_by_likelihood_is_still_about_ndcg() -> None:
+    """The likelihood says b over a on both halves, NDCG a over b, by 0.4 on the odd lists and 0.2 on the even ones."""
+    a = option("a", 1.0, odd=0.9, even=0.7, likelihood_odd=-2.0, likelihood_even=-2.0)
+    b = option("b", 0.0, odd=0.5, even=0.5, likelihood_odd=-1.0, likelihood_even=-1.0)
+    found = list_pairs.split_half([group(a, b)], seed=0, reward="likelihood")
     assert found.rate.value == 0.0 and found.margin.value == pytest.approx(-0.3)
 
 
 def test_the_score_decides_before_ndcg() -> None:
-    """Scores by fit: b is better there, though NDCG prefers a."""
+    """Scores by likelihood: b is better there, though NDCG prefers a."""
     a, b = option("a", 0.9), option("b", 0.5)
     (pair,) = list_pairs.pairs([group(replace(a, score=-2.0), replace(b, score=-1.5))])
     assert (pair.chosen, pair.rejected) == ("b", "a") and pair.margin == pytest.approx(0.5)

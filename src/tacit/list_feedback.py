@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from tacit.files import atomic_write
-from tacit.list_metrics import in_order, kar_map, ndcg
+from tacit.list_metrics import in_order, kar_map, log_likelihood, ndcg
 from tacit.lists import Ints, Lists
 from tacit.metrics import Array
 from tacit.models.list_features import Featured
@@ -29,7 +29,7 @@ from tacit.types import Dialogue, Group, Sample, Scored, Scorer, Turn
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 K = 5  # where both metrics are cut
-REWARDS = ("ndcg", "fit")
+REWARDS = ("ndcg", "likelihood")
 
 
 def folds(train_users: Ints, k: int, seed: int) -> list[Ints]:
@@ -98,9 +98,10 @@ class RankerScorer:
 
     Channels, each a mean over the user's lists, higher is better: ``ndcg`` (NDCG@5), ``map`` (KAR's MAP@5), ``fit``
     (minus the ranker's own loss, nats), ``even`` and ``odd`` (NDCG@5 of every second list, in time, for
-    ``tacit.list_pairs.split_half``), ``fit_even`` and ``fit_odd``; and ``lists``, their number. A user without lists
-    has 0 everywhere. The score is the channel ``reward``: ``ndcg``, as in the paper, or ``fit``, which moves with every
-    score where NDCG@5 moves only when two candidates change places, and is the less noisy of the two.
+    ``tacit.list_pairs.split_half``), ``likelihood`` (``list_metrics.log_likelihood``, nats), the same of every
+    second list, and ``lists``, their number. A user without lists has 0 everywhere. The score is the channel
+    ``reward``: ``ndcg``, as in the paper, or ``likelihood``, which moves with every score where NDCG@5 moves only when
+    two candidates change places.
     """
 
     name = "ranker"
@@ -144,15 +145,16 @@ class RankerScorer:
         return texts, self._order[first[texts] + places], places
 
     def _values(self, texts: Rows, rows: Rows, vectors: Floats, fold_of: Rows) -> Array:
-        """NDCG, MAP and minus the loss of each pair: [3, n]."""
-        values = np.zeros((3, len(texts)))
+        """NDCG, MAP, minus the loss, and the likelihood of each pair: [4, n]."""
+        values = np.zeros((4, len(texts)))
         for f, ranker in enumerate(self.rankers):
             mine = np.flatnonzero(fold_of[texts] == f)
             for start in range(0, len(mine), self.batch):
                 part = mine[start : start + self.batch]
                 scores, losses = ranker(rows[part], vectors[texts[part]])
-                ordered = in_order(scores, self._labels[rows[part]])
-                values[:, part] = ndcg(ordered, K), kar_map(ordered, K), -losses
+                labels = self._labels[rows[part]]
+                ordered = in_order(scores, labels)
+                values[:, part] = ndcg(ordered, K), kar_map(ordered, K), -losses, log_likelihood(scores, labels)
         return values
 
 
@@ -171,8 +173,9 @@ def _channels(texts: Rows, places: Rows, values: Array, n: int) -> list[dict[str
         "fit": mean(values[2], everything),
         "even": mean(values[0], even),
         "odd": mean(values[0], ~even),
-        "fit_even": mean(values[2], even),
-        "fit_odd": mean(values[2], ~even),
+        "likelihood": mean(values[3], everything),
+        "likelihood_even": mean(values[3], even),
+        "likelihood_odd": mean(values[3], ~even),
         "lists": np.bincount(texts, minlength=n).astype(np.float64),
     }
     return [dict(zip(columns, row, strict=True)) for row in np.stack(list(columns.values()), axis=1).tolist()]

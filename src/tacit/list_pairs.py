@@ -32,7 +32,7 @@ class Pair:
     prompt: str
     chosen: str
     rejected: str
-    margin: float  # score of chosen minus that of rejected: NDCG@5, or nats where the reward is the fit
+    margin: float  # score of chosen minus that of rejected: NDCG@5, or nats of the likelihood
     lists: int  # that each score is a mean of
     others: tuple[str, ...] = ()
 

@@ -28,7 +28,7 @@ class AlignConfig:
     rounds: int = 2
     folds: int = 5  # of the training users: a user's reward comes from a ranker that never saw the user
     ranker: str = "dlcm"  # who judges the texts
-    reward: str = "ndcg"  # ndcg (NDCG@5 of the user's lists, the paper's) | fit (minus the ranker's loss on them)
+    reward: str = "ndcg"  # ndcg (NDCG@5 of the user's lists, the paper's) | likelihood (of what was liked in them)
     reads: str = "samples"  # what that ranker learns from: samples (the first round's, one drawn a list) | first
     pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
     min_margin: float = 0.0  # of the reward, by which best and worst must differ
