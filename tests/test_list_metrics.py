@@ -71,7 +71,7 @@ def test_by_hand() -> None:
 
 
 def test_likelihood_by_hand() -> None:
-    """Scores log 1, log 2, log 5: the softmax is 1/8, 2/8, 5/8. Whatever is added to a list's scores changes nothing."""
+    """Scores log 1, log 2, log 5: the softmax is 1/8, 2/8, 5/8. A number added to all of a list changes nothing."""
     scores, labels = np.log([[1.0, 2.0, 5.0]] * 3), np.array([[0, 0, 1], [1, 1, 0], [0, 0, 0]])
     wanted = [math.log(5 / 8), (math.log(1 / 8) + math.log(2 / 8)) / 2, 0.0]
     np.testing.assert_allclose(log_likelihood(scores + 3.0, labels), wanted)
