@@ -109,11 +109,12 @@ def _rounds(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> str:
     head = [
         "",
         "split-half agreement",
-        "margin on the other half",
+        "NDCG@5 on the other half",
         *(n.replace("_", " ") for n in rounds[0][1]["pairs"]),
     ]
     caption = (
-        "Agreement: the best and the worst text are chosen on one half of a user's lists and compared on the other; "
+        f"Texts are scored by {rounds[0][1]['scored_by']}. Agreement: the best and the worst text are chosen by it on "
+        "one half of a user's lists, and their NDCG@5 is compared on the other; "
         "0.5 is chance, and red where the interval holds it: such pairs are noise."
     )
     return page.table(head, lines, caption)
@@ -129,7 +130,7 @@ def _plain(value: object) -> str:
 
 def _texts(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]], shown: int = 4) -> str:
     parts = []
-    for name, _, found in rounds:
+    for name, card, found in rounds:
         for pair in sorted(found, key=lambda pair: -pair.margin)[:shown]:
             lines = [
                 ("", [Cell(label), Cell(text, left=True)])
@@ -139,9 +140,8 @@ def _texts(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]], shown: int 
                     ("worst", filled(pair.prompt, pair.rejected)),
                 )
             ]
-            caption = (
-                f"{escape(name)}, user {escape(pair.user)}: {short(pair.margin)} in NDCG@5 over {pair.lists} lists"
-            )
+            by = f"{short(pair.margin)} in {card['scored_by']} over {pair.lists} lists"
+            caption = f"{escape(name)}, user {escape(pair.user)}: {by}"
             parts.append(page.table(["", "text"], lines, caption))
     return "".join(parts) or page.missing("There are no pairs.", "Set `align.rounds`.")
 

@@ -266,7 +266,11 @@ def _one_round(
             groups = score_samples(scorer, users, prompts, samples)
         agreement = split_half(groups, config.seed, config.align.reward)
         found = _pairs(groups, config, number)
-        card = {"agreement": asdict(agreement), "pairs": pair_card(groups, found)}
+        card = {
+            "scored_by": config.align.reward,
+            "agreement": asdict(agreement),
+            "pairs": pair_card(groups, found),
+        }
         stage.folder.mkdir(parents=True, exist_ok=True)
         atomic_write(stage.folder / "card.json", json.dumps(card, indent=1) + "\n")
         export_trl(found, stage.folder / "pairs.jsonl")
