@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import tiny_writer
-from tacit.models.text_sampling import Sampling, continuations, draw_nucleus, stream_seed, uniforms
+from tacit.models.text_sampling import Once, Sampling, continuations, draw_nucleus, stream_seed, uniforms
 
 PROMPTS = [[30, 31, 32, 33, 34], [40, 41], [50]]
 SAMPLING = Sampling(temperature=0.7, top_p=0.9, max_tokens=12)
@@ -52,12 +52,15 @@ def test_nucleus_by_hand() -> None:
     assert draw_nucleus(logits, torch.full((4,), 0.999), 1.0, 0.01).tolist() == [1, 1, 1, 1]
 
 
-def one_by_one(prompt: list[int], stream: np.ndarray | None, ends: set[int]) -> list[int]:
+def one_by_one(prompt: list[int], stream: np.ndarray | None, ends: set[int], once: Once | None = None) -> list[int]:
     """No cache, no padding, no batch."""
     lm, written = tiny_writer.fresh().eval(), []
     for step in range(SAMPLING.max_tokens):
         with torch.no_grad():
             logits = lm(torch.tensor([prompt + written])).logits[0, -1]
+        if once is not None:
+            line = max((k + 1 for k, t in enumerate(written) if t in once.breaks), default=0)
+            logits[[t for t in written[line:] if t in once.tokens]] = -torch.inf
         token = int(logits.argmax()) if stream is None else slow_draw(logits, stream[step], 0.7, 0.9)
         if token in ends:
             break
@@ -80,6 +83,19 @@ def test_greedy() -> None:
     found = continuations(tiny_writer.fresh().eval(), PROMPTS, None, SAMPLING, set())
     assert found == [[one_by_one(prompt, None, set())] for prompt in PROMPTS]
     assert all(len(tokens) == SAMPLING.max_tokens for (tokens,) in found)
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_some_tokens_stand_once_a_line(greedy: bool) -> None:
+    """Beside the slow way: whatever of ``once`` stands after the last break has no probability."""
+    once = Once(range(100, 380), range(0, 100, 3))
+    streams = None if greedy else np.random.default_rng(0).random((len(PROMPTS), 4, SAMPLING.max_tokens))
+    found = continuations(tiny_writer.fresh().eval(), PROMPTS, streams, SAMPLING, {5}, once)
+    free = continuations(tiny_writer.fresh().eval(), PROMPTS, streams, SAMPLING, {5})
+    assert found != free
+    for row, (prompt, options) in enumerate(zip(PROMPTS, found, strict=True)):
+        for k, tokens in enumerate(options):
+            assert tokens == one_by_one(prompt, None if streams is None else streams[row, k], {5}, once)
 
 
 def test_streams_depend_on_prompt_index_and_seed() -> None:

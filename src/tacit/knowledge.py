@@ -51,7 +51,7 @@ _NOUN = {"movies": ("movie", "movies"), "books": ("book", "books")}
 _BY_FACTOR = " Write one line for each factor, beginning with its name and a colon."
 _OURS = str.maketrans(";[]", ",()")  # signs of the short prompt, which no title may write
 _NUMBERED = re.compile(r"#(\d+) (.+?) \[[^]]*\];")
-_SLOT = re.compile(r"#(\d+)")
+SLOT = re.compile(r"#(\d+)")
 SHOWN = 20  # history items in a short prompt, and what a composed text may speak of: 512 positions hold both
 
 
@@ -119,7 +119,7 @@ def slotted(prompt: str, text: str) -> str:
 def filled(prompt: str, text: str) -> str:
     """The other way round; numbers that the prompt does not tell, and texts without numbers, stay as they are."""
     titles = dict(_NUMBERED.findall(prompt))
-    return _SLOT.sub(lambda slot: titles.get(slot[1], slot[0]), text)
+    return SLOT.sub(lambda slot: titles.get(slot[1], slot[0]), text)
 
 
 def longest_fitting(prompt: Callable[[int], str], shown: int, fits: Callable[[str], bool]) -> str:

@@ -22,8 +22,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.files import says_when_full
+from tacit.knowledge import SLOT
 from tacit.models.lm import LMConfig, max_positions, small_lm, train_tokenizer
-from tacit.models.text_sampling import Sampling, continuations, stream_seed, uniforms
+from tacit.models.text_sampling import Once, Sampling, continuations, stream_seed, uniforms
 from tacit.network import fetching
 from tacit.progress import progress
 from tacit.types import InputError
@@ -119,7 +120,11 @@ class EndpointWriter:
 
 
 class LocalWriter:
-    """A causal language model on this machine. ``rows`` texts grow side by side, prompts of like length together."""
+    """A causal language model on this machine. ``rows`` texts grow side by side, prompts of like length together.
+
+    A small writer points at a title once a line: it learned from such texts, but the likeliest next token is often the
+    same again. ``once`` False draws from its whole distribution.
+    """
 
     def __init__(
         self,
@@ -127,9 +132,11 @@ class LocalWriter:
         tokenizer: PreTrainedTokenizerBase,
         sampling: Sampling,
         rows: int = 160,
+        once: bool = True,
     ) -> None:
         self.lm, self.tokenizer, self.sampling, self.rows = lm.eval(), tokenizer, sampling, rows
-        self.name = f"local {_fingerprint(lm)} {sampling}"
+        self.once = _pointers(tokenizer) if once else None
+        self.name = f"local {_fingerprint(lm)} {sampling}{' once' if self.once else ''}"
         found = (tokenizer.eos_token_id, getattr(lm.generation_config, "eos_token_id", None))
         self.ends = {token for ids in found for token in (ids if isinstance(ids, list) else [ids]) if token is not None}
 
@@ -162,7 +169,8 @@ class LocalWriter:
         shortest_first = sorted(range(len(prompts)), key=lambda row: len(tokens[row]))
         for batch in _pieces(shortest_first, max(1, self.rows // (1 if greedy else n))):
             streams = None if greedy else np.stack([self._streams(prompts[row], n, seed) for row in batch])
-            found = continuations(self.lm, [tokens[row] for row in batch], streams, self.sampling, self.ends)
+            asked = [tokens[row] for row in batch]
+            found = continuations(self.lm, asked, streams, self.sampling, self.ends, self.once)
             for row, options in zip(batch, found, strict=True):
                 texts[row] = options
         return texts
@@ -257,6 +265,13 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
         return list(tokenizer.encode(prompt))
     message = [{"role": "user", "content": prompt}]
     return list(tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=False))
+
+
+def _pointers(tokenizer: PreTrainedTokenizerBase) -> Once | None:
+    """Whole tokens that are a number of the prompt (``knowledge.slotted``), and the line breaks; None without any."""
+    known = {token: str(tokenizer.decode([token])) for token in tokenizer.get_vocab().values()}
+    slots = [token for token, text in known.items() if SLOT.fullmatch(text.strip())]
+    return Once(slots, [token for token, text in known.items() if "\n" in text]) if slots else None
 
 
 def _start(answer: httpx.Response) -> str:

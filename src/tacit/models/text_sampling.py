@@ -30,6 +30,14 @@ class Sampling:
     max_tokens: int = 512  # of the answer
 
 
+@dataclass(frozen=True)
+class Once:
+    """Tokens that may stand once a line, such as pointers at titles, and those that end a line."""
+
+    tokens: Collection[int]
+    breaks: Collection[int]
+
+
 def uniforms(prompt: str, index: int, seed: int, n: int) -> npt.NDArray[np.float64]:
     """The stream of the ``index``-th continuation of ``prompt``: n numbers in [0, 1)."""
     return np.random.default_rng(stream_seed(prompt, index, seed)).random(n)
@@ -70,20 +78,24 @@ def continuations(
     streams: npt.NDArray[np.float64] | None,
     sampling: Sampling,
     ends: Collection[int],
+    once: Once | None = None,
 ) -> list[list[list[int]]]:
     """n continuations of each of P prompts, as tokens without the end, [P][n][≤ max_tokens].
 
-    ``streams`` is [P, n, max_tokens] in [0, 1); None is greedy, with n = 1. ``ends`` are the tokens that end a text.
+    ``streams`` is [P, n, max_tokens] in [0, 1); None is greedy, with n = 1. ``ends`` are the tokens that end a text,
+    ``once`` those that are not drawn where their line has them already.
     """
     n = 1 if streams is None else streams.shape[1]
     state = _State(lm, prompts, n)
     noise = None if streams is None else torch.from_numpy(streams.reshape(len(prompts) * n, -1)).to(lm.device)
+    barred = None if once is None else _Barred(once, state)
     written: list[list[int]] = [[] for _ in range(len(prompts) * n)]
     for step in range(sampling.max_tokens):
+        logits = state.logits if barred is None else barred.without(state)
         if noise is None:
-            token = state.logits.argmax(-1)
+            token = logits.argmax(-1)
         else:
-            token = draw_nucleus(state.logits, noise[state.rows, step], sampling.temperature, sampling.top_p)
+            token = draw_nucleus(logits, noise[state.rows, step], sampling.temperature, sampling.top_p)
         for place, (row, t) in enumerate(zip(state.rows.tolist(), token.tolist(), strict=True)):
             if state.open[place]:
                 state.open[place] = t not in ends
@@ -91,6 +103,8 @@ def continuations(
                     written[row].append(t)
         if not any(state.open):
             break
+        if barred is not None:
+            barred.note(state.rows, token)
         state.feed(token)
     return [written[start : start + n] for start in range(0, len(written), n)]
 
@@ -125,6 +139,24 @@ def text_logprobs(
     each = log_p.gather(-1, said.unsqueeze(-1)).squeeze(-1)
     each = torch.where(torch.isin(said, which), log_p[..., which].logsumexp(-1), each)
     return each, real[:, before:].bool()
+
+
+class _Barred:
+    """What ``Once`` forbids each continuation next, [continuations, V]."""
+
+    def __init__(self, once: Once, state: _State) -> None:
+        device = state.logits.device
+        self.tokens = torch.tensor(sorted(once.tokens), device=device)
+        self.breaks = torch.tensor(sorted(once.breaks), device=device)
+        self.table = torch.zeros(state.logits.shape, dtype=torch.bool, device=device)
+
+    def without(self, state: _State) -> Tensor:
+        return state.logits.masked_fill(self.table[state.rows], -torch.inf)
+
+    def note(self, rows: Tensor, token: Tensor) -> None:
+        self.table[rows[torch.isin(token, self.breaks)]] = False
+        named = torch.isin(token, self.tokens)
+        self.table[rows[named], token[named]] = True
 
 
 class _State:
