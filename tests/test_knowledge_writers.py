@@ -187,6 +187,23 @@ def test_chat_models_are_asked_by_their_template() -> None:
     assert tokenizer.decode(prompt_tokens(tokenizer, "a b")) == "<user>a b<agent>"
 
 
+def test_a_small_writer_points_once_a_line_and_others_are_free() -> None:
+    shape = LMConfig(layers=1, heads=1, width=8, positions=48, vocabulary=280)
+    lm, tokenizer = small_writer(["Lately: #1 and #2.\nGenre: war."], shape, whole=["#1", "#2", "Heat"])
+    sampling = Sampling(max_tokens=40)
+    writer, free = LocalWriter(lm, tokenizer, sampling), LocalWriter(lm, tokenizer, sampling, once=False)
+    assert writer.once is not None and writer.name != free.name and free.once is None
+    assert sorted(tokenizer.decode([t]).strip() for t in writer.once.tokens) == ["#1", "#2"]
+    assert [tokenizer.decode([t]) for t in writer.once.breaks] == ["\n"]
+    with torch.no_grad():  # a model that says " #1" whatever stood before
+        lm.get_input_embeddings().weight.zero_()
+        lm.get_input_embeddings().weight[min(writer.once.tokens)] = 9.0
+        lm.transformer.ln_f.bias.fill_(1.0)
+    assert free.write(["a"], 1, 0, greedy=True) == [["#1" + " #1" * 39]]
+    assert writer.write(["a"], 1, 0, greedy=True)[0][0].count("#1") == 1
+    assert tiny_writer.tokenizer() and LocalWriter(tiny_writer.fresh(), tiny_writer.tokenizer(), sampling).once is None
+
+
 def test_small_writer_is_the_same_each_time() -> None:
     shape = LMConfig(layers=1, heads=1, width=8, positions=32, vocabulary=280)
     before = torch.random.get_rng_state()
