@@ -38,7 +38,8 @@ def random_lists(n: int, seed: int = 0, candidates: int = 10) -> Lists:
 
 def knowledge(seed: int = 0) -> Knowledge:
     draw = torch.Generator().manual_seed(seed)
-    return Knowledge(torch.randn(N_USERS, DIM, generator=draw), torch.randn(N_ITEMS, DIM, generator=draw))
+    user, item, places = (torch.randn(n, DIM, generator=draw) for n in (N_USERS, N_ITEMS, N_ITEMS))
+    return Knowledge(user, item, places=places)
 
 
 def reranker(name: str, texts: bool, dropout: float = 0.0, seed: int = 0) -> Reranker:

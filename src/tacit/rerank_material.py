@@ -142,12 +142,16 @@ class Material:
     def knowledge(self, texts: dict[int, str], reading: Reading) -> Knowledge:
         """User vectors from ``texts`` (zeros for users without a list) beside the items'."""
         vectors = reading([self.prompts[u] for u in self.users], [texts[u] for u in self.users])
-        return self._beside(vectors, self.item_vectors(reading))
+        return self._beside(vectors, self.item_vectors(reading), self._taste)
 
-    def _beside(self, of_users: Floats, items: Floats) -> Knowledge:
+    def _beside(self, of_users: Floats, items: Floats, places: Floats | None) -> Knowledge:
         user = np.zeros((len(self.ratings.users), of_users.shape[1]), np.float32)
         user[self.users] = of_users
-        return Knowledge(torch.from_numpy(user), torch.from_numpy(np.ascontiguousarray(items)))
+        known = torch.from_numpy(user), torch.from_numpy(np.ascontiguousarray(items))
+        if places is None:
+            return Knowledge(*known)
+        scaled = (places - places.mean(0)) / places.std()
+        return Knowledge(*known, places=torch.from_numpy(np.ascontiguousarray(scaled)))
 
     def without_language_model(self, name: str, width: int) -> Knowledge:
         """The obligatory control: vectors from the ratings (svd) or from title and genre words (tfidf), no writer.
@@ -157,4 +161,5 @@ class Material:
         items = self._svd(width) if name == "svd" else tfidf_vectors([i.text for i in self.ratings.items], width)
         users = mean_vectors(self.split.histories, items)
         known = users[self.split.train_users]
-        return self._beside(Scaling.fit(known)(users)[self.users], Scaling.fit(items)(items))
+        vectors = Scaling.fit(known)(users)[self.users]
+        return self._beside(vectors, Scaling.fit(items)(items), items if name == "svd" else None)

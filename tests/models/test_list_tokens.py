@@ -20,7 +20,7 @@ from tacit.models.list_tokens import (
     PersonalTokens,
     item_attributes,
 )
-from tacit.types import Item
+from tacit.types import InputError, Item
 
 
 def test_attributes_are_numbered_from_one_and_keys_do_not_share_values() -> None:
@@ -139,16 +139,24 @@ def test_what_is_missing_is_said() -> None:
         tiny_lists.reranker("prm_paper", texts=False)(batch)
 
 
-def test_a_match_is_the_product_of_the_two_texts_as_they_were_read() -> None:
+def test_a_match_is_the_product_of_the_users_text_and_the_items_place() -> None:
     _, lists = example()
-    batch, knowledge = ListBatch.of(lists), Knowledge(torch.randn(2, 3), torch.randn(10, 3))
+    knowledge = Knowledge(torch.randn(2, 3), torch.randn(10, 3), places=torch.randn(10, 3))
+    batch = ListBatch.of(lists)
     torch.manual_seed(0)
     tokens = MatchTokens(10, torch.zeros(10, 1, dtype=torch.long), 0, 3, 5)
     found = tokens(batch, knowledge, None)
     assert found.shape == (3, 3, tokens.width)
     plain = ListTokens.forward(tokens, batch, knowledge, None)
     assert torch.equal(found[..., :-3], plain)
-    assert torch.equal(found[1, 2, -3:], knowledge.user[1] * knowledge.item[1])
+    assert torch.equal(found[1, 2, -3:], knowledge.user[1] * knowledge.places[1])
     other = torch.ones(3, 3)
-    assert torch.equal(tokens(batch, knowledge, other)[..., -3:], knowledge.item[batch.items])
+    assert torch.equal(tokens(batch, knowledge, other)[..., -3:], knowledge.places[batch.items])
     assert MatchTokens(10, torch.zeros(10, 1, dtype=torch.long), 0, None, 5)(batch, None, None).shape[-1] == 64
+
+
+def test_a_match_needs_places() -> None:
+    _, lists = example()
+    tokens = MatchTokens(10, torch.zeros(10, 1, dtype=torch.long), 0, 3, 5)
+    with pytest.raises(InputError, match="needs some components"):
+        tokens(ListBatch.of(lists), Knowledge(torch.randn(2, 3), torch.randn(10, 3)), None)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tacit.lists import FirstPlaces, Histories, Ints, Lists
 from tacit.models.adaptor import HybridExpertAdaptor
-from tacit.types import Item
+from tacit.types import InputError, Item
 
 WIDTH = 32  # of every embedding, and of each side of the adaptor
 RECENT = 20  # items of the history that make a user's mean
@@ -50,17 +50,20 @@ class ListBatch:
 class Knowledge:
     """Text vectors of every user and every item: [n_users, d] and [n_items, d].
 
-    ``samples`` [n_users, N, d] are other texts of the same users. A ranker in training then reads one of them, drawn
-    anew for each list, so that it knows the texts of many kinds that it is to judge, and no user by heart.
+    ``places`` [n_items, d] are where ratings put the items along the axes on which the users' vectors are given; None
+    where these are no such axes. ``samples`` [n_users, N, d] are other texts of the same users. A ranker in training
+    then reads one of them, drawn anew for each list, so that it knows the texts of many kinds that it is to judge, and
+    no user by heart.
     """
 
     user: Tensor
     item: Tensor
     samples: Tensor | None = None
+    places: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Knowledge:
-        samples = None if self.samples is None else self.samples.to(device)
-        return Knowledge(self.user.to(device), self.item.to(device), samples)
+        samples, places = (None if t is None else t.to(device) for t in (self.samples, self.places))
+        return Knowledge(self.user.to(device), self.item.to(device), samples, places)
 
 
 class Past:
@@ -150,10 +153,10 @@ class ListTokens(nn.Module):
 
 
 class MatchTokens(ListTokens):
-    """KAR's candidate and, beside it, user text ⊙ item text as they were read, d numbers more.
+    """KAR's candidate and, beside it, user text ⊙ the item's place among the ratings, d numbers more.
 
-    KAR's networks get the two side by side and have to find out for themselves that texts which agree are what counts;
-    with the product a sum is enough. It says something where both sides have the same axes.
+    KAR's networks get a user's text and an item's side by side and have to find out for themselves that what agrees is
+    liked; with the product a sum is enough. It needs vectors of texts that are read along the ratings' axes.
     """
 
     def __init__(
@@ -167,8 +170,10 @@ class MatchTokens(ListTokens):
         tokens = super().forward(batch, knowledge, user_vectors)
         if knowledge is None:
             return tokens
+        if knowledge.places is None:
+            raise InputError("dlcm_match compares users and items along the ratings' axes: it needs some components.")
         user = knowledge.user[batch.users] if user_vectors is None else user_vectors
-        return torch.cat([tokens, user[:, None] * knowledge.item[batch.items]], dim=-1)
+        return torch.cat([tokens, user[:, None] * knowledge.places[batch.items]], dim=-1)
 
 
 class PersonalTokens(ListTokens):
