@@ -12,7 +12,7 @@ from tacit.knowledge import FACTORS
 from tacit.knowledge_composer import factors
 from tacit.lists import ListConfig, build
 from tacit.models.text_vectors import AXES, HASHED, hashed
-from tacit.rerank_config import RerankConfig, check
+from tacit.rerank_config import AlignConfig, RerankConfig, check
 from tacit.rerank_material import KnowledgeConfig, Material
 from tacit.train.ranker import RankerConfig, new_reranker, score_lists
 from tacit.types import InputError
@@ -83,6 +83,25 @@ def test_collaborative_axes_are_fitted_on_training_users_alone(tmp_path: Path) -
     first = int(material.split.train_users[0])
     changed = material.reading({**texts, first: "Lately: love"}, "cpu", "float32").scaling
     assert not np.array_equal(changed.axes, scaling.axes)
+
+
+def test_dlcm_match_needs_the_ratings_axes() -> None:
+    for knowledge in (KnowledgeConfig(axes="principal"), KnowledgeConfig(components=0)):
+        check(RerankConfig(knowledge=knowledge))
+        with pytest.raises(InputError, match="dlcm_match compares"):
+            check(RerankConfig(knowledge=knowledge, rankers=["dlcm", "dlcm_match"]))
+        with pytest.raises(InputError, match="dlcm_match compares"):
+            check(RerankConfig(knowledge=knowledge, align=AlignConfig(ranker="dlcm_match")))
+
+
+def test_dlcm_match_finds_items_where_the_ratings_put_them(tmp_path: Path) -> None:
+    """Of a run with texts and of a control without: a place for every item, centred, as long as a user's vector."""
+    material = known(tmp_path, 3)
+    texts = {user: f"Genre: war {user % 4}" for user in material.users}
+    of_texts = material.knowledge(texts, material.reading(texts, "cpu", "float32"))
+    for knowledge in (of_texts, material.without_language_model("svd", 3)):
+        assert knowledge.places is not None and knowledge.places.shape == (len(RATINGS.items), knowledge.user.shape[1])
+        assert knowledge.places.mean(0).abs().max() < 1e-5 and knowledge.places.std() > 0.5
 
 
 def test_unknown_axes_are_refused() -> None:

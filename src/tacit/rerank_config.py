@@ -71,12 +71,11 @@ def check(config: RerankConfig) -> None:
         raise InputError(f"knowledge.mode={config.knowledge.mode} is unknown: choose one of {', '.join(MODES)}.")
     if config.knowledge.axes not in AXES:
         raise InputError(f"knowledge.axes={config.knowledge.axes} is unknown: choose one of {', '.join(AXES)}.")
-    if "dlcm_match" in (*config.rankers, config.align.ranker) and (
-        config.knowledge.axes != "collaborative" or not config.knowledge.components or "tfidf" in config.controls
-    ):
+    by_ratings = config.knowledge.axes == "collaborative" and config.knowledge.components > 0
+    if "dlcm_match" in (*config.rankers, config.align.ranker) and not by_ratings:
         raise InputError(
             "dlcm_match compares users and items along the ratings' axes: set knowledge.axes=collaborative and some "
-            "knowledge.components, and take tfidf out of controls."
+            "knowledge.components, or take other rankers (rankers, align.ranker)."
         )
     if config.align.reward not in REWARDS:
         raise InputError(f"align.reward={config.align.reward} is unknown: choose one of {', '.join(REWARDS)}.")

@@ -162,4 +162,4 @@ class Material:
         users = mean_vectors(self.split.histories, items)
         known = users[self.split.train_users]
         vectors = Scaling.fit(known)(users)[self.users]
-        return self._beside(vectors, Scaling.fit(items)(items), items if name == "svd" else None)
+        return self._beside(vectors, Scaling.fit(items)(items), items)
