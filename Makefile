@@ -57,7 +57,7 @@ rlrf4rec-controls: $(STAMP)
 # KAR's own way: chosen on the test lists, history and answer in one vector.
 rlrf4rec-literal: $(STAMP)
 	$(RLRF4REC) ranker.select=test ranker.criterion=map ranker.batch=64 knowledge.mode=literal knowledge.components=0 \
-	  align.rounds=0 strong=false out=runs/rlrf4rec-literal
+	  'rankers=[dlcm,prm]' align.ranker=dlcm align.rounds=0 strong=false out=runs/rlrf4rec-literal
 
 rlrf4rec-no-language-model: $(STAMP)
 	$(BIN)/tacit run configs/rlrf4rec/no-language-model.yaml data.path=$(DATA) $(OPTIONS)

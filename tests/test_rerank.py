@@ -134,6 +134,7 @@ def test_the_report_names_every_part_and_nothing_is_a_pickle(finished: Path) -> 
         "split-half agreement",
         "without DPO; ours: round 0",
         "How the lists were made",
+        "stammering lines",
         "exposure oracle",
     ):
         assert words in page

@@ -140,16 +140,26 @@ def _listed(factors: tuple[str, ...]) -> str:
 
 
 def faithfulness(prompts: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -> dict[str, float]:
-    """Do the texts name what they were told? Means over texts of words and of ``titles`` named, and the share of the
-    titles named in any of them that its own prompt holds (0 where none is named)."""
+    """Do the texts name what they were told, and say it once? Means over texts of words, of ``titles`` named and of
+    lines that, without titles, have a word of four letters or more twice; and the share of the titles named that the
+    text's own prompt holds (0 where none is named). A writer that is paid for what a reranker makes of its texts begins
+    to stammer long before it lies.
+    """
     longest_first = sorted(map(re.escape, titles), key=len, reverse=True)
     anyone = re.compile("|".join(longest_first))
     named = [anyone.findall(text) for text in texts]
     told_of = [set(anyone.findall(prompt)) for prompt in prompts]
     backed = sum(title in known for found, known in zip(named, told_of, strict=True) for title in found)
     count = sum(map(len, named))
+    lines = [line for text in texts for line in anyone.sub(" ", text).splitlines()]
     return {
         "words": sum(len(text.split()) for text in texts) / max(len(texts), 1),
         "titles": count / max(len(texts), 1),
+        "stammering lines": sum(map(_stammers, lines)) / max(len(texts), 1),
         "titles the prompt holds": backed / max(count, 1),
     }
+
+
+def _stammers(line: str) -> bool:
+    words = re.findall(r"\w{4,}", line.lower())
+    return len(words) != len(set(words))

@@ -32,6 +32,7 @@ def write_rerank_report(run_folder: str | Path) -> Path:
         ("paper", "The paper's tables, beside ours", paper_tables(run.rows, card["round chosen on validation"])),
         ("tables", "Every row, beside the bounds of its protocol", _table(run.rows)),
         ("rounds", "Feedback and pairs, round by round", _rounds(rounds)),
+        ("writing", "What alignment does to the texts", _writing(folder)),
         ("texts", "Best and worst texts of the same user", _texts(rounds)),
         ("protocol", "How the lists were made", _protocol(card)),
         ("config", "How this run was made", provenance(run)),
@@ -118,6 +119,23 @@ def _rounds(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> str:
         "0.5 is chance, and red where the interval holds it: such pairs are noise."
     )
     return page.table(head, lines, caption)
+
+
+def _writing(folder: Path) -> str:
+    """Round by round: length, titles, and whether the writer was paid for stammering."""
+    done = {"round 0": folder / "knowledge" / "done.json"}
+    done |= {path.parent.name: path for path in sorted((folder / "align").glob("round*/done.json"))}
+    cards = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in done.items()}
+    said = {name: card.get("texts", card) for name, card in cards.items()}
+    if "titles" not in said["round 0"]:
+        return page.missing("No writer was run.", "Set `knowledge.writer`.")
+    measures = ["words", "titles", "titles the prompt holds", "stammering lines"]
+    lines = [("", [Cell(name), *(Cell(short(values[one])) for one in measures)]) for name, values in said.items()]
+    caption = (
+        "Means over the likeliest texts about all users. A title that the prompt does not hold is invented; a line "
+        "stammers if it says a word twice. Gains that come with either are not to be trusted."
+    )
+    return page.table(["", *measures], lines, caption)
 
 
 def _plain(value: object) -> str:
