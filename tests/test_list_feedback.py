@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,8 @@ def test_real_rerankers_read_the_given_texts_in_place_of_their_own(name: str) ->
     lists = Lists(np.arange(8, dtype=np.int32) % n_users, items, labels, labels > 0, np.full(8, 2, np.int32))
     model = build_reranker(name, n_items, torch.zeros(n_items, 1, dtype=torch.long), 1, dim)
     past = Past(histories, n_items) if model.reads_past else None
-    knowledge = Knowledge(torch.from_numpy(vectors(n_users)), torch.from_numpy(vectors(n_items)))
+    user, item, places = (torch.from_numpy(vectors(n)) for n in (n_users, n_items, n_items))
+    knowledge = Knowledge(user, item, places=places)
     rows, given = np.array([5, 0, 5, 3]), vectors(4)
     scores, losses = ModelOnTexts(model, lists, knowledge, past)(rows, given)
     for i, row in enumerate(rows):
@@ -166,7 +168,7 @@ def test_real_rerankers_read_the_given_texts_in_place_of_their_own(name: str) ->
         mine[int(lists.users[row])] = torch.from_numpy(given[i])
         batch = ListBatch.of(lists.take(rows[i : i + 1]), past=past)
         with torch.no_grad():
-            slow = model(batch, Knowledge(mine, knowledge.item))
+            slow = model(batch, replace(knowledge, user=mine))
         np.testing.assert_allclose(scores[i], slow[0].numpy(), rtol=1e-4, atol=1e-5)
         assert losses[i] == pytest.approx(float(model.loss(slow, batch.labels)), rel=1e-4, abs=1e-6)
 
