@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from tacit import page
-from tacit.evaluate_lists import NAMES
+from tacit.evaluate_lists import ALL_FEATURES, NAMES
 from tacit.knowledge import filled
 from tacit.list_pairs import Pair, read_pairs
 from tacit.page import Cell, short
@@ -19,6 +20,7 @@ from tacit.report_process import provenance
 from tacit.results import Row
 
 DIFFERENCE = "paired difference"
+_LEADING = re.compile(rf"· round \d+ − (base|round 0|{ALL_FEATURES})$")  # the other differences stand in the table
 
 
 def write_rerank_report(run_folder: str | Path) -> Path:
@@ -51,10 +53,11 @@ def read_round(folder: Path) -> tuple[str, dict[str, Any], list[Pair]]:
 
 
 def _lead(rows: Sequence[Row]) -> str:
-    """One sentence a gain, with its interval, and whether zero lies inside it."""
+    """One sentence for each gain that texts make, with its interval, and whether zero lies inside it."""
     said = []
     for row in rows:
-        if row.slice == DIFFERENCE and row.metric == "NDCG" and row.value is not None and row.ci_low is not None:
+        asked = row.slice == DIFFERENCE and row.metric == "NDCG" and _LEADING.search(row.model)
+        if asked and row.value is not None and row.ci_low is not None:
             verdict = (
                 "above zero" if row.ci_low > 0 else "below zero" if (row.ci_high or 0) < 0 else "not told from zero"
             )
