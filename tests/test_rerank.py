@@ -164,7 +164,7 @@ def test_ppo_takes_the_place_of_pairs_and_samples_no_more_texts(finished: Path, 
     pairs, samples = finished / "align" / "round1", tmp_path / "align" / "round1" / "tune" / "samples"
     groups = [group for path in sorted(samples.iterdir()) for group in read_groups(path)]
     users = {int(group.options[0].context.user) for group in groups}
-    assert name == "round1" and card["pairs"]["groups"] == len(groups) == read_round(pairs)[1]["pairs"]["groups"]
+    assert name == "round 1" and card["pairs"]["groups"] == len(groups) == read_round(pairs)[1]["pairs"]["groups"]
     assert len(users) == len(groups) and all(len(group.options) == 3 for group in groups)
     assert {int(pair.user) for pair in found} <= users
     assert set(load_texts(tmp_path / "align" / "round1")) == set(load_texts(finished / "knowledge"))

@@ -46,7 +46,7 @@ def write_rerank_report(run_folder: str | Path) -> Path:
 def read_round(folder: Path) -> tuple[str, dict[str, Any], list[Pair]]:
     """(name, card, pairs) of one round."""
     return (
-        folder.name,
+        folder.name.replace("round", "round "),
         json.loads((folder / "card.json").read_text(encoding="utf-8")),
         read_pairs(folder / "pairs.jsonl"),
     )
@@ -93,41 +93,42 @@ def _lines(rows: Sequence[Row], metrics: Sequence[str], caption: str) -> str:
 def _rounds(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> str:
     if not rounds:
         return page.missing("No round of alignment was run.", "Set `align.rounds`.")
-    lines = []
-    for name, card, _ in rounds:
-        rate, margin = card["agreement"]["rate"], card["agreement"]["margin"]
-        noise = rate["low"] <= 0.5
-        lines.append(
-            (
-                "",
-                [
-                    Cell(name),
-                    Cell(short(rate["value"]), f"{short(rate['low'])} to {short(rate['high'])}", bad=noise),
-                    Cell(
-                        short(margin["value"], 4), f"{short(margin['low'], 4)} to {short(margin['high'], 4)}", bad=noise
-                    ),
-                    *(Cell(_plain(value)) for value in card["pairs"].values()),
-                ],
-            )
-        )
-    head = [
-        "",
-        "split-half agreement",
-        "NDCG@5 on the other half",
-        *(n.replace("_", " ") for n in rounds[0][1]["pairs"]),
+    cards = {name: card for name, card, _ in rounds}
+    lines = [
+        _line(label, [_agreement(card, what) for card in cards.values()])
+        for label, what in (("split-half agreement", "rate"), ("NDCG@5 on the other half", "margin"))
     ]
+    for name, value in rounds[0][1]["pairs"].items():
+        if not isinstance(value, dict):
+            lines.append(_line(name.replace("_", " "), [Cell(_plain(c["pairs"][name])) for c in cards.values()]))
+            continue
+        for band in value:
+            lines.append(_line(f"… over {band} lists", [Cell(_plain(c["pairs"][name][band])) for c in cards.values()]))
     caption = (
         f"Texts are scored by {rounds[0][1]['scored_by']}. Agreement: the best and the worst text are chosen by it on "
-        "one half of a user's lists, and their NDCG@5 is compared on the other; "
-        "0.5 is chance, and red where the interval holds it: such pairs are noise."
+        "one half of a user's lists, and their NDCG@5 is compared on the other; 0.5 is chance, and red where the "
+        "interval holds it: such pairs are noise. The margin of the best of ten over few lists is mostly luck."
     )
-    return page.table(head, lines, caption)
+    return page.table(["", *cards], lines, caption)
+
+
+def _line(label: str, cells: Sequence[Cell]) -> tuple[str, list[Cell]]:
+    return "", [Cell(label), *cells]
+
+
+def _agreement(card: dict[str, Any], what: str) -> Cell:
+    found = card["agreement"][what]
+    interval = f"{short(found['low'], 4)} to {short(found['high'], 4)}"
+    return Cell(short(found["value"], 4), interval, bad=card["agreement"]["rate"]["low"] <= 0.5)
 
 
 def _writing(folder: Path) -> str:
     """Round by round: length, titles, and whether the writer was paid for stammering."""
     done = {"round 0": folder / "knowledge" / "done.json"}
-    done |= {path.parent.name: path for path in sorted((folder / "align").glob("round*/done.json"))}
+    done |= {
+        path.parent.name.replace("round", "round "): path
+        for path in sorted((folder / "align").glob("round*/done.json"))
+    }
     cards = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in done.items()}
     said = {name: card.get("texts", card) for name, card in cards.items()}
     if "titles" not in said["round 0"]:
