@@ -152,9 +152,8 @@ class Learner:
         reference = copy.deepcopy(lm).to(device).eval().requires_grad_(False) if lora is None else None
         lm = (lm if lora is None else get_peft_model(lm, lora)).to(device)
         sampling = Sampling(task.temperature, 1.0, task.max_tokens)
-        writer = LocalWriter(
-            lm, tokenizer, sampling, once=False
-        )  # eval: dropout would make the first ratio differ from 1
+        # The writer sets eval: dropout would make the first ratio differ from 1; so would a rule that bars tokens.
+        writer = LocalWriter(lm, tokenizer, sampling, once=False)
         trained = [p for p in lm.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=config.lr, eps=1e-5, weight_decay=0.0)
         return cls(lm, reference, writer, optimizer, config, dtype)
