@@ -91,6 +91,8 @@ def test_every_row_has_an_interval_and_stands_beside_the_bounds(finished: Path) 
     assert {f"bound · {name}" for name in bounds} <= set(rows)
     assert {"dlcm · base", "dlcm · round 0", "dlcm · svd", "dlcm · round 1", "listwise · plain features"} <= set(rows)
     assert {"dlcm · round 0 − base", "dlcm · round 1 − round 0", "listwise · round 1 − all features"} <= set(rows)
+    assert {"listwise · titles and genres − plain features", "listwise · round 1 − titles and genres"} <= set(rows)
+    assert not [name for name in rows if name.startswith("listwise · all features − titles")]  # it stands before them
     for row in rows.values():
         assert row.ci_low is not None and row.value is not None and row.ci_high is not None
         assert row.ci_low <= row.value <= row.ci_high

@@ -27,6 +27,7 @@ Scores = npt.NDArray[np.floating]
 Users = npt.NDArray[np.integer]  # [L], whose list each one is
 K = 5
 ALL_FEATURES = "all features"  # the strongest arm without a language model
+AGAINST = ("base", "plain features", ALL_FEATURES, "titles and genres", "item texts", "round 0")  # arms to be beaten
 NAMES = {
     "ndcg": "NDCG",
     "kar_map": "MAP (KAR)",
@@ -74,8 +75,8 @@ def rows_of(line: Measured, users: Users, base: Row) -> list[Row]:
 
 
 def difference_rows(line: Measured, against: Measured, users: Users, base: Row) -> list[Row]:
-    """Paired on the lists, seeds averaged first; the interval is over users."""
-    name = f"{line.model} · {line.arm} − {_what(line, against)}"
+    """Of two arms of one ranker, paired on the lists, seeds averaged first; the interval is over users."""
+    name = f"{line.model} · {line.arm} − {against.arm}"
     rows = []
     for metric in ("ndcg", "kar_map", "consumed_ndcg"):
         gap = clustered_interval(line.mean[metric] - against.mean[metric], users)
@@ -84,19 +85,14 @@ def difference_rows(line: Measured, against: Measured, users: Users, base: Row) 
 
 
 def tables(lines: Sequence[Measured], users: Users, base: Row) -> list[Row]:
-    """Each line, then what knowledge brings (− base) and what alignment brings (− the texts of round 0)."""
-    by_name = {(line.model, line.arm): line for line in lines}
+    """Each line, then what it brings beyond those before it that are ``AGAINST``: such as knowledge beyond base, and
+    alignment beyond the texts of round 0."""
     found = [row for line in lines for row in rows_of(line, users, base)]
-    for line in lines:
-        for arm in ("base", ALL_FEATURES, "round 0"):
-            against = by_name.get((line.model, arm))
-            if against is not None and against is not line and line.arm != "base":
+    for place, line in enumerate(lines):
+        for against in lines[:place]:
+            if against.model == line.model and against.arm in AGAINST:
                 found += difference_rows(line, against, users, base)
     return found
-
-
-def _what(line: Measured, against: Measured) -> str:
-    return against.arm if against.model == line.model else f"{against.model} · {against.arm}"
 
 
 def variance(runs: Sequence[Array], users: Users) -> dict[str, float]:

@@ -20,7 +20,8 @@ from tacit.report_process import provenance
 from tacit.results import Row
 
 DIFFERENCE = "paired difference"
-_LEADING = re.compile(rf"· round \d+ − (base|round 0|{ALL_FEATURES})$")  # the other differences stand in the table
+# The other differences stand in the table.
+_LEADING = re.compile(rf"· (round \d+|item texts) − (base|round 0|{ALL_FEATURES})$")
 
 
 def write_rerank_report(run_folder: str | Path) -> Path:

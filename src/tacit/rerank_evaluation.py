@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -22,8 +22,9 @@ from tacit.files import atomic_write
 from tacit.lists import Lists
 from tacit.models.list_features import PLAIN, TIES, Featured, cross_fitted, features
 from tacit.models.list_tokens import Knowledge
+from tacit.models.text_features import Likeness, by_vectors, by_words, text_features
 from tacit.rerank_cells import Job
-from tacit.rerank_config import RerankConfig
+from tacit.rerank_config import NO_WRITER, RerankConfig
 from tacit.rerank_material import Material
 from tacit.rerank_stages import arm_jobs, arm_knowledge, arms, material
 from tacit.results import save_rows
@@ -85,37 +86,61 @@ def _best_round(ranker: str, scores: Mapping[tuple[str, str], float]) -> str:
 
 # --- rows without a language model, and with one on top of them ---------------------------------------------------
 
+Parts = tuple[Featured, ...]  # the lists of training, validation and test users
+
 
 def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -> list[Measured]:
-    """EASE as it is; features of the ratings through one listwise transformer: six, all of them, texts beside all."""
-    train = cross_fitted(known.split, known.ratings.items, config.features, config.seed)
-    split, both = known.split, [known.split.valid, known.test.lists]
-    valid, test = features(split, known.ratings.items, split.train_users, both, config.features)
+    """EASE as it is; features of the ratings through one listwise transformer: six, all of them, texts beside all.
+
+    The features that are made of the items' texts are made of their titles and genres too, which no model wrote.
+    """
+    ratings = _rating_features(known, config)
+    train, _, test = ratings
     without_ties = [name for name in train.names if name not in TIES]
-    wanted: dict[str, tuple[list[str], bool, Knowledge | None]] = {
-        "plain features": (list(PLAIN), False, None),
-        "features without ties": (without_ties, False, None),
-        ALL_FEATURES: (list(train.names), True, None),
-    }
-    rounds = [arm for arm in every_arm(config) if arm.startswith("round ")]
-    for arm in dict.fromkeys([*rounds[:1], *rounds[-1:]]):
-        wanted[arm] = (list(train.names), True, arm_knowledge(run, config, known, arm, device))
     lines = [measured("one feature", name, [test.column(name)], known.test.lists) for name in ALONE]
-    for arm, (names, relations, texts) in wanted.items():
-        parts = tuple(part.only(names, relations) for part in (train, valid, test))
+
+    def add(arm: str, parts: Parts, texts: Knowledge | None = None) -> None:
         scores = [_listwise(run, config, arm, parts, texts, seed, device) for seed in range(config.strong_seeds)]
         lines.append(measured(LISTWISE, arm, scores, known.test.lists))
+
+    add("plain features", tuple(part.only(PLAIN, False) for part in ratings))
+    add(ALL_FEATURES, ratings)
+    add("features without ties", tuple(part.only(without_ties, False) for part in ratings))
+    titles = [item.text for item in known.ratings.items]
+    described = _beside_texts(ratings, known, config, titles, device)
+    add("titles and genres", described)
+    if config.knowledge.writer == NO_WRITER:
+        return lines
+    if known.item_texts != titles:
+        described = _beside_texts(ratings, known, config, known.item_texts, device)
+        add("item texts", described)
+    rounds = [arm for arm in every_arm(config) if arm.startswith("round ")]
+    for arm in dict.fromkeys([*rounds[:1], *rounds[-1:]]):
+        add(arm, described, arm_knowledge(run, config, known, arm, device))
     return lines
 
 
+def _rating_features(known: Material, config: RerankConfig) -> Parts:
+    split, items = known.split, known.ratings.items
+    train = cross_fitted(split, items, config.features, config.seed)
+    both = [split.valid, known.test.lists]
+    return train, *features(split, items, split.train_users, both, config.features)
+
+
+def _beside_texts(ratings: Parts, known: Material, config: RerankConfig, texts: Sequence[str], device: str) -> Parts:
+    """The features of the ratings, and what these texts of the items add."""
+
+    likenesses: dict[str, Likeness] = {
+        "words": lambda: by_words(texts),
+        "vectors": lambda: by_vectors(known.vectors(texts, device, config.dtype)),
+    }
+    split = known.split
+    added = text_features(split.histories, split.positive_above, [part.lists for part in ratings], likenesses)
+    return tuple(part.beside(more) for part, more in zip(ratings, added, strict=True))
+
+
 def _listwise(
-    run: Run,
-    config: RerankConfig,
-    arm: str,
-    parts: tuple[Featured, ...],
-    texts: Knowledge | None,
-    seed: int,
-    device: str,
+    run: Run, config: RerankConfig, arm: str, parts: Parts, texts: Knowledge | None, seed: int, device: str
 ) -> Scores:
     train, valid, test = parts
     folder = f"{LISTWISE}-{arm.replace(' ', '-')}-seed{seed}"

@@ -122,14 +122,22 @@ class Material:
         matrix = interaction_matrix(self.split.histories, self.split.train_users, self.split.n_items)
         return svd_vectors(matrix, width)
 
+    @property
+    def item_texts(self) -> list[str]:
+        """Long descriptions where there are any, else title and attributes."""
+        return [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
+
+    def vectors(self, texts: Sequence[str], device: str, dtype: str) -> Floats:
+        """As the run's encoder reads them, unscaled; kept in the cache."""
+        return text_vectors(texts, self.config.encoder, self.cache, device=device, dtype=dtype)
+
     def item_vectors(self, reading: Reading) -> Floats:
-        """The items' own texts: long descriptions where there are any, else title and attributes. [n_items, d].
+        """The items' own texts as vectors, [n_items, d].
 
         Such a text has no lines by factor. Where users have a vector a factor, of all dimensions, the item's stands in
         each one's place, because the adaptor's shared experts read both sides: [n_items, d · len(factors)].
         """
-        texts = [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
-        vectors = text_vectors(texts, self.config.encoder, self.cache, device=reading.device, dtype=reading.dtype)
+        vectors = self.vectors(self.item_texts, reading.device, reading.dtype)
         if self._taste is not None:
             rated = self._taste.any(1)
             return Scaling.foretelling(vectors[rated], self._taste[rated])(vectors)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_lists import N_ITEMS, world
 
-from tacit.models.history_scores import among, from_factors, over_history, over_last, sums_before
+from tacit.models.history_scores import among, from_factors, nearest, over_history, over_last, sums_before
 
 SPLIT = world()
 KNOWN, VALID = SPLIT.histories, SPLIT.valid
@@ -35,6 +35,17 @@ def test_over_last_reaches_back_no_farther_than_told(decay: float) -> None:
         for column, candidate in enumerate(VALID.items[row]):
             slow = (share * ratings * WEIGHTS[items, candidate]).sum()
             assert found[row, column] == pytest.approx(slow, abs=1e-4)
+
+
+def test_nearest_counts_what_there_is_not_as_nothing() -> None:
+    """The two largest of the last five; in the second call eight of the last nine, where early lists have four."""
+    for last, count in ((5, 2), (9, 8)):
+        found = nearest(WEIGHTS, KNOWN, VALID, last, count)
+        for row in range(len(VALID)):
+            items, _ = KNOWN.of(int(VALID.users[row]), int(VALID.start[row]))
+            for column, candidate in enumerate(VALID.items[row]):
+                largest = np.sort(np.maximum(WEIGHTS[items[-last:], candidate], 0.0))[::-1][:count]
+                assert found[row, column] == pytest.approx(largest.sum() / count, abs=1e-5)
 
 
 def test_from_factors_is_a_ridge_regression_on_what_came_before() -> None:

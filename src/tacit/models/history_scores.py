@@ -54,6 +54,21 @@ def over_last(
     return scores
 
 
+def nearest(weights: Floats, histories: Histories, lists: Lists, last: int, count: int) -> Floats:
+    """[L, C]: the mean of the ``count`` largest weights[h, c] over the last ``last`` items before the list.
+
+    Where there are fewer items, or fewer positive weights, the rest count as 0.
+    """
+    scores = np.empty(lists.items.shape, dtype=np.float32)
+    for begin in range(0, len(lists), 1024):  # a block's weights are [1024, C, last]
+        rows = slice(begin, begin + 1024)
+        place = lists.start[rows, None] - np.arange(1, last + 1)
+        known = histories.items[histories.offsets[lists.users[rows]][:, None] + place.clip(min=0)]
+        found = np.where((place >= 0)[:, None], weights[known[:, None], lists.items[rows, :, None]], 0.0).clip(min=0.0)
+        scores[rows] = np.partition(found, -count, axis=-1)[..., -count:].mean(-1)
+    return scores
+
+
 def from_factors(factors: Floats, l2: float, stars: Floats, histories: Histories, lists: Lists) -> Floats:
     """[L, C]: p · V_c, p the ridge regression of what the user gave before the list on the factors V of those items.
 

@@ -102,6 +102,12 @@ class Featured:
     def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Featured:
         return replace(self, lists=self.lists.take(rows), features=self.features[rows], relations=self.relations[rows])
 
+    def beside(self, other: Featured) -> Featured:
+        """With the features and relations that ``other`` holds of the same lists."""
+        features = np.concatenate([self.features, other.features], axis=-1)
+        relations = np.concatenate([self.relations, other.relations], axis=-1)
+        return Featured(self.lists, (*self.names, *other.names), features, relations)
+
     def column(self, name: str) -> Floats:
         """One feature, [L, C]."""
         return self.features[..., self.names.index(name)]
