@@ -102,6 +102,8 @@ def test_every_row_has_an_interval_and_stands_beside_the_bounds(finished: Path) 
 def test_pooled_with_itself_nothing_changes_but_the_seeds(finished: Path) -> None:
     """Two equal runs count once. Two writers that differ: the seeds of both, and the mean of their means."""
     lines, _ = load_values(finished / "evaluate" / "values.safetensors")
+    arms = [line.arm for line in lines]
+    assert arms.index("random") < arms.index("base") < arms.index("round 1") < arms.index("all features")
     same, by_run = pooled([lines, lines])
     assert [line.seeds for line in same] == [line.seeds for line in lines]
     assert all(len(runs) == 1 for runs in by_run.values())

@@ -119,9 +119,11 @@ KEPT = ("ndcg", "kar_map", "standard_map", "consumed_ndcg")
 
 
 def save_values(path: Path, lines: Sequence[Measured], lists: Lists) -> None:
-    """Every metric of every list, for runs to be pooled: safetensors, one [S, L] a line and metric."""
+    """Every metric of every list, for runs to be pooled: safetensors, one [S, L] a line and metric, in their order."""
     values = {
-        f"{line.model}|{line.arm}|{name}": line.values[name].astype(np.float32) for line in lines for name in KEPT
+        f"{place:03}|{line.model}|{line.arm}|{name}": line.values[name].astype(np.float32)
+        for place, line in enumerate(lines)
+        for name in KEPT
     }
     atomic_write(path, save({"users": lists.users, "items": lists.items, "labels": lists.labels, **values}))
 
@@ -131,9 +133,9 @@ def load_values(path: Path) -> tuple[list[Measured], dict[str, npt.NDArray[np.in
     found = load(path.read_bytes())
     lists = {name: found.pop(name) for name in ("users", "items", "labels")}
     columns: dict[tuple[str, str], dict[str, Array]] = {}
-    for key, values in found.items():
-        model, arm, metric = key.split("|")
-        columns.setdefault((model, arm), {})[metric] = values.astype(np.float64)
+    for key in sorted(found):  # the file has an order of its own
+        _, model, arm, metric = key.split("|")
+        columns.setdefault((model, arm), {})[metric] = found[key].astype(np.float64)
     return [Measured(*name, values) for name, values in columns.items()], lists
 
 

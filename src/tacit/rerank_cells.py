@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -81,7 +82,19 @@ def job_of(run: Run, config: RerankConfig, known: Material, cell: Cell, texts: K
     return Job(folder, settings, items, lists, selection, histories, texts, cell.seed, device, config.dtype)
 
 
-def train_all(jobs: Sequence[Job], what: str) -> None:
+class Training(Protocol):
+    """A ``Job``, or another training that a process of its own can do; done, it is only read."""
+
+    @property
+    def stage(self) -> Stage: ...
+
+    @property
+    def device(self) -> str: ...
+
+    def train(self) -> object: ...
+
+
+def train_all(jobs: Sequence[Training], what: str) -> None:
     """Train what is not done: on a CPU as many at once as there are threads, one thread each.
 
     Two processes do twice the work; two threads in one hardly more than one, for the matrices are small.
@@ -104,7 +117,7 @@ def train_all(jobs: Sequence[Job], what: str) -> None:
             raise
 
 
-def _train(job: Job) -> None:
+def _train(job: Training) -> None:
     job.train()
 
 

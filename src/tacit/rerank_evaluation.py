@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -22,14 +23,15 @@ from tacit.files import atomic_write
 from tacit.lists import Lists
 from tacit.models.list_features import PLAIN, TIES, Featured, cross_fitted, features
 from tacit.models.list_tokens import Knowledge
+from tacit.models.listwise import Listwise
 from tacit.models.text_features import Likeness, by_vectors, by_words, text_features
-from tacit.rerank_cells import Job
+from tacit.rerank_cells import Job, train_all
 from tacit.rerank_config import NO_WRITER, RerankConfig
 from tacit.rerank_material import Material
 from tacit.rerank_stages import arm_jobs, arm_knowledge, arms, material
 from tacit.results import save_rows
 from tacit.run import Run, Stage
-from tacit.train.listwise import new_listwise, score_listwise, train_listwise
+from tacit.train.listwise import ListwiseConfig, new_listwise, score_listwise, train_listwise
 from tacit.train.ranker import CUTOFF, Scores, score_lists
 
 LISTWISE = "listwise"
@@ -95,12 +97,18 @@ def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -
     The features that are made of the items' texts are made of their titles and genres too, which no model wrote.
     """
     ratings = _rating_features(known, config)
-    train, _, test = ratings
-    without_ties = [name for name in train.names if name not in TIES]
-    lines = [measured("one feature", name, [test.column(name)], known.test.lists) for name in ALONE]
+    names, rankers = ratings[0].names, run.folder / "rankers"
+    without_ties = [name for name in names if name not in TIES]
+    lines = [measured("one feature", name, [ratings[-1].column(name)], known.test.lists) for name in ALONE]
 
     def add(arm: str, parts: Parts, texts: Knowledge | None = None) -> None:
-        scores = [_listwise(run, config, arm, parts, texts, seed, device) for seed in range(config.strong_seeds)]
+        name, (train, valid, test) = f"{LISTWISE}-{arm.replace(' ', '-')}", parts
+        jobs = [
+            ListwiseJob(rankers / f"{name}-seed{seed}", config.listwise, train, valid, texts, seed, device)
+            for seed in range(config.strong_seeds)
+        ]
+        train_all(jobs, name)
+        scores = [score_listwise(job.train(), test, texts) for job in jobs]
         lines.append(measured(LISTWISE, arm, scores, known.test.lists))
 
     add("plain features", tuple(part.only(PLAIN, False) for part in ratings))
@@ -139,12 +147,26 @@ def _beside_texts(ratings: Parts, known: Material, config: RerankConfig, texts: 
     return tuple(part.beside(more) for part, more in zip(ratings, added, strict=True))
 
 
-def _listwise(
-    run: Run, config: RerankConfig, arm: str, parts: Parts, texts: Knowledge | None, seed: int, device: str
-) -> Scores:
-    train, valid, test = parts
-    folder = f"{LISTWISE}-{arm.replace(' ', '-')}-seed{seed}"
-    model = new_listwise(config.listwise, train, None if texts is None else texts.user.shape[1], seed)
-    stage = Stage(folder, run.folder / "rankers" / folder)
-    train_listwise(model, train, valid, texts, config.listwise, seed, stage, device)
-    return np.asarray(score_listwise(model, test, texts), dtype=np.float32)
+@dataclass(frozen=True)
+class ListwiseJob:
+    """A listwise ranker to be trained, with everything that a process of its own needs for it."""
+
+    folder: Path
+    config: ListwiseConfig
+    train_part: Featured
+    valid_part: Featured
+    texts: Knowledge | None
+    seed: int
+    device: str
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.folder.name, self.folder)
+
+    def train(self) -> Listwise:
+        """The trained ranker; one that is done is only read."""
+        width = None if self.texts is None else self.texts.user.shape[1]
+        model = new_listwise(self.config, self.train_part, width, self.seed)
+        known = self.train_part, self.valid_part, self.texts, self.config, self.seed
+        train_listwise(model, *known, self.stage, self.device)
+        return model
