@@ -18,6 +18,7 @@ from tacit.list_feedback import read_groups
 from tacit.list_pairs import read_pairs
 from tacit.models.list_tokens import item_attributes
 from tacit.report_lists import read_round
+from tacit.rerank_evaluation import strong_lines
 from tacit.rerank_pipeline import is_rerank, load_config
 from tacit.rerank_stages import exchanged, load_texts, material
 from tacit.results import load_rows
@@ -91,8 +92,8 @@ def test_every_row_has_an_interval_and_stands_beside_the_bounds(finished: Path) 
     assert {f"bound · {name}" for name in bounds} <= set(rows)
     assert {"dlcm · base", "dlcm · round 0", "dlcm · svd", "dlcm · round 1", "listwise · plain features"} <= set(rows)
     assert {"dlcm · round 0 − base", "dlcm · round 1 − round 0", "listwise · round 1 − all features"} <= set(rows)
-    assert {"listwise · titles and genres − plain features", "listwise · round 1 − titles and genres"} <= set(rows)
-    assert not [name for name in rows if name.startswith("listwise · all features − titles")]  # it stands before them
+    assert {"listwise · catalogue texts − plain features", "listwise · round 1 − catalogue texts"} <= set(rows)
+    assert not [name for name in rows if name.startswith("listwise · all features − catalogue")]
     for row in rows.values():
         assert row.ci_low is not None and row.value is not None and row.ci_high is not None
         assert row.ci_low <= row.value <= row.ci_high
@@ -174,6 +175,22 @@ def test_ppo_takes_the_place_of_pairs_and_samples_no_more_texts(finished: Path, 
     assert set(load_texts(tmp_path / "align" / "round1")) == set(load_texts(finished / "knowledge"))
     refused = CliRunner().invoke(app, ["run", str(tmp_path), "align.method=ppo", "align.pairs=random"])
     assert refused.exit_code == 2 and "ppo learns from no pairs" in refused.output
+
+
+def test_descriptions_stand_beside_what_the_catalogue_says(finished: Path, tmp_path: Path) -> None:
+    """Films of one genre are described in the same words; the writer's texts then stand on top of them."""
+    shutil.copytree(finished / "knowledge", tmp_path / "knowledge")
+    run, config = Run(tmp_path, 0), replace(load_config(finished), strong_seeds=1)
+    known = material(run, config)
+    items = known.ratings.items
+    told = {item.id: f"Everybody dances in this {item.attributes['genre'][0]}." for item in items[:-1]}
+    config.align.rounds = 0
+    known = replace(known, ratings=replace(known.ratings, descriptions=told))
+    assert known.item_texts == [*told.values(), items[-1].text]
+    lines = [line for line in strong_lines(run, config, known, "cpu") if line.model == "listwise"]
+    arms = ["plain features", "all features", "features without ties", "catalogue texts", "descriptions", "round 0"]
+    assert [line.arm for line in lines] == arms
+    assert not np.array_equal(lines[3].values["ndcg"], lines[4].values["ndcg"])
 
 
 def test_without_a_writer_the_rows_of_the_ratings_stand_alone(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ Scores = npt.NDArray[np.floating]
 Users = npt.NDArray[np.integer]  # [L], whose list each one is
 K = 5
 ALL_FEATURES = "all features"  # the strongest arm without a language model
-AGAINST = ("base", "plain features", ALL_FEATURES, "titles and genres", "item texts", "round 0")  # arms to be beaten
+AGAINST = ("base", "plain features", ALL_FEATURES, "catalogue texts", "descriptions", "round 0")  # arms to be beaten
 NAMES = {
     "ndcg": "NDCG",
     "kar_map": "MAP (KAR)",

@@ -21,7 +21,7 @@ from tacit.results import Row
 
 DIFFERENCE = "paired difference"
 # The other differences stand in the table.
-_LEADING = re.compile(rf"· (round \d+|item texts) − (base|round 0|{ALL_FEATURES})$")
+_LEADING = re.compile(rf"· (round \d+|descriptions) − (base|round 0|{ALL_FEATURES})$")
 
 
 def write_rerank_report(run_folder: str | Path) -> Path:

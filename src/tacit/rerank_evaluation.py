@@ -94,7 +94,8 @@ Parts = tuple[Featured, ...]  # the lists of training, validation and test users
 def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -> list[Measured]:
     """EASE as it is; features of the ratings through one listwise transformer: six, all of them, texts beside all.
 
-    The features that are made of the items' texts are made of their titles and genres too, which no model wrote.
+    What the catalogue says of items (mostly title and genres) stands before their longer descriptions, where there are
+    any, because no language model wrote it.
     """
     ratings = _rating_features(known, config)
     names, rankers = ratings[0].names, run.folder / "rankers"
@@ -114,17 +115,16 @@ def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -
     add("plain features", tuple(part.only(PLAIN, False) for part in ratings))
     add(ALL_FEATURES, ratings)
     add("features without ties", tuple(part.only(without_ties, False) for part in ratings))
-    titles = [item.text for item in known.ratings.items]
-    described = _beside_texts(ratings, known, config, titles, device)
-    add("titles and genres", described)
+    told = _beside_texts(ratings, known, config, [item.text for item in known.ratings.items], device)
+    add("catalogue texts", told)
     if config.knowledge.writer == NO_WRITER:
         return lines
-    if known.item_texts != titles:
-        described = _beside_texts(ratings, known, config, known.item_texts, device)
-        add("item texts", described)
+    if known.ratings.descriptions:
+        told = _beside_texts(ratings, known, config, known.item_texts, device)
+        add("descriptions", told)
     rounds = [arm for arm in every_arm(config) if arm.startswith("round ")]
     for arm in dict.fromkeys([*rounds[:1], *rounds[-1:]]):
-        add(arm, described, arm_knowledge(run, config, known, arm, device))
+        add(arm, told, arm_knowledge(run, config, known, arm, device))
     return lines
 
 
