@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 # Drawn in these colours, then handed over to the page's own.
 INK, RULE, FIRST, SECOND, THIRD = "#010203", "#020304", "#030405", "#040506", "#050607"
@@ -101,6 +102,7 @@ def curves(panels: Sequence[Panel], salt: str, columns: int = 3, xlabel: str = "
                 axes.plot(line.x, line.y, color=line.shade, linewidth=1.6, label=line.name)
             axes.set_title(panel.title)
             axes.grid(axis="y", linewidth=0.6)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
             handles = list(axes.get_lines())
             if panel.right is not None:
                 handles += _right_axis(axes, panel)

@@ -62,7 +62,8 @@ def _lead(rows: Sequence[Row]) -> str:
             verdict = (
                 "above zero" if row.ci_low > 0 else "below zero" if (row.ci_high or 0) < 0 else "not told from zero"
             )
-            said.append(f"<li>{escape(row.model)}: {short(row.value)} [{escape(page.interval(row))}], {verdict}.</li>")
+            gap = _gap(row)
+            said.append(f"<li>{escape(row.model)}: {gap.text} [{escape(gap.small)}], {verdict}.</li>")
     return f"<p>Paired gains in NDCG@5 on test users, 95 % intervals over users:</p><ul>{''.join(said)}</ul>"
 
 
@@ -70,6 +71,13 @@ def _gains(rows: Sequence[Row]) -> str:
     gains = [row for row in rows if row.slice == DIFFERENCE]
     caption = "Paired on the same lists, ranker seeds averaged first; the interval is a bootstrap over test users."
     return _lines(gains, ["NDCG", "MAP (KAR)", "NDCG consumed"], caption)
+
+
+def _gap(row: Row) -> Cell:
+    """Signed, in four decimals: gains here are thousandths."""
+    if row.value is None:
+        return Cell("")
+    return Cell(f"{'+' if row.value > 0 else ''}{short(row.value, 4)}", page.interval(row, 4))
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -87,7 +95,9 @@ def _lines(rows: Sequence[Row], metrics: Sequence[str], caption: str) -> str:
     lines = []
     for model in dict.fromkeys(row.model for row in rows):
         note = next((row.note for row in rows if row.model == model and row.note), "")
-        lines.append(("", [Cell(model, note, left=True), *(page.value(cells.get((model, name))) for name in metrics)]))
+        found = [cells.get((model, name)) for name in metrics]
+        values = [_gap(row) if row is not None and row.slice == DIFFERENCE else page.value(row) for row in found]
+        lines.append(("", [Cell(model, note, left=True), *values]))
     return page.table(["", *(f"{name}@5" for name in metrics)], lines, caption)
 
 
@@ -135,7 +145,10 @@ def _writing(folder: Path) -> str:
     if "titles" not in said["round 0"]:
         return page.missing("No writer was run.", "Set `knowledge.writer`.")
     measures = ["words", "titles", "titles the prompt holds", "stammering lines"]
-    lines = [("", [Cell(name), *(Cell(short(values[one])) for one in measures)]) for name, values in said.items()]
+    lines = [
+        ("", [Cell(name), *(Cell(short(values[one]) if one in values else "") for one in measures)])
+        for name, values in said.items()
+    ]
     caption = (
         "Means over the likeliest texts about all users. A title that the prompt does not hold is invented; a line "
         "stammers if it says a word twice. Gains that come with either are not to be trusted."

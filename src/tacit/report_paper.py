@@ -7,9 +7,10 @@ not for their level.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 from tacit import figures, page
-from tacit.figures import FIRST, SECOND, Line, Panel
+from tacit.figures import FIRST, SECOND, THIRD, Line, Panel
 from tacit.page import Cell, short
 from tacit.results import Row
 
@@ -57,7 +58,7 @@ def _over_rounds(rows: Sequence[Row], rankers: Sequence[str]) -> str:
     panels = []
     for metric in METRICS:
         lines = []
-        for ranker, shade in zip(rankers, (SECOND, FIRST, *[SECOND] * len(rankers)), strict=False):
+        for ranker, shade in zip(rankers, cycle((SECOND, FIRST, THIRD)), strict=False):
             found = [r for r in rows if r.metric == metric and r.model.startswith(f"{ranker} · round ")]
             plain = [r for r in found if " − " not in r.model and r.value is not None]
             rounds = [int(r.model.rsplit(" ", 1)[1]) for r in plain]

@@ -42,13 +42,16 @@ def evaluate(run: Run, config: RerankConfig, device: str) -> None:
     """results.json, and card.json with the protocol and where the noise comes from."""
     stage, known = run.stage("evaluate"), material(run, config)
     lists = known.test.lists
-    lines, on_validation = bound_lines(known.split, lists), {}
+    ranked: list[Measured] = []
+    on_validation = {}
     for arm in every_arm(config):
         jobs = arm_jobs(run, config, known, arm, device)
         for name in config.rankers:
             mine = [job for job in jobs if job.settings.name == name]
-            lines.append(measured(name, arm, [_test_scores(job, lists) for job in mine], lists))
+            ranked.append(measured(name, arm, [_test_scores(job, lists) for job in mine], lists))
             on_validation[name, arm] = float(np.mean([_chosen_by(job) for job in mine]))
+    ranked.sort(key=lambda line: config.rankers.index(line.model))
+    lines = [*bound_lines(known.split, lists), *ranked]
     if config.strong:
         lines += strong_lines(run, config, known, device)
     protocol = f"{config.lists.variant} lists, {known.card['sort']} order"
