@@ -17,6 +17,7 @@ from typing import Protocol
 import torch
 
 from tacit.lists import Histories, Lists
+from tacit.memory import give_back
 from tacit.models.list_tokens import Knowledge
 from tacit.models.rerankers import Reranker
 from tacit.network import hush
@@ -105,6 +106,7 @@ def train_all(jobs: Sequence[Training], what: str) -> None:
         for job in waiting:
             job.train()
         return
+    give_back()
     spawn = multiprocessing.get_context("spawn")
     with progress(len(waiting), what) as bar, ProcessPoolExecutor(at_once, spawn, _begin_worker) as pool:
         results = [pool.submit(_train, job) for job in waiting]
@@ -119,6 +121,7 @@ def train_all(jobs: Sequence[Training], what: str) -> None:
 
 def _train(job: Training) -> None:
     job.train()
+    give_back()
 
 
 def _begin_worker() -> None:
