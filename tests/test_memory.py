@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -29,5 +30,8 @@ def test_what_was_freed_between_pieces_in_use_goes_back() -> None:
 
 
 def test_a_library_without_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    collected: list[bool] = []
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(True))
     give_back()
+    assert collected == [True]

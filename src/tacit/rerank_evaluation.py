@@ -140,7 +140,6 @@ def _rating_features(known: Material, config: RerankConfig) -> Parts:
 
 def _beside_texts(ratings: Parts, known: Material, config: RerankConfig, texts: Sequence[str], device: str) -> Parts:
     """The features of the ratings, and what these texts of the items add."""
-
     likenesses: dict[str, Likeness] = {
         "words": lambda: by_words(texts),
         "vectors": lambda: by_vectors(known.vectors(texts, device, config.dtype)),
