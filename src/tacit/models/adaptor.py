@@ -38,8 +38,8 @@ class HybridExpertAdaptor(nn.Module):
     def _mix(self, x: Tensor, side: int) -> Tensor:
         weight_1, bias_1 = self._experts(self.weight_1, side), self._experts(self.bias_1, side)
         weight_2, bias_2 = self._experts(self.weight_2, side), self._experts(self.bias_2, side)
-        hidden = nn.functional.linear(x, weight_1.flatten(0, 1), bias_1.flatten()).relu()
-        hidden = hidden.unflatten(1, bias_1.shape).transpose(0, 1)  # [experts, rows, hidden]
+        rows = x.expand(len(weight_1), *x.shape)
+        hidden = torch.baddbmm(bias_1[:, None], rows, weight_1.transpose(1, 2)).relu()  # [experts, rows, hidden]
         each = torch.baddbmm(bias_2[:, None], hidden, weight_2.transpose(1, 2)).relu()
         gate = self.gates[side](x).softmax(-1)
         mixed: Tensor = torch.einsum("re,ero->ro", gate, each)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tacit.models.list_tokens import (
     Knowledge,
@@ -71,7 +72,7 @@ class DLCM(nn.Module):
         """[B, C, width] → [B, C]; in training B > 1, for the sake of the batch norm."""
         states, final = self.gru(tokens)
         query = self.query(self.final_norm(final[0])).tanh()
-        states = self.state_norm(states.transpose(1, 2)).transpose(1, 2)
+        states = self.state_norm(states.flatten(0, 1)).view_as(states)
         two = self.head(query[:, None] * states)
         logits: Tensor = two[..., 0] - two[..., 1]
         return logits
@@ -89,7 +90,8 @@ class SetRank(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[B, C, width] → [B, C]."""
-        attended, _ = self.attend(tokens, tokens, tokens, need_weights=False)
+        with sdpa_kernel(SDPBackend.MATH):  # on CPUs the fused kernel's backward takes ten times as long for ten places
+            attended, _ = self.attend(tokens, tokens, tokens, need_weights=False)
         scores: Tensor = self.head(torch.cat([attended, tokens], dim=-1)).squeeze(-1)
         return scores
 

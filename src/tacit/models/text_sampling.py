@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-_CANDIDATES = 256  # tokens looked at before all are sorted: on most steps they hold the nucleus
+_CANDIDATES = 256  # tokens looked at first: rows whose nucleus they do not hold are sorted whole
 
 _ROOM = 64  # tokens by which the cache grows at once
 
@@ -62,13 +62,21 @@ def draw_nucleus(logits: Tensor, uniform: Tensor, temperature: float, top_p: flo
         drawn = torch.searchsorted(everything, uniform.unsqueeze(1).double() * everything[:, -1:], right=True)
         return drawn.squeeze(1).clamp(max=p.shape[-1] - 1)
     likeliest, tokens = p.topk(min(_CANDIDATES, p.shape[-1]), dim=-1)
-    if likeliest.shape[-1] < p.shape[-1] and bool((likeliest.sum(-1) < top_p).any()):
-        likeliest, tokens = p.sort(dim=-1, descending=True)
+    drawn = tokens.gather(1, _place(likeliest, uniform, top_p)).squeeze(1)
+    wide = (likeliest.sum(-1) < top_p) & (likeliest.shape[-1] < p.shape[-1])
+    if wide.any():
+        likeliest, tokens = p[wide].sort(dim=-1, descending=True)
+        drawn[wide] = tokens.gather(1, _place(likeliest, uniform[wide], top_p)).squeeze(1)
+    return drawn
+
+
+def _place(likeliest: Tensor, uniform: Tensor, top_p: float) -> Tensor:
+    """[B, K] probabilities, falling, and [B] uniforms → [B, 1]: the place within the nucleus that is drawn."""
     before = likeliest.cumsum(-1) - likeliest
     mass = torch.where(before < top_p, likeliest, 0.0).double().cumsum(-1)
     place = torch.searchsorted(mass, uniform.unsqueeze(1).double() * mass[:, -1:], right=True)
     last = (before < top_p).sum(-1, keepdim=True) - 1
-    return tokens.gather(1, torch.minimum(place, last)).squeeze(1)
+    return torch.minimum(place, last)
 
 
 @torch.no_grad()

@@ -197,4 +197,4 @@ def _optimizer(model: Reranker, config: RankerConfig) -> torch.optim.AdamW:
         {"params": [p for name, p in named if "bias" not in name], "weight_decay": config.weight_decay},
         {"params": [p for name, p in named if "bias" in name], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.lr)
+    return torch.optim.AdamW(groups, lr=config.lr, fused=True)
