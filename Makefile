@@ -11,7 +11,7 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM = false
 
 .PHONY: demo test lint bench paper-smoke clean \
-	rlrf4rec-table1 rlrf4rec-objectives rlrf4rec-controls rlrf4rec-literal rlrf4rec-no-language-model
+	rlrf4rec-table1 rlrf4rec-seed0 rlrf4rec-objectives rlrf4rec-controls rlrf4rec-literal rlrf4rec-no-language-model
 
 demo: $(STAMP)
 	$(BIN)/tacit demo
@@ -38,21 +38,28 @@ paper-smoke: $(STAMP)
 RLRF4REC = $(BIN)/tacit run configs/rlrf4rec/ml1m.yaml data.path=$(DATA) $(OPTIONS)
 
 # Table I, Table II (base is without knowledge, round 0 without DPO) and Figure 4, over two seeds of the writer.
-rlrf4rec-table1: $(STAMP)
-	$(RLRF4REC) seed=0 out=runs/rlrf4rec-seed0
+rlrf4rec-table1: rlrf4rec-seed0
 	$(RLRF4REC) seed=1 out=runs/rlrf4rec-seed1
 	$(BIN)/tacit rerank pool runs/rlrf4rec-seed0 runs/rlrf4rec-seed1
 
+rlrf4rec-seed0: $(STAMP)
+	$(RLRF4REC) seed=0 out=runs/rlrf4rec-seed0
+
+# $(call REALIGN,NAME,SETTINGS): the writer, texts and rerankers of seed 0, aligned for one round in another way.
+REALIGN = test -d runs/rlrf4rec-$(1) || $(BIN)/tacit rerank fork runs/rlrf4rec-seed0 runs/rlrf4rec-$(1); \
+	  $(BIN)/tacit run runs/rlrf4rec-$(1) align.rounds=1 strong=false $(2); \
+	  $(BIN)/tacit rerank compare runs/rlrf4rec-seed0 runs/rlrf4rec-$(1)
+
 # Other objectives from the same number of texts.
-rlrf4rec-objectives: $(STAMP)
+rlrf4rec-objectives: rlrf4rec-seed0
 	set -e; for name in dpo_sft softmax_dpo sft_best; do \
-	  $(RLRF4REC) align.dpo.objective=$$name controls=[] strong=false out=runs/rlrf4rec-$$name; done
-	$(RLRF4REC) align.method=ppo controls=[] strong=false out=runs/rlrf4rec-ppo
+	  $(call REALIGN,$$name,align.dpo.objective=$$name); done
+	set -e; $(call REALIGN,ppo,align.method=ppo)
 
 # Pairs that must not help, or must do harm.
-rlrf4rec-controls: $(STAMP)
+rlrf4rec-controls: rlrf4rec-seed0
 	set -e; for name in random swapped length_matched; do \
-	  $(RLRF4REC) align.pairs=$$name controls=[] strong=false out=runs/rlrf4rec-$$name; done
+	  $(call REALIGN,$$name,align.pairs=$$name); done
 
 # KAR's own way: chosen on the test lists, history and answer in one vector.
 rlrf4rec-literal: $(STAMP)

@@ -119,6 +119,28 @@ def test_pooled_with_itself_nothing_changes_but_the_seeds(finished: Path) -> Non
     assert refused.exit_code != 0 and "tacit rerank evaluate" in result.output + str(refused.exception) + refused.output
 
 
+def test_a_fork_aligns_the_same_writer_in_another_way(finished: Path, tmp_path: Path) -> None:
+    """The copy trains no reranker that alignment does not change, and is compared line by line."""
+    runner, other = CliRunner(), tmp_path / "random"
+    assert runner.invoke(app, ["rerank", "fork", str(finished), str(other)]).exit_code == 0
+    assert not (other / "align").exists() and not [*(other / "rankers").glob("*round-1*")]
+    assert [*(other / "rankers").glob("*round-0*")] and [*(other / "rankers").glob("reward-*")]
+    result = runner.invoke(app, ["run", str(other), "align.pairs=random", "align.force=true", "strong=false"])
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    said = runner.invoke(app, ["rerank", "compare", str(finished), str(other)]).output
+    assert "align.pairs=random instead of best_worst" in said and "strong=False instead of True" in said
+    rows = {cells[1].strip(): cells[3] for line in said.splitlines() if len(cells := line.split("|")) > 4}
+    gap = float(rows["dlcm · round 1, there − here"].split()[0])
+    means = [
+        {row.model: row.value for row in load_rows(run / "results.json") if row.metric == "NDCG"}["dlcm · round 1"]
+        for run in (other, finished)
+    ]
+    assert gap == pytest.approx(means[0] - means[1], abs=6e-5)
+    assert "dlcm · base, there − here" not in rows
+    again = runner.invoke(app, ["rerank", "fork", str(finished), str(other)])
+    assert again.exit_code != 0 and "is there already" in again.output + str(again.exception)
+
+
 def test_a_paired_difference_is_the_difference_of_the_means(finished: Path) -> None:
     rows = {row.model: row.value for row in load_rows(finished / "results.json") if row.metric == "NDCG"}
     gap = rows["dlcm · round 1 − round 0"]

@@ -246,9 +246,36 @@ def rerank_pool(
 
     Example: `tacit rerank pool runs/ml1m-seed0 runs/ml1m-seed1`
     """
-    from tacit.commands.rerank import pool
+    from tacit.commands.rerank_runs import pool
 
     pool(runs)
+
+
+@rerank_app.command("compare")
+def rerank_compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN OTHER...", help="Finished runs of one protocol.")],
+) -> None:
+    """Print in which settings runs differ from the first, and by how much their lines do, paired on the test lists.
+
+    Example: `tacit rerank compare runs/ml1m-seed0 runs/random-pairs`
+    """
+    from tacit.commands.rerank_runs import compare
+
+    compare(runs)
+
+
+@rerank_app.command("fork")
+def rerank_fork(
+    source: Annotated[Path, typer.Argument(metavar="RUN", help="A run whose rerankers are trained.")],
+    folder: Annotated[Path, typer.Argument(metavar="NEW", help="The folder of its copy.")],
+) -> None:
+    """Copy a run up to its rerankers, to align the same writer in another way; no writer is trained again.
+
+    Example: `tacit rerank fork runs/seed0 runs/random`, then `tacit run runs/random align.pairs=random`
+    """
+    from tacit.commands.rerank_runs import fork
+
+    fork(source, folder)
 
 
 @inspect_app.command("mask")

@@ -74,9 +74,9 @@ def rows_of(line: Measured, users: Users, base: Row) -> list[Row]:
     return [make_row(base, NAMES[metric], e, K, model=name, note=note) for metric, e in found.items()]
 
 
-def difference_rows(line: Measured, against: Measured, users: Users, base: Row) -> list[Row]:
+def difference_rows(line: Measured, against: Measured, users: Users, base: Row, name: str = "") -> list[Row]:
     """Of two arms of one ranker, paired on the lists, seeds averaged first; the interval is over users."""
-    name = f"{line.model} · {line.arm} − {against.arm}"
+    name = name or f"{line.model} · {line.arm} − {against.arm}"
     rows = []
     for metric in ("ndcg", "kar_map", "consumed_ndcg"):
         gap = clustered_interval(line.mean[metric] - against.mean[metric], users)
@@ -92,6 +92,17 @@ def tables(lines: Sequence[Measured], users: Users, base: Row) -> list[Row]:
         for against in lines[:place]:
             if against.model == line.model and against.arm in AGAINST:
                 found += difference_rows(line, against, users, base)
+    return found
+
+
+def across(there: Sequence[Measured], here: Sequence[Measured], users: Users, base: Row) -> list[Row]:
+    """Every line that two runs have in common and that differs, ``there`` minus ``here``, paired on the lists."""
+    known = {(line.model, line.arm): line for line in here}
+    both = [(line, known[line.model, line.arm]) for line in there if (line.model, line.arm) in known]
+    found = []
+    for line, against in both:
+        if not np.array_equal(line.values["ndcg"], against.values["ndcg"]):
+            found += difference_rows(line, against, users, base, f"{line.model} · {line.arm}, there − here")
     return found
 
 

@@ -1,0 +1,95 @@
+"""``tacit rerank pool``, ``compare`` and ``fork``: several runs of one protocol."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tacit.config import differences
+from tacit.evaluate_lists import NAMES, Measured, Users, across, load_values, pooled, tables, variance
+from tacit.files import atomic_folder
+from tacit.results import Row, load_rows
+from tacit.types import InputError
+
+_COLUMNS = [NAMES[name] for name in ("kar_map", "ndcg", "consumed_ndcg")]
+_BEFORE_ALIGNMENT = ("config.yaml", "run.json", "ratings", "prepare", "knowledge", "texts", "train", "rankers")
+_OF_LATER_STAGES = re.compile(r".*-round-[1-9].*|listwise-.*")  # rerankers
+
+
+def pool(folders: Sequence[Path]) -> None:
+    """Print the tables of several finished runs with the seeds of all, and where the noise comes from, as Markdown."""
+    runs, users = _measured(folders)
+    lines, by_run = pooled(runs)
+    counts = {f"{line.model} · {line.arm}": line.seeds for line in lines}
+    _print(tables(lines, users, load_rows(folders[0] / "results.json")[0]), counts)
+    print("\nStandard deviations of NDCG@5:\n")
+    for name, values in by_run.items():
+        parts = variance(values, users)
+        if len(parts) > 1:
+            print(f"- {name}: " + ", ".join(f"{what} {value:.4f}" for what, value in parts.items()))
+
+
+def compare(folders: Sequence[Path]) -> None:
+    """Print what the first run's settings are in the others, and each line of theirs minus the first one's."""
+    runs, users = _measured(folders)
+    settings = [(folder / "config.yaml").read_text(encoding="utf-8") for folder in folders]
+    base = load_rows(folders[0] / "results.json")[0]
+    for folder, lines, own in zip(folders[1:], runs[1:], settings[1:], strict=True):
+        changed = differences(settings[0], own)
+        changed.pop("out", None)
+        said = "; ".join(f"{key}={there} instead of {here}" for key, (here, there) in changed.items())
+        print(f"## {folder} − {folders[0]}\n\n{said or 'The same settings.'}\n")
+        _print(across(lines, runs[0], users, base))
+        print()
+
+
+def fork(source: Path, folder: Path) -> None:
+    """Copy a run up to its rerankers, so that another alignment starts from the same writer, texts and rerankers."""
+    if not (source / "train" / "done.json").is_file():
+        raise InputError(f"{source} has no rerankers yet: run `tacit rerank train {source}` first.")
+    if folder.exists():
+        raise InputError(f"{folder} is there already: choose another folder, or delete it.")
+    with atomic_folder(folder) as part:
+        for name in _BEFORE_ALIGNMENT:
+            if (source / name).is_dir():
+                shutil.copytree(source / name, part / name, ignore=_later)
+            elif (source / name).is_file():
+                shutil.copy2(source / name, part / name)
+
+
+def _later(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if Path(folder).name == "rankers" and _OF_LATER_STAGES.fullmatch(name)]
+
+
+def _measured(folders: Sequence[Path]) -> tuple[list[list[Measured]], Users]:
+    """The lines of every run, which must be of the same lists, and whose list each one is."""
+    found = [load_values(_values(folder)) for folder in folders]
+    first = found[0][1]
+    for folder, (_, lists) in zip(folders[1:], found[1:], strict=True):
+        if not all(np.array_equal(first[name], lists[name]) for name in first):
+            raise InputError(f"{folder} was measured on other lists than {folders[0]}: take runs of one protocol.")
+    return [lines for lines, _ in found], first["users"]
+
+
+def _values(folder: Path) -> Path:
+    path = folder / "evaluate" / "values.safetensors"
+    if not path.is_file():
+        raise InputError(f"{path} is not there: run `tacit rerank evaluate {folder}` first.")
+    return path
+
+
+def _print(rows: Sequence[Row], seeds: dict[str, int] | None = None) -> None:
+    """A line a model, with its 95 % intervals over test users."""
+    cells = {(row.model, row.metric): row for row in rows}
+    last = [] if seeds is None else ["seeds"]
+    print("| | " + " | ".join([*(f"{name}@5" for name in _COLUMNS), *last]) + " |")
+    print("|---" * (1 + len(_COLUMNS) + len(last)) + "|")
+    for model in dict.fromkeys(row.model for row in rows):
+        sign = "+" if " − " in model else ""
+        found = [cells[model, name] for name in _COLUMNS]
+        said = [f"{row.value:{sign}.4f} [{row.ci_low:{sign}.4f}, {row.ci_high:{sign}.4f}]" for row in found]
+        print(f"| {model} | " + " | ".join([*said, *([] if seeds is None else [str(seeds.get(model, ""))])]) + " |")
