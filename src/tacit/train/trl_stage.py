@@ -8,7 +8,6 @@ that it was used; ``InStage`` replaces just these. TRL takes seconds to import, 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import math
 import tempfile
@@ -28,6 +27,7 @@ from tacit.models.knowledge_writers import prompt_tokens
 from tacit.models.lm import LORA_FROM, max_positions
 from tacit.progress import Ticker, progress
 from tacit.run import Stage, atomic_folder, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
+from tacit.train.answer_head import scoring_answers_alone
 from tacit.types import InputError
 
 LORA_RANK = 8  # LLaMA-Factory's default, with which the paper's settings agree
@@ -159,23 +159,11 @@ def run_in_stage(
             trainer.bar.resume(trainer.found.step)
             place = json.dumps(trainer.found.state["trainer"])  # transformers reads the place from a file
             (Path(folder) / "trainer_state.json").write_text(place, encoding="utf-8")
-        with _scoring_answers_alone():
+        with scoring_answers_alone():
             trainer.train(resume_from_checkpoint=folder if trainer.found else None)
     save_writer(trainer.model, tokenizer, stage.folder / "writer")
     stage.finish({"steps": trainer.state.global_step, **summary})
     return stage.folder / "writer"
-
-
-@contextlib.contextmanager
-def _scoring_answers_alone() -> Iterator[None]:
-    """Off the GPU TRL 1.16 puts the prompt's tokens through the head too and then masks them, which took a third of a
-    small model's step; its switch for scoring the answer's alone asks for Triton, which that path does not use."""
-    utils: Any = importlib.import_module("trl.trainer.utils")
-    was, utils._use_triton = utils._use_triton, lambda device: True
-    try:
-        yield
-    finally:
-        utils._use_triton = was
 
 
 def _steps(n: int, args: Any) -> int:
