@@ -232,7 +232,7 @@ PROMPTS = ["p0", "p1", "p2", "p1", "p3", "p4"]
 
 def test_cache_asks_once(tmp_path: Path) -> None:
     inner = Counting()
-    cached = CachedWriter(inner, tmp_path, piece=2)
+    cached = CachedWriter(inner, tmp_path, piece=4)
     texts = cached.write(PROMPTS, 2, 7)
     assert texts == [[f"{prompt} 7 0", f"{prompt} 7 1"] for prompt in PROMPTS]
     assert inner.asked == [["p0", "p1"], ["p2", "p3"], ["p4"]]  # p1 once
@@ -255,11 +255,11 @@ def test_cache_of_greedy_texts_has_no_seed(tmp_path: Path) -> None:
 def test_a_killed_cache_goes_on_in_the_same_pieces(tmp_path: Path, cut: int) -> None:
     """``cut`` bytes of the last line are missing, as after a crash in the middle of writing it."""
     with pytest.raises(KeyboardInterrupt):
-        CachedWriter(Counting(lives=2), tmp_path, piece=2).write(PROMPTS, 2, 7)
+        CachedWriter(Counting(lives=2), tmp_path, piece=4).write(PROMPTS, 2, 7)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[: len(path.read_bytes()) - cut])
     again = Counting()
-    texts = CachedWriter(again, tmp_path, piece=2).write(PROMPTS, 2, 7)
+    texts = CachedWriter(again, tmp_path, piece=4).write(PROMPTS, 2, 7)
     assert texts == Counting().write(PROMPTS, 2, 7)
     assert again.asked == ([["p4"]] if cut == 0 else [["p2", "p3"], ["p4"]])
     assert all(json.loads(line) for line in path.read_text().splitlines())

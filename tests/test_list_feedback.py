@@ -131,7 +131,7 @@ def test_samples_come_back_as_groups_in_their_order_also_from_a_file(tmp_path: P
     lists = lists_of([0, 1], [[1, 0], [0, 1]])
     scorer = RankerScorer([Obedient()], [users_of(0, 1)], lists, numbers)
     texts = [["1 0", "0 1", "2 0"], ["0 1"]]
-    groups = score_samples(scorer, [0, 1], ["first", "second"], texts, users_at_once=1)
+    groups = score_samples(scorer, [0, 1], ["first", "second"], texts)
     assert [[o.sample.text for o in g.options] for g in groups] == texts
     assert [o.context.turns[0].text for g in groups for o in g.options] == ["first"] * 3 + ["second"]
     assert [o.score for o in groups[0].options] == [1, pytest.approx(1 / np.log2(3)), 1]

@@ -147,14 +147,16 @@ class RankerScorer:
     def _values(self, texts: Rows, rows: Rows, vectors: Floats, fold_of: Rows) -> Array:
         """NDCG, MAP, minus the loss, and the likelihood of each pair: [4, n]."""
         values = np.zeros((4, len(texts)))
-        for f, ranker in enumerate(self.rankers):
-            mine = np.flatnonzero(fold_of[texts] == f)
-            for start in range(0, len(mine), self.batch):
-                part = mine[start : start + self.batch]
-                scores, losses = ranker(rows[part], vectors[texts[part]])
-                labels = self._labels[rows[part]]
-                ordered = in_order(scores, labels)
-                values[:, part] = ndcg(ordered, K), kar_map(ordered, K), -losses, log_likelihood(scores, labels)
+        with progress(len(texts), "scoring lists under texts") as bar:
+            for f, ranker in enumerate(self.rankers):
+                mine = np.flatnonzero(fold_of[texts] == f)
+                for start in range(0, len(mine), self.batch):
+                    part = mine[start : start + self.batch]
+                    scores, losses = ranker(rows[part], vectors[texts[part]])
+                    labels = self._labels[rows[part]]
+                    ordered = in_order(scores, labels)
+                    values[:, part] = ndcg(ordered, K), kar_map(ordered, K), -losses, log_likelihood(scores, labels)
+                    bar.advance(len(part))
         return values
 
 
@@ -182,26 +184,9 @@ def _channels(texts: Rows, places: Rows, values: Array, n: int) -> list[dict[str
 
 
 def score_samples(
-    scorer: Scorer,
-    users: Sequence[int],
-    prompts: Sequence[str],
-    texts: Sequence[Sequence[str]],
-    users_at_once: int = 64,
-) -> list[Group]:
-    """One group a user: ``texts[i]`` are the samples of ``prompts[i]`` about ``users[i]``, in the order given."""
-    groups: list[Group] = []
-    with progress(len(users), "scoring texts") as bar:
-        for start in range(0, len(users), users_at_once):
-            part = slice(start, start + users_at_once)
-            groups += scored_groups(scorer, users[part], prompts[part], texts[part])
-            bar.advance(len(users[part]))
-    return groups
-
-
-def scored_groups(
     scorer: Scorer, users: Sequence[int], prompts: Sequence[str], texts: Sequence[Sequence[str]]
 ) -> list[Group]:
-    """``score_samples`` of all users at once, without a bar."""
+    """One group a user: ``texts[i]`` are the samples of ``prompts[i]`` about ``users[i]``, in the order given."""
     cases = list(zip(users, prompts, texts, strict=True))
     contexts = [context(user, prompt) for user, prompt, samples in cases for _ in samples]
     turns = [Turn("agent", text) for _, _, samples in cases for text in samples]

@@ -42,8 +42,10 @@ class Cell:
         return f"{self.ranker}-{self.arm.replace(' ', '-')}-seed{self.seed}"
 
 
-def cells(config: RerankConfig, arms: Sequence[str]) -> list[Cell]:
-    return [Cell(name, arm, seed) for name in config.rankers for arm in arms for seed in range(config.ranker_seeds)]
+def cells(config: RerankConfig, arm: str) -> list[Cell]:
+    """Every reranker of one arm, from each of its seeds."""
+    seeds = min(config.control_seeds, config.ranker_seeds) if arm in config.controls else config.ranker_seeds
+    return [Cell(name, arm, seed) for name in config.rankers for seed in range(seeds)]
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class RerankConfig:
     rankers: list[str] = field(default_factory=lambda: ["dlcm", "prm"])
     ranker_seeds: int = 5
     controls: list[str] = field(default_factory=lambda: ["tfidf", "svd", "other users' texts"])
+    control_seeds: int = 2  # of each reranker of a control, and never more than ranker_seeds
     align: AlignConfig = field(default_factory=AlignConfig)
     strong: bool = True  # also the strongest rows: features of the ratings through a listwise transformer
     strong_seeds: int = 2  # theirs differ by less than .001

@@ -26,6 +26,7 @@ STAGES = StageTable[RerankConfig](
         "rankers": "train",
         "ranker_seeds": "train",
         "controls": "train",
+        "control_seeds": "train",
         "align": "align",
         "features": "evaluate",
         "listwise": "evaluate",

@@ -182,7 +182,7 @@ def train(run: Run, config: RerankConfig, device: str) -> None:
 def arm_jobs(run: Run, config: RerankConfig, known: Material, arm: str, device: str) -> list[Job]:
     """Every reranker and seed of one arm."""
     texts = arm_knowledge(run, config, known, arm, device)
-    return [job_of(run, config, known, cell, texts, device) for cell in cells(config, [arm])]
+    return [job_of(run, config, known, cell, texts, device) for cell in cells(config, arm)]
 
 
 # --- alignment ----------------------------------------------------------------------------------------------------

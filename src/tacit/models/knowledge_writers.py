@@ -193,11 +193,11 @@ class LocalWriter:
 class CachedWriter:
     """Another writer, with every text kept in ``folder``: asked again, or killed and asked again, nothing is rewritten.
 
-    One file a writer, one JSON line a piece of ``piece`` prompts, on disk before the next piece begins. A line that
+    One file a writer, one JSON line a piece of about ``piece`` texts, on disk before the next piece begins. A line that
     was cut short is dropped, so a resumed run batches, and therefore writes, exactly as an undisturbed one.
     """
 
-    def __init__(self, writer: Writer, folder: str | Path, piece: int = 64) -> None:
+    def __init__(self, writer: Writer, folder: str | Path, piece: int = 640) -> None:
         self.writer, self.piece = writer, piece
         self.name = writer.name
         self.path = Path(folder) / f"texts-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}.jsonl"
@@ -212,7 +212,7 @@ class CachedWriter:
 
         missing = [p for p in dict.fromkeys(prompts) if any(key not in known for key in keys(p))]
         with progress(len(missing) * different, "writing") as bar:
-            for piece in _pieces(missing, self.piece):
+            for piece in _pieces(missing, max(1, self.piece // different)):
                 texts = self.writer.write(piece, different, seed, greedy)
                 found = {
                     key: text

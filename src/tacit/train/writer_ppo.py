@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit import losses
-from tacit.list_feedback import read_groups, scored_groups, write_groups
+from tacit.list_feedback import read_groups, score_samples, write_groups
 from tacit.models.knowledge_writers import LocalWriter, prompt_tokens
 from tacit.models.text_sampling import Sampling, text_logprobs
 from tacit.progress import progress
@@ -166,7 +166,7 @@ class Learner:
         with self._autocast():
             written = self.writer.write_tokens(prompts, task.samples, seed)
         said = [[self.writer.text(tokens) for tokens in options] for options in written]
-        groups = scored_groups(scorer, users, prompts, said)
+        groups = score_samples(scorer, users, prompts, said)
         rewards = torch.tensor([[option.score for option in group.options] for group in groups])
         shuffles = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
         texts, kl = self._texts(prompts, written, rewards)
