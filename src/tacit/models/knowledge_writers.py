@@ -23,6 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from tacit.files import says_when_full
 from tacit.knowledge import SLOT
+from tacit.memory import give_back
 from tacit.models.lm import LMConfig, max_positions, small_lm, train_tokenizer
 from tacit.models.text_sampling import Once, Sampling, continuations, stream_seed, uniforms
 from tacit.network import fetching
@@ -220,6 +221,7 @@ class CachedWriter:
                     for key, text in zip(keys(p), options, strict=True)
                 }
                 self._append(found)
+                give_back()  # caches of many lengths
                 bar.advance(len(found))
         texts = [[known[key] for key in keys(p)] for p in prompts]
         return [options * n for options in texts] if greedy else texts

@@ -23,6 +23,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.checkpoint import Checkpoint, Generator
+from tacit.memory import give_back
 from tacit.models.knowledge_writers import prompt_tokens
 from tacit.models.lm import LORA_FROM, max_positions
 from tacit.progress import Ticker, progress
@@ -163,6 +164,8 @@ def run_in_stage(
             trainer.train(resume_from_checkpoint=folder if trainer.found else None)
     save_writer(trainer.model, tokenizer, stage.folder / "writer")
     stage.finish({"steps": trainer.state.global_step, **summary})
+    del trainer
+    give_back()
     return stage.folder / "writer"
 
 
