@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 import tiny_lists
-from tacit.rerank_cells import Job, train_all
+from tacit.rerank_cells import Job, cells, train_all
+from tacit.rerank_config import RerankConfig
 from tacit.train.ranker import RankerConfig
 from tacit.types import Item
 
@@ -19,6 +20,15 @@ ITEMS = [Item(str(k), f"Film {k}", "", {"first_genre": ("war" if k % 2 else "cri
 def jobs(folder: Path) -> list[Job]:
     known = RankerConfig(epochs=2, batch=32), ITEMS, TRAIN, VALID, tiny_lists.random_histories(), tiny_lists.knowledge()
     return [Job(folder / f"seed{seed}", *known, seed, "cpu", "float32") for seed in range(2)]
+
+
+def test_controls_take_fewer_seeds_and_never_more_than_the_others() -> None:
+    config = RerankConfig(rankers=["dlcm", "prm"], ranker_seeds=5)
+    assert [len(cells(config, arm)) for arm in ("base", "round 1", "svd")] == [10, 10, 4]
+    assert [cell.folder for cell in cells(replace(config, ranker_seeds=1), "svd")] == [
+        "dlcm-svd-seed0",
+        "prm-svd-seed0",
+    ]
 
 
 def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from tacit.types import InputError
 
 _COLUMNS = [NAMES[name] for name in ("kar_map", "ndcg", "consumed_ndcg")]
 _BEFORE_ALIGNMENT = ("config.yaml", "run.json", "ratings", "prepare", "knowledge", "texts", "train", "rankers")
-_OF_LATER_STAGES = re.compile(r".*-round-[1-9].*|listwise-.*")  # rerankers
+# Rerankers that a setting decides which a fork may change: of rounds, of the reward, and the strong rows.
+_OF_LATER_STAGES = re.compile(r".*-round-[1-9].*|reward-.*|listwise-.*")
 
 
 def pool(folders: Sequence[Path]) -> None:

@@ -90,7 +90,7 @@ class SetRank(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[B, C, width] → [B, C]."""
-        with sdpa_kernel(SDPBackend.MATH):  # on CPUs the fused kernel's backward takes ten times as long for ten places
+        with sdpa_kernel(SDPBackend.MATH):  # on CPUs the fused kernel's backward is slow for ten places
             attended, _ = self.attend(tokens, tokens, tokens, need_weights=False)
         scores: Tensor = self.head(torch.cat([attended, tokens], dim=-1)).squeeze(-1)
         return scores

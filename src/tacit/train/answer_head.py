@@ -1,8 +1,8 @@
 """The head of a writer on a CPU: what TRL asks of it, in a few large operations.
 
 TRL 1.16 scores an answer's tokens without ever holding all logits: blocks of the vocabulary, a Triton kernel a block.
-Off the GPU it scores the prompt's tokens too, and each block is some twenty small operations, which together take more
-than half of a small writer's step. A small writer's logits fit into memory.
+Off the GPU it scores the prompt's tokens too, and each block is many small operations, which take a good part of a
+small writer's step (`LOG.md`). A small writer's logits fit into memory.
 """
 
 from __future__ import annotations
