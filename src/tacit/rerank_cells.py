@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import multiprocessing.connection
-import os
-import sys
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -20,13 +14,13 @@ from tacit.lists import Histories, Lists
 from tacit.memory import give_back
 from tacit.models.list_tokens import Knowledge
 from tacit.models.rerankers import Reranker
-from tacit.network import hush
 from tacit.progress import progress
 from tacit.rerank_config import RerankConfig
 from tacit.rerank_material import Material
 from tacit.run import Run, Stage
 from tacit.train.ranker import RankerConfig, new_reranker, train_ranker
 from tacit.types import Item
+from tacit.workers import processes
 
 
 @dataclass(frozen=True)
@@ -108,35 +102,12 @@ def train_all(jobs: Sequence[Training], what: str) -> None:
         for job in waiting:
             job.train()
         return
-    give_back()
-    spawn = multiprocessing.get_context("spawn")
-    with progress(len(waiting), what) as bar, ProcessPoolExecutor(at_once, spawn, _begin_worker) as pool:
-        results = [pool.submit(_train, job) for job in waiting]
-        try:
-            for result in as_completed(results):
-                result.result()
-                bar.advance()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with progress(len(waiting), what) as bar, processes(at_once) as pool:
+        for result in as_completed([pool.submit(_train, job) for job in waiting]):
+            result.result()
+            bar.advance()
 
 
 def _train(job: Training) -> None:
     job.train()
     give_back()
-
-
-def _begin_worker() -> None:
-    """One thread, no bars beside the parent's, and no life after it: a killed run must leave no second trainer."""
-    torch.set_num_threads(1)
-    hush()
-    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        with contextlib.suppress(OSError):
-            multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)

@@ -39,8 +39,9 @@ from tacit.list_pairs import (
 )
 from tacit.lists import build
 from tacit.models.collaborative import popularity
-from tacit.models.knowledge_writers import CachedWriter, EndpointWriter, LocalWriter, Writer, small_writer
+from tacit.models.knowledge_writers import EndpointWriter, LocalWriter, Writer, small_writer
 from tacit.models.list_tokens import Knowledge, Past
+from tacit.models.text_cache import CachedWriter
 from tacit.models.text_sampling import Sampling
 from tacit.rerank_cells import Job, cells, job_of, train_all
 from tacit.rerank_config import NO_WRITER, RerankConfig
@@ -113,7 +114,8 @@ def writer(run: Run, config: RerankConfig, known: Material, device: str, folder:
         return CachedWriter(EndpointWriter(wanted.url, wanted.model, sampling), known.cache)
     small = run.folder / "knowledge" / "sft" / "writer"
     base = str(folder or (small if wanted.writer == "small" else wanted.writer))
-    return CachedWriter(LocalWriter.load(base, sampling, device, config.dtype), known.cache)
+    at_once = torch.get_num_threads() if wanted.writer == "small" and device == "cpu" else 1
+    return CachedWriter(LocalWriter.load(base, sampling, device, config.dtype), known.cache, at_once=at_once)
 
 
 def write_greedily(author: Writer, known: Material) -> Texts:

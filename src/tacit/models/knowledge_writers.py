@@ -1,19 +1,18 @@
-"""Writers of knowledge: prompts → n texts each, from an endpoint, from a model on this machine, or from a cache.
+"""Writers of knowledge: prompts → n texts each, from an endpoint or from a model on this machine.
 
 A writer's ``name`` holds everything besides prompt, seed and index that decides a text: the model, down to its weights
-where they are at hand, and the sampling. So a cache can never mistake one model's texts for another's.
+where they are at hand, and the sampling. So a cache (``text_cache.py``) can never mistake one model's texts for
+another's.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -21,13 +20,10 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from tacit.files import says_when_full
 from tacit.knowledge import SLOT
-from tacit.memory import give_back
 from tacit.models.lm import LMConfig, max_positions, small_lm, train_tokenizer
 from tacit.models.text_sampling import Once, Sampling, continuations, stream_seed, uniforms
 from tacit.network import fetching
-from tacit.progress import progress
 from tacit.types import InputError
 
 SMALL = LMConfig(layers=4, heads=4, width=256, positions=512, vocabulary=3000)
@@ -168,7 +164,7 @@ class LocalWriter:
         self._check(tokens)
         texts: list[list[list[int]]] = [[] for _ in prompts]
         shortest_first = sorted(range(len(prompts)), key=lambda row: len(tokens[row]))
-        for batch in _pieces(shortest_first, max(1, self.rows // (1 if greedy else n))):
+        for batch in pieces(shortest_first, max(1, self.rows // (1 if greedy else n))):
             streams = None if greedy else np.stack([self._streams(prompts[row], n, seed) for row in batch])
             asked = [tokens[row] for row in batch]
             found = continuations(self.lm, asked, streams, self.sampling, self.ends, self.once)
@@ -189,63 +185,6 @@ class LocalWriter:
                 f"a prompt of {longest} tokens and an answer of {self.sampling.max_tokens} do not fit the model's "
                 f"{limit} positions: show fewer ratings in the prompt, or lower writer.max_tokens."
             )
-
-
-class CachedWriter:
-    """Another writer, with every text kept in ``folder``: asked again, or killed and asked again, nothing is rewritten.
-
-    One file a writer, one JSON line a piece of about ``piece`` texts, on disk before the next piece begins. A line that
-    was cut short is dropped, so a resumed run batches, and therefore writes, exactly as an undisturbed one.
-    """
-
-    def __init__(self, writer: Writer, folder: str | Path, piece: int = 640) -> None:
-        self.writer, self.piece = writer, piece
-        self.name = writer.name
-        self.path = Path(folder) / f"texts-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}.jsonl"
-        self._known: dict[str, str] | None = None
-
-    def write(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[str]]:
-        known = self._load()
-        different = 1 if greedy else n
-
-        def keys(prompt: str) -> list[str]:
-            return [_key(prompt, k, None if greedy else seed) for k in range(different)]
-
-        missing = [p for p in dict.fromkeys(prompts) if any(key not in known for key in keys(p))]
-        with progress(len(missing) * different, "writing") as bar:
-            for piece in _pieces(missing, max(1, self.piece // different)):
-                texts = self.writer.write(piece, different, seed, greedy)
-                found = {
-                    key: text
-                    for p, options in zip(piece, texts, strict=True)
-                    for key, text in zip(keys(p), options, strict=True)
-                }
-                self._append(found)
-                give_back()  # caches of many lengths
-                bar.advance(len(found))
-        texts = [[known[key] for key in keys(p)] for p in prompts]
-        return [options * n for options in texts] if greedy else texts
-
-    def _load(self) -> dict[str, str]:
-        if self._known is None:
-            self._known = {}
-            if self.path.is_file():
-                content = self.path.read_bytes()
-                whole = content.rfind(b"\n") + 1
-                if whole != len(content):
-                    os.truncate(self.path, whole)
-                for line in content[:whole].splitlines():
-                    self._known |= json.loads(line)
-        return self._known
-
-    def _append(self, found: dict[str, str]) -> None:
-        with says_when_full(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "ab") as file:
-                file.write(json.dumps(found, ensure_ascii=False).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        self._load().update(found)
 
 
 def small_writer(
@@ -281,10 +220,6 @@ def _start(answer: httpx.Response) -> str:
     return " ".join(answer.text.split())[:200]
 
 
-def _key(prompt: str, index: int, seed: int | None) -> str:
-    return hashlib.sha256(json.dumps([prompt, index, seed]).encode()).hexdigest()[:32]
-
-
 def _fingerprint(lm: PreTrainedModel) -> str:
     """sha256 over all weights: a model that was tuned further writes under another name."""
     digest = hashlib.sha256()
@@ -294,6 +229,6 @@ def _fingerprint(lm: PreTrainedModel) -> str:
     return digest.hexdigest()[:16]
 
 
-def _pieces(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def pieces(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
