@@ -125,9 +125,8 @@ def test_a_fork_aligns_the_same_writer_in_another_way(finished: Path, tmp_path: 
     assert runner.invoke(app, ["rerank", "fork", str(finished), str(other)]).exit_code == 0
     assert not (other / "align").exists() and not [*(other / "rankers").glob("*round-1*")]
     assert [*(other / "rankers").glob("*round-0*")]
-    assert not [
-        *(other / "rankers").glob("reward-*")
-    ]  # align.folds may change, and then they knew the users they score
+    # align.folds may change, and then these would know the users they score
+    assert not [*(other / "rankers").glob("reward-*")]
     result = runner.invoke(app, ["run", str(other), "align.pairs=random", "align.force=true", "strong=false"])
     assert result.exit_code == 0, result.output + repr(result.exception)
     said = runner.invoke(app, ["rerank", "compare", str(finished), str(other)]).output
