@@ -45,9 +45,11 @@ rlrf4rec-table1: rlrf4rec-seed0
 rlrf4rec-seed0: $(STAMP)
 	$(RLRF4REC) seed=0 out=runs/rlrf4rec-seed0
 
-# $(call REALIGN,NAME,SETTINGS): the writer, texts and rerankers of seed 0, aligned for one round in another way.
-REALIGN = test -d runs/rlrf4rec-$(1) || $(BIN)/tacit rerank fork runs/rlrf4rec-seed0 runs/rlrf4rec-$(1); \
-	  $(BIN)/tacit run runs/rlrf4rec-$(1) align.rounds=1 strong=false $(2); \
+# $(call REALIGN,NAME,SETTINGS): the writer, texts and rerankers of seed 0, aligned for one round in another way, and
+# measured by the reranker that gives the reward.
+REALIGN = test -d runs/rlrf4rec-$(1) || $(BIN)/tacit rerank fork runs/rlrf4rec-seed0 runs/rlrf4rec-$(1) \
+	    align.rounds=1 strong=false rankers=[dlcm_match] controls=[] $(2); \
+	  $(BIN)/tacit run runs/rlrf4rec-$(1); \
 	  $(BIN)/tacit rerank compare runs/rlrf4rec-seed0 runs/rlrf4rec-$(1)
 
 # Other objectives from the same number of texts.

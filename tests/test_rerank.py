@@ -122,12 +122,13 @@ def test_pooled_with_itself_nothing_changes_but_the_seeds(finished: Path) -> Non
 def test_a_fork_aligns_the_same_writer_in_another_way(finished: Path, tmp_path: Path) -> None:
     """The copy trains no reranker that alignment does not change, and is compared line by line."""
     runner, other = CliRunner(), tmp_path / "random"
-    assert runner.invoke(app, ["rerank", "fork", str(finished), str(other)]).exit_code == 0
+    settings = ["align.pairs=random", "align.force=true", "strong=false"]
+    assert runner.invoke(app, ["rerank", "fork", str(finished), str(other), *settings]).exit_code == 0
     assert not (other / "align").exists() and not [*(other / "rankers").glob("*round-1*")]
     assert [*(other / "rankers").glob("*round-0*")]
     # align.folds may change, and then these would know the users they score
     assert not [*(other / "rankers").glob("reward-*")]
-    result = runner.invoke(app, ["run", str(other), "align.pairs=random", "align.force=true", "strong=false"])
+    result = runner.invoke(app, ["run", str(other)])
     assert result.exit_code == 0, result.output + repr(result.exception)
     said = runner.invoke(app, ["rerank", "compare", str(finished), str(other)]).output
     assert "align.pairs=random instead of best_worst" in said and "strong=False instead of True" in said
@@ -141,6 +142,28 @@ def test_a_fork_aligns_the_same_writer_in_another_way(finished: Path, tmp_path: 
     assert "dlcm · base, there − here" not in rows
     again = runner.invoke(app, ["rerank", "fork", str(finished), str(other)])
     assert again.exit_code != 0 and "is there already" in again.output + str(again.exception)
+
+
+def test_a_fork_can_leave_rerankers_out_but_not_change_them(finished: Path, tmp_path: Path) -> None:
+    fork = ["rerank", "fork", str(finished)]
+    fewer = CliRunner().invoke(app, [*fork, str(tmp_path / "fewer"), "controls=[]", "ranker_seeds=1"])
+    assert fewer.exit_code == 0
+    assert {path.name for path in (tmp_path / "fewer" / "rankers").iterdir()} == {
+        "dlcm-base-seed0",
+        "dlcm-round-0-seed0",
+    }
+    assert json.loads((tmp_path / "fewer" / "run.json").read_text())["later"][-1]["settings"]["controls"] == [
+        ["svd"],
+        [],
+    ]
+    for override, said in (
+        ("ranker.lr=0.5", "was made with ranker.lr="),
+        ("seed=5", "was made with seed=0"),
+        ("rankers=[prm]", "has no reranker prm-"),
+    ):
+        refused = CliRunner().invoke(app, [*fork, str(tmp_path / "no"), override])
+        assert refused.exit_code != 0 and said in refused.output + str(refused.exception)
+        assert not (tmp_path / "no").exists()
 
 
 def test_a_paired_difference_is_the_difference_of_the_means(finished: Path) -> None:

@@ -268,14 +268,17 @@ def rerank_compare(
 def rerank_fork(
     source: Annotated[Path, typer.Argument(metavar="RUN", help="A run whose rerankers are trained.")],
     folder: Annotated[Path, typer.Argument(metavar="NEW", help="The folder of its copy.")],
+    overrides: Overrides = None,
 ) -> None:
     """Copy a run up to its rerankers, to align the same writer in another way; no writer is trained again.
 
-    Example: `tacit rerank fork runs/seed0 runs/random`, then `tacit run runs/random align.pairs=random`
+    Settings of align and evaluate may change, and rankers and controls may be left out: `rankers=[dlcm] controls=[]`.
+
+    Example: `tacit rerank fork runs/seed0 runs/random align.pairs=random`, then `tacit run runs/random`
     """
     from tacit.commands.rerank_runs import fork
 
-    fork(source, folder)
+    fork(source, folder, overrides or [])
 
 
 @inspect_app.command("mask")

@@ -38,6 +38,7 @@ __all__ = [
     "progress",
     "unpack_optimizer",
     "unpack_rng",
+    "within",
 ]
 
 log = logging.getLogger("tacit")
@@ -144,7 +145,7 @@ class Run:
         saved = folder / "config.yaml"
         if saved.exists():
             changed = differences(saved.read_text(encoding="utf-8"), config_yaml)
-            fixed = {key: pair for key, pair in changed.items() if not _within(key, may_change)}
+            fixed = {key: pair for key, pair in changed.items() if not within(key, may_change)}
             if fixed:
                 key, (old, new) = next(iter(fixed.items()))
                 raise InputError(
@@ -164,7 +165,8 @@ class Run:
         return Stage(name, self.folder / name)
 
 
-def _within(key: str, sections: Sequence[str]) -> bool:
+def within(key: str, sections: Sequence[str]) -> bool:
+    """Is ``key`` one of ``sections``, or inside of one?"""
     return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 

@@ -53,6 +53,10 @@ class StageTable(Generic[S]):
         """The same table less one stage."""
         return replace(self, functions={key: function for key, function in self.functions.items() if key != name})
 
+    def first_read_by(self, *stages: str) -> list[str]:
+        """The sections that these stages are the first to read."""
+        return [section for section, stage in self.first_read.items() if stage in stages]
+
     def open(self, config: S) -> Run:
         """The run folder of ``config``; refused where a stage that has begun was given other settings."""
         folder = Path(config.out)

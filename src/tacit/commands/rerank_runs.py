@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tacit.config import differences
+from tacit.config import differences, dump
 from tacit.evaluate_lists import NAMES, Measured, Users, across, load_values, pooled, tables, variance
 from tacit.files import atomic_folder
+from tacit.rerank_cells import cells
+from tacit.rerank_pipeline import STAGES, load_config
+from tacit.rerank_stages import arms
 from tacit.results import Row, load_rows
+from tacit.run import Run, within
 from tacit.types import InputError
 
 _COLUMNS = [NAMES[name] for name in ("kar_map", "ndcg", "consumed_ndcg")]
-_BEFORE_ALIGNMENT = ("config.yaml", "run.json", "ratings", "prepare", "knowledge", "texts", "train", "rankers")
-# Rerankers that a setting decides which a fork may change: of rounds, of the reward, and the strong rows.
-_OF_LATER_STAGES = re.compile(r".*-round-[1-9].*|reward-.*|listwise-.*")
+_BEFORE_ALIGNMENT = ("config.yaml", "run.json", "ratings", "prepare", "knowledge", "texts", "train")
+_FEWER = ("rankers", "ranker_seeds", "controls", "control_seeds")  # which trained rerankers a fork takes along
 
 
 def pool(folders: Sequence[Path]) -> None:
@@ -48,22 +50,41 @@ def compare(folders: Sequence[Path]) -> None:
         print()
 
 
-def fork(source: Path, folder: Path) -> None:
-    """Copy a run up to its rerankers, so that another alignment starts from the same writer, texts and rerankers."""
+def fork(source: Path, folder: Path, overrides: Sequence[str] = ()) -> None:
+    """Copy a run up to its rerankers, so that another alignment starts from the same writer, texts and rerankers.
+
+    ``overrides`` are settings of the copy: of stages that are still to come there, or fewer rerankers and controls.
+    """
     if not (source / "train" / "done.json").is_file():
         raise InputError(f"{source} has no rerankers yet: run `tacit rerank train {source}` first.")
     if folder.exists():
         raise InputError(f"{folder} is there already: choose another folder, or delete it.")
+    config = load_config(source, [*overrides, f"out={folder}"])
+    may_change = [*STAGES.free, *STAGES.first_read_by("align", "evaluate"), *_FEWER]
+    _require_within(source, dump(config), may_change)
+    kept = {cell.folder for arm in arms(config) for cell in cells(config, arm)}
+    for name in sorted(kept):
+        if not (source / "rankers" / name / "done.json").is_file():
+            raise InputError(f"{source} has no reranker {name}: a fork can leave some out, not add any.")
     with atomic_folder(folder) as part:
         for name in _BEFORE_ALIGNMENT:
             if (source / name).is_dir():
-                shutil.copytree(source / name, part / name, ignore=_later)
+                shutil.copytree(source / name, part / name)
             elif (source / name).is_file():
                 shutil.copy2(source / name, part / name)
+        for name in kept:
+            shutil.copytree(source / "rankers" / name, part / "rankers" / name)
+        Run.open(part, dump(config), config.seed, may_change)
 
 
-def _later(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if Path(folder).name == "rankers" and _OF_LATER_STAGES.fullmatch(name)]
+def _require_within(source: Path, settings: str, may_change: Sequence[str]) -> None:
+    """``InputError`` at a setting that the copied stages have read."""
+    for key, (old, new) in differences((source / "config.yaml").read_text(encoding="utf-8"), settings).items():
+        if not within(key, may_change):
+            raise InputError(
+                f"{source} was made with {key}={old}, and a fork takes that over: leave {key}={new} out, or start "
+                f"another run. Free are {', '.join(may_change)}."
+            )
 
 
 def _measured(folders: Sequence[Path]) -> tuple[list[list[Measured]], Users]:
