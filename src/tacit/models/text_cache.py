@@ -16,7 +16,7 @@ from tacit.models.knowledge_writers import Writer, pieces
 from tacit.progress import progress
 from tacit.workers import processes
 
-Texts = list[list[str]]  # n of each prompt
+Samples = list[list[str]]  # n of each prompt
 
 
 class CachedWriter:
@@ -58,7 +58,7 @@ class CachedWriter:
         texts = [[known[key] for key in keys(p)] for p in prompts]
         return [options * n for options in texts] if greedy else texts
 
-    def _each(self, asked: Sequence[Sequence[str]], n: int, seed: int, greedy: bool) -> Generator[Texts]:
+    def _each(self, asked: Sequence[Sequence[str]], n: int, seed: int, greedy: bool) -> Generator[Samples]:
         """The texts of one piece after the other."""
         at_once = min(self.at_once, len(asked))
         if at_once < 2:
@@ -98,11 +98,11 @@ def _begin_writing(writer: Writer) -> None:
     _here = writer
 
 
-def _written_here(n: int, seed: int, greedy: bool, piece: Sequence[str]) -> Texts:
+def _written_here(n: int, seed: int, greedy: bool, piece: Sequence[str]) -> Samples:
     return _written(_here, n, seed, greedy, piece)
 
 
-def _written(writer: Writer, n: int, seed: int, greedy: bool, piece: Sequence[str]) -> Texts:
+def _written(writer: Writer, n: int, seed: int, greedy: bool, piece: Sequence[str]) -> Samples:
     texts = writer.write(piece, n, seed, greedy)
     give_back()  # caches of many lengths
     return texts
