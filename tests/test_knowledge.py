@@ -102,6 +102,11 @@ def test_faithfulness_counts_titles_the_prompt_holds() -> None:
     prompts = ["liked: Heat (1995) crime; Heat (1995) II war;", "liked: Alien (1979) horror;"]
     texts = ["Favourites: Heat (1995) II and Alien (1979).", "Genre: horror."]
     found = faithfulness(prompts, texts, ["Heat (1995)", "Heat (1995) II", "Alien (1979)"])
-    assert found == {"words": 4.5, "titles": 1.0, "stammering lines": 0.0, "titles the prompt holds": 0.5}
+    assert found["words"] == 4.5 and found["titles"] == found["different titles"] == 1.0
+    assert found["titles the prompt holds"] == 0.5 and found["stammering lines"] == found["factors again"] == 0.0
     stammers = ["Genre: war, drama and war.\nTheme: alien and alien, such as Alien (1979) and Alien (1979).", ""]
-    assert faithfulness(prompts, stammers, ["Alien (1979)"])["stammering lines"] == 0.5  # "war" is too short to count
+    said = faithfulness(prompts, stammers, ["Alien (1979)"])
+    assert said["stammering lines"] == 0.5  # "war" is too short to count
+    assert said["titles"] == 1.0 and said["different titles"] == 0.5
+    twice = ["Favourites: Alien: Three (1979).\nGenre: war.\nFavourites: Alien: Three (1979).", "Genre: war"]
+    assert faithfulness(prompts, twice, ["Alien: Three (1979)"])["factors again"] == 0.5

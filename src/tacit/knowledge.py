@@ -140,24 +140,32 @@ def _listed(factors: tuple[str, ...]) -> str:
 
 
 def faithfulness(prompts: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -> dict[str, float]:
-    """Do the texts name what they were told, and say it once? Means over texts of words, of ``titles`` named and of
-    lines that, without titles, have a word of four letters or more twice; and the share of the titles named that the
-    text's own prompt holds (0 where none is named). A writer that is paid for what a reranker makes of its texts begins
-    to stammer long before it lies.
+    """Do the texts name what they were told, and say it once? Means over texts of words, of ``titles`` named, of
+    different ones among these, of lines that begin with a factor for which the text had a line already, and of lines
+    that, without titles, have a word of four letters or more twice; and the share of the titles named that the text's
+    own prompt holds (0 where none is named). A writer that is paid for what a reranker makes of its texts begins to
+    repeat itself long before it lies.
     """
     longest_first = sorted(map(re.escape, titles), key=len, reverse=True)
     anyone = re.compile("|".join(longest_first))
     named = [anyone.findall(text) for text in texts]
     told_of = [set(anyone.findall(prompt)) for prompt in prompts]
     backed = sum(title in known for found, known in zip(named, told_of, strict=True) for title in found)
-    count = sum(map(len, named))
-    lines = [line for text in texts for line in anyone.sub(" ", text).splitlines()]
+    count, n = sum(map(len, named)), max(len(texts), 1)
+    untitled = [anyone.sub(" ", text).splitlines() for text in texts]
     return {
-        "words": sum(len(text.split()) for text in texts) / max(len(texts), 1),
-        "titles": count / max(len(texts), 1),
-        "stammering lines": sum(map(_stammers, lines)) / max(len(texts), 1),
+        "words": sum(len(text.split()) for text in texts) / n,
+        "titles": count / n,
+        "different titles": sum(len(set(found)) for found in named) / n,
+        "factors again": sum(map(_factors_again, untitled)) / n,
+        "stammering lines": sum(_stammers(line) for lines in untitled for line in lines) / n,
         "titles the prompt holds": backed / max(count, 1),
     }
+
+
+def _factors_again(lines: Sequence[str]) -> int:
+    factors = [line.partition(":")[0].strip().lower() for line in lines if ":" in line]
+    return len(factors) - len(set(factors))
 
 
 def _stammers(line: str) -> bool:

@@ -134,7 +134,7 @@ def _agreement(card: dict[str, Any], what: str) -> Cell:
 
 
 def _writing(folder: Path) -> str:
-    """Round by round: length, titles, and whether the writer was paid for stammering."""
+    """Round by round: length, titles, and whether the writer was paid for saying things twice."""
     done = {"round 0": folder / "knowledge" / "done.json"}
     done |= {
         path.parent.name.replace("round", "round "): path
@@ -144,14 +144,15 @@ def _writing(folder: Path) -> str:
     said = {name: card.get("texts", card) for name, card in cards.items()}
     if "titles" not in said["round 0"]:
         return page.missing("No writer was run.", "Set `knowledge.writer`.")
-    measures = ["words", "titles", "titles the prompt holds", "stammering lines"]
+    measures = ["words", "titles", "different titles", "titles the prompt holds", "factors again", "stammering lines"]
     lines = [
         ("", [Cell(name), *(Cell(short(values[one]) if one in values else "") for one in measures)])
         for name, values in said.items()
     ]
     caption = (
-        "Means over the likeliest texts about all users. A title that the prompt does not hold is invented; a line "
-        "stammers if it says a word twice. Gains that come with either are not to be trusted."
+        "Means over the likeliest texts about all users. A title that the prompt does not hold is invented; a factor "
+        "comes again if a second line begins with it; a line stammers if it says a word twice. Gains that come with "
+        "any of these are not to be trusted."
     )
     return page.table(["", *measures], lines, caption)
 
