@@ -147,12 +147,13 @@ def faithfulness(prompts: Sequence[str], texts: Sequence[str], titles: Sequence[
     repeat itself long before it lies.
     """
     longest_first = sorted(map(re.escape, titles), key=len, reverse=True)
-    anyone = re.compile("|".join(longest_first))
-    named = [anyone.findall(text) for text in texts]
+    anyone = re.compile(f"({'|'.join(longest_first)})")
+    pieces = [anyone.split(text) for text in texts]  # what stands between titles, and at odd places the titles
+    named = [found[1::2] for found in pieces]
     told_of = [set(anyone.findall(prompt)) for prompt in prompts]
     backed = sum(title in known for found, known in zip(named, told_of, strict=True) for title in found)
     count, n = sum(map(len, named)), max(len(texts), 1)
-    untitled = [anyone.sub(" ", text).splitlines() for text in texts]
+    untitled = [" ".join(found[::2]).splitlines() for found in pieces]
     return {
         "words": sum(len(text.split()) for text in texts) / n,
         "titles": count / n,
