@@ -96,23 +96,34 @@ def curves(panels: Sequence[Panel], salt: str, columns: int = 3, xlabel: str = "
     rows = -(-len(panels) // columns)
     with _style(salt):
         figure = _figure(7.6 if columns > 1 else 6.4, 2.1 * rows + 0.2 if columns > 1 else 3.0)
-        grid = _axes(figure, columns, rows)
+        grid, wide = _axes(figure, columns, rows), columns < 3
         for axes, panel in zip(grid, panels, strict=False):
             for line in panel.lines:
                 axes.plot(line.x, line.y, color=line.shade, linewidth=1.6, label=line.name)
-            axes.set_title(panel.title)
             axes.grid(axis="y", linewidth=0.6)
             axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
             handles = list(axes.get_lines())
             if panel.right is not None:
                 handles += _right_axis(axes, panel)
+            axes.set_title(panel.title, pad=20 if wide and len(handles) > 1 else None)
             if len(handles) > 1:
-                axes.legend(handles, [str(handle.get_label()) for handle in handles], fontsize=8, loc="best")
+                _legend(axes, handles, wide)
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         for axes in grid[max(0, len(panels) - columns) : len(panels)]:
             axes.set_xlabel(xlabel, fontsize=9)
         return _svg(figure)
+
+
+def _legend(axes: Axes, handles: Sequence[Line2D], wide: bool) -> None:
+    """Where there is room, in a row under the title, where no line can run through it."""
+    names = [str(handle.get_label()) for handle in handles]
+    if not wide:
+        axes.legend(handles, names, fontsize=8, loc="best")
+        return
+    above = axes.legend(handles, names, fontsize=8, ncols=len(names), loc="lower left", handlelength=1.2)
+    above.set_bbox_to_anchor((0.0, 1.0), axes.transAxes)
+    above.borderaxespad = 0.0
 
 
 def scatter(
