@@ -11,7 +11,8 @@ import pytest
 from tacit.knowledge import FACTORS
 from tacit.knowledge_composer import factors
 from tacit.lists import ListConfig, build
-from tacit.models.text_vectors import AXES, HASHED, hashed
+from tacit.models.collaborative import mean_vectors
+from tacit.models.text_vectors import AXES, HASHED, Scaling, hashed
 from tacit.rerank_config import AlignConfig, RerankConfig, check
 from tacit.rerank_material import KnowledgeConfig, Material
 from tacit.train.ranker import RankerConfig, new_reranker, score_lists
@@ -83,6 +84,33 @@ def test_collaborative_axes_are_fitted_on_training_users_alone(tmp_path: Path) -
     first = int(material.split.train_users[0])
     changed = material.reading({**texts, first: "Lately: love"}, "cpu", "float32").scaling
     assert not np.array_equal(changed.axes, scaling.axes)
+
+
+def test_axes_tell_of_each_user_what_its_own_text_tells(tmp_path: Path) -> None:
+    """Text and ratings of one user belong together, in whatever order the split names its users."""
+    material = known(tmp_path, 3)
+    texts = {user: f"Genre: war {user} and love {user % 3}" for user in material.users}
+    train = material.split.train_users
+    assert not np.array_equal(train, np.sort(train))
+    told = mean_vectors(material.split.histories, material._taste)
+    by_user = [(hashed([texts[int(user)]])[0], told[user]) for user in train]
+    expected = Scaling.foretelling(*(np.stack(part) for part in zip(*by_user, strict=True)))
+    found = material.reading(texts, "cpu", "float32").scaling
+    np.testing.assert_allclose(found.axes, expected.axes, rtol=1e-3, atol=1e-5)
+
+
+def test_axes_of_a_training_user_are_fitted_on_others(tmp_path: Path) -> None:
+    """With another text of one training user its own texts are read as before, all others' along new axes."""
+    material = known(tmp_path, 3)
+    texts = {user: f"Genre: war {user % 4}" for user in material.users}
+    one, other = np.sort(material.split.train_users)[:2].tolist()
+    prompts = [material.prompts[user] for user in (one, other, int(material.test.users[0]))]
+    before, after = (
+        material.reading(told, "cpu", "float32")(prompts, ["Genre: war 2"] * 3)
+        for told in (texts, {**texts, one: "Lately: love"})
+    )
+    np.testing.assert_array_equal(before[0], after[0])
+    assert not np.array_equal(before[1], after[1]) and not np.array_equal(before[2], after[2])
 
 
 def test_dlcm_match_needs_the_ratings_axes() -> None:

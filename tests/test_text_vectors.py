@@ -124,6 +124,18 @@ def test_foretelling_draws_what_tells_little_to_nothing() -> None:
     assert spread[1] < 0.3 * spread[0]
 
 
+def test_axes_fitted_on_others_tell_a_fold_nothing_of_noise() -> None:
+    """Forty numbers a row and a target that they do not tell: one's own axes seem to, those of the others do not."""
+    generator = np.random.default_rng(2)
+    vectors = generator.standard_normal((60, 40)).astype(np.float32)
+    targets = generator.standard_normal((60, 1))
+    own = Scaling.foretelling(vectors, targets)(vectors)[:, 0]
+    folds = Scaling.foretelling_others(vectors, targets, folds=10)
+    others = np.array([folds[row % 10](vectors[[row]])[0, 0] for row in range(60)])
+    assert len(folds) == 10 and np.corrcoef(own, targets[:, 0])[0, 1] > 0.5
+    assert np.corrcoef(others, targets[:, 0])[0, 1] < 0.2
+
+
 def test_principal_axes_keep_what_differs_most() -> None:
     vectors = np.array([[3.0, 4.0], [-3.0, -4.0], [3.0, 4.0], [-3.0, -4.0]], np.float32)  # along (3, 4)/5, at ±5
     np.testing.assert_allclose(Scaling.fit(vectors, 1)(vectors), [[1], [-1], [1], [-1]], rtol=1e-6)

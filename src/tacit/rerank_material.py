@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +47,10 @@ class KnowledgeConfig:
 
 @dataclass(frozen=True)
 class Reading:
-    """Texts → vectors, scaled over the training users' first texts: a ``list_feedback.Encoder``."""
+    """Texts → vectors, scaled over the training users' first texts: a ``list_feedback.Encoder``.
+
+    A text about a training user is scaled by what the texts about others taught.
+    """
 
     config: KnowledgeConfig
     folder: Path
@@ -55,12 +58,20 @@ class Reading:
     device: str
     dtype: str
     factors: tuple[str, ...] = ()  # what the lines are about, in the order of their vectors
+    folds: Sequence[Scaling] = ()  # of the training users, each fitted on the others
+    fold_of: Mapping[str, int] = field(default_factory=dict)  # by a training user's prompt
 
     def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
         told = [filled(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
         read = read_texts(prompts, told, self.config.mode)
         vectors = text_vectors(read, self.config.encoder, self.folder, self.factors, self.device, self.dtype)
-        return vectors if self.scaling is None else self.scaling(vectors)
+        if self.scaling is None:
+            return vectors
+        scaled = self.scaling(vectors)
+        fold = np.array([self.fold_of.get(prompt, -1) for prompt in prompts])
+        for k, scaling in enumerate(self.folds):
+            scaled[fold == k] = scaling(vectors[fold == k])
+        return scaled
 
 
 @dataclass(frozen=True)
@@ -100,14 +111,17 @@ class Material:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike.
 
         Collaborative axes are those along which these texts tell where the ratings before the cut, which a writer was
-        told, put their users.
+        told, put their users; a training user's texts are read along what the others' tell.
         """
         raw = Reading(self.config, self.cache, None, device, dtype, self.factors)
         vectors = raw([self.prompts[u] for u in self.users], [first_texts[u] for u in self.users])
-        known = vectors[np.isin(self.users, self.split.train_users)]
+        train = np.sort(self.split.train_users)  # in the order of self.users
+        known = vectors[np.isin(self.users, train)]
         if self._taste is not None:
-            told = mean_vectors(self.split.histories, self._taste)[self.split.train_users]
-            return replace(raw, scaling=Scaling.foretelling(known, told))
+            told = mean_vectors(self.split.histories, self._taste)[train]
+            folds = Scaling.foretelling_others(known, told)
+            fold_of = {self.prompts[int(user)]: row % len(folds) for row, user in enumerate(train)}
+            return replace(raw, scaling=Scaling.foretelling(known, told), folds=folds, fold_of=fold_of)
         return replace(raw, scaling=Scaling.fit(known, min(self.config.components, len(self.ratings.items))))
 
     @cached_property

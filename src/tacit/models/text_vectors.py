@@ -125,6 +125,16 @@ class Scaling:
         return cls(mean, (axes / max(float(((vectors - mean) @ axes).std()), 1e-6)).astype(np.float32))
 
     @classmethod
+    def foretelling_others(cls, vectors: Vectors, targets: Vectors, folds: int = 10) -> list[Scaling]:
+        """Axes as ``foretelling`` gives them, for each fold (rows k, k + folds, …) fitted on the rows of the others.
+
+        Axes tell more of what they were fitted on than of anything else. A reranker that learnt from such vectors would
+        trust the vectors of new users too far.
+        """
+        fold = np.arange(len(vectors)) % min(folds, len(vectors))
+        return [cls.foretelling(vectors[fold != k], targets[fold != k]) for k in range(fold.max() + 1)]
+
+    @classmethod
     def fit(cls, vectors: Vectors, components: int = 0) -> Scaling:
         """To mean 0 and variance 1 over ``vectors`` [n, d]: each dimension (a constant one becomes 0), or with
         ``components`` the leading principal axes, min(components, d, n) of them, all by one factor.
