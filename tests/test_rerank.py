@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from tacit.cli import app
 from tacit.evaluate_lists import load_values, pooled
+from tacit.knowledge import filled
 from tacit.list_feedback import read_groups
 from tacit.list_pairs import read_pairs
 from tacit.models.list_tokens import item_attributes
@@ -204,10 +205,7 @@ def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(finished
 
 def test_ppo_takes_the_place_of_pairs_and_samples_no_more_texts(finished: Path, tmp_path: Path) -> None:
     """From the stages before align, which do not depend on how the writer is aligned."""
-    for name in ("config.yaml", "run.json"):
-        shutil.copy(finished / name, tmp_path / name)
-    for name in ("prepare", "knowledge", "train", "rankers", "texts"):
-        shutil.copytree(finished / name, tmp_path / name)
+    begun(finished, tmp_path)
     result = CliRunner().invoke(
         app, ["rerank", "align", str(tmp_path), "align.method=ppo", "align.ppo.users=8", f"out={tmp_path}"]
     )
@@ -222,6 +220,72 @@ def test_ppo_takes_the_place_of_pairs_and_samples_no_more_texts(finished: Path, 
     assert set(load_texts(tmp_path / "align" / "round1")) == set(load_texts(finished / "knowledge"))
     refused = CliRunner().invoke(app, ["run", str(tmp_path), "align.method=ppo", "align.pairs=random"])
     assert refused.exit_code == 2 and "ppo learns from no pairs" in refused.output
+
+
+def begun(finished: Path, folder: Path) -> None:
+    """A copy of the run up to where it is aligned."""
+    for name in ("config.yaml", "run.json"):
+        shutil.copy(finished / name, folder / name)
+    for name in ("prepare", "knowledge", "train", "rankers", "texts"):
+        shutil.copytree(finished / name, folder / name)
+
+
+BEST_OF_N = ["align.method=best_of_n", "align.judge=model", "align.best_of=3", "align.force=true"]
+
+
+def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_choose_others(
+    finished: Path, tmp_path: Path
+) -> None:
+    chosen = {}
+    for pairs in ("best_worst", "swapped", "random"):
+        folder = tmp_path / pairs
+        folder.mkdir()
+        begun(finished, folder)
+        command = ["rerank", "align", str(folder), *BEST_OF_N, f"align.pairs={pairs}", f"out={folder}"]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output + repr(result.exception)
+        chosen[pairs] = load_texts(folder / "align" / "round1")
+        card = json.loads((folder / "align" / "round1" / "card.json").read_text())
+        assert 0 <= card["model"]["rate"]["value"] <= 1 and not (folder / "align" / "round1" / "tune").exists()
+    first = load_texts(finished / "knowledge")
+    known = material(Run(tmp_path, 0), load_config(tmp_path / "random"))
+    assert all(set(texts) == set(first) for texts in chosen.values())
+    differ = [user for user in first if chosen["best_worst"][user] != chosen["swapped"][user]]
+    assert len(differ) > len(first) / 2 and chosen["random"] not in (chosen["best_worst"], chosen["swapped"])
+    kept = [path.read_text() for path in (tmp_path / "random" / "texts").glob("texts-*.jsonl")]
+    written = {text for lines in kept for piece in lines.splitlines() for text in json.loads(piece).values()}
+    for texts in chosen.values():
+        options = {filled(known.prompts[u], text) for u in first for text in written} | set(first.values())
+        assert set(texts.values()) <= options
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (["align.method=best_of_n"], "set align.judge=model"),
+        ([*BEST_OF_N, "align.rounds=2"], "align.rounds=1"),
+        ([*BEST_OF_N, "align.best_of=0"], "align.best_of=1 or more"),
+        (["align.judge=me"], "choose one of lists, model"),
+        (["align.judge=model", "knowledge.axes=principal"], "knowledge.axes=collaborative"),
+    ],
+)
+def test_what_a_reward_model_cannot_do_is_refused_before_anything_runs(
+    tmp_path: Path, settings: list[str], says: str
+) -> None:
+    refused = CliRunner().invoke(app, ["run", str(world(tmp_path)), *SMALL, *settings, f"out={tmp_path / 'run'}"])
+    assert refused.exit_code == 2 and says in " ".join(refused.output.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_pairs_of_the_reward_model_differ_from_those_of_the_lists(finished: Path, tmp_path: Path) -> None:
+    begun(finished, tmp_path)
+    result = CliRunner().invoke(
+        app, ["rerank", "align", str(tmp_path), "align.judge=model", "align.force=true", f"out={tmp_path}"]
+    )
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    lists, model = (read_round(folder / "align" / "round1")[2] for folder in (finished, tmp_path))
+    assert {pair.user for pair in lists} <= {pair.user for pair in model}
+    assert {(p.chosen, p.rejected) for p in lists} != {(p.chosen, p.rejected) for p in model}
 
 
 def test_descriptions_stand_beside_what_the_catalogue_says(finished: Path, tmp_path: Path) -> None:

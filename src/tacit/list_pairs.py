@@ -137,9 +137,19 @@ class Agreement:
 def split_half(groups: Sequence[Group], seed: int, reward: str = "ndcg", min_lists: int = MIN_LISTS) -> Agreement:
     """Best and worst by the reward on the odd lists, compared by NDCG@5 on the even ones, and the other way round."""
     chooses = {half: half if reward == "ndcg" else f"{reward}_{half}" for half in ("odd", "even")}
+    return _agreement(groups, [(chooses["odd"], "even"), (chooses["even"], "odd")], seed, min_lists)
+
+
+def judged(groups: Sequence[Group], judge: str, seed: int, min_lists: int = MIN_LISTS) -> Agreement:
+    """Best and worst by the channel ``judge``, compared by NDCG@5 on the user's lists, which it must not have seen."""
+    return _agreement(groups, [(judge, "ndcg")], seed, min_lists)
+
+
+def _agreement(groups: Sequence[Group], ways: Sequence[tuple[str, str]], seed: int, min_lists: int) -> Agreement:
+    """``ways`` are (channel that chooses best and worst, channel that compares them)."""
     values, users, tied = [], [], 0
     for group in _usable(groups, min_lists):
-        found = [_held_out_margin(group, chooses[one], other) for one, other in (("odd", "even"), ("even", "odd"))]
+        found = [_held_out_margin(group, choose, verify) for choose, verify in ways]
         margins = [margin for margin in found if margin is not None]
         values += [((np.sign(m) + 1) / 2, m) for m in margins]
         users += [group.options[0].context.user] * len(margins)

@@ -18,18 +18,25 @@ from tacit.train.writer_ppo import WriterPPOConfig
 from tacit.types import InputError
 
 NO_WRITER = "none"
-METHODS = ("dpo", "ppo")
+METHODS = ("dpo", "ppo", "best_of_n")
+JUDGES = ("lists", "model")
 PAIRS = ("best_worst", "length_matched", "random", "swapped")
 
 
 @dataclass
 class AlignConfig:
-    method: str = "dpo"  # dpo (from pairs, by dpo.objective) | ppo (from the scores, with as many texts)
+    # dpo (from pairs, by dpo.objective) | ppo (from the scores, with as many texts) | best_of_n (the writer stays as it
+    # is and writes several texts about everyone; a reward model chooses)
+    method: str = "dpo"
     rounds: int = 2
     folds: int = 5  # of the training users: a user's reward comes from a ranker that never saw the user
     ranker: str = "dlcm"  # who judges the texts
     reward: str = "ndcg"  # ndcg (NDCG@5 of the user's lists, the paper's) | likelihood (of what was liked in them)
     reads: str = "samples"  # what that ranker learns from: samples (the first round's, one drawn a list) | first
+    # who orders a training user's texts: the user's own lists, or a reward model of all training users' feedback, which
+    # says what of it text and history foretell
+    judge: str = "lists"
+    best_of: int = 5  # samples a user beside the first text, for best_of_n
     pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
     min_margin: float = 0.0  # of the reward, by which best and worst must differ
     users: int = 0  # training users a round; 0 = all
@@ -88,5 +95,29 @@ def check(config: RerankConfig) -> None:
         raise InputError(
             f"align.pairs={config.align.pairs} is a control of align.method=dpo: ppo learns from no pairs."
         )
+    _check_judge(config, by_ratings)
     if config.align.rounds and config.knowledge.writer in ("endpoint", NO_WRITER):
         raise InputError(f"knowledge.writer={config.knowledge.writer} leaves nothing to tune here: set align.rounds=0.")
+
+
+def _check_judge(config: RerankConfig, by_ratings: bool) -> None:
+    """What a reward model of texts, and choosing by it, asks for."""
+    wanted = config.align
+    if wanted.judge not in JUDGES:
+        raise InputError(f"align.judge={wanted.judge} is unknown: choose one of {', '.join(JUDGES)}.")
+    if wanted.judge == "model" and not by_ratings:
+        raise InputError(
+            "align.judge=model holds a text against its user's place among the ratings: set "
+            "knowledge.axes=collaborative and some knowledge.components."
+        )
+    if wanted.method != "best_of_n":
+        return
+    if wanted.judge != "model":
+        raise InputError("align.method=best_of_n chooses for users without feedback too: set align.judge=model.")
+    if wanted.rounds > 1:
+        raise InputError("align.method=best_of_n tunes nothing, so a second round has nothing to add: align.rounds=1.")
+    if wanted.best_of < 1 or wanted.pairs == "length_matched":
+        raise InputError(
+            "align.method=best_of_n chooses among texts: set align.best_of=1 or more, and align.pairs to "
+            "best_worst, random or swapped."
+        )

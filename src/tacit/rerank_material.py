@@ -21,6 +21,7 @@ from tacit.models.knowledge_writers import SMALL
 from tacit.models.list_tokens import Knowledge
 from tacit.models.lm import LMConfig
 from tacit.models.text_vectors import Scaling, read_texts, text_vectors
+from tacit.types import InputError
 
 
 @dataclass
@@ -118,7 +119,7 @@ class Material:
         train = np.sort(self.split.train_users)  # in the order of self.users
         known = vectors[np.isin(self.users, train)]
         if self._taste is not None:
-            told = mean_vectors(self.split.histories, self._taste)[train]
+            told = self.places[train]
             folds = Scaling.foretelling_others(known, told)
             fold_of = {self.prompts[int(user)]: row % len(folds) for row, user in enumerate(train)}
             return replace(raw, scaling=Scaling.foretelling(known, told), folds=folds, fold_of=fold_of)
@@ -131,6 +132,13 @@ class Material:
         if not self.config.components or self.config.axes != "collaborative":
             return None
         return self._svd(self.config.components)
+
+    @cached_property
+    def places(self) -> Floats:
+        """Where the ratings before the cut put each user along the collaborative axes, [n_users, components]."""
+        if self._taste is None:
+            raise InputError("users have no place without knowledge.axes=collaborative and some knowledge.components.")
+        return mean_vectors(self.split.histories, self._taste)
 
     def _svd(self, width: int) -> Floats:
         matrix = interaction_matrix(self.split.histories, self.split.train_users, self.split.n_items)

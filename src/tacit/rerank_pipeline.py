@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tacit.config import stated
 from tacit.report_lists import write_rerank_report
+from tacit.rerank_align import align_rounds
 from tacit.rerank_config import RerankConfig, check
 from tacit.rerank_evaluation import evaluate
-from tacit.rerank_stages import align_rounds, knowledge, prepare, train
+from tacit.rerank_stages import knowledge, prepare, train
 from tacit.run import Run
 from tacit.stage_table import StageTable, load_settings, settings_file
 from tacit.types import InputError

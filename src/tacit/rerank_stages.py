@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from transformers import AutoTokenizer
 
 from tacit.data.rating_sources import load_ratings
 from tacit.files import atomic_write
@@ -24,33 +20,18 @@ from tacit.knowledge import faithfulness, filled
 from tacit.knowledge_composer import examples
 from tacit.knowledge_facts import item_facts
 from tacit.list_bounds import bounds
-from tacit.list_feedback import ModelOnTexts, RankerScorer, folds, score_samples
-from tacit.list_pairs import (
-    Pair,
-    export_llama_factory,
-    export_trl,
-    length_matched,
-    pair_card,
-    pairs,
-    random_pairs,
-    require_signal,
-    split_half,
-    swapped,
-)
 from tacit.lists import build
 from tacit.models.collaborative import popularity
 from tacit.models.knowledge_writers import EndpointWriter, LocalWriter, Writer, small_writer
-from tacit.models.list_tokens import Knowledge, Past
+from tacit.models.list_tokens import Knowledge
 from tacit.models.text_cache import CachedWriter
 from tacit.models.text_sampling import Sampling
 from tacit.rerank_cells import Job, cells, job_of, train_all
 from tacit.rerank_config import NO_WRITER, RerankConfig
-from tacit.rerank_material import Material, Reading
+from tacit.rerank_material import Material
 from tacit.run import Run, Stage
-from tacit.train.dpo import align
 from tacit.train.writer import train_writer
-from tacit.train.writer_ppo import Task, align_by_scores
-from tacit.types import Group, InputError
+from tacit.types import InputError
 
 WITHOUT_WRITER = ("tfidf", "svd")  # controls whose vectors come from the ratings or the titles
 Texts = dict[int, str]
@@ -167,6 +148,10 @@ def arm_knowledge(run: Run, config: RerankConfig, known: Material, arm: str, dev
     raise InputError(f"controls: {arm!r} is unknown; choose from tfidf, svd, other users' texts, empty text.")
 
 
+def round_folder(run: Run, number: int) -> Path:
+    return run.folder / "align" / f"round{number}"
+
+
 def exchanged(texts: Texts, seed: int) -> Texts:
     """Everyone gets the text of somebody else: a control that must not help."""
     users = np.random.default_rng(seed).permutation(sorted(texts))
@@ -185,123 +170,3 @@ def arm_jobs(run: Run, config: RerankConfig, known: Material, arm: str, device: 
     """Every reranker and seed of one arm."""
     texts = arm_knowledge(run, config, known, arm, device)
     return [job_of(run, config, known, cell, texts, device) for cell in cells(config, arm)]
-
-
-# --- alignment ----------------------------------------------------------------------------------------------------
-
-
-def round_folder(run: Run, number: int) -> Path:
-    return run.folder / "align" / f"round{number}"
-
-
-def align_rounds(run: Run, config: RerankConfig, device: str) -> None:
-    """Each round: sample, score by rerankers that never saw the user, pair, tune, write and train rerankers again."""
-    stage, known = run.stage("align"), material(run, config)
-    if not config.align.rounds:
-        stage.finish({"rounds": 0})
-        return
-    scorer = _scorer(run, config, known, device)
-    folder: Path | None = None
-    for number in range(1, config.align.rounds + 1):
-        folder = _one_round(run, config, known, scorer, number, folder, device)
-        train_all(arm_jobs(run, config, known, f"round {number}", device), f"rerankers, round {number}")
-    stage.finish({"rounds": config.align.rounds})
-
-
-def _scorer(run: Run, config: RerankConfig, known: Material, device: str) -> RankerScorer:
-    """Rerankers of the reward, one a fold of the training users, trained on texts of the other folds."""
-    first = load_texts(run.folder / "knowledge")
-    reading = known.reading(first, device, config.dtype)
-    texts = known.knowledge(first, reading)
-    if config.align.reads == "samples":
-        texts = replace(texts, samples=_sample_vectors(run, config, known, reading, texts.user, device))
-    parts, split = folds(known.split.train_users, config.align.folds, config.seed), known.split
-    settings = replace(config.ranker, name=config.align.ranker)
-    jobs = []
-    for number, part in enumerate(parts):
-        others = split.train.take(~np.isin(split.train.users, part))
-        folder, items = run.folder / "rankers" / f"reward-{config.align.ranker}-fold{number}", known.ratings.items
-        valid, histories, dtype = split.valid, split.histories, config.dtype
-        jobs.append(Job(folder, settings, items, others, valid, histories, texts, number, device, dtype))
-    train_all(jobs, "rerankers of the reward")
-    rankers = []
-    for job in jobs:
-        model = job.train()
-        past = Past(split.histories, split.n_items) if model.reads_past else None
-        rankers.append(ModelOnTexts(model, split.train, texts, past, device))
-    return RankerScorer(rankers, parts, known.split.train, reading, config.align.reward)
-
-
-def _sample_vectors(
-    run: Run, config: RerankConfig, known: Material, reading: Reading, user: Tensor, device: str
-) -> Tensor:
-    """Vectors of the first round's samples, [n_users, N, d]; whoever was not asked keeps ``user``, the first text."""
-    users, n = _round_users(known, config, 1), config.knowledge.samples
-    prompts = [known.prompts[u] for u in users]
-    samples = writer(run, config, known, device).write(prompts, n, _sample_seed(config, 1))
-    read = reading([p for p in prompts for _ in range(n)], [text for options in samples for text in options])
-    vectors = user[:, None].repeat(1, n, 1)
-    vectors[users] = torch.from_numpy(read).unflatten(0, (len(users), n))
-    return vectors
-
-
-def _sample_seed(config: RerankConfig, number: int) -> int:
-    return 1000 * config.seed + number
-
-
-def _one_round(
-    run: Run, config: RerankConfig, known: Material, scorer: RankerScorer, number: int, before: Path | None, device: str
-) -> Path:
-    """From the last round's writer to this round's; the folder of the new one."""
-    stage = Stage(f"round {number}", round_folder(run, number))
-    if not stage.done():
-        users, base = _round_users(known, config, number), before or _base_folder(run, config)
-        prompts = [known.prompts[user] for user in users]
-        tuned, tokenizer = Stage(f"round {number}", stage.folder / "tune"), AutoTokenizer.from_pretrained(base)
-        wanted, seed = config.knowledge, _sample_seed(config, number)
-        if config.align.method == "ppo":  # it tunes while it samples; its groups are for the same card
-            task = Task(users, prompts, wanted.samples, wanted.temperature, wanted.max_tokens)
-            settings = config.align.ppo
-            groups = align_by_scores(base, tokenizer, task, scorer, settings, tuned, seed, device, config.dtype)
-        else:
-            samples = writer(run, config, known, device, before).write(prompts, wanted.samples, seed)
-            groups = score_samples(scorer, users, prompts, samples)
-        agreement = split_half(groups, config.seed, config.align.reward)
-        found = _pairs(groups, config, number)
-        card = {
-            "scored_by": config.align.reward,
-            "agreement": asdict(agreement),
-            "pairs": pair_card(groups, found),
-        }
-        stage.folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(stage.folder / "card.json", json.dumps(card, indent=1) + "\n")
-        export_trl(found, stage.folder / "pairs.jsonl")
-        export_llama_factory(found, stage.folder / "llama_factory")
-        if config.align.method == "dpo":
-            require_signal(agreement, config.align.force)
-            align(base, tokenizer, found, config.align.dpo, tuned, config.seed, device, config.dtype)
-        texts = write_greedily(writer(run, config, known, device, tuned.folder / "writer"), known)
-        save_texts(stage, texts)
-        stage.finish({**card, "texts": texts_card(known, texts)})
-    return stage.folder / "tune" / "writer"
-
-
-def _base_folder(run: Run, config: RerankConfig) -> str | Path:
-    small = config.knowledge.writer == "small"
-    return run.folder / "knowledge" / "sft" / "writer" if small else config.knowledge.writer
-
-
-def _round_users(known: Material, config: RerankConfig, number: int) -> list[int]:
-    users = known.split.train_users
-    if config.align.users:
-        users = np.random.default_rng([config.seed, number]).permutation(users)[: config.align.users]
-    return sorted(int(user) for user in users)
-
-
-def _pairs(groups: Sequence[Group], config: RerankConfig, number: int) -> list[Pair]:
-    best_worst = partial(pairs, groups, min_margin=config.align.min_margin)
-    if config.align.pairs == "length_matched":
-        return length_matched(groups)
-    if config.align.pairs == "random":
-        return random_pairs(groups, config.seed + number)
-    return swapped(best_worst()) if config.align.pairs == "swapped" else best_worst()

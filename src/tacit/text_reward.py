@@ -1,0 +1,98 @@
+"""What a text about a user and the user's history foretell of a recommender's feedback on it: a reward model of texts.
+
+A user's own lists are few, so the feedback on one text is mostly luck, and a user without lists has none. Regressed
+over many users it says in general how a text's vector x should stand to the user's place u among the ratings before
+the cut (both along the axes by which texts are read):
+
+    r(x, u) = Σ_a p_a x_a u_a + q_a x_a² + s_a x_a
+
+so that minus the squared distance of x and u is one of the rewards that can be learnt. Learning a reward from the
+feedback and choosing by it is what RLHF does (Stiennon et al. 2020, arXiv 2009.01325); RLRF4Rec has no such model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import RidgeCV
+
+from tacit.list_feedback import Floats
+from tacit.types import Group
+
+Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+
+FORETOLD = "foretold"  # the channel of a model that was fitted on other users
+MOST_LISTS = 50  # a user with more of them counts no more than one with as many
+_PENALTIES = tuple(10.0**power for power in np.arange(0.0, 5.1))
+
+
+def terms(texts: Floats, places: Floats) -> Array:
+    """(x ⊙ u, x², x) of n texts' vectors and their users' places, [n, k] each → [n, 3k]."""
+    x, u = texts.astype(np.float64), places.astype(np.float64)
+    return np.concatenate([x * u, x * x, x], axis=1)
+
+
+@dataclass(frozen=True)
+class TextReward:
+    """r(x, u) up to a constant of the user: it orders the texts about one user, and says nothing across users."""
+
+    weights: Array  # [3k]: p, q and s of the formula above
+
+    @classmethod
+    def fit(cls, texts: Floats, places: Floats, scores: Array, users: Rows, lists: Array) -> TextReward:
+        """From the ``scores`` [n] of n texts about ``users`` [n]; a user counts as much as there are ``lists`` [n].
+
+        Ridge regression of what is left of score and terms when their means over a user's texts are taken away; the
+        penalty is chosen by leave-one-out.
+        """
+        rows = _within(terms(texts, places), users)
+        scale = np.maximum(rows.std(0), 1e-12)
+        ridge = RidgeCV(alphas=_PENALTIES, fit_intercept=False)
+        ridge.fit(rows / scale, _within(scores[:, None], users)[:, 0], sample_weight=np.minimum(lists, MOST_LISTS))
+        return cls(ridge.coef_ / scale)
+
+    def __call__(self, texts: Floats, places: Floats) -> Array:
+        """Rewards [n] of n texts [n, k] about users at ``places`` [n, k]."""
+        rewards: Array = terms(texts, places) @ self.weights
+        return rewards
+
+
+def _within(values: Array, users: Rows) -> Array:
+    """Each row of [n, d] less the mean of the rows of the same user."""
+    _, place, counts = np.unique(users, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), values.shape[1]))
+    np.add.at(sums, place, values)
+    return values - (sums / counts[:, None])[place]
+
+
+def learn(
+    groups: Sequence[Group], vectors: Floats, places: Floats, seed: int, folds: int = 5
+) -> tuple[TextReward, list[Group]]:
+    """A reward model of the groups' scores, and the groups with the channel ``FORETOLD`` of models fitted on others.
+
+    ``vectors`` [n, k] are the texts of all groups in order, ``places`` [len(groups), k] the users'.
+    """
+    sizes = [len(group.options) for group in groups]
+    group_of = np.repeat(np.arange(len(groups)), sizes)
+    scores = np.array([option.score for group in groups for option in group.options])
+    lists = np.array([option.channels["lists"] for group in groups for option in group.options])
+    data = vectors, places[group_of], scores, group_of, lists
+    fold = np.random.default_rng(seed).permutation(len(groups))[group_of] % min(folds, len(groups))
+    judged = np.zeros(len(scores))
+    for k in np.unique(fold):
+        others = TextReward.fit(*(part[fold != k] for part in data))
+        judged[fold == k] = others(vectors[fold == k], places[group_of][fold == k])
+    each = iter(judged.tolist())
+    return TextReward.fit(*data), [
+        Group(tuple(replace(o, channels={**o.channels, FORETOLD: next(each)}) for o in group.options))
+        for group in groups
+    ]
+
+
+def as_foretold(groups: Sequence[Group]) -> list[Group]:
+    """The same groups, scored by the channel ``FORETOLD``."""
+    return [Group(tuple(replace(o, score=o.channels[FORETOLD]) for o in group.options)) for group in groups]
