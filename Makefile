@@ -11,7 +11,8 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM = false
 
 .PHONY: demo test lint bench paper-smoke clean \
-	rlrf4rec-table1 rlrf4rec-seed0 rlrf4rec-objectives rlrf4rec-controls rlrf4rec-literal rlrf4rec-no-language-model
+	rlrf4rec-table1 rlrf4rec-seed0 rlrf4rec-objectives rlrf4rec-controls rlrf4rec-best-of-n \
+	rlrf4rec-literal rlrf4rec-no-language-model
 
 demo: $(STAMP)
 	$(BIN)/tacit demo
@@ -57,6 +58,15 @@ rlrf4rec-objectives: rlrf4rec-seed0
 	set -e; for name in dpo_sft softmax_dpo sft_best; do \
 	  $(call REALIGN,$$name,align.dpo.objective=$$name); done
 	set -e; $(call REALIGN,ppo,align.method=ppo)
+
+# The writer as it is: of several texts about everyone the one that a reward model of the feedback likes best; a blind
+# choice among the same texts, and the worst of them. Two writers.
+rlrf4rec-best-of-n: rlrf4rec-seed0
+	set -e; for pairs in best_worst random swapped; do \
+	  $(call REALIGN,best_of_n-$$pairs,align.method=best_of_n align.judge=model align.pairs=$$pairs); done
+	$(RLRF4REC) 'rankers=[dlcm_match]' controls=[] strong=false align.rounds=1 align.method=best_of_n align.judge=model \
+	  seed=1 out=runs/rlrf4rec-best_of_n-seed1
+	$(BIN)/tacit rerank pool runs/rlrf4rec-best_of_n-best_worst runs/rlrf4rec-best_of_n-seed1
 
 # Pairs that must not help, or must do harm.
 rlrf4rec-controls: rlrf4rec-seed0

@@ -34,7 +34,7 @@ def write_rerank_report(run_folder: str | Path) -> Path:
         ("results", "Does knowledge help, and does alignment?", _gains(run.rows)),
         ("paper", "The paper's tables, beside ours", paper_tables(run.rows, card["round chosen on validation"])),
         ("tables", "Every row, beside the bounds of its protocol", _table(run.rows)),
-        ("rounds", "Feedback and pairs, round by round", _rounds(rounds)),
+        ("rounds", "Feedback and pairs, round by round", rounds_table(rounds)),
         ("writing", "What alignment does to the texts", _writing(folder)),
         ("texts", "Best and worst texts of the same user", _texts(rounds)),
         ("protocol", "How the lists were made", _protocol(card)),
@@ -101,13 +101,19 @@ def _lines(rows: Sequence[Row], metrics: Sequence[str], caption: str) -> str:
     return page.table(["", *(f"{name}@5" for name in metrics)], lines, caption)
 
 
-def _rounds(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> str:
+def rounds_table(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> str:
     if not rounds:
         return page.missing("No round of alignment was run.", "Set `align.rounds`.")
     cards = {name: card for name, card, _ in rounds}
     lines = [
-        _line(label, [_agreement(card, what) for card in cards.values()])
-        for label, what in (("split-half agreement", "rate"), ("NDCG@5 on the other half", "margin"))
+        _line(label, [_agreement(card[of], what) for card in cards.values()])
+        for label, of, what in (
+            ("split-half agreement", "agreement", "rate"),
+            ("NDCG@5 on the other half", "agreement", "margin"),
+            ("agreement of the reward model", "model", "rate"),
+            ("NDCG@5 on the lists", "model", "margin"),
+        )
+        if of in rounds[0][1]
     ]
     for name, value in rounds[0][1]["pairs"].items():
         if not isinstance(value, dict):
@@ -120,6 +126,11 @@ def _rounds(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> str:
         "one half of a user's lists, and their NDCG@5 is compared on the other; 0.5 is chance, and red where the "
         "interval holds it: such pairs are noise. The margin of the best of ten over few lists is mostly luck."
     )
+    if "model" in rounds[0][1]:
+        caption += (
+            " Here a reward model chooses, fitted on all training users' feedback. Its agreement is between its best "
+            "and worst text and the lists of users it was not fitted on; margins below are in its own units."
+        )
     return page.table(["", *cards], lines, caption)
 
 
@@ -127,10 +138,10 @@ def _line(label: str, cells: Sequence[Cell]) -> tuple[str, list[Cell]]:
     return "", [Cell(label), *cells]
 
 
-def _agreement(card: dict[str, Any], what: str) -> Cell:
-    found = card["agreement"][what]
+def _agreement(agreement: dict[str, Any], what: str) -> Cell:
+    found = agreement[what]
     interval = f"{short(found['low'], 4)} to {short(found['high'], 4)}"
-    return Cell(short(found["value"], 4), interval, bad=card["agreement"]["rate"]["low"] <= 0.5)
+    return Cell(short(found["value"], 4), interval, bad=agreement["rate"]["low"] <= 0.5)
 
 
 def _writing(folder: Path) -> str:
