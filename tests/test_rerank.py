@@ -237,11 +237,12 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
     finished: Path, tmp_path: Path
 ) -> None:
     chosen = {}
-    for pairs in ("best_worst", "swapped", "random"):
+    for pairs, keep in (("best_worst", 1), ("swapped", 1), ("random", 2)):
         folder = tmp_path / pairs
         folder.mkdir()
         begun(finished, folder)
-        command = ["rerank", "align", str(folder), *BEST_OF_N, f"align.pairs={pairs}", f"out={folder}"]
+        settings = [f"align.pairs={pairs}", f"align.keep={keep}", f"out={folder}"]
+        command = ["rerank", "align", str(folder), *BEST_OF_N, *settings]
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output + repr(result.exception)
         chosen[pairs] = load_texts(folder / "align" / "round1")
@@ -254,9 +255,10 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
     assert len(differ) > len(first) / 2 and chosen["random"] not in (chosen["best_worst"], chosen["swapped"])
     kept = [path.read_text() for path in (tmp_path / "random" / "texts").glob("texts-*.jsonl")]
     written = {text for lines in kept for piece in lines.splitlines() for text in json.loads(piece).values()}
-    for texts in chosen.values():
-        options = {filled(known.prompts[u], text) for u in first for text in written} | set(first.values())
-        assert set(texts.values()) <= options
+    options = {filled(known.prompts[u], text) for u in first for text in written} | set(first.values())
+    for name, texts in chosen.items():
+        parts = [text.split("\n\n") for text in texts.values()]
+        assert all(len(part) == (2 if name == "random" else 1) and set(part) <= options for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +266,8 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
     [
         (["align.method=best_of_n"], "set align.judge=model"),
         ([*BEST_OF_N, "align.rounds=2"], "align.rounds=1"),
-        ([*BEST_OF_N, "align.best_of=0"], "align.best_of=1 or more"),
+        ([*BEST_OF_N, "align.keep=4"], "leave at least one"),
+        ([*BEST_OF_N, "align.pairs=length_matched"], "best_worst, random or swapped"),
         (["align.judge=me"], "choose one of lists, model"),
         (["align.judge=model", "knowledge.axes=principal"], "knowledge.axes=collaborative"),
     ],

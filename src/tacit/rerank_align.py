@@ -185,9 +185,10 @@ def _keep(stage: Stage, card: dict[str, Any], found: Sequence[Pair]) -> None:
 def _best_of_n(
     run: Run, config: RerankConfig, known: Material, reward: TextReward, encode: Encoder, number: int, device: str
 ) -> Texts:
-    """About everyone the text that the reward model likes best: of the first text and ``align.best_of`` samples.
+    """About everyone what the reward model likes best: of the first text and ``align.best_of`` samples as many as
+    ``align.keep``, one below the other, the best first.
 
-    As a control one of them drawn blindly (``align.pairs=random``) or the worst (``swapped``).
+    As a control they are drawn blindly (``align.pairs=random``) or the worst ones are taken (``swapped``).
     """
     first, seed = load_texts(run.folder / "knowledge"), _sample_seed(config, number)
     prompts = [known.prompts[u] for u in known.users]
@@ -198,9 +199,10 @@ def _best_of_n(
     liked = reward(vectors, np.repeat(known.places[known.users], n, axis=0)).reshape(-1, n)
     if config.align.pairs == "random":
         liked = np.random.default_rng([seed, n]).random(liked.shape)
-    chosen = (-liked if config.align.pairs == "swapped" else liked).argmax(1)
+    ranked = np.argsort(liked if config.align.pairs == "swapped" else -liked, axis=1, kind="stable")
     return {
-        u: filled(prompt, texts[k]) for u, prompt, texts, k in zip(known.users, prompts, options, chosen, strict=True)
+        u: "\n\n".join(filled(prompt, texts[k]) for k in order[: config.align.keep])
+        for u, prompt, texts, order in zip(known.users, prompts, options, ranked, strict=True)
     }
 
 

@@ -37,6 +37,7 @@ class AlignConfig:
     # says what of it text and history foretell
     judge: str = "lists"
     best_of: int = 5  # samples a user beside the first text, for best_of_n
+    keep: int = 1  # how many of these texts are read, one below the other
     pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
     min_margin: float = 0.0  # of the reward, by which best and worst must differ
     users: int = 0  # training users a round; 0 = all
@@ -116,8 +117,10 @@ def _check_judge(config: RerankConfig, by_ratings: bool) -> None:
         raise InputError("align.method=best_of_n chooses for users without feedback too: set align.judge=model.")
     if wanted.rounds > 1:
         raise InputError("align.method=best_of_n tunes nothing, so a second round has nothing to add: align.rounds=1.")
-    if wanted.best_of < 1 or wanted.pairs == "length_matched":
+    if not 1 <= wanted.keep <= wanted.best_of:
         raise InputError(
-            "align.method=best_of_n chooses among texts: set align.best_of=1 or more, and align.pairs to "
-            "best_worst, random or swapped."
+            f"align.keep={wanted.keep} texts of the first one and {wanted.best_of} samples (align.best_of): keep at "
+            "least one and leave at least one."
         )
+    if wanted.pairs == "length_matched":
+        raise InputError("align.method=best_of_n chooses texts, not pairs: align.pairs=best_worst, random or swapped.")
