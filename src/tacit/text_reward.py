@@ -16,14 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.linear_model import RidgeCV
 
-from tacit.list_feedback import Floats
+from tacit.list_feedback import Floats, Rows
+from tacit.metrics import Array
 from tacit.types import Group
-
-Array = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
 
 FORETOLD = "foretold"  # the channel of a model that was fitted on other users
 MOST_LISTS = 50  # a user with more of them counts no more than one with as many
