@@ -190,8 +190,9 @@ def test_a_small_writer_points_once_a_line_and_others_are_free() -> None:
     shape = LMConfig(layers=1, heads=1, width=8, positions=48, vocabulary=280)
     lm, tokenizer = small_writer(["Lately: #1 and #2.\nGenre: war."], shape, whole=["#1", "#2", "Heat"])
     sampling = Sampling(max_tokens=40)
-    writer, free = LocalWriter(lm, tokenizer, sampling), LocalWriter(lm, tokenizer, sampling, once=False)
-    assert writer.once is not None and writer.name != free.name and free.once is None
+    writer, free = LocalWriter(lm, tokenizer, sampling), LocalWriter(lm, tokenizer, sampling)
+    free.once = None
+    assert writer.once is not None and writer.name.endswith("once")
     assert sorted(tokenizer.decode([t]).strip() for t in writer.once.tokens) == ["#1", "#2"]
     assert [tokenizer.decode([t]) for t in writer.once.breaks] == ["\n"]
     with torch.no_grad():  # a model that says " #1" whatever stood before

@@ -222,6 +222,22 @@ def test_ppo_takes_the_place_of_pairs_and_samples_no_more_texts(finished: Path, 
     assert refused.exit_code == 2 and "ppo learns from no pairs" in refused.output
 
 
+def test_ppo_may_learn_from_a_reward_model_about_users_who_gave_no_feedback(finished: Path, tmp_path: Path) -> None:
+    begun(finished, tmp_path)
+    settings = ["align.method=ppo", "align.judge=model", "align.users=12", "align.judged_users=20", "align.ppo.users=8"]
+    result = CliRunner().invoke(app, ["rerank", "align", str(tmp_path), *settings, f"out={tmp_path}"])
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    _, card, _ = read_round(tmp_path / "align" / "round1")
+    tuned = tmp_path / "align" / "round1" / "tune"
+    rows = [json.loads(line) for line in (tuned / "metrics.jsonl").read_text().splitlines()]
+    assert card["pairs"]["groups"] == 20 and card["model"]["users"] <= 12
+    assert all(
+        row["reward"] == pytest.approx(row["channel_foretold"]) and 0 <= row["channel_ndcg"] <= 1 for row in rows
+    )
+    refused = CliRunner().invoke(app, ["run", str(tmp_path), "align.judge=lists", "align.judged_users=20"])
+    assert refused.exit_code == 2 and "set align.judge=model" in refused.output
+
+
 def begun(finished: Path, folder: Path) -> None:
     """A copy of the run up to where it is aligned."""
     for name in ("config.yaml", "run.json"):

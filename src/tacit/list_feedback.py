@@ -123,6 +123,10 @@ class RankerScorer:
 
     def score(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> list[tuple[float, dict[str, float]]]:
         """Raises ``ValueError`` for a user who is in no fold: validation and test users have no say in training."""
+        return [(one[self.reward], one) for one in self.channels(*self.read(contexts, turns))]
+
+    def read(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> tuple[list[int], Floats]:
+        """Whom n texts are about, and their vectors [n, d]. Raises as ``score`` does."""
         users = [int(context.user) for context in contexts]
         outside = sorted({user for user in users if user not in self._fold})
         if outside:
@@ -130,11 +134,13 @@ class RankerScorer:
                 f"users {outside[:5]} are not among the {len(self._fold)} training users whose feedback may be used: "
                 "a score of theirs would leak validation or test labels into the alignment"
             )
-        vectors = self.encode([context.turns[0].text for context in contexts], [turn.text for turn in turns])
+        return users, self.encode([context.turns[0].text for context in contexts], [turn.text for turn in turns])
+
+    def channels(self, users: list[int], vectors: Floats) -> list[dict[str, float]]:
+        """Every channel of n texts about ``users``."""
         texts, rows, places = self._pairs_of_text_and_list(users)
         values = self._values(texts, rows, vectors, np.array([self._fold[user] for user in users], dtype=np.int64))
-        channels = _channels(texts, places, values, len(users))
-        return [(one[self.reward], one) for one in channels]
+        return _channels(texts, places, values, len(users))
 
     def _pairs_of_text_and_list(self, users: list[int]) -> tuple[Rows, Rows, Rows]:
         """Every text with every list of its user: (number of the text, row of the list, place among the user's)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,10 @@ from tacit.rerank_stages import (
     writer,
 )
 from tacit.run import Run, Stage
-from tacit.text_reward import FORETOLD, TextReward, as_foretold, learn
+from tacit.text_reward import FORETOLD, JudgedScorer, TextReward, as_foretold, learn
 from tacit.train.dpo import align
 from tacit.train.writer_ppo import Task, align_by_scores
-from tacit.types import Group
+from tacit.types import Group, Scorer
 
 
 def align_rounds(run: Run, config: RerankConfig, device: str) -> None:
@@ -59,9 +59,9 @@ def align_rounds(run: Run, config: RerankConfig, device: str) -> None:
         stage.finish({"rounds": 0})
         return
     scorer = _scorer(run, config, known, device)
-    folder: Path | None = None
+    base = _base_folder(run, config)
     for number in range(1, config.align.rounds + 1):
-        folder = _one_round(run, config, known, scorer, number, folder, device)
+        base = _Round(run, config, known, device, number, base).do(scorer)
         train_all(arm_jobs(run, config, known, f"round {number}", device), f"rerankers, round {number}")
     stage.finish({"rounds": config.align.rounds})
 
@@ -107,62 +107,98 @@ def _sample_seed(config: RerankConfig, number: int) -> int:
     return 1000 * config.seed + number
 
 
-def _one_round(
-    run: Run, config: RerankConfig, known: Material, scorer: RankerScorer, number: int, before: Path | None, device: str
-) -> Path:
-    """From the last round's writer to this round's texts; the folder of the writer, where one was tuned."""
-    stage = Stage(f"round {number}", round_folder(run, number))
-    tuned = Stage(f"round {number}", stage.folder / "tune")
-    if not stage.done():
-        base = before or _base_folder(run, config)
-        groups = _scored(run, config, known, scorer, number, before, tuned, device)
-        agreement = split_half(groups, config.seed, config.align.reward)
-        card = {"scored_by": config.align.reward, "agreement": asdict(agreement)}
-        reward = None
-        if config.align.judge == "model":
-            reward, groups = _reward_model(groups, known, scorer.encode, config.seed)
-            card["model"] = asdict(judged(groups, FORETOLD, config.seed))
-            groups = as_foretold(groups)
-        found = _pairs(groups, config, number)
-        card["pairs"] = pair_card(groups, found)
-        _keep(stage, card, found)
-        if config.align.method != "ppo":
-            require_signal(agreement, config.align.force)
-        if config.align.method == "best_of_n":
+@dataclass(frozen=True)
+class _Round:
+    """From the writer in ``base`` to this round's texts."""
+
+    run: Run
+    config: RerankConfig
+    known: Material
+    device: str
+    number: int
+    base: str | Path
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(f"round {self.number}", round_folder(self.run, self.number))
+
+    @property
+    def tuned(self) -> Stage:
+        return Stage(f"round {self.number}", self.stage.folder / "tune")
+
+    def do(self, scorer: RankerScorer) -> Path:
+        """The folder of the writer, where one was tuned."""
+        if not self.stage.done():
+            wanted = self.config.align
+            lists = wanted.judge == "lists"
+            groups, card, reward = self._judged_by_lists(scorer) if lists else self._judged_by_model(scorer)
+            found = _pairs(groups, self.config, self.number)
+            card["pairs"] = pair_card(groups, found)
+            _keep(self.stage, card, found)
+            if wanted.method == "dpo":
+                tokenizer, settings = AutoTokenizer.from_pretrained(self.base), wanted.dpo
+                known = found, settings, self.tuned, self.config.seed, self.device, self.config.dtype
+                align(self.base, tokenizer, *known)
+            texts = self._texts(scorer.encode, reward)
+            save_texts(self.stage, texts)
+            self.stage.finish({**card, "texts": texts_card(self.known, texts)})
+        return self.tuned.folder / "writer"
+
+    def _judged_by_lists(self, scorer: RankerScorer) -> tuple[list[Group], dict[str, Any], None]:
+        """Texts about the round's users, scored by the users' own lists; ppo tunes the writer while it samples."""
+        users = _round_users(self.known, self.config, self.number)
+        if self.config.align.method == "ppo":
+            groups = self._ppo(users, scorer)
+            return groups, self._card(groups), None
+        groups = self._sampled(users, scorer)
+        card = self._card(groups)
+        self._require_signal(card, groups)
+        return groups, card, None
+
+    def _judged_by_model(self, scorer: RankerScorer) -> tuple[list[Group], dict[str, Any], TextReward]:
+        """The feedback on texts about the round's users teaches a reward model, which judges in its place."""
+        known, wanted = self.known, self.config.align
+        feedback = self._sampled(_round_users(known, self.config, self.number), scorer)
+        card = self._card(feedback)
+        self._require_signal(card, feedback)
+        reward, groups = _reward_model(feedback, known, scorer.encode, self.config.seed)
+        card["model"] = asdict(judged(groups, FORETOLD, self.config.seed))
+        users = _judged_users(known, self.config, self.number)
+        judge = JudgedScorer(scorer, reward, known.places)
+        if wanted.method == "ppo":
+            return self._ppo(users, judge), card, reward
+        return self._sampled(users, judge) if wanted.judged_users else as_foretold(groups), card, reward
+
+    def _sampled(self, users: list[int], scorer: Scorer) -> list[Group]:
+        """N texts about each of these users, scored."""
+        prompts, seed = [self.known.prompts[user] for user in users], _sample_seed(self.config, self.number)
+        author = writer(self.run, self.config, self.known, self.device, self.base)
+        return score_samples(scorer, users, prompts, author.write(prompts, self.config.knowledge.samples, seed))
+
+    def _ppo(self, users: list[int], scorer: Scorer) -> list[Group]:
+        """The same, by a writer that learns from the scores as they come."""
+        wanted = self.config.knowledge
+        task = Task(users, [self.known.prompts[user] for user in users], wanted.samples, wanted.max_tokens)
+        tokenizer, seed = AutoTokenizer.from_pretrained(self.base), _sample_seed(self.config, self.number)
+        known = scorer, self.config.align.ppo, self.tuned, seed, self.device, self.config.dtype
+        return align_by_scores(self.base, tokenizer, task, *known)
+
+    def _card(self, groups: Sequence[Group]) -> dict[str, Any]:
+        agreement = split_half(groups, self.config.seed, self.config.align.reward)
+        return {"scored_by": self.config.align.reward, "agreement": asdict(agreement)}
+
+    def _require_signal(self, card: dict[str, Any], groups: Sequence[Group]) -> None:
+        """Kept before a refusal: the card, and the pairs that the lists make."""
+        found = _pairs(groups, self.config, self.number)
+        _keep(self.stage, card | {"pairs": pair_card(groups, found)}, found)
+        require_signal(split_half(groups, self.config.seed, self.config.align.reward), self.config.align.force)
+
+    def _texts(self, encode: Encoder, reward: TextReward | None) -> Texts:
+        if self.config.align.method == "best_of_n":
             assert reward is not None, "rerank_config.check asks for align.judge=model"
-            texts = _best_of_n(run, config, known, reward, scorer.encode, number, device)
-        else:
-            if config.align.method == "dpo":
-                tokenizer, settings = AutoTokenizer.from_pretrained(base), config.align.dpo
-                align(base, tokenizer, found, settings, tuned, config.seed, device, config.dtype)
-            texts = write_greedily(writer(run, config, known, device, tuned.folder / "writer"), known)
-        save_texts(stage, texts)
-        stage.finish({**card, "texts": texts_card(known, texts)})
-    return tuned.folder / "writer"
-
-
-def _scored(
-    run: Run,
-    config: RerankConfig,
-    known: Material,
-    scorer: RankerScorer,
-    number: int,
-    before: Path | None,
-    tuned: Stage,
-    device: str,
-) -> list[Group]:
-    """N texts about each of the round's users, with the feedback on them; ppo tunes the writer while it samples."""
-    users, wanted, seed = _round_users(known, config, number), config.knowledge, _sample_seed(config, number)
-    prompts = [known.prompts[user] for user in users]
-    if config.align.method == "ppo":
-        base = before or _base_folder(run, config)
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        task = Task(users, prompts, wanted.samples, wanted.temperature, wanted.max_tokens)
-        return align_by_scores(
-            base, tokenizer, task, scorer, config.align.ppo, tuned, seed, device, config.dtype
-        )  # fmt: skip
-    samples = writer(run, config, known, device, before).write(prompts, wanted.samples, seed)
-    return score_samples(scorer, users, prompts, samples)
+            return _best_of_n(self.run, self.config, self.known, reward, encode, self.number, self.device)
+        author = writer(self.run, self.config, self.known, self.device, self.tuned.folder / "writer")
+        return write_greedily(author, self.known)
 
 
 def _reward_model(
@@ -216,6 +252,14 @@ def _round_users(known: Material, config: RerankConfig, number: int) -> list[int
     if config.align.users:
         users = np.random.default_rng([config.seed, number]).permutation(users)[: config.align.users]
     return sorted(int(user) for user in users)
+
+
+def _judged_users(known: Material, config: RerankConfig, number: int) -> list[int]:
+    """About whom a writer learns from a reward model."""
+    if not config.align.judged_users:
+        return _round_users(known, config, number)
+    users = np.random.default_rng([config.seed, number, 1]).permutation(known.split.train_users)
+    return sorted(int(user) for user in users[: config.align.judged_users])
 
 
 def _pairs(groups: Sequence[Group], config: RerankConfig, number: int) -> list[Pair]:

@@ -36,6 +36,7 @@ class AlignConfig:
     # who orders a training user's texts: the user's own lists, or a reward model of all training users' feedback, which
     # says what of it text and history foretell
     judge: str = "lists"
+    judged_users: int = 0  # about whom dpo or ppo learns from that model; 0 = those who gave the feedback
     best_of: int = 5  # samples a user beside the first text, for best_of_n
     keep: int = 1  # how many of these texts are read, one below the other
     pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
@@ -110,6 +111,10 @@ def _check_judge(config: RerankConfig, by_ratings: bool) -> None:
         raise InputError(
             "align.judge=model holds a text against its user's place among the ratings: set "
             "knowledge.axes=collaborative and some knowledge.components."
+        )
+    if wanted.judged_users and (wanted.judge != "model" or wanted.method == "best_of_n"):
+        raise InputError(
+            "align.judged_users are for dpo and ppo that learn from a reward model: set align.judge=model."
         )
     if wanted.method != "best_of_n":
         return

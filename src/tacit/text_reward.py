@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from tacit.list_feedback import Floats, Rows
+from tacit.list_feedback import Floats, RankerScorer, Rows
 from tacit.metrics import Array
-from tacit.types import Group
+from tacit.types import Dialogue, Group, Turn
 
 FORETOLD = "foretold"  # the channel of a model that was fitted on other users
 MOST_LISTS = 50  # a user with more of them counts no more than one with as many
@@ -88,6 +88,26 @@ def learn(
         Group(tuple(replace(o, channels={**o.channels, FORETOLD: next(each)}) for o in group.options))
         for group in groups
     ]
+
+
+class JudgedScorer:
+    """``tacit.types.Scorer``: the score is what a reward model foretells of a ranker's feedback.
+
+    The feedback itself stays among the channels, so that a writer that learns to please the model alone is seen. Users
+    whose feedback the model was not fitted on may be asked about too, as long as the ranker knows them.
+    """
+
+    name = "reward model"
+
+    def __init__(self, ranker: RankerScorer, reward: TextReward, places: Floats) -> None:
+        """``places`` [n_users, k] holds every user's place among the ratings."""
+        self.ranker, self.reward, self.places = ranker, reward, places
+
+    def score(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> list[tuple[float, dict[str, float]]]:
+        users, vectors = self.ranker.read(contexts, turns)
+        foretold = self.reward(vectors, self.places[users]).tolist()
+        channels = self.ranker.channels(users, vectors)
+        return [(value, {**one, FORETOLD: value}) for value, one in zip(foretold, channels, strict=True)]
 
 
 def as_foretold(groups: Sequence[Group]) -> list[Group]:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 import tiny_writer as tiny
 from tacit.models.knowledge_writers import LocalWriter, prompt_tokens
-from tacit.models.text_sampling import Sampling, text_logprobs
+from tacit.models.text_sampling import Once, Sampling, text_logprobs
 from tacit.run import Stage
 from tacit.train.writer_ppo import Learner, Task, Texts, WriterPPOConfig, align_by_scores
 from tacit.types import Dialogue, Group, InputError, Turn
@@ -79,6 +79,26 @@ def test_with_two_tokens_that_end_a_text_either_is_the_event_that_it_ended() -> 
     assert each.flatten().tolist() == pytest.approx([both, both], abs=1e-5)
 
 
+def test_under_the_rule_a_token_shares_what_its_line_has_left() -> None:
+    """The writer draws from what the rule leaves, one token at a time; the batched probabilities are the same."""
+    model, heads = tiny.fresh(), [prompt_tokens(tiny.tokenizer(), prompt) for prompt in tiny.PROMPTS[:2]]
+    once = Once(tokens=(7, 8, 9), breaks=(5,))
+    texts = [[7, 8, 5, 8, 7, 9, 2], [9, 4, 7, 5, 5, 9]]
+    each, mask = text_logprobs(model, heads, texts, [2], temperature=0.7, once=once)
+    for row, (head, text) in enumerate(zip(heads, texts, strict=True)):
+        line: set[int] = set()
+        for place, token in enumerate(text):
+            logits = model(torch.tensor([[*head, *text[:place]]])).logits[0, -1].detach() / 0.7
+            logits[sorted(line)] = -torch.inf
+            assert float(each[row, place].detach()) == pytest.approx(float(logits.log_softmax(-1)[token]), abs=1e-4)
+            line = set() if token == 5 else line | ({token} & {7, 8, 9})
+    assert mask.sum(1).tolist() == [7, 6]
+    free, _ = text_logprobs(model, heads, texts, [2], temperature=0.7)
+    assert (each >= free - 1e-5)[mask].all() and float(each[0, 1].detach()) > float(free[0, 1].detach())
+    each[mask].sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
 def test_the_first_loss_is_minus_the_mean_advantage_of_a_token(base: Path) -> None:
     """Ratio 1 everywhere: a text of t tokens with advantage A gives t A, in whatever pieces the minibatch is taken."""
     texts, advantages = ["You love war films.", "You", "love crime"], [1.0, -2.0, 0.5]
@@ -141,6 +161,7 @@ def test_a_row_of_the_log_can_be_redone_from_the_texts_that_were_kept(base: Path
     assert counts.shape == (4, 6) and row["steps"] == 2
     assert row["reward"] == pytest.approx(float(counts.mean()))
     assert row["reward_std"] == pytest.approx(float(counts.std(1, correction=0).mean()))
+    assert row["channel_lists"] == 9.0
     assert row["words"] == pytest.approx(sum(words) / len(words)) and 0.0 <= row["ended"] <= 1.0
 
 

@@ -120,7 +120,7 @@ class LocalWriter:
     """A causal language model on this machine. ``rows`` texts grow side by side, prompts of like length together.
 
     A small writer points at a title once a line: it learned from such texts, but the likeliest next token is often the
-    same again. ``once`` False draws from its whole distribution.
+    same again.
     """
 
     def __init__(
@@ -129,10 +129,9 @@ class LocalWriter:
         tokenizer: PreTrainedTokenizerBase,
         sampling: Sampling,
         rows: int = 160,
-        once: bool = True,
     ) -> None:
         self.lm, self.tokenizer, self.sampling, self.rows = lm.eval(), tokenizer, sampling, rows
-        self.once = _pointers(tokenizer) if once else None
+        self.once = _pointers(tokenizer)
         self.name = f"local {_fingerprint(lm)} {sampling}{' once' if self.once else ''}"
         found = (tokenizer.eos_token_id, getattr(lm.generation_config, "eos_token_id", None))
         self.ends = {token for ids in found for token in (ids if isinstance(ids, list) else [ids]) if token is not None}

@@ -123,11 +123,13 @@ def text_logprobs(
     texts: Sequence[Sequence[int]],
     ends: Collection[int],
     temperature: float,
+    once: Once | None = None,
 ) -> tuple[Tensor, Tensor]:
     """log P of every token of S texts after their prompts, and the mask of what is text, [S, T] each.
 
-    P is the softmax of logits / ``temperature``. Any of ``ends`` ends a text, so the probability of one is that of all.
-    Prompts are padded on the left, texts on the right: the head of the model is put to the texts' places only.
+    P is the softmax of logits / ``temperature`` over what ``once`` leaves to each place, as ``continuations`` draws
+    with top_p 1. Any of ``ends`` ends a text, so the probability of one is that of all. Prompts are padded on the left,
+    texts on the right: the head of the model is put to the texts' places only.
     """
     device = next(lm.parameters()).device
     before, after = max(map(len, prompts)), max(map(len, texts))
@@ -142,11 +144,29 @@ def text_logprobs(
         use_cache=False,
         logits_to_keep=after + 1,
     )
-    log_p = torch.log_softmax(out.logits[:, :-1].float() / temperature, dim=-1)
+    logits = out.logits[:, :-1].float() / temperature
+    if once is not None:
+        logits[_said_in_their_line(texts, once)] = -torch.inf
+    log_p = torch.log_softmax(logits, dim=-1)
     said, which = ids[:, before:], torch.tensor(sorted(ends), device=device)
     each = log_p.gather(-1, said.unsqueeze(-1)).squeeze(-1)
     each = torch.where(torch.isin(said, which), log_p[..., which].logsumexp(-1), each)
     return each, real[:, before:].bool()
+
+
+def _said_in_their_line(texts: Sequence[Sequence[int]], once: Once) -> tuple[list[int], list[int], list[int]]:
+    """What ``once`` forbids in these texts: (text, place, token) of each token that its line had before that place."""
+    barred: list[tuple[int, int, int]] = []
+    for row, text in enumerate(texts):
+        line: set[int] = set()
+        for place, token in enumerate(text):
+            barred += [(row, place, said) for said in sorted(line)]
+            if token in once.breaks:
+                line.clear()
+            if token in once.tokens:
+                line.add(token)
+    rows, places, tokens = ([entry[k] for entry in barred] for k in range(3))
+    return rows, places, tokens
 
 
 class _Barred:

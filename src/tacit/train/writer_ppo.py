@@ -8,9 +8,10 @@ that learns from it.
 There is no critic: a text gets one reward, at its end, so a critic would have to foresee from half a text what the
 mean of N texts of the same prompt already tells for nothing. That mean is the baseline (``losses.group_advantages``).
 
-Texts are drawn from the writer's whole distribution: under top_p < 1 their probability would not be the one that the
-ratio and the KL are about. The KL to the writer before the round is charged to each text as k1, summed over its tokens:
-the gradient of that is the reverse KL's, which that of k3 in the loss is not (arXiv 2510.01555).
+Texts are drawn from the writer's whole distribution, less the titles that their line has named already
+(``text_sampling.Once``, which holds for every text that is read): under top_p < 1 their probability would not be the
+one that the ratio and the KL are about. The KL to the writer before the round is charged to each text as k1, summed
+over its tokens: the gradient of that is the reverse KL's, which that of k3 in the loss is not (arXiv 2510.01555).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ Tokens = list[int]
 @dataclass
 class WriterPPOConfig:
     users: int = 32  # a batch
+    temperature: float = 1.0  # of the texts it learns from; below 1 they are nearer to the greedy one that will be read
     epochs: int = 2  # over a batch's texts
     minibatch: int = 64  # texts an optimiser step
     microbatch: int = 16  # texts a forward pass: memory only
@@ -62,7 +64,6 @@ class Task:
     users: Sequence[int]
     prompts: Sequence[str]
     samples: int
-    temperature: float = 1.0
     max_tokens: int = 160
 
 
@@ -81,9 +82,10 @@ def align_by_scores(
     """One round: the model in ``lm_folder`` learns to write what ``scorer`` scores high; every group that was scored.
 
     The model goes to ``stage.folder / "writer"``, each batch's texts and scores to ``samples/``, and a row a batch to
-    the log: reward and its standard deviation within users (units of the scorer), KL to the round's first writer (nats
-    a text), all three before the batch's steps; loss, clip fraction and gradient norm, means over its minibatches.
-    Resumes to the bit after a kill, at the batch it was in; a finished stage is only read.
+    the log: reward and its standard deviation within users (units of the scorer), the mean of each of the scorer's
+    channels, KL to the round's first writer (nats a text), all before the batch's steps; loss, clip fraction and
+    gradient norm, means over its minibatches. Resumes to the bit after a kill, at the batch it was in; a finished stage
+    is only read.
     """
     batches = _batches(task, config, seed)
     files = [stage.folder / "samples" / f"{number:05d}.jsonl" for number in range(1, len(batches) + 1)]
@@ -151,9 +153,8 @@ class Learner:
         lora = adapters(lm, config.lora)
         reference = copy.deepcopy(lm).to(device).eval().requires_grad_(False) if lora is None else None
         lm = (lm if lora is None else get_peft_model(lm, lora)).to(device)
-        sampling = Sampling(task.temperature, 1.0, task.max_tokens)
-        # The writer sets eval: dropout would make the first ratio differ from 1; so would a rule that bars tokens.
-        writer = LocalWriter(lm, tokenizer, sampling, once=False)
+        sampling = Sampling(config.temperature, 1.0, task.max_tokens)
+        writer = LocalWriter(lm, tokenizer, sampling)  # it sets eval: dropout would make the first ratio differ from 1
         trained = [p for p in lm.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=config.lr, eps=1e-5, weight_decay=0.0)
         return cls(lm, reference, writer, optimizer, config, dtype)
@@ -177,6 +178,7 @@ class Learner:
             "kl_ref": kl,
             "words": float(np.mean([len(text.split()) for options in said for text in options])),
             "ended": float(np.mean([len(t) < task.max_tokens for options in written for t in options])),
+            **_channel_means(groups),
             **updates,
         }
 
@@ -220,7 +222,8 @@ class Learner:
 
     def _logprobs(self, lm: Any, prompts: Sequence[Tokens], texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
         with self._autocast():
-            return text_logprobs(lm, prompts, texts, self.writer.ends, self.writer.sampling.temperature)
+            known = self.writer.ends, self.writer.sampling.temperature, self.writer.once
+            return text_logprobs(lm, prompts, texts, *known)
 
     def _update(self, batch: Texts, shuffles: torch.Generator) -> dict[str, float]:
         """Epochs of minibatches, cut short where the writer has moved ``kl_stop`` away from the one that wrote."""
@@ -278,6 +281,14 @@ def _pieces(rows: Sequence[int], texts: Sequence[Tokens], size: int) -> Iterator
     ordered = sorted(rows, key=lambda row: len(texts[row]))
     for start in range(0, len(ordered), size):
         yield ordered[start : start + size]
+
+
+def _channel_means(groups: Sequence[Group]) -> dict[str, float]:
+    """What else the scorer said of the batch: a reward that rises alone is being gamed."""
+    options = [option for group in groups for option in group.options]
+    return {
+        f"channel_{name}": float(np.mean([option.channels[name] for option in options])) for name in options[0].channels
+    }
 
 
 def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
