@@ -31,6 +31,7 @@ from tacit.list_pairs import (
     swapped,
 )
 from tacit.models.list_tokens import Past
+from tacit.models.text_sampling import Sampling
 from tacit.rerank_cells import Job, train_all
 from tacit.rerank_config import RerankConfig
 from tacit.rerank_material import Material, Reading
@@ -42,7 +43,7 @@ from tacit.rerank_stages import (
     round_folder,
     save_texts,
     texts_card,
-    write_greedily,
+    write_texts,
     writer,
 )
 from tacit.run import Run, Stage
@@ -197,8 +198,12 @@ class _Round:
         if self.config.align.method == "best_of_n":
             assert reward is not None, "rerank_config.check asks for align.judge=model"
             return _best_of_n(self.run, self.config, self.known, reward, encode, self.number, self.device)
-        author = writer(self.run, self.config, self.known, self.device, self.tuned.folder / "writer")
-        return write_greedily(author, self.known)
+        tuned, wanted, known = self.tuned.folder / "writer", self.config.align, self.known
+        if wanted.method == "ppo" and wanted.ppo.read == "drawn":
+            as_learnt = Sampling(wanted.ppo.temperature, 1.0, self.config.knowledge.max_tokens)
+            author = writer(self.run, self.config, known, self.device, tuned, as_learnt)
+            return write_texts(author, known, _sample_seed(self.config, self.number))
+        return write_texts(writer(self.run, self.config, known, self.device, tuned), known)
 
 
 def _reward_model(

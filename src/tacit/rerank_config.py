@@ -14,7 +14,7 @@ from tacit.train.dpo import OBJECTIVES, DPOSettings
 from tacit.train.listwise import ListwiseConfig
 from tacit.train.ranker import RankerConfig
 from tacit.train.writer import WriterConfig
-from tacit.train.writer_ppo import WriterPPOConfig
+from tacit.train.writer_ppo import READS, WriterPPOConfig
 from tacit.types import InputError
 
 NO_WRITER = "none"
@@ -93,6 +93,8 @@ def check(config: RerankConfig) -> None:
         raise InputError(f"align.reads={config.align.reads} is unknown: choose samples or first.")
     if config.align.method not in METHODS:
         raise InputError(f"align.method={config.align.method} is unknown: choose one of {', '.join(METHODS)}.")
+    if config.align.ppo.read not in READS:
+        raise InputError(f"align.ppo.read={config.align.ppo.read} is unknown: choose one of {', '.join(READS)}.")
     if config.align.method == "ppo" and config.align.pairs != "best_worst":
         raise InputError(
             f"align.pairs={config.align.pairs} is a control of align.method=dpo: ppo learns from no pairs."

@@ -64,7 +64,7 @@ def knowledge(run: Run, config: RerankConfig, device: str) -> None:
         return
     if config.knowledge.writer == "small":
         _train_small_writer(stage, known, config, device)
-    texts = write_greedily(writer(run, config, known, device), known)
+    texts = write_texts(writer(run, config, known, device), known)
     save_texts(stage, texts)
     stage.finish({"users": len(known.users), **texts_card(known, texts)})
 
@@ -85,10 +85,17 @@ def _train_small_writer(stage: Stage, known: Material, config: RerankConfig, dev
     train_writer(lm, tokenizer, prompts, texts, config.writer, inner, config.seed, device, config.dtype)
 
 
-def writer(run: Run, config: RerankConfig, known: Material, device: str, folder: str | Path | None = None) -> Writer:
+def writer(
+    run: Run,
+    config: RerankConfig,
+    known: Material,
+    device: str,
+    folder: str | Path | None = None,
+    sampling: Sampling | None = None,
+) -> Writer:
     """The writer of ``folder``, or that of round 0; every text it writes is kept in the run."""
     wanted = config.knowledge
-    sampling = Sampling(wanted.temperature, wanted.top_p, wanted.max_tokens)
+    sampling = sampling or Sampling(wanted.temperature, wanted.top_p, wanted.max_tokens)
     if wanted.writer == "endpoint":
         if not wanted.url or not wanted.model:
             raise InputError("knowledge.writer=endpoint needs knowledge.url (up to /v1) and knowledge.model.")
@@ -99,9 +106,9 @@ def writer(run: Run, config: RerankConfig, known: Material, device: str, folder:
     return CachedWriter(LocalWriter.load(base, sampling, device, config.dtype), known.cache, at_once=at_once)
 
 
-def write_greedily(author: Writer, known: Material) -> Texts:
-    """The likeliest text about every user, its numbers filled with titles."""
-    written = author.write([known.prompts[u] for u in known.users], 1, 0, greedy=True)
+def write_texts(author: Writer, known: Material, seed: int | None = None) -> Texts:
+    """The likeliest text about every user, or with a ``seed`` one drawn, its numbers filled with titles."""
+    written = author.write([known.prompts[u] for u in known.users], 1, seed or 0, greedy=seed is None)
     return {u: filled(known.prompts[u], options[0]) for u, options in zip(known.users, written, strict=True)}
 
 

@@ -40,16 +40,18 @@ from tacit.train.trl_stage import adapters, save_writer, without_future_warnings
 from tacit.types import Group, InputError, Scorer
 
 Tokens = list[int]
+READS = ("greedy", "drawn")  # what is read of a tuned writer
 
 
 @dataclass
 class WriterPPOConfig:
     users: int = 32  # a batch
-    temperature: float = 1.0  # of the texts it learns from; below 1 they are nearer to the greedy one that will be read
+    temperature: float = 1.0  # of the texts it learns from; below 1 they are nearer to the greedy one
+    read: str = "greedy"  # what is read of the tuned writer: its greedy texts | drawn (one text, as it learnt to write)
     epochs: int = 2  # over a batch's texts
     minibatch: int = 64  # texts an optimiser step
     microbatch: int = 16  # texts a forward pass: memory only
-    lr: float = 1e-4  # constant; 1e-5 suits a pretrained model
+    lr: float = 1e-4  # at first; it falls linearly to a tenth over the round. 1e-5 suits a pretrained model
     clip: float = 0.2  # ε
     kl_coef: float = 0.02  # price of a nat away from the round's first writer, in σ of the reward within users
     kl_stop: float = 0.03  # KL(old, new) a token that ends a batch's epochs
@@ -95,6 +97,8 @@ def align_by_scores(
         with progress(len(batches), stage.name) as bar:
             bar.resume(done)
             for number in range(done, len(batches)):
+                for group in learner.optimizer.param_groups:
+                    group["lr"] = config.lr * (1.0 - 0.9 * number / len(batches))
                 groups, metrics = learner.batch(batches[number], task, scorer, seed, number)
                 write_groups(groups, files[number])
                 stage.log.append(number + 1, **metrics)
