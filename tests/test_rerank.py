@@ -17,7 +17,9 @@ from tacit.evaluate_lists import load_values, pooled
 from tacit.knowledge import filled
 from tacit.list_feedback import read_groups
 from tacit.list_pairs import read_pairs
+from tacit.models.knowledge_writers import LocalWriter
 from tacit.models.list_tokens import item_attributes
+from tacit.models.text_sampling import Sampling
 from tacit.report_lists import read_round, rounds_table
 from tacit.rerank_evaluation import strong_lines
 from tacit.rerank_pipeline import is_rerank, load_config
@@ -225,11 +227,18 @@ def test_ppo_takes_the_place_of_pairs_and_samples_no_more_texts(finished: Path, 
 def test_ppo_may_learn_from_a_reward_model_about_users_who_gave_no_feedback(finished: Path, tmp_path: Path) -> None:
     begun(finished, tmp_path)
     settings = ["align.method=ppo", "align.judge=model", "align.users=12", "align.judged_users=20", "align.ppo.users=8"]
+    settings += ["align.ppo.read=drawn", "align.ppo.temperature=0.7"]
     result = CliRunner().invoke(app, ["rerank", "align", str(tmp_path), *settings, f"out={tmp_path}"])
     assert result.exit_code == 0, result.output + repr(result.exception)
     _, card, _ = read_round(tmp_path / "align" / "round1")
     tuned = tmp_path / "align" / "round1" / "tune"
     rows = [json.loads(line) for line in (tuned / "metrics.jsonl").read_text().splitlines()]
+    writer = LocalWriter.load(str(tuned / "writer"), Sampling(0.7, 1.0, load_config(tmp_path).knowledge.max_tokens))
+    texts = load_texts(tmp_path / "align" / "round1")
+    known = material(Run(tmp_path, 0), load_config(tmp_path))
+    prompts = [known.prompts[user] for user in texts]
+    drawn = writer.write(prompts[:3], 1, 1)
+    assert list(texts.values())[:3] == [filled(p, options[0]) for p, options in zip(prompts, drawn, strict=False)]
     assert card["pairs"]["groups"] == 20 and card["model"]["users"] <= 12
     assert all(
         row["reward"] == pytest.approx(row["channel_foretold"]) and 0 <= row["channel_ndcg"] <= 1 for row in rows

@@ -18,6 +18,7 @@ from tacit.files import atomic_write
 from tacit.knowledge import filled
 from tacit.list_feedback import Encoder, ModelOnTexts, RankerScorer, folds, score_samples
 from tacit.list_pairs import (
+    Agreement,
     Pair,
     export_llama_factory,
     export_trl,
@@ -150,18 +151,15 @@ class _Round:
         users = _round_users(self.known, self.config, self.number)
         if self.config.align.method == "ppo":
             groups = self._ppo(users, scorer)
-            return groups, self._card(groups), None
+            return groups, self._card(groups)[0], None
         groups = self._sampled(users, scorer)
-        card = self._card(groups)
-        self._require_signal(card, groups)
-        return groups, card, None
+        return groups, self._card_of_a_signal(groups), None
 
     def _judged_by_model(self, scorer: RankerScorer) -> tuple[list[Group], dict[str, Any], TextReward]:
         """The feedback on texts about the round's users teaches a reward model, which judges in its place."""
         known, wanted = self.known, self.config.align
         feedback = self._sampled(_round_users(known, self.config, self.number), scorer)
-        card = self._card(feedback)
-        self._require_signal(card, feedback)
+        card = self._card_of_a_signal(feedback)
         reward, groups = _reward_model(feedback, known, scorer.encode, self.config.seed)
         card["model"] = asdict(judged(groups, FORETOLD, self.config.seed))
         users = _judged_users(known, self.config, self.number)
@@ -184,15 +182,17 @@ class _Round:
         known = scorer, self.config.align.ppo, self.tuned, seed, self.device, self.config.dtype
         return align_by_scores(self.base, tokenizer, task, *known)
 
-    def _card(self, groups: Sequence[Group]) -> dict[str, Any]:
+    def _card(self, groups: Sequence[Group]) -> tuple[dict[str, Any], Agreement]:
         agreement = split_half(groups, self.config.seed, self.config.align.reward)
-        return {"scored_by": self.config.align.reward, "agreement": asdict(agreement)}
+        return {"scored_by": self.config.align.reward, "agreement": asdict(agreement)}, agreement
 
-    def _require_signal(self, card: dict[str, Any], groups: Sequence[Group]) -> None:
-        """Kept before a refusal: the card, and the pairs that the lists make."""
+    def _card_of_a_signal(self, groups: Sequence[Group]) -> dict[str, Any]:
+        """Raises where the feedback is noise; card and pairs are kept before that."""
+        card, agreement = self._card(groups)
         found = _pairs(groups, self.config, self.number)
         _keep(self.stage, card | {"pairs": pair_card(groups, found)}, found)
-        require_signal(split_half(groups, self.config.seed, self.config.align.reward), self.config.align.force)
+        require_signal(agreement, self.config.align.force)
+        return card
 
     def _texts(self, encode: Encoder, reward: TextReward | None) -> Texts:
         if self.config.align.method == "best_of_n":

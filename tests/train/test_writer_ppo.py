@@ -146,6 +146,7 @@ def test_a_writer_learns_to_write_what_is_counted_with_the_texts_of_one_round(ba
     assert len(rows) == 10 and len(groups) == 100 and all(len(group.options) == 6 for group in groups)
     assert sorted(int(group.options[0].context.user) for group in groups) == list(range(100))
     assert rows[0]["kl_ref"] == 0.0 < rows[-1]["kl_ref"]
+    assert [row["lr"] for row in rows[::9]] == pytest.approx([1e-2, 1e-2 * (1 - 0.9 * 0.9)])
     assert rows[-1]["reward"] > 2.0 * rows[0]["reward"] > 0.0
     assert written(tmp_path / "writer") > 2.0 * written(base)
     assert tiny.residue(tmp_path) == []

@@ -97,11 +97,12 @@ def align_by_scores(
         with progress(len(batches), stage.name) as bar:
             bar.resume(done)
             for number in range(done, len(batches)):
-                for group in learner.optimizer.param_groups:
-                    group["lr"] = config.lr * (1.0 - 0.9 * number / len(batches))
+                lr = config.lr * (1.0 - 0.9 * number / len(batches))
+                for parameters in learner.optimizer.param_groups:
+                    parameters["lr"] = lr
                 groups, metrics = learner.batch(batches[number], task, scorer, seed, number)
                 write_groups(groups, files[number])
-                stage.log.append(number + 1, **metrics)
+                stage.log.append(number + 1, **metrics, lr=lr)
                 learner.save(stage, number + 1)
                 bar.advance(note=f"reward {metrics['reward']:.4f}, KL {metrics['kl_ref']:.2f}")
         save_writer(learner.lm, tokenizer, stage.folder / "writer")
