@@ -21,6 +21,7 @@ from tacit.models.knowledge_writers import LocalWriter
 from tacit.models.list_tokens import item_attributes
 from tacit.models.text_sampling import Sampling
 from tacit.report_lists import read_round, rounds_table
+from tacit.report_tuning import tuning
 from tacit.rerank_evaluation import strong_lines
 from tacit.rerank_pipeline import is_rerank, load_config
 from tacit.rerank_stages import exchanged, load_texts, material
@@ -190,6 +191,7 @@ def test_the_report_names_every_part_and_nothing_is_a_pickle(finished: Path) -> 
         "without DPO; ours: round 0",
         "How the lists were made",
         "stammering lines",
+        "Pairs in the right order",
         "exposure oracle",
     ):
         assert words in page
@@ -243,6 +245,7 @@ def test_ppo_may_learn_from_a_reward_model_about_users_who_gave_no_feedback(fini
     assert all(
         row["reward"] == pytest.approx(row["channel_foretold"]) and 0 <= row["channel_ndcg"] <= 1 for row in rows
     )
+    assert all(words in tuning(tmp_path) for words in ("Round 1", "Feedback: NDCG@5", "KL to the first writer"))
     refused = CliRunner().invoke(app, ["run", str(tmp_path), "align.judge=lists", "align.judged_users=20"])
     assert refused.exit_code == 2 and "set align.judge=model" in refused.output
 

@@ -17,6 +17,7 @@ from tacit.page import Cell, short
 from tacit.report_files import RunFiles
 from tacit.report_paper import paper_tables
 from tacit.report_process import provenance
+from tacit.report_tuning import tuning
 from tacit.results import Row
 
 DIFFERENCE = "paired difference"
@@ -35,6 +36,7 @@ def write_rerank_report(run_folder: str | Path) -> Path:
         ("paper", "The paper's tables, beside ours", paper_tables(run.rows, card["round chosen on validation"])),
         ("tables", "Every row, beside the bounds of its protocol", _table(run.rows)),
         ("rounds", "Feedback and pairs, round by round", rounds_table(rounds)),
+        ("tuning", "How the writer was tuned", tuning(folder)),
         ("writing", "What alignment does to the texts", _writing(folder)),
         ("texts", "Best and worst texts of the same user", _texts(rounds)),
         ("protocol", "How the lists were made", _protocol(card)),
