@@ -20,6 +20,7 @@ from tacit.list_pairs import read_pairs
 from tacit.models.knowledge_writers import LocalWriter
 from tacit.models.list_tokens import item_attributes
 from tacit.models.text_sampling import Sampling
+from tacit.models.text_vectors import BETWEEN
 from tacit.report_lists import read_round, rounds_table
 from tacit.report_tuning import tuning
 from tacit.rerank_evaluation import strong_lines
@@ -285,7 +286,7 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
     written = {text for lines in kept for piece in lines.splitlines() for text in json.loads(piece).values()}
     options = {filled(known.prompts[u], text) for u in first for text in written} | set(first.values())
     for name, texts in chosen.items():
-        parts = [text.split("\n\n") for text in texts.values()]
+        parts = [text.split(BETWEEN) for text in texts.values()]
         assert all(len(part) == (2 if name == "random" else 1) and set(part) <= options for part in parts)
 
 
@@ -295,6 +296,7 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
         (["align.method=best_of_n"], "set align.judge=model"),
         ([*BEST_OF_N, "align.rounds=2"], "align.rounds=1"),
         ([*BEST_OF_N, "align.keep=4"], "leave at least one"),
+        ([*BEST_OF_N, "align.best_of=30", "align.keep=15"], "more than 5,000 ways"),
         ([*BEST_OF_N, "align.pairs=length_matched"], "best_worst, random or swapped"),
         (["align.judge=me"], "choose one of lists, model"),
         (["align.judge=model", "knowledge.axes=principal"], "knowledge.axes=collaborative"),

@@ -12,7 +12,7 @@ from tacit.knowledge import FACTORS
 from tacit.knowledge_composer import factors
 from tacit.lists import ListConfig, build
 from tacit.models.collaborative import mean_vectors
-from tacit.models.text_vectors import AXES, HASHED, Scaling, hashed
+from tacit.models.text_vectors import AXES, BETWEEN, HASHED, Scaling, hashed
 from tacit.rerank_config import AlignConfig, RerankConfig, check
 from tacit.rerank_material import KnowledgeConfig, Material
 from tacit.train.ranker import RankerConfig, new_reranker, score_lists
@@ -43,6 +43,15 @@ def test_each_line_has_its_place(tmp_path: Path) -> None:
         places = vector.reshape(9, HASHED)
         assert np.array_equal(places[[0, -1]], hashed([first.partition(": ")[2], last.partition(": ")[2]]))
         assert not places[1:-1].any()
+
+
+def test_several_texts_about_a_user_are_read_one_by_one_and_averaged(tmp_path: Path) -> None:
+    material = known(tmp_path)
+    reading = replace(material.reading(dict.fromkeys(material.users, "war"), "cpu", "float32"), scaling=None)
+    one, two, three = (reading([""], [text])[0] for text in ("war films", "love", "old comedies"))
+    both = reading(["", ""], [BETWEEN.join(["war films", "love", "old comedies"]), "love"])
+    np.testing.assert_allclose(both, [(one + two + three) / 3, two], rtol=1e-6)
+    assert reading([], []).shape == (0, HASHED)
 
 
 def test_an_item_stands_in_every_factors_place(tmp_path: Path) -> None:

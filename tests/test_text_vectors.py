@@ -84,6 +84,9 @@ def test_vectors_are_kept_piece_by_piece(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(read) == 4
     text_vectors(list("ab"), "y", tmp_path)
     assert read[4:] == [["a", "b"]]  # another encoder
+    found = text_vectors(list("zbzay"), "x", tmp_path)
+    assert read[5:] == [["y", "z"]]  # among others, what is known is not read again
+    np.testing.assert_array_equal(found, hashed(list("zbzay")))
 
 
 def test_a_folder_gives_the_plain_mean_of_its_tokens(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from tacit.list_pairs import (
 )
 from tacit.models.list_tokens import Past
 from tacit.models.text_sampling import Sampling
+from tacit.models.text_vectors import BETWEEN
 from tacit.rerank_cells import Job, train_all
 from tacit.rerank_config import RerankConfig
 from tacit.rerank_material import Material, Reading
@@ -226,8 +228,8 @@ def _keep(stage: Stage, card: dict[str, Any], found: Sequence[Pair]) -> None:
 def _best_of_n(
     run: Run, config: RerankConfig, known: Material, reward: TextReward, encode: Encoder, number: int, device: str
 ) -> Texts:
-    """About everyone what the reward model likes best: of the first text and ``align.best_of`` samples as many as
-    ``align.keep``, one below the other, the best first.
+    """About everyone what the reward model likes best: those ``align.keep`` of the first text and ``align.best_of``
+    samples whose mean vector, which is what is read of them, it rates highest.
 
     As a control they are drawn blindly (``align.pairs=random``) or the worst ones are taken (``swapped``).
     """
@@ -237,13 +239,16 @@ def _best_of_n(
     options = [[first[u], *texts] for u, texts in zip(known.users, samples, strict=True)]
     n = 1 + config.align.best_of
     vectors = encode([p for p in prompts for _ in range(n)], [text for texts in options for text in texts])
-    liked = reward(vectors, np.repeat(known.places[known.users], n, axis=0)).reshape(-1, n)
+    sets = list(combinations(range(n), config.align.keep))
+    means = np.stack([vectors.reshape(len(prompts), n, -1)[:, each].mean(1) for each in map(list, sets)], axis=1)
+    places = np.repeat(known.places[known.users], len(sets), axis=0)
+    liked = reward(means.reshape(len(places), -1), places).reshape(-1, len(sets))
     if config.align.pairs == "random":
         liked = np.random.default_rng([seed, n]).random(liked.shape)
-    ranked = np.argsort(liked if config.align.pairs == "swapped" else -liked, axis=1, kind="stable")
+    best = (liked if config.align.pairs == "swapped" else -liked).argmin(1)
     return {
-        u: "\n\n".join(filled(prompt, texts[k]) for k in order[: config.align.keep])
-        for u, prompt, texts, order in zip(known.users, prompts, options, ranked, strict=True)
+        u: BETWEEN.join(filled(prompt, texts[k]) for k in sets[which])
+        for u, prompt, texts, which in zip(known.users, prompts, options, best.tolist(), strict=True)
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from tacit.data.rating_sources import RatingsConfig
@@ -20,6 +21,7 @@ from tacit.types import InputError
 NO_WRITER = "none"
 METHODS = ("dpo", "ppo", "best_of_n")
 JUDGES = ("lists", "model")
+MOST_SETS = 5000  # of texts among which a reward model chooses
 PAIRS = ("best_worst", "length_matched", "random", "swapped")
 
 
@@ -38,7 +40,7 @@ class AlignConfig:
     judge: str = "lists"
     judged_users: int = 0  # about whom dpo or ppo learns from that model; 0 = those who gave the feedback
     best_of: int = 5  # samples a user beside the first text, for best_of_n
-    keep: int = 1  # how many of these texts are read, one below the other
+    keep: int = 1  # how many of these texts are read, each alone, their vectors averaged
     pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
     min_margin: float = 0.0  # of the reward, by which best and worst must differ
     users: int = 0  # training users a round; 0 = all
@@ -128,6 +130,11 @@ def _check_judge(config: RerankConfig, by_ratings: bool) -> None:
         raise InputError(
             f"align.keep={wanted.keep} texts of the first one and {wanted.best_of} samples (align.best_of): keep at "
             "least one and leave at least one."
+        )
+    if math.comb(1 + wanted.best_of, wanted.keep) > MOST_SETS:
+        raise InputError(
+            f"align.keep={wanted.keep} of {1 + wanted.best_of} texts can be chosen in more than {MOST_SETS:,} ways: "
+            "lower align.best_of or align.keep."
         )
     if wanted.pairs == "length_matched":
         raise InputError("align.method=best_of_n chooses texts, not pairs: align.pairs=best_worst, random or swapped.")

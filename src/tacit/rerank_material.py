@@ -20,7 +20,7 @@ from tacit.models.collaborative import mean_vectors, svd_vectors, tfidf_vectors
 from tacit.models.knowledge_writers import SMALL
 from tacit.models.list_tokens import Knowledge
 from tacit.models.lm import LMConfig
-from tacit.models.text_vectors import Scaling, read_texts, text_vectors
+from tacit.models.text_vectors import BETWEEN, Scaling, read_texts, text_vectors
 from tacit.types import InputError
 
 
@@ -50,6 +50,7 @@ class KnowledgeConfig:
 class Reading:
     """Texts → vectors, scaled over the training users' first texts: a ``list_feedback.Encoder``.
 
+    Several texts with ``BETWEEN`` between them are read as the mean of their vectors.
     A text about a training user is scaled by what the texts about others taught.
     """
 
@@ -63,9 +64,12 @@ class Reading:
     fold_of: Mapping[str, int] = field(default_factory=dict)  # by a training user's prompt
 
     def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
-        told = [filled(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
-        read = read_texts(prompts, told, self.config.mode)
-        vectors = text_vectors(read, self.config.encoder, self.folder, self.factors, self.device, self.dtype)
+        several = [filled(prompt, text).split(BETWEEN) for prompt, text in zip(prompts, texts, strict=True)]
+        counts = [len(told) for told in several]
+        asked = [prompt for prompt, n in zip(prompts, counts, strict=True) for _ in range(n)]
+        read = read_texts(asked, [text for told in several for text in told], self.config.mode)
+        each = text_vectors(read, self.config.encoder, self.folder, self.factors, self.device, self.dtype)
+        vectors = np.stack([part.mean(0) for part in np.split(each, np.cumsum(counts)[:-1])]) if counts else each
         if self.scaling is None:
             return vectors
         scaled = self.scaling(vectors)

@@ -8,7 +8,6 @@ and the answer, cut at 512 tokens, so that a long history hides most of the answ
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,22 +17,19 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from safetensors.numpy import load, save
 from sklearn.linear_model import RidgeCV
 
-from tacit.files import atomic_write
 from tacit.models.encoder import PINNED, TextEncoder
+from tacit.models.vector_cache import Vectors, keep, recall
 from tacit.network import fetching
 from tacit.progress import progress
 from tacit.types import InputError
 
-Vectors = npt.NDArray[np.float32]
-
 MODES = ("literal", "clean", "factors")
 AXES = ("collaborative", "principal")
 MAX_TOKENS = 512
+BETWEEN = "\n\n* * *\n\n"  # between several texts about one user: each is read alone, and their vectors are averaged
 HASHED = 512  # dimensions of the hashing encoder
 _PENALTIES = tuple(10.0**power for power in np.arange(-2.0, 3.1, 0.5))  # beside sums of squares of unit vectors
 _PIECE = 2048  # texts kept together in one file: what a kill can cost
@@ -84,24 +80,31 @@ def text_vectors(
 
     ``encoder`` is ``minilm`` (pinned, unit vectors), ``hashing`` (no model), or a hub name or folder such as
     ``bert-base-uncased``, whose tokens are averaged as in KAR's ``avg``, without scaling. Texts lose what follows 512
-    tokens. ``dtype`` bfloat16 encodes in mixed precision. With ``folder`` the vectors are kept there under a hash of
-    texts and weights, piece by piece.
+    tokens. ``dtype`` bfloat16 encodes in mixed precision. With ``folder`` the vectors are kept there, piece by piece
+    (``vector_cache``).
     """
     if factors:
         parts = [part for text in texts for part in factor_texts(text, factors)]
         found = text_vectors(parts, encoder, folder, device=device, dtype=dtype)
         found[[not part for part in parts]] = 0.0
         return found.reshape(len(texts), -1)
+    if not texts:
+        return np.zeros((0, HASHED if encoder == "hashing" else 0), np.float32)
     encode, weights = _encoder(encoder, device, dtype)
-    different = sorted(set(texts))  # whatever their order, the same texts make the same pieces
-    pieces = [np.zeros((0, HASHED if encoder == "hashing" else 0), np.float32)] if not different else []
-    with progress(len(different), "reading the texts") as bar:
-        for start in range(0, len(different), _PIECE):
-            piece = different[start : start + _PIECE]
-            pieces.append(_stored(piece, encode, weights, folder))
+    different = sorted(set(texts))  # whatever their order, the same texts are read in the same pieces
+    known = {} if folder is None else recall(different, folder, weights)
+    missing = [text for text in different if text not in known]
+    if not missing:
+        return np.stack([known[text] for text in texts])
+    with progress(len(missing), "reading the texts") as bar:
+        for start in range(0, len(missing), _PIECE):
+            piece = missing[start : start + _PIECE]
+            vectors = encode(piece)
+            if folder is not None:
+                keep(piece, vectors, folder, weights)
+            known |= zip(piece, vectors, strict=True)
             bar.advance(len(piece))
-    place = {text: row for row, text in enumerate(different)}
-    return np.concatenate(pieces)[[place[text] for text in texts]]
+    return np.stack([known[text] for text in texts])
 
 
 @dataclass(frozen=True)
@@ -171,20 +174,6 @@ def hashed(texts: Sequence[str]) -> Vectors:
     return np.asarray(vectors / np.maximum(length, 1e-12), dtype=np.float32)
 
 
-def _stored(
-    texts: Sequence[str], encode: Callable[[Sequence[str]], Vectors], weights: str, folder: Path | None
-) -> Vectors:
-    if folder is None:
-        return encode(texts)
-    digest = hashlib.sha256(json.dumps([weights, MAX_TOKENS, list(texts)]).encode())
-    path = folder / f"vectors-{digest.hexdigest()[:24]}.safetensors"
-    if path.is_file():
-        return load(path.read_bytes())["vectors"]
-    vectors = encode(texts)
-    atomic_write(path, save({"vectors": np.ascontiguousarray(vectors)}))
-    return vectors
-
-
 @lru_cache(maxsize=1)
 def _encoder(name: str, device: str, dtype: str) -> tuple[Callable[[Sequence[str]], Vectors], str]:
     """(function from texts to vectors, hash of its weights)."""
@@ -203,4 +192,4 @@ def _encoder(name: str, device: str, dtype: str) -> tuple[Callable[[Sequence[str
             found = model.encode(list(texts), batch_size=64, show_progress_bar=False, convert_to_numpy=True)
         return np.asarray(found, dtype=np.float32)
 
-    return encode, f"{digest.hexdigest()} {dtype}"
+    return encode, f"{digest.hexdigest()} {MAX_TOKENS} {dtype}"
