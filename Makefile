@@ -59,14 +59,19 @@ rlrf4rec-objectives: rlrf4rec-seed0
 	  $(call REALIGN,$$name,align.dpo.objective=$$name); done
 	set -e; $(call REALIGN,ppo,align.method=ppo)
 
-# The writer as it is: of several texts about everyone the one that a reward model of the feedback likes best; a blind
-# choice among the same texts, and the worst of them. Two writers.
+# The writer as it is: of six texts about everyone the three that a reward model of the feedback likes best, over two
+# writers; and three drawn blindly from the same six. What the choice alone is worth is printed last.
+BEST = align.method=best_of_n align.judge=model align.keep=3
+BEST_OF_N = runs/rlrf4rec-best_of_n
 rlrf4rec-best-of-n: rlrf4rec-seed0
-	set -e; for pairs in best_worst random swapped; do \
-	  $(call REALIGN,best_of_n-$$pairs,align.method=best_of_n align.judge=model align.pairs=$$pairs); done
-	$(RLRF4REC) 'rankers=[dlcm_match]' controls=[] strong=false align.rounds=1 align.method=best_of_n align.judge=model \
-	  seed=1 out=runs/rlrf4rec-best_of_n-seed1
-	$(BIN)/tacit rerank pool runs/rlrf4rec-best_of_n-best_worst runs/rlrf4rec-best_of_n-seed1
+	set -e; $(call REALIGN,best_of_n-seed0,$(BEST))
+	set -e; $(call REALIGN,best_of_n-blind0,$(BEST) align.pairs=random ranker_seeds=3)
+	$(RLRF4REC) 'rankers=[dlcm_match]' controls=[] strong=false align.rounds=1 $(BEST) seed=1 out=$(BEST_OF_N)-seed1
+	test -d $(BEST_OF_N)-blind1 || $(BIN)/tacit rerank fork $(BEST_OF_N)-seed1 $(BEST_OF_N)-blind1 align.pairs=random \
+	  ranker_seeds=3
+	$(BIN)/tacit run $(BEST_OF_N)-blind1
+	$(BIN)/tacit rerank pool $(BEST_OF_N)-seed0 $(BEST_OF_N)-seed1
+	$(BIN)/tacit rerank compare $(BEST_OF_N)-blind0,$(BEST_OF_N)-blind1 $(BEST_OF_N)-seed0,$(BEST_OF_N)-seed1
 
 # Pairs that must not help, or must do harm.
 rlrf4rec-controls: rlrf4rec-seed0

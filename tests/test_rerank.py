@@ -145,6 +145,9 @@ def test_a_fork_aligns_the_same_writer_in_another_way(finished: Path, tmp_path: 
     ]
     assert gap == pytest.approx(means[0] - means[1], abs=6e-5)
     assert "dlcm · base, there − here" not in rows
+    pooled_here = runner.invoke(app, ["rerank", "compare", f"{finished},{other}", str(other)]).output
+    (half,) = (line.split("|")[3] for line in pooled_here.splitlines() if "round 1, there" in line)
+    assert float(half.split()[0]) == pytest.approx((means[0] - means[1]) / 2, abs=6e-5)
     again = runner.invoke(app, ["rerank", "fork", str(finished), str(other)])
     assert again.exit_code != 0 and "is there already" in again.output + str(again.exception)
 

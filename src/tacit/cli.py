@@ -253,11 +253,16 @@ def rerank_pool(
 
 @rerank_app.command("compare")
 def rerank_compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN OTHER...", help="Finished runs of one protocol.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN OTHER...", help="Finished runs of one protocol; RUN,RUN with a comma are pooled."),
+    ],
 ) -> None:
     """Print in which settings runs differ from the first, and by how much their lines do, paired on the test lists.
 
     Example: `tacit rerank compare runs/ml1m-seed0 runs/random-pairs`
+
+    Two writer seeds each: `tacit rerank compare runs/seed0,runs/seed1 runs/random0,runs/random1`
     """
     from tacit.commands.rerank_runs import compare
 

@@ -157,15 +157,23 @@ def _writing(folder: Path) -> str:
     said = {name: card.get("texts", card) for name, card in cards.items()}
     if "titles" not in said["round 0"]:
         return page.missing("No writer was run.", "Set `knowledge.writer`.")
-    measures = ["words", "titles", "different titles", "titles the prompt holds", "factors again", "stammering lines"]
+    measures = [
+        "texts a user",
+        "words",
+        "titles",
+        "different titles",
+        "titles the prompt holds",
+        "factors again",
+        "stammering lines",
+    ]
     lines = [
         ("", [Cell(name), *(Cell(short(values[one]) if one in values else "") for one in measures)])
         for name, values in said.items()
     ]
     caption = (
-        "Means over the likeliest texts about all users. A title that the prompt does not hold is invented; a factor "
-        "comes again if a second line begins with it; a line stammers if it says a word twice. Gains that come with "
-        "any of these are not to be trusted."
+        "Means over the texts that are read. A title that the prompt does not hold is invented; a factor comes again if "
+        "a second line begins with it; a line stammers if it says a word twice. Gains that come with any of these are "
+        "not to be trusted."
     )
     return page.table(["", *measures], lines, caption)
 

@@ -26,6 +26,7 @@ from tacit.models.knowledge_writers import EndpointWriter, LocalWriter, Writer, 
 from tacit.models.list_tokens import Knowledge
 from tacit.models.text_cache import CachedWriter
 from tacit.models.text_sampling import Sampling
+from tacit.models.text_vectors import BETWEEN
 from tacit.rerank_cells import Job, cells, job_of, train_all
 from tacit.rerank_config import NO_WRITER, RerankConfig
 from tacit.rerank_material import Material
@@ -113,9 +114,11 @@ def write_texts(author: Writer, known: Material, seed: int | None = None) -> Tex
 
 
 def texts_card(known: Material, texts: Texts) -> dict[str, float]:
-    """Words, titles, and how many of these the writer was told of."""
+    """Words, titles, and how many of these the writer was told of: means over texts, where a user has several."""
     titles = [item.title for item in known.ratings.items]
-    return faithfulness([known.prompts[user] for user in texts], list(texts.values()), titles)
+    each = [(known.prompts[user], text) for user, told in texts.items() for text in told.split(BETWEEN)]
+    prompts, alone = [prompt for prompt, _ in each], [text for _, text in each]
+    return {"texts a user": len(each) / max(len(texts), 1), **faithfulness(prompts, alone, titles)}
 
 
 def save_texts(stage: Stage, texts: Texts) -> None:

@@ -36,17 +36,24 @@ def pool(folders: Sequence[Path]) -> None:
             print(f"- {name}: " + ", ".join(f"{what} {value:.4f}" for what, value in parts.items()))
 
 
-def compare(folders: Sequence[Path]) -> None:
-    """Print what the first run's settings are in the others, and each line of theirs minus the first one's."""
-    runs, users = _measured(folders)
-    settings = [(folder / "config.yaml").read_text(encoding="utf-8") for folder in folders]
-    base = load_rows(folders[0] / "results.json")[0]
-    for folder, lines, own in zip(folders[1:], runs[1:], settings[1:], strict=True):
+def compare(groups: Sequence[str]) -> None:
+    """Print what the first run's settings are in the others, and each line of theirs minus the first one's.
+
+    Each of ``groups`` is a run's folder, or several with commas between them, which are pooled (and must not differ in
+    more than their seeds for the settings that are printed to be those of all).
+    """
+    folders = [[Path(name) for name in group.split(",")] for group in groups]
+    runs, users = _measured([folder for group in folders for folder in group])
+    each = iter(runs)
+    first, *others = [pooled([next(each) for _ in group])[0] for group in folders]
+    settings = [(group[0] / "config.yaml").read_text(encoding="utf-8") for group in folders]
+    base = load_rows(folders[0][0] / "results.json")[0]
+    for name, lines, own in zip(groups[1:], others, settings[1:], strict=True):
         changed = differences(settings[0], own)
         changed.pop("out", None)
         said = "; ".join(f"{key}={there} instead of {here}" for key, (here, there) in changed.items())
-        print(f"## {folder} − {folders[0]}\n\n{said or 'The same settings.'}\n")
-        _print(across(lines, runs[0], users, base))
+        print(f"## {name} − {groups[0]}\n\n{said or 'The same settings.'}\n")
+        _print(across(lines, first, users, base))
         print()
 
 
