@@ -171,7 +171,7 @@ def _writing(folder: Path) -> str:
         for name, values in said.items()
     ]
     caption = (
-        "Means over the texts that are read. A title that the prompt does not hold is invented; a factor comes again if "
+        "Means over texts that are read. A title that the prompt does not hold is invented; a factor comes again if "
         "a second line begins with it; a line stammers if it says a word twice. Gains that come with any of these are "
         "not to be trusted."
     )
