@@ -298,7 +298,7 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
     [
         (["align.method=best_of_n"], "set align.judge=model"),
         ([*BEST_OF_N, "align.rounds=2"], "align.rounds=1"),
-        ([*BEST_OF_N, "align.keep=4"], "leave at least one"),
+        ([*BEST_OF_N, "align.keep=5"], "no more than there are"),
         ([*BEST_OF_N, "align.best_of=30", "align.keep=15"], "more than 5,000 ways"),
         ([*BEST_OF_N, "align.pairs=length_matched"], "best_worst, random or swapped"),
         (["align.judge=me"], "choose one of lists, model"),

@@ -126,10 +126,10 @@ def _check_judge(config: RerankConfig, by_ratings: bool) -> None:
         raise InputError("align.method=best_of_n chooses for users without feedback too: set align.judge=model.")
     if wanted.rounds > 1:
         raise InputError("align.method=best_of_n tunes nothing, so a second round has nothing to add: align.rounds=1.")
-    if not 1 <= wanted.keep <= wanted.best_of:
+    if not 1 <= wanted.keep <= 1 + wanted.best_of:
         raise InputError(
             f"align.keep={wanted.keep} texts of the first one and {wanted.best_of} samples (align.best_of): keep at "
-            "least one and leave at least one."
+            "least one, and no more than there are."
         )
     if math.comb(1 + wanted.best_of, wanted.keep) > MOST_SETS:
         raise InputError(
