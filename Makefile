@@ -60,18 +60,19 @@ rlrf4rec-objectives: rlrf4rec-seed0
 	set -e; $(call REALIGN,ppo,align.method=ppo)
 
 # The writer as it is: of six texts about everyone the three that a reward model of the feedback likes best, over two
-# writers; and three drawn blindly from the same six. What the choice alone is worth is printed last.
+# writers; and, as controls, three drawn blindly from the same six, and all six. What the choice is worth is printed last.
 BEST = align.method=best_of_n align.judge=model align.keep=3
-BEST_OF_N = runs/rlrf4rec-best_of_n
+CHOSEN = runs/rlrf4rec-chosen
 rlrf4rec-best-of-n: rlrf4rec-seed0
-	set -e; $(call REALIGN,best_of_n-seed0,$(BEST))
-	set -e; $(call REALIGN,best_of_n-blind0,$(BEST) align.pairs=random ranker_seeds=3)
-	$(RLRF4REC) 'rankers=[dlcm_match]' controls=[] strong=false align.rounds=1 $(BEST) seed=1 out=$(BEST_OF_N)-seed1
-	test -d $(BEST_OF_N)-blind1 || $(BIN)/tacit rerank fork $(BEST_OF_N)-seed1 $(BEST_OF_N)-blind1 align.pairs=random \
-	  ranker_seeds=3
-	$(BIN)/tacit run $(BEST_OF_N)-blind1
-	$(BIN)/tacit rerank pool $(BEST_OF_N)-seed0 $(BEST_OF_N)-seed1
-	$(BIN)/tacit rerank compare $(BEST_OF_N)-blind0,$(BEST_OF_N)-blind1 $(BEST_OF_N)-seed0,$(BEST_OF_N)-seed1
+	set -e; $(call REALIGN,chosen0,$(BEST))
+	$(RLRF4REC) 'rankers=[dlcm_match]' controls=[] strong=false align.rounds=1 $(BEST) seed=1 out=$(CHOSEN)1
+	set -e; for seed in 0 1; do for control in blind:align.pairs=random six:align.keep=6; do \
+	  run=runs/rlrf4rec-$${control%%:*}$$seed; \
+	  test -d $$run || $(BIN)/tacit rerank fork $(CHOSEN)$$seed $$run $${control#*:} ranker_seeds=3; \
+	  $(BIN)/tacit run $$run; done; done
+	$(BIN)/tacit rerank pool $(CHOSEN)0 $(CHOSEN)1
+	set -e; for control in blind six; do \
+	  $(BIN)/tacit rerank compare runs/rlrf4rec-$${control}0,runs/rlrf4rec-$${control}1 $(CHOSEN)0,$(CHOSEN)1; done
 
 # Pairs that must not help, or must do harm.
 rlrf4rec-controls: rlrf4rec-seed0
