@@ -94,16 +94,15 @@ def text_vectors(
     different = sorted(set(texts))  # whatever their order, the same texts are read in the same pieces
     known = {} if folder is None else recall(different, folder, weights)
     missing = [text for text in different if text not in known]
-    if not missing:
-        return np.stack([known[text] for text in texts])
-    with progress(len(missing), "reading the texts") as bar:
-        for start in range(0, len(missing), _PIECE):
-            piece = missing[start : start + _PIECE]
-            vectors = encode(piece)
-            if folder is not None:
-                keep(piece, vectors, folder, weights)
-            known |= zip(piece, vectors, strict=True)
-            bar.advance(len(piece))
+    if missing:
+        with progress(len(missing), "reading the texts") as bar:
+            for start in range(0, len(missing), _PIECE):
+                piece = missing[start : start + _PIECE]
+                vectors = encode(piece)
+                if folder is not None:
+                    keep(piece, vectors, folder, weights)
+                known |= zip(piece, vectors, strict=True)
+                bar.advance(len(piece))
     return np.stack([known[text] for text in texts])
 
 
