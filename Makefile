@@ -60,18 +60,20 @@ rlrf4rec-objectives: rlrf4rec-seed0
 	set -e; $(call REALIGN,ppo,align.method=ppo)
 
 # The writer as it is: of six texts about everyone the three that a reward model of the feedback likes best, over two
-# writers; and, as controls, three drawn blindly from the same six, and all six. What the choice is worth is printed last.
+# writers; and, as controls, three of the same six drawn blindly, the three nearest to the user's place among the
+# ratings, and all six. What the choice is worth is printed last.
 BEST = align.method=best_of_n align.judge=model align.keep=3
 CHOSEN = runs/rlrf4rec-chosen
 rlrf4rec-best-of-n: rlrf4rec-seed0
 	set -e; $(call REALIGN,chosen0,$(BEST))
 	$(RLRF4REC) 'rankers=[dlcm_match]' controls=[] strong=false align.rounds=1 $(BEST) seed=1 out=$(CHOSEN)1
-	set -e; for seed in 0 1; do for control in blind:align.pairs=random six:align.keep=6; do \
+	set -e; for seed in 0 1; do \
+	for control in blind:align.pairs=random nearest:align.judge=nearness six:align.keep=6; do \
 	  run=runs/rlrf4rec-$${control%%:*}$$seed; \
 	  test -d $$run || $(BIN)/tacit rerank fork $(CHOSEN)$$seed $$run $${control#*:} ranker_seeds=3; \
 	  $(BIN)/tacit run $$run; done; done
 	$(BIN)/tacit rerank pool $(CHOSEN)0 $(CHOSEN)1
-	set -e; for control in blind six; do \
+	set -e; for control in blind nearest six; do \
 	  $(BIN)/tacit rerank compare runs/rlrf4rec-$${control}0,runs/rlrf4rec-$${control}1 $(CHOSEN)0,$(CHOSEN)1; done
 
 # Pairs that must not help, or must do harm.

@@ -269,22 +269,26 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
     finished: Path, tmp_path: Path
 ) -> None:
     chosen = {}
-    for pairs, keep in (("best_worst", 1), ("swapped", 1), ("random", 2)):
-        folder = tmp_path / pairs
+    for name, keep in (("best_worst", 1), ("swapped", 1), ("random", 2), ("nearness", 1)):
+        folder = tmp_path / name
         folder.mkdir()
         begun(finished, folder)
-        settings = [f"align.pairs={pairs}", f"align.keep={keep}", f"out={folder}"]
+        judge = "nearness" if name == "nearness" else "model"
+        pairs = "best_worst" if name == "nearness" else name
+        settings = [f"align.judge={judge}", f"align.pairs={pairs}", f"align.keep={keep}", f"out={folder}"]
         command = ["rerank", "align", str(folder), *BEST_OF_N, *settings]
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output + repr(result.exception)
-        chosen[pairs] = load_texts(folder / "align" / "round1")
+        chosen[name] = load_texts(folder / "align" / "round1")
         card = json.loads((folder / "align" / "round1" / "card.json").read_text())
-        assert 0 <= card["model"]["rate"]["value"] <= 1 and not (folder / "align" / "round1" / "tune").exists()
+        assert 0 <= card[judge]["rate"]["value"] <= 1 and not (folder / "align" / "round1" / "tune").exists()
     first = load_texts(finished / "knowledge")
     known = material(Run(tmp_path, 0), load_config(tmp_path / "random"))
     assert all(set(texts) == set(first) for texts in chosen.values())
     differ = [user for user in first if chosen["best_worst"][user] != chosen["swapped"][user]]
     assert len(differ) > len(first) / 2 and chosen["random"] not in (chosen["best_worst"], chosen["swapped"])
+    assert chosen["nearness"] not in (first, chosen["best_worst"])
+    assert "agreement of nearness" in rounds_table([read_round(tmp_path / "nearness" / "align" / "round1")])
     kept = [path.read_text() for path in (tmp_path / "random" / "texts").glob("texts-*.jsonl")]
     written = {text for lines in kept for piece in lines.splitlines() for text in json.loads(piece).values()}
     options = {filled(known.prompts[u], text) for u in first for text in written} | set(first.values())

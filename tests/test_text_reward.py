@@ -9,7 +9,7 @@ import pytest
 
 from tacit.list_feedback import RankerScorer, context
 from tacit.lists import Lists
-from tacit.text_reward import FORETOLD, JudgedScorer, TextReward, as_foretold, learn, terms
+from tacit.text_reward import FORETOLD, JudgedScorer, TextReward, as_foretold, learn, nearest, terms
 from tacit.types import Dialogue, Group, Sample, Scored, Turn
 
 K = 3  # axes
@@ -39,6 +39,26 @@ def test_terms_and_reward_by_hand() -> None:
     assert terms(x, u).tolist() == [[6.0, -5.0, 4.0, 1.0, 2.0, -1.0]]
     nearness = TextReward(np.array([2.0, 2.0, -1.0, -1.0, 0.0, 0.0]))  # minus the squared distance, but for |u|²
     assert nearness(x, u)[0] == pytest.approx(-((2 - 3) ** 2) - (-1 - 5) ** 2 + 9 + 25)
+
+
+def test_nearness_by_hand() -> None:
+    """Texts at 0 and 2 about users at 1 and 7: least squares puts a text x at 1 + 3x."""
+    reward = TextReward.nearness(np.array([[0.0], [2.0]], np.float32), np.array([[1.0], [7.0]], np.float32))
+    texts, place = np.array([[1.0], [2.0]], np.float32), np.array([[6.0], [6.0]], np.float32)
+    near, far = reward(texts, place)  # they put the user of 6 at 4 and at 7
+    assert near - far == pytest.approx(-((6 - 4) ** 2) + (6 - 7) ** 2)
+
+
+def test_nearness_orders_as_the_distance_does_and_is_blind_to_scores() -> None:
+    groups, vectors, places = texts_of(30, 4, seed=6, noise=2.0)
+    at = np.repeat(places, 4, axis=0)
+    reward, told = nearest(groups, vectors, places)
+    line = np.polyfit(np.ravel(vectors - vectors.mean(0)), np.ravel(at - at.mean(0)), 1)[0]
+    put = at.mean(0) + line * (vectors - vectors.mean(0))
+    distance = ((at - put) ** 2).sum(1).reshape(-1, 4)
+    assert judge(told) - judge(told)[:, :1] == pytest.approx(distance[:, :1] - distance, abs=1e-3)
+    mute = [Group(tuple(Scored(o.context, o.sample, 0.0, o.by, o.channels) for o in g.options)) for g in groups]
+    assert nearest(mute, vectors, places)[0].weights.tolist() == reward.weights.tolist()
 
 
 def test_without_noise_the_rule_is_found_whatever_a_users_level_is() -> None:

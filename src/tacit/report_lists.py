@@ -114,6 +114,8 @@ def rounds_table(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> st
             ("NDCG@5 on the other half", "agreement", "margin"),
             ("agreement of the reward model", "model", "rate"),
             ("NDCG@5 on the lists", "model", "margin"),
+            ("agreement of nearness", "nearness", "rate"),
+            ("NDCG@5 on the lists", "nearness", "margin"),
         )
         if of in rounds[0][1]
     ]
@@ -132,6 +134,12 @@ def rounds_table(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> st
         caption += (
             " Here a reward model chooses, fitted on all training users' feedback. Its agreement is between its best "
             "and worst text and the lists of users it was not fitted on; margins below are in its own units."
+        )
+    if "nearness" in rounds[0][1]:
+        caption += (
+            " Here nearness to the user's place among the ratings chooses, which asks no recommender (a control). Its "
+            "agreement is between the nearest and the farthest text and the user's lists; margins below are in its "
+            "own units."
         )
     return page.table(["", *cards], lines, caption)
 

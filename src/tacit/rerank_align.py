@@ -50,7 +50,7 @@ from tacit.rerank_stages import (
     writer,
 )
 from tacit.run import Run, Stage
-from tacit.text_reward import FORETOLD, JudgedScorer, TextReward, as_foretold, learn
+from tacit.text_reward import FORETOLD, JudgedScorer, TextReward, as_foretold, learn, nearest
 from tacit.train.dpo import align
 from tacit.train.writer_ppo import Task, align_by_scores
 from tacit.types import Group, Scorer
@@ -158,12 +158,13 @@ class _Round:
         return groups, self._card_of_a_signal(groups), None
 
     def _judged_by_model(self, scorer: RankerScorer) -> tuple[list[Group], dict[str, Any], TextReward]:
-        """The feedback on texts about the round's users teaches a reward model, which judges in its place."""
+        """The feedback on texts about the round's users teaches a reward model, which judges in its place; with
+        ``align.judge=nearness`` it only says how good a judge nearness is."""
         known, wanted = self.known, self.config.align
         feedback = self._sampled(_round_users(known, self.config, self.number), scorer)
         card = self._card_of_a_signal(feedback)
-        reward, groups = _reward_model(feedback, known, scorer.encode, self.config.seed)
-        card["model"] = asdict(judged(groups, FORETOLD, self.config.seed))
+        reward, groups = _judge(feedback, known, scorer.encode, self.config)
+        card[wanted.judge] = asdict(judged(groups, FORETOLD, self.config.seed))
         users = _judged_users(known, self.config, self.number)
         judge = JudgedScorer(scorer, reward, known.places)
         if wanted.method == "ppo":
@@ -198,7 +199,7 @@ class _Round:
 
     def _texts(self, encode: Encoder, reward: TextReward | None) -> Texts:
         if self.config.align.method == "best_of_n":
-            assert reward is not None, "rerank_config.check asks for align.judge=model"
+            assert reward is not None, "rerank_config.check asks for a judge"
             return _best_of_n(self.run, self.config, self.known, reward, encode, self.number, self.device)
         tuned, wanted, known = self.tuned.folder / "writer", self.config.align, self.known
         if wanted.method == "ppo" and wanted.ppo.read == "drawn":
@@ -208,13 +209,16 @@ class _Round:
         return write_texts(writer(self.run, self.config, known, self.device, tuned), known)
 
 
-def _reward_model(
-    groups: Sequence[Group], known: Material, encode: Encoder, seed: int
+def _judge(
+    groups: Sequence[Group], known: Material, encode: Encoder, config: RerankConfig
 ) -> tuple[TextReward, list[Group]]:
+    """A reward model, or what stands in its place as a control; and the groups with what it says of each text."""
     users = [int(group.options[0].context.user) for group in groups]
     prompts = [option.context.turns[0].text for group in groups for option in group.options]
     vectors = encode(prompts, [option.sample.text for group in groups for option in group.options])
-    return learn(groups, vectors, known.places[users], seed)
+    if config.align.judge == "nearness":
+        return nearest(groups, vectors, known.places[users])
+    return learn(groups, vectors, known.places[users], config.seed)
 
 
 def _keep(stage: Stage, card: dict[str, Any], found: Sequence[Pair]) -> None:

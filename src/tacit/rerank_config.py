@@ -20,7 +20,7 @@ from tacit.types import InputError
 
 NO_WRITER = "none"
 METHODS = ("dpo", "ppo", "best_of_n")
-JUDGES = ("lists", "model")
+JUDGES = ("lists", "model", "nearness")
 MOST_SETS = 5000  # of texts among which a reward model chooses
 PAIRS = ("best_worst", "length_matched", "random", "swapped")
 
@@ -35,10 +35,11 @@ class AlignConfig:
     ranker: str = "dlcm"  # who judges the texts
     reward: str = "ndcg"  # ndcg (NDCG@5 of the user's lists, the paper's) | likelihood (of what was liked in them)
     reads: str = "samples"  # what that ranker learns from: samples (the first round's, one drawn a list) | first
-    # who orders a training user's texts: the user's own lists, or a reward model of all training users' feedback, which
-    # says what of it text and history foretell
+    # who orders a training user's texts: lists (the user's own) | model (a reward model of all training users'
+    # feedback, which says what of it text and history foretell) | nearness (to the user's place among the ratings: a
+    # control that asks no recommender)
     judge: str = "lists"
-    judged_users: int = 0  # about whom dpo or ppo learns from that model; 0 = those who gave the feedback
+    judged_users: int = 0  # about whom dpo or ppo learns from that judge; 0 = those who gave the feedback
     best_of: int = 5  # samples a user beside the first text, for best_of_n
     keep: int = 1  # how many of these texts are read, each alone, their vectors averaged
     pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
@@ -111,18 +112,18 @@ def _check_judge(config: RerankConfig, by_ratings: bool) -> None:
     wanted = config.align
     if wanted.judge not in JUDGES:
         raise InputError(f"align.judge={wanted.judge} is unknown: choose one of {', '.join(JUDGES)}.")
-    if wanted.judge == "model" and not by_ratings:
+    if wanted.judge != "lists" and not by_ratings:
         raise InputError(
-            "align.judge=model holds a text against its user's place among the ratings: set "
+            f"align.judge={wanted.judge} holds a text against its user's place among the ratings: set "
             "knowledge.axes=collaborative and some knowledge.components."
         )
-    if wanted.judged_users and (wanted.judge != "model" or wanted.method == "best_of_n"):
+    if wanted.judged_users and (wanted.judge == "lists" or wanted.method == "best_of_n"):
         raise InputError(
             "align.judged_users are for dpo and ppo that learn from a reward model: set align.judge=model."
         )
     if wanted.method != "best_of_n":
         return
-    if wanted.judge != "model":
+    if wanted.judge == "lists":
         raise InputError("align.method=best_of_n chooses for users without feedback too: set align.judge=model.")
     if wanted.rounds > 1:
         raise InputError("align.method=best_of_n tunes nothing, so a second round has nothing to add: align.rounds=1.")

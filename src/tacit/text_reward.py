@@ -8,6 +8,7 @@ the cut (both along the axes by which texts are read):
 
 so that minus the squared distance of x and u is one of the rewards that can be learnt. Learning a reward from the
 feedback and choosing by it is what RLHF does (Stiennon et al. 2020, arXiv 2009.01325); RLRF4Rec has no such model.
+Its control is that distance itself, which asks no recommender.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tacit.list_feedback import Floats, RankerScorer, Rows
 from tacit.metrics import Array
 from tacit.types import Dialogue, Group, Turn
 
-FORETOLD = "foretold"  # the channel of a model that was fitted on other users
+FORETOLD = "foretold"  # the channel of a model that was fitted on other users, or of nearness
 MOST_LISTS = 50  # a user with more of them counts no more than one with as many
 _PENALTIES = tuple(10.0**power for power in np.arange(0.0, 5.1))
 
@@ -52,6 +53,17 @@ class TextReward:
         ridge.fit(rows / scale, _within(scores[:, None], users)[:, 0], sample_weight=np.minimum(lists, MOST_LISTS))
         return cls(ridge.coef_ / scale)
 
+    @classmethod
+    def nearness(cls, texts: Floats, places: Floats) -> TextReward:
+        """Minus the squared distance |u − m − s x|² of a user's place u from where a text puts it, with the least
+        squares m and s of n ``texts`` [n, k] about users at ``places`` [n, k]: no feedback takes part."""
+        x, u = texts.astype(np.float64), places.astype(np.float64)
+        centred = x - x.mean(0)
+        slope = float((centred * u).sum() / (centred**2).sum())
+        middle = u.mean(0) - slope * x.mean(0)
+        each = np.ones_like(middle)
+        return cls(np.concatenate([2 * slope * each, -(slope**2) * each, -2 * slope * middle]))
+
     def __call__(self, texts: Floats, places: Floats) -> Array:
         """Rewards [n] of n texts [n, k] about users at ``places`` [n, k]."""
         rewards: Array = terms(texts, places) @ self.weights
@@ -73,8 +85,7 @@ def learn(
 
     ``vectors`` [n, k] are the texts of all groups in order, ``places`` [len(groups), k] the users'.
     """
-    sizes = [len(group.options) for group in groups]
-    group_of = np.repeat(np.arange(len(groups)), sizes)
+    group_of = _group_of(groups)
     scores = np.array([option.score for group in groups for option in group.options])
     lists = np.array([option.channels["lists"] for group in groups for option in group.options])
     data = vectors, places[group_of], scores, group_of, lists
@@ -83,8 +94,24 @@ def learn(
     for k in np.unique(fold):
         others = TextReward.fit(*(part[fold != k] for part in data))
         judged[fold == k] = others(vectors[fold == k], places[group_of][fold == k])
+    return TextReward.fit(*data), _told(groups, judged)
+
+
+def nearest(groups: Sequence[Group], vectors: Floats, places: Floats) -> tuple[TextReward, list[Group]]:
+    """The control: nearness in the reward model's place, blind to the groups' scores."""
+    at = places[_group_of(groups)]
+    reward = TextReward.nearness(vectors, at)
+    return reward, _told(groups, reward(vectors, at))
+
+
+def _group_of(groups: Sequence[Group]) -> Rows:
+    return np.repeat(np.arange(len(groups)), [len(group.options) for group in groups])
+
+
+def _told(groups: Sequence[Group], judged: Array) -> list[Group]:
+    """``judged`` [n] of the texts of all groups, in order, as the channel ``FORETOLD``."""
     each = iter(judged.tolist())
-    return TextReward.fit(*data), [
+    return [
         Group(tuple(replace(o, channels={**o.channels, FORETOLD: next(each)}) for o in group.options))
         for group in groups
     ]
