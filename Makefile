@@ -60,9 +60,9 @@ rlrf4rec-objectives: rlrf4rec-seed0
 	set -e; $(call REALIGN,ppo,align.method=ppo)
 
 # The writer as it is: of six texts about everyone the three that a reward model of the feedback likes best, over two
-# writers; and, as controls, three of the same six drawn blindly, the three nearest to the place of what the user
-# liked, and all six. What the choice is worth is printed last.
-BEST = align.method=best_of_n align.judge=model align.reward=ndcg align.keep=3
+# writers; and, as controls, three of the same six drawn blindly, the three nearest to the user's place among the
+# ratings, and all six. What the choice is worth is printed last.
+BEST = align.method=best_of_n align.judge=model align.keep=3
 CHOSEN = runs/rlrf4rec-chosen
 rlrf4rec-best-of-n: rlrf4rec-seed0
 	set -e; $(call REALIGN,chosen0,$(BEST))

@@ -101,7 +101,7 @@ def test_axes_tell_of_each_user_what_its_own_text_tells(tmp_path: Path) -> None:
     texts = {user: f"Genre: war {user} and love {user % 3}" for user in material.users}
     train = material.split.train_users
     assert not np.array_equal(train, np.sort(train))
-    told = mean_vectors(material.split.histories, material._item_places)
+    told = mean_vectors(material.split.histories, material._taste)
     by_user = [(hashed([texts[int(user)]])[0], told[user]) for user in train]
     expected = Scaling.foretelling(*(np.stack(part) for part in zip(*by_user, strict=True)))
     found = material.reading(texts, "cpu", "float32").scaling

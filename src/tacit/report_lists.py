@@ -137,7 +137,7 @@ def rounds_table(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> st
         )
     if "nearness" in rounds[0][1]:
         caption += (
-            " Here nearness to the place of what the user liked chooses, which asks no recommender (a control). Its "
+            " Here nearness to the user's place among the ratings chooses, which asks no recommender (a control). Its "
             "agreement is between the nearest and the farthest text and the user's lists; margins below are in its "
             "own units."
         )

@@ -166,7 +166,7 @@ class _Round:
         reward, groups = _judge(feedback, known, scorer.encode, self.config)
         card[wanted.judge] = asdict(judged(groups, FORETOLD, self.config.seed))
         users = _judged_users(known, self.config, self.number)
-        judge = JudgedScorer(scorer, reward, known.tastes)
+        judge = JudgedScorer(scorer, reward, known.places)
         if wanted.method == "ppo":
             return self._ppo(users, judge), card, reward
         return self._sampled(users, judge) if wanted.judged_users else as_foretold(groups), card, reward
@@ -217,8 +217,8 @@ def _judge(
     prompts = [option.context.turns[0].text for group in groups for option in group.options]
     vectors = encode(prompts, [option.sample.text for group in groups for option in group.options])
     if config.align.judge == "nearness":
-        return nearest(groups, vectors, known.tastes[users])
-    return learn(groups, vectors, known.tastes[users], config.seed)
+        return nearest(groups, vectors, known.places[users])
+    return learn(groups, vectors, known.places[users], config.seed)
 
 
 def _keep(stage: Stage, card: dict[str, Any], found: Sequence[Pair]) -> None:
@@ -245,7 +245,7 @@ def _best_of_n(
     vectors = encode([p for p in prompts for _ in range(n)], [text for texts in options for text in texts])
     sets = list(combinations(range(n), config.align.keep))
     means = np.stack([vectors.reshape(len(prompts), n, -1)[:, each].mean(1) for each in map(list, sets)], axis=1)
-    places = np.repeat(known.tastes[known.users], len(sets), axis=0)
+    places = np.repeat(known.places[known.users], len(sets), axis=0)
     liked = reward(means.reshape(len(places), -1), places).reshape(-1, len(sets))
     if config.align.pairs == "random":
         liked = np.random.default_rng([seed, n]).random(liked.shape)

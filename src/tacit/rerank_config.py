@@ -36,7 +36,7 @@ class AlignConfig:
     reward: str = "ndcg"  # ndcg (NDCG@5 of the user's lists, the paper's) | likelihood (of what was liked in them)
     reads: str = "samples"  # what that ranker learns from: samples (the first round's, one drawn a list) | first
     # who orders a training user's texts: lists (the user's own) | model (a reward model of all training users'
-    # feedback, which says what of it text and history foretell) | nearness (to the place of what the user liked: a
+    # feedback, which says what of it text and history foretell) | nearness (to the user's place among the ratings: a
     # control that asks no recommender)
     judge: str = "lists"
     judged_users: int = 0  # about whom dpo or ppo learns from that judge; 0 = those who gave the feedback
@@ -114,7 +114,7 @@ def _check_judge(config: RerankConfig, by_ratings: bool) -> None:
         raise InputError(f"align.judge={wanted.judge} is unknown: choose one of {', '.join(JUDGES)}.")
     if wanted.judge != "lists" and not by_ratings:
         raise InputError(
-            f"align.judge={wanted.judge} holds a text against the place of what its user liked: set "
+            f"align.judge={wanted.judge} holds a text against its user's place among the ratings: set "
             "knowledge.axes=collaborative and some knowledge.components."
         )
     if wanted.judged_users and (wanted.judge == "lists" or wanted.method == "best_of_n"):

@@ -122,7 +122,7 @@ class Material:
         vectors = raw([self.prompts[u] for u in self.users], [first_texts[u] for u in self.users])
         train = np.sort(self.split.train_users)  # in the order of self.users
         known = vectors[np.isin(self.users, train)]
-        if self._item_places is not None:
+        if self._taste is not None:
             told = self.places[train]
             folds = Scaling.foretelling_others(known, told)
             fold_of = {self.prompts[int(user)]: row % len(folds) for row, user in enumerate(train)}
@@ -130,7 +130,7 @@ class Material:
         return replace(raw, scaling=Scaling.fit(known, min(self.config.components, len(self.ratings.items))))
 
     @cached_property
-    def _item_places(self) -> Floats | None:
+    def _taste(self) -> Floats | None:
         """Where the training users' ratings put each item, [n_items, components]; None where texts are read by other
         axes."""
         if not self.config.components or self.config.axes != "collaborative":
@@ -140,17 +140,9 @@ class Material:
     @cached_property
     def places(self) -> Floats:
         """Where the ratings before the cut put each user along the collaborative axes, [n_users, components]."""
-        return self._user_means()
-
-    @cached_property
-    def tastes(self) -> Floats:
-        """The same of what each user liked, [n_users, components]: what a text about the user is held against."""
-        return self._user_means(self.split.positive_above)
-
-    def _user_means(self, above: float | None = None) -> Floats:
-        if self._item_places is None:
+        if self._taste is None:
             raise InputError("users have no place without knowledge.axes=collaborative and some knowledge.components.")
-        return mean_vectors(self.split.histories, self._item_places, above)
+        return mean_vectors(self.split.histories, self._taste)
 
     def _svd(self, width: int) -> Floats:
         matrix = interaction_matrix(self.split.histories, self.split.train_users, self.split.n_items)
@@ -172,9 +164,9 @@ class Material:
         each one's place, because the adaptor's shared experts read both sides: [n_items, d · len(factors)].
         """
         vectors = self.vectors(self.item_texts, reading.device, reading.dtype)
-        if self._item_places is not None:
-            rated = self._item_places.any(1)
-            return Scaling.foretelling(vectors[rated], self._item_places[rated])(vectors)
+        if self._taste is not None:
+            rated = self._taste.any(1)
+            return Scaling.foretelling(vectors[rated], self._taste[rated])(vectors)
         axes = 0
         if self.config.components and reading.scaling is not None:
             axes = reading.scaling.axes.shape[1]  # few users have fewer than were asked for
@@ -184,7 +176,7 @@ class Material:
     def knowledge(self, texts: dict[int, str], reading: Reading) -> Knowledge:
         """User vectors from ``texts`` (zeros for users without a list) beside the items'."""
         vectors = reading([self.prompts[u] for u in self.users], [texts[u] for u in self.users])
-        return self._beside(vectors, self.item_vectors(reading), self._item_places)
+        return self._beside(vectors, self.item_vectors(reading), self._taste)
 
     def _beside(self, of_users: Floats, items: Floats, places: Floats | None) -> Knowledge:
         user = np.zeros((len(self.ratings.users), of_users.shape[1]), np.float32)

@@ -1,8 +1,8 @@
 """What a text about a user and the user's history foretell of a recommender's feedback on it: a reward model of texts.
 
 A user's own lists are few, so the feedback on one text is mostly luck, and a user without lists has none. Regressed
-over many users it says in general how a text's vector x should stand to the place u of what the user liked before the
-cut (both along the axes by which texts are read):
+over many users it says in general how a text's vector x should stand to the user's place u among the ratings before
+the cut (both along the axes by which texts are read):
 
     r(x, u) = Σ_a p_a x_a u_a + q_a x_a² + s_a x_a
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -187,9 +185,3 @@ def test_mean_vectors_end_at_the_cut() -> None:
     vectors = np.eye(4, dtype=np.float32)
     means = mean_vectors(histories([0, 1, 2], [], [3], cut=2), vectors)
     assert means.tolist() == [[0.5, 0.5, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
-
-
-def test_mean_vectors_of_what_was_liked_are_those_of_everything_where_nothing_was() -> None:
-    past = replace(histories([0, 1, 2], [], [3, 1], cut=2), ratings=np.array([5, 2, 5, 3, 1], np.float32))
-    means = mean_vectors(past, np.eye(4, dtype=np.float32), above=3.0)
-    assert means.tolist() == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0.5, 0, 0.5]]

@@ -217,16 +217,10 @@ def tfidf_vectors(texts: Sequence[str], d: int) -> Floats:
     return svd_vectors(matrix, d)
 
 
-def mean_vectors(histories: Histories, vectors: Floats, above: float | None = None) -> Floats:
-    """[n_users, d]: the mean vector of the items before each user's ``cut``: what a text may tell, without a text.
-
-    With ``above``, of those that were rated above it; of all, where none was.
-    """
+def mean_vectors(histories: Histories, vectors: Floats) -> Floats:
+    """[n_users, d]: the mean vector of the items before each user's ``cut``: what a text may tell, without a text."""
     users = np.repeat(np.arange(len(histories.cut)), np.diff(histories.offsets))
     told = np.arange(len(users)) - histories.offsets[users] < histories.cut[users]
-    if above is not None:
-        liked = told & (histories.ratings > above)
-        told = np.where(np.isin(users, users[liked]), liked, told)
     entries = (np.ones(told.sum()), (users[told], histories.items[told]))
     rows = sparse.csr_matrix(entries, shape=(len(histories.cut), len(vectors)))
     counts = np.bincount(users[told], minlength=len(histories.cut))
