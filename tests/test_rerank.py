@@ -25,7 +25,7 @@ from tacit.report_lists import read_round, rounds_table
 from tacit.report_tuning import tuning
 from tacit.rerank_evaluation import strong_lines
 from tacit.rerank_pipeline import is_rerank, load_config
-from tacit.rerank_stages import exchanged, load_texts, material
+from tacit.rerank_stages import arm_knowledge, exchanged, load_texts, material
 from tacit.results import load_rows
 from tacit.run import Run
 from tiny_amazon import metadata, review, write
@@ -327,6 +327,16 @@ def test_pairs_of_the_reward_model_differ_from_those_of_the_lists(finished: Path
     assert {pair.user for pair in lists} <= {pair.user for pair in model}
     plain, judged = (rounds_table([read_round(folder / "align" / "round1")]) for folder in (finished, tmp_path))
     assert "agreement of the reward model" in judged and "agreement of the reward model" not in plain
+
+
+def test_an_empty_text_tells_no_two_users_apart_and_leaves_the_items_as_they_are(finished: Path) -> None:
+    run, config = Run(finished, 0), load_config(finished)
+    known = material(run, config)
+    written, empty = (arm_knowledge(run, config, known, arm, "cpu") for arm in ("round 0", "empty text"))
+    assert written is not None and empty is not None
+    others = sorted(set(known.users) - {int(user) for user in known.split.train_users})  # read along the same axes
+    assert len(others) > 1 and len(empty.user[others].unique(dim=0)) == 1 < len(written.user[others].unique(dim=0))
+    assert empty.item.equal(written.item)
 
 
 def test_descriptions_stand_beside_what_the_catalogue_says(finished: Path, tmp_path: Path) -> None:

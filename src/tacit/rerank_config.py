@@ -60,7 +60,7 @@ class RerankConfig:
     ranker: RankerConfig = field(default_factory=RankerConfig)  # ranker.name is set by rankers
     rankers: list[str] = field(default_factory=lambda: ["dlcm", "prm"])
     ranker_seeds: int = 5
-    controls: list[str] = field(default_factory=lambda: ["tfidf", "svd", "other users' texts"])
+    controls: list[str] = field(default_factory=lambda: ["tfidf", "svd", "other users' texts", "empty text"])
     control_seeds: int = 2  # of each reranker of a control, and never more than ranker_seeds
     align: AlignConfig = field(default_factory=AlignConfig)
     strong: bool = True  # also the strongest rows: features of the ratings through a listwise transformer
