@@ -47,6 +47,7 @@ def test_nearness_by_hand() -> None:
     texts, place = np.array([[1.0], [2.0]], np.float32), np.array([[6.0], [6.0]], np.float32)
     near, far = reward(texts, place)  # they put the user of 6 at 4 and at 7
     assert near - far == pytest.approx(-((6 - 4) ** 2) + (6 - 7) ** 2)
+    assert TextReward.nearness(texts[:1].repeat(2, 0), place)(texts, place).tolist() == [0.0, 0.0]
 
 
 def test_nearness_orders_as_the_distance_does_and_is_blind_to_scores() -> None:

@@ -59,7 +59,7 @@ class TextReward:
         squares m and s of n ``texts`` [n, k] about users at ``places`` [n, k]: no feedback takes part."""
         x, u = texts.astype(np.float64), places.astype(np.float64)
         centred = x - x.mean(0)
-        slope = float((centred * u).sum() / (centred**2).sum())
+        slope = float((centred * u).sum() / max((centred**2).sum(), 1e-12))  # 0 where all texts are alike
         middle = u.mean(0) - slope * x.mean(0)
         each = np.ones_like(middle)
         return cls(np.concatenate([2 * slope * each, -(slope**2) * each, -2 * slope * middle]))
