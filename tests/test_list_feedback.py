@@ -23,10 +23,11 @@ from tacit.list_feedback import (
     write_groups,
 )
 from tacit.list_metrics import in_order, kar_map, ndcg
+from tacit.list_past import Past
 from tacit.lists import Histories, Ints, Lists
 from tacit.models.list_features import Featured
 from tacit.models.listwise import FeatureBatch, Listwise
-from tacit.models.rerankers import NAMES, Knowledge, ListBatch, Past, build_reranker
+from tacit.models.rerankers import NAMES, Knowledge, ListBatch, build_reranker
 from tacit.types import Turn
 
 

@@ -15,7 +15,8 @@ from tacit.models.encoder import TextEncoder
 from tacit.models.lm import LMConfig
 from tacit.models.policy import Policy, PolicyConfig, mask_rows
 from tacit.models.slate import associations, draw_slates, slate_logprobs
-from tacit.prompts import fill_slots, plain, with_slots
+from tacit.prompts import fill_slots, with_slots
+from tacit.tokens import plain
 from tacit.types import Dialogue, InputError, Item, Sample, Slate, Turn
 
 WORLD = synthetic.generate(0)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from ppo_fakes import FakeCrowd, FakeWorld, Taste, tiny_policy
 from tacit import losses
 from tacit.models.policy import Policy
-from tacit.rollout import play
+from tacit.rollout import play, write_rollouts
 from tacit.run import Stage
 from tacit.train import critic, ppo, ppo_update
 from tacit.train.anchor import Anchor
@@ -24,8 +24,7 @@ from tacit.train.ppo import run_ppo
 from tacit.train.ppo_batch import Batch, Targets, build, evaluate_all, frozen_copy, targets
 from tacit.train.ppo_config import PPOConfig
 from tacit.train.ppo_learner import Learner
-from tacit.types import Dialogue, InputError, Turn
-from tacit.users import oracle
+from tacit.types import Dialogue, Episode, InputError, Turn
 
 SMALL = PPOConfig(
     iterations=3, trajectories=10, max_turns=3, minibatch=8, microbatch=4, lr=1e-3, slate_lr=1e-2,
@@ -34,17 +33,15 @@ SMALL = PPOConfig(
 DISCOUNTS = dict(gamma=1.0, lam=1.0, gamma_turn=0.9, lam_turn=0.8)
 
 
-@pytest.fixture(autouse=True)
-def fake_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(crowd: FakeCrowd) -> oracle.Hidden:
-        return oracle.Hidden(tuple(map(tuple, crowd.hidden)), np.array([np.mean(steps) for steps in crowd.hidden]))
-
-    monkeypatch.setattr(oracle, "read", read)
+def record(path: Path, episodes: list[Episode], crowd: FakeCrowd, columns: dict[str, list[float]]) -> dict[str, float]:
+    """As ``pipelines.dialogue.record``, with what these users felt."""
+    write_rollouts(path, episodes, crowd.hidden, columns)
+    return {"hidden_utility": float(np.mean([value for steps in crowd.hidden for value in steps]))}
 
 
 def run(folder: Path, config: PPOConfig = SMALL, scorer: object = None, seed: int = 0) -> Policy:
     scorer = scorer or Taste()
-    return run_ppo(tiny_policy(), FakeWorld(), scorer, config, Stage("ppo", folder), seed)  # type: ignore[arg-type]
+    return run_ppo(tiny_policy(), FakeWorld(), scorer, record, config, Stage("ppo", folder), seed)  # type: ignore[arg-type]
 
 
 def played(policy: Policy, seed: int = 0, n: int = 10) -> Batch:
@@ -265,7 +262,7 @@ def test_a_killed_run_continues_bit_for_bit(tmp_path: Path, where: str, monkeypa
             patch.setattr(ppo_update, "objective", dying(ppo_update.objective, 8))
         if where == "before the checkpoint":
             patch.setattr(Learner, "save", dying(Learner.save, 3))
-        run_ppo(tiny_policy(), world, Taste(), SMALL, Stage("ppo", tmp_path / "cut"), 0)
+        run_ppo(tiny_policy(), world, Taste(), record, SMALL, Stage("ppo", tmp_path / "cut"), 0)
     resumed = run(tmp_path / "cut")
     for (name, a), (_, b) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
         assert torch.equal(a, b), name

@@ -17,10 +17,11 @@ from torch import Tensor
 from tacit.catalog import Catalog
 from tacit.cheats import CHEATS, padded
 from tacit.data.logs import read
-from tacit.feedback import Labeller, RewardScorer, observe
+from tacit.feedback import Labeller, observe
 from tacit.metrics import auc
 from tacit.models.reward import RewardModel, RewardModelConfig, length_directions
 from tacit.models.reward_features import SCALARS, Features, wanted_items
+from tacit.reward_scorer import RewardScorer
 from tacit.run import Stage
 from tacit.sentiment import Vader
 from tacit.signals import SignalConfig

@@ -26,7 +26,7 @@ from tacit.models.rankers import baselines
 from tacit.progress import progress
 from tacit.replies import reply_rows, write_replies
 from tacit.reply_map import write_map
-from tacit.results import DIFFERENCE, Row, blank, make_row, save_rows
+from tacit.results import CUTOFFS, DIFFERENCE, Row, blank, make_row, save_rows
 from tacit.run import Stage
 from tacit.satisfaction import World, satisfaction_rows, write_conversations
 from tacit.types import Dialogue, InputError, Scorer, Split, TestSet
@@ -155,10 +155,10 @@ def rank_rows(tables: Mapping[str, pl.DataFrame], n_items: int, dataset: str, dr
                 ranks = protocols.slice_ranks(slice, both, repeated)
                 groups = ranked["dialogue"].to_numpy()[protocols.in_slice(slice, repeated)]
                 for metric, formula in metrics.RANKING.items():
-                    values |= {(model, metric, k): formula(ranks, k) for k in protocols.CUTOFFS}
+                    values |= {(model, metric, k): formula(ranks, k) for k in CUTOFFS}
             if {"sft", "ppo"} <= set(tables):
                 for metric in metrics.RANKING:
-                    for k in protocols.CUTOFFS:
+                    for k in CUTOFFS:
                         gain = values["ppo", metric, k] - values["sft", metric, k]
                         values[DIFFERENCE, metric, k] = gain
             candidates = protocol.candidates(n_items)

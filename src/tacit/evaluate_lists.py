@@ -56,7 +56,7 @@ class Measured:
 
 
 def measured(model: str, arm: str, scores: Sequence[Scores], lists: Lists) -> Measured:
-    found = [measure(one, lists, K) for one in scores]
+    found = [measure(one, lists.labels, lists.consumed, K) for one in scores]
     return Measured(model, arm, {name: np.stack([one[name] for one in found]) for name in found[0]})
 
 

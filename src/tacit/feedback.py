@@ -15,7 +15,6 @@ import numpy as np
 
 from tacit.catalog import Catalog
 from tacit.models.encoder import TextEncoder
-from tacit.models.reward import RewardModel
 from tacit.models.reward_features import query_vectors
 from tacit.sentiment import Sentiment, genre_words, mask_genres, mask_titles
 from tacit.signals import (
@@ -244,22 +243,3 @@ class Labeller:
         raise InputError(
             f"signals.outcome={self.config.outcome}: the logs carry no outcome with both values; use weights=fixed."
         )
-
-
-class RewardScorer:
-    """R_phi behind a guard: a reward that is not a number never reaches a trainer."""
-
-    name = "reward_model"
-
-    def __init__(self, model: RewardModel) -> None:
-        self.model = model
-
-    def score(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> list[tuple[float, dict[str, float]]]:
-        scored = self.model.score(contexts, turns)
-        for context, (reward, _) in zip(contexts, scored, strict=True):
-            if not math.isfinite(reward):
-                raise InputError(
-                    f"the reward of a turn in dialogue {context.id} is not a number: the reward model is damaged; "
-                    "delete the run's reward folder and run tacit reward again."
-                )
-        return scored

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tacit.data.ratings import Ratings
 from tacit.knowledge_facts import genres, makers
 from tacit.lists import Histories, Ints
-from tacit.prompts import plain
+from tacit.tokens import plain
 from tacit.types import Item
 
 FACTORS = {

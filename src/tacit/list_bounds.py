@@ -13,10 +13,10 @@ import numpy as np
 from tacit.data.ratings import Ratings
 from tacit.list_metrics import CUTOFF, estimates, measure
 from tacit.list_order import possible_rules
+from tacit.list_past import Past
 from tacit.lists import Card, ListConfig, Lists, ListSplit, build
 from tacit.metrics import Array, Estimate
 from tacit.models.collaborative import label_rate, popularity
-from tacit.models.list_tokens import Past
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def bound_scores(split: ListSplit, lists: Lists) -> dict[str, Array]:
 def bounds(split: ListSplit, lists: Lists, k: int = CUTOFF, draws: int = 1000, seed: int = 0) -> tuple[Row, ...]:
     """The rows of ``bound_scores`` on validation or test lists, with 95 % intervals over users."""
     return tuple(
-        Row(name, estimates(measure(scores, lists, k), lists.users, draws, seed))
+        Row(name, estimates(measure(scores, lists.labels, lists.consumed, k), lists.users, draws, seed))
         for name, scores in bound_scores(split, lists).items()
     )
 

@@ -18,11 +18,12 @@ import torch
 
 from tacit.files import atomic_write
 from tacit.list_metrics import in_order, kar_map, log_likelihood, ndcg
+from tacit.list_past import Past
 from tacit.lists import Ints, Lists
 from tacit.metrics import Array
 from tacit.models.list_features import Featured
 from tacit.models.listwise import FeatureBatch, Listwise
-from tacit.models.rerankers import Knowledge, ListBatch, Past, Reranker
+from tacit.models.rerankers import Knowledge, ListBatch, Reranker
 from tacit.progress import progress
 from tacit.types import Dialogue, Group, Sample, Scored, Scorer, Turn
 

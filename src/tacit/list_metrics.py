@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
-from tacit.lists import Lists
 from tacit.metrics import Array, Estimate, bootstrap_means
 
 Labels = npt.NDArray[np.integer]
@@ -95,14 +94,17 @@ def _ratio(value: Array, best: npt.NDArray[np.number]) -> Array:
     return ratios
 
 
-def measure(scores: Scores, lists: Lists, k: int = CUTOFF) -> dict[str, Array]:
-    """Each of ``METRICS`` at k for each list, [L]. ``consumed_ndcg`` ranks a list's consumed items among themselves."""
-    labels = in_order(scores, lists.labels)
+def measure(scores: Scores, labels: Labels, consumed: Flags, k: int = CUTOFF) -> dict[str, Array]:
+    """Each of ``METRICS`` at k for each list, [L], of scores, labels and consumed flags [L, C].
+
+    ``consumed_ndcg`` ranks a list's consumed items among themselves.
+    """
+    ordered = in_order(scores, labels)
     return {
-        "kar_map": kar_map(labels, k),
-        "standard_map": standard_map(labels, k),
-        "ndcg": ndcg(labels, k),
-        "consumed_ndcg": ndcg(consumed_first(scores, lists.labels, lists.consumed), k),
+        "kar_map": kar_map(ordered, k),
+        "standard_map": standard_map(ordered, k),
+        "ndcg": ndcg(ordered, k),
+        "consumed_ndcg": ndcg(consumed_first(scores, labels, consumed), k),
     }
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from string import Template
 
 from tacit.files import atomic_write
-from tacit.protocols import grouped
-from tacit.results import DIFFERENCE, Row, in_order
+from tacit.results import DIFFERENCE, Row, grouped, in_order
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tacit.data.sources import DataConfig, load_test, load_training
 from tacit.evaluate import EvaluateConfig, run_evaluate
-from tacit.feedback import Labeller, RewardScorer
+from tacit.feedback import Labeller
 from tacit.files import atomic_folder
 from tacit.models.encoder import PINNED
 from tacit.models.policy import Policy, PolicyConfig
@@ -22,6 +23,8 @@ from tacit.models.reward import RewardModel
 from tacit.models.writer import TitleWriter, split_as_text
 from tacit.network import fetching
 from tacit.report import write_report
+from tacit.reward_scorer import RewardScorer
+from tacit.rollout import Users, write_rollouts
 from tacit.run import Run
 from tacit.sentiment import load_sentiment
 from tacit.signals import SignalConfig
@@ -31,6 +34,8 @@ from tacit.train.ppo_config import PPOConfig
 from tacit.train.reward import RewardConfig, run_reward
 from tacit.train.sft import SFTConfig, run_sft
 from tacit.train.validate_reward import ValidationReport, require_valid
+from tacit.types import Episode
+from tacit.users import oracle
 from tacit.users.crowd import UsersConfig, UserWorld
 
 log = logging.getLogger("tacit")
@@ -122,7 +127,23 @@ def ppo(run: Run, config: RunConfig, device: str) -> None:
     scorer = RewardScorer(_reward_model(run, policy))
     _, split = load_training(config.data)
     world, stage = _world(run, policy), run.stage("ppo")
-    run_ppo(policy, world, scorer, config.ppo, stage, config.seed, config.dtype, dialogues=split.train)
+    run_ppo(policy, world, scorer, record, config.ppo, stage, config.seed, config.dtype, dialogues=split.train)
+
+
+def record(
+    path: Path, episodes: Sequence[Episode], crowd: Users, columns: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """Write the rollouts with the hidden utility beside them; returns its mean over turns and over conversations.
+
+    The trainer is handed this function, since it may not read the hidden utility itself.
+    """
+    hidden = oracle.read(crowd)
+    write_rollouts(path, episodes, hidden, columns)
+    every = [value for row in hidden for value in row]
+    return {
+        "hidden_utility": float(np.mean(every)) if every else 0.0,
+        "hidden_utility_total": float(np.mean(hidden.total)) if len(hidden) else 0.0,
+    }
 
 
 def evaluate(run: Run, config: RunConfig, device: str) -> None:

@@ -20,13 +20,9 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from tacit.catalog import Catalog
+from tacit.tokens import SPECIALS, plain
 from tacit.types import Slate, Turn
 
-PAD, EOS, USER, AGENT = "<pad>", "<eos>", "<user>", "<agent>"
-RECOMMEND, CHAT, REPLY = "<recommend>", "<chat>", "<reply>"
-MAX_SLOTS = 5
-SLOTS = tuple(f"<{k}>" for k in range(1, MAX_SLOTS + 1))
-SPECIALS = (PAD, EOS, USER, AGENT, RECOMMEND, CHAT, REPLY, *SLOTS)
 _SLOT = re.compile(r"<([1-5])>")
 _SPACES = re.compile(r"\s+")
 
@@ -39,11 +35,6 @@ class Lengths:
     utterance: int = 48
     title: int = 14
     reply: int = 40
-
-
-def plain(text: str) -> str:
-    """User-made text must not be able to write special tokens."""
-    return _SPACES.sub(" ", text.replace("<", "(").replace(">", ")")).strip()
 
 
 def with_slots(text: str, slate: Slate | None, catalog: Catalog, titles: int) -> str:

@@ -22,13 +22,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tacit.catalog import Catalog
+from tacit.results import grouped
 from tacit.types import Dialogue, TestSet
 
 Scores = npt.NDArray[np.floating]
 Ranks = npt.NDArray[np.int64]
 
 SLICES = ("all", "new", "repeated")
-CUTOFFS = (1, 5, 10, 50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +183,6 @@ def in_slice(name: str, repeated: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_
 def slice_ranks(name: str, ranks: CaseRanks, repeated: npt.NDArray[np.bool_]) -> Ranks:
     """The ranks that count in a slice: masked for new items, unmasked else."""
     return (ranks.masked if name == "new" else ranks.full)[in_slice(name, repeated)]
-
-
-def grouped(number: int) -> str:
-    """6924 → '6 924': thousands apart, with a space that does not break."""
-    return f"{number:,}".replace(",", "\u202f")
 
 
 def _chunks(groups: Sequence[list[Case]], size: int) -> Iterator[Sequence[list[Case]]]:

@@ -9,6 +9,7 @@ from tacit import page
 from tacit import report_process as process
 from tacit import report_results as results
 from tacit.report_files import RunFiles
+from tacit.report_provenance import provenance
 from tacit.results import load_rows
 
 
@@ -30,7 +31,7 @@ def write_report(run_folder: str | Path, beside: Sequence[str | Path] = ()) -> P
     parts += [
         ("emulated", "What is emulated, and what is not", lambda: process.emulated(run)),
         ("definitions", "How to read the numbers", lambda: process.definitions(run)),
-        ("config", "How this run was made", lambda: process.provenance(run)),
+        ("config", "How this run was made", lambda: provenance(run)),
     ]
     return page.write(
         folder, process.meta(run), results.lead(run), [(name, title, make()) for name, title, make in parts]

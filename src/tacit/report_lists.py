@@ -16,7 +16,7 @@ from tacit.list_pairs import Pair, read_pairs
 from tacit.page import Cell, short
 from tacit.report_files import RunFiles
 from tacit.report_paper import paper_tables
-from tacit.report_process import provenance
+from tacit.report_provenance import provenance
 from tacit.report_tuning import tuning
 from tacit.results import Row
 

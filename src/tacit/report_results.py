@@ -10,10 +10,9 @@ import numpy as np
 from tacit import figures, page
 from tacit.figures import COLOURS, SECOND, THIRD, Bar
 from tacit.page import EMULATED, NAMES, Cell, short
-from tacit.protocols import CUTOFFS
 from tacit.report_files import RunFiles
 from tacit.report_process import reasons
-from tacit.results import DIFFERENCE, Row, in_order
+from tacit.results import CUTOFFS, DIFFERENCE, Row, in_order
 
 HEADLINE = ("HR@1", "HR@5", "HR@10", "HR@50", "NDCG@5")
 USER_METRICS = ("hidden utility", "satisfaction", "engagement", "sentiment", "accepted", "agent turns")

@@ -32,7 +32,7 @@ from tacit.list_pairs import (
     split_half,
     swapped,
 )
-from tacit.models.list_tokens import Past
+from tacit.list_past import Past
 from tacit.models.text_sampling import Sampling
 from tacit.models.text_vectors import BETWEEN
 from tacit.rerank_cells import Job, train_all

@@ -13,9 +13,9 @@ import numpy as np
 
 from tacit.files import atomic_write
 from tacit.metrics import Estimate
-from tacit.protocols import CUTOFFS, grouped
 from tacit.types import InputError
 
+CUTOFFS = (1, 5, 10, 50)
 DIFFERENCE = "ppo-sft"
 # Models stand in this order wherever they are listed; others follow by name.
 MODELS = ("popularity", "copy", "co-occurrence", "co-occurrence+copy", "literal", "sft", "ppo", DIFFERENCE, "human")
@@ -165,6 +165,11 @@ def cell(entry: Combined | None) -> str:
 def number(value: float) -> str:
     """Four decimals below 1, fewer above: 0.0312, 2.41, 63."""
     return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def grouped(number: int) -> str:
+    """6924 → '6 924': thousands apart, with a space that does not break."""
+    return f"{number:,}".replace(",", "\u202f")
 
 
 def in_order(models: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Playing conversations: a policy and simulated users take turns, a scorer grades each agent turn, a log keeps it all.
 
-The hidden utility goes from the users' oracle straight into the log. It never enters an ``Episode``, which is what
-trainers read.
+The hidden utility never enters an ``Episode``, which is what trainers read; whoever may know it hands it to
+``write_rollouts``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import polars as pl
 
 from tacit.files import atomic_write
 from tacit.types import Dialogue, Ended, Episode, Feedback, Sample, Scored, Scorer, Turn
-from tacit.users import oracle
 
 Hidden = Sequence[Sequence[float]]  # [conversation][agent turn]
 
@@ -63,19 +62,6 @@ def play(
         Episode(tuple(taken), ended or "cut", dialogue.user)
         for taken, ended, dialogue in zip(steps, crowd.ended, crowd.dialogues, strict=True)
     ]
-
-
-def record(
-    path: str | Path, episodes: Sequence[Episode], crowd: Users, extra: Mapping[str, Sequence[float]] | None = None
-) -> dict[str, float]:
-    """Write the rollouts with the hidden utility beside them; returns its mean over turns and over conversations."""
-    hidden = oracle.read(crowd)
-    write_rollouts(path, episodes, hidden, extra)
-    every = [value for row in hidden for value in row]
-    return {
-        "hidden_utility": float(np.mean(every)) if every else 0.0,
-        "hidden_utility_total": float(np.mean(hidden.total)) if len(hidden) else 0.0,
-    }
 
 
 def write_rollouts(

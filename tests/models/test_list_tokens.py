@@ -10,16 +10,9 @@ import torch
 from torch import Tensor
 
 import tiny_lists
+from tacit.list_past import Past
 from tacit.lists import Histories, Lists
-from tacit.models.list_tokens import (
-    Knowledge,
-    ListBatch,
-    ListTokens,
-    MatchTokens,
-    Past,
-    PersonalTokens,
-    item_attributes,
-)
+from tacit.models.list_tokens import Knowledge, ListBatch, ListTokens, MatchTokens, PersonalTokens, item_attributes
 from tacit.types import InputError, Item
 
 

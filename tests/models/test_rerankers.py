@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 import tiny_lists
+from tacit.list_past import Past
 from tacit.models.rerankers import (
     DLCM,
     NAMES,
     PRM,
     ListBatch,
-    Past,
     attention,
     attention_loss,
     build_reranker,

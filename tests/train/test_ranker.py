@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import tiny_lists
-from tacit.models.rerankers import NAMES, ListBatch, Past
+from tacit.list_past import Past
+from tacit.models.rerankers import NAMES, ListBatch
 from tacit.run import Stage
 from tacit.train import ranker
 from tacit.train.ranker import RankerConfig, RankerResult, minibatches, score_lists, selection_metrics, train_ranker

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from tacit.list_past import Past
 from tacit.lists import Histories, Ints, Lists, ListSplit
 from tacit.models.collaborative import (
     DECAY,
@@ -40,7 +41,6 @@ from tacit.models.collaborative import (
     successors,
 )
 from tacit.models.history_scores import among, from_factors, over_history, over_last, sums_before
-from tacit.models.list_tokens import Past
 from tacit.progress import progress
 from tacit.types import Item
 

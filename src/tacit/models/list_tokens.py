@@ -14,12 +14,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tacit.lists import FirstPlaces, Histories, Ints, Lists
+from tacit.list_past import Past
+from tacit.lists import Lists
 from tacit.models.adaptor import HybridExpertAdaptor
 from tacit.types import InputError, Item
 
 WIDTH = 32  # of every embedding, and of each side of the adaptor
-RECENT = 20  # items of the history that make a user's mean
 
 
 @dataclass(frozen=True)
@@ -64,23 +64,6 @@ class Knowledge:
     def to(self, device: torch.device | str) -> Knowledge:
         samples, places = (None if t is None else t.to(device) for t in (self.samples, self.places))
         return Knowledge(self.user.to(device), self.item.to(device), samples, places)
-
-
-class Past:
-    """What each list's user had consumed before the list began, for many lists at a time."""
-
-    def __init__(self, histories: Histories, n_items: int) -> None:
-        self._histories, self._first_places = histories, FirstPlaces(histories, n_items)
-
-    def recent(self, lists: Lists, n: int = RECENT) -> Ints:
-        """[L, n] item rows, oldest first; −1 before the first one."""
-        places = lists.start[:, None] + np.arange(-n, 0)
-        rows = self._histories.offsets[lists.users][:, None] + places.clip(min=0)
-        return np.where(places >= 0, self._histories.items[rows], -1).astype(np.int32)
-
-    def seen(self, lists: Lists) -> npt.NDArray[np.bool_]:
-        """[L, C], True where the candidate stands in the history before the list."""
-        return np.asarray(self._first_places.of(lists.users, lists.items) < lists.start[:, None])
 
 
 def item_attributes(items: Sequence[Item], keys: Sequence[str]) -> tuple[Tensor, int]:

@@ -20,7 +20,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from tacit.prompts import EOS, PAD, SPECIALS
+from tacit.tokens import EOS, PAD, SPECIALS
 from tacit.types import InputError
 
 LORA_FROM = 1_000_000_000  # parameters; larger models get adapters unless told otherwise

@@ -25,7 +25,8 @@ from tacit.models.encoder import PINNED, TextEncoder
 from tacit.models.lm import LMConfig, add_lora, load_lm, max_positions, small_lm, train_tokenizer
 from tacit.models.scoring import Evaluation, pad_right
 from tacit.models.slate import NEG, SlateHead, associations
-from tacit.prompts import Layout, Lengths, fill_slots, plain, window_text
+from tacit.prompts import Layout, Lengths, fill_slots, window_text
+from tacit.tokens import plain
 from tacit.types import Dialogue, InputError, Item, Sample, Slate
 
 MENTIONS = 16  # the most recent items that a query reads

@@ -14,19 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tacit.models.list_tokens import (
-    Knowledge,
-    ListBatch,
-    ListTokens,
-    MatchTokens,
-    Past,
-    PersonalTokens,
-    item_attributes,
-)
+from tacit.models.list_tokens import Knowledge, ListBatch, ListTokens, MatchTokens, PersonalTokens, item_attributes
 from tacit.models.rerankers_paper import DLCMPaper, PRMPaper
 from tacit.types import InputError
 
-__all__ = ["NAMES", "Knowledge", "ListBatch", "Past", "Reranker", "build_reranker", "item_attributes"]
+__all__ = ["NAMES", "Knowledge", "ListBatch", "Reranker", "build_reranker", "item_attributes"]
 
 NAMES = ("dlcm", "prm", "setrank", "dlcm_match", "dlcm_paper", "prm_paper")
 HIDDEN = 64

@@ -8,7 +8,8 @@ checkpoint.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from tacit import losses
 from tacit.models.policy import Policy
-from tacit.rollout import Users, play, record
+from tacit.rollout import Users, play
 from tacit.run import MetricLog, Stage, atomic_folder, progress
 from tacit.train.anchor import Anchor
 from tacit.train.critic import fit_critic
@@ -26,7 +27,16 @@ from tacit.train.ppo_config import REWARD_NORMS, PPOConfig
 from tacit.train.ppo_learner import Learner
 from tacit.train.ppo_update import update
 from tacit.train.ppo_watch import Watch, rollout_metrics
-from tacit.types import Dialogue, InputError, Scorer
+from tacit.types import Dialogue, Episode, InputError, Scorer
+
+
+class Recorder(Protocol):
+    """Keeps the conversations of one iteration, a column more for each of ``columns`` (one value a turn), and returns
+    what is to stand beside the metrics: the hidden utility, which the trainer itself cannot read."""
+
+    def __call__(
+        self, path: Path, episodes: Sequence[Episode], crowd: Users, columns: Mapping[str, Sequence[float]]
+    ) -> Mapping[str, float]: ...
 
 
 class World(Protocol):
@@ -39,6 +49,7 @@ def run_ppo(
     policy: Policy,
     world: World,
     scorer: Scorer,
+    record: Recorder,
     config: PPOConfig,
     stage: Stage,
     seed: int,
@@ -69,7 +80,7 @@ def run_ppo(
         for iteration in range(done, config.iterations):
             started = time.monotonic()
             with _precision(policy, dtype):
-                metrics = iterate(learner, reference, world, scorer, anchor, config, stage, seed, iteration)
+                metrics = iterate(learner, reference, world, scorer, record, anchor, config, stage, seed, iteration)
             stage.log.append(iteration + 1, **metrics)
             learner.save(stage, iteration + 1)
             timings.append(iteration + 1, seconds=time.monotonic() - started)
@@ -92,6 +103,7 @@ def iterate(
     reference: Policy,
     world: World,
     scorer: Scorer,
+    record: Recorder,
     anchor: Anchor | None,
     config: PPOConfig,
     stage: Stage,
@@ -136,7 +148,7 @@ def iterate(
         text, slate, gain = report.values["kl_text"], report.values["kl_slate"], config.kl_gain
         learner.kl_text_coef = losses.adapted_kl_coef(learner.kl_text_coef, text, config.kl_text_target, gain)
         learner.kl_slate_coef = losses.adapted_kl_coef(learner.kl_slate_coef, slate, config.kl_slate_target, gain)
-    return report.values | hidden | updates | coefs
+    return report.values | dict(hidden) | updates | coefs
 
 
 def generators(seed: int, iteration: int) -> tuple[np.random.Generator, torch.Generator, torch.Generator]:

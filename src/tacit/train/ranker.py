@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from tacit.list_metrics import in_order, kar_map, ndcg
+from tacit.list_past import Past
 from tacit.lists import Histories, Lists
-from tacit.models.rerankers import Knowledge, ListBatch, Past, Reranker, build_reranker, item_attributes
+from tacit.models.rerankers import Knowledge, ListBatch, Reranker, build_reranker, item_attributes
 from tacit.progress import Ticker, progress
 from tacit.run import Stage
 from tacit.train.best_epoch import BestEpoch, RankerResult
