@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tacit.data.amazon import METADATA, REVIEWS, load
+from tacit.data.ratings.amazon import METADATA, REVIEWS, load
 
 ROWS_A_USER, ROWS_AN_ITEM = 15, 39  # 27,164,983 reviews, 1,856,344 users and 704,093 items in the real file
 CHUNK = 200_000

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tacit.data.ratings import COLUMNS, Ratings
-from tacit.lists import ListConfig, build
-from tacit.models.list_features import FeatureConfig, features
+from tacit.data.ratings.table import COLUMNS, Ratings
+from tacit.rerank.lists.lists import ListConfig, build
+from tacit.rerank.ranker.features import FeatureConfig, features
 from tacit.types import Item
 
 USERS, ITEMS, RATINGS = 11_906, 17_332, 1_406_582  # of the core

@@ -15,18 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tacit import losses
-from tacit.data.sources import DataConfig, load_training
-from tacit.models.policy import Policy, PolicyConfig
-from tacit.rollout import play
-from tacit.train.critic import fit_critic
-from tacit.train.ppo import generators, turn_rewards
-from tacit.train.ppo_batch import build, frozen_copy, targets
-from tacit.train.ppo_config import PPOConfig
-from tacit.train.ppo_learner import Learner
-from tacit.train.ppo_update import update
-from tacit.train.ppo_watch import Watch
+from tacit.data.dialogues.sources import DataConfig, load_training
+from tacit.dialogue.policy.policy import Policy, PolicyConfig
+from tacit.dialogue.rollout import play
+from tacit.dialogue.train.ppo import generators, turn_rewards
+from tacit.dialogue.train.ppo_batch import build, frozen_copy, targets
+from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
+from tacit.dialogue.train.ppo_update import fit_critic, update
+from tacit.dialogue.train.ppo_watch import Watch
+from tacit.dialogue.users.crowd import UsersConfig, UserWorld
 from tacit.types import Dialogue, Turn
-from tacit.users.crowd import UsersConfig, UserWorld
 
 
 class Constant:

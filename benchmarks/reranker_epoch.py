@@ -14,9 +14,9 @@ import time
 import numpy as np
 import torch
 
-from tacit.lists import Lists
-from tacit.models.list_tokens import Knowledge
-from tacit.train.ranker import RankerConfig, new_reranker, train_ranker
+from tacit.rerank.lists.lists import Lists
+from tacit.rerank.ranker.tokens import Knowledge
+from tacit.rerank.ranker.train_reranker import RankerConfig, new_reranker, train_ranker
 from tacit.types import Item
 
 USERS, ITEMS, LISTS, CANDIDATES = 5_436, 3_706, 190_000, 10

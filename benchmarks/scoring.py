@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
-from tacit.models.lm import LMConfig
+from tacit.text.lm import LMConfig
 
 BATCH, ROUNDS = 8, 3
 

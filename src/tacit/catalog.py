@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tacit.files import atomic_write
+from tacit.run.files import atomic_write
 from tacit.types import Dialogue, InputError, Item, ItemId
 
 Spans = tuple[tuple[int, int, ItemId], ...]

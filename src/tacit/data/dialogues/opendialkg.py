@@ -1,0 +1,143 @@
+"""OpenDialKG (Moon et al., ACL 2019) as turn files: one recommending agent turn a line, its context beside it.
+
+``{train,valid,test}_data_processed.jsonl`` hold ``dialog_id, turn_id, context, entity, rec, resp``. The publisher
+defines no split; these files split by turn, so a dialogue's turns may lie in several files. Training material is the
+train and valid files together, re-divided by dialogue id; the test file alone is the test set. Dialogue ids are kept,
+so test dialogues that also occur in training can be told apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tacit.catalog import Catalog
+from tacit.data.dialogues import opendialkg_csv
+from tacit.data.items import make_item
+from tacit.data.lines import find, keep, read_json, records, require, split
+from tacit.types import Dialogue, InputError, ItemId, Slate, Split, TestSet, Turn
+
+TRAIN, VALID, TEST = (f"{part}_data_processed.jsonl" for part in ("train", "valid", "test"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One gold turn: the texts up to and including it, and the titles it recommends."""
+
+    texts: tuple[str, ...]
+    recommended: tuple[str, ...]
+    entities: tuple[str, ...]
+
+
+def load_training(folder: Path, limit: float = 1.0) -> tuple[Catalog, Split]:
+    if find(folder, (TRAIN,)) is None and (table := find(folder, (opendialkg_csv.NAME,))):
+        return opendialkg_csv.load_training(table, limit)
+    paths = [require(folder, (TRAIN,), "OpenDialKG")]
+    paths += [path for path in (find(folder, (VALID,)),) if path]
+    catalog = read_catalog(folder)
+    parts = split(keep(read(paths, catalog), limit, str(paths[0])))
+    return catalog.with_counts(parts.train), parts
+
+
+def load_test(folder: Path, limit: float = 1.0) -> TestSet:
+    if find(folder, (TEST,)) is None and (table := find(folder, (opendialkg_csv.NAME,))):
+        return opendialkg_csv.load_test(table, limit)
+    path = require(folder, (TEST,), "OpenDialKG")
+    return TestSet(keep(read([path], read_catalog(folder)), limit, str(path)))
+
+
+def read_catalog(folder: Path) -> Catalog:
+    """The publisher's candidates (``item_ids.json``) in order, then any other item a turn file recommends.
+
+    Item ids are the keys of ``id2info.json``, whose names are unique. Of the test file only the titles recommended
+    are read; without ``item_ids.json`` every item of ``id2info.json`` is a candidate.
+    """
+    info: dict[str, dict[str, Any]] = read_json(require(folder, ("id2info.json",), "OpenDialKG"))
+    id_of = {facts["name"]: id for id, facts in info.items()}
+    listing, entities = find(folder, ("item_ids.json",)), find(folder, ("entity2id.json",))
+    if listing and entities:
+        name_of = {number: name for name, number in read_json(entities).items()}
+        names = [name_of[number] for number in read_json(listing)]
+    else:
+        names = list(id_of)
+    for part in (TRAIN, VALID, TEST):
+        path = find(folder, (part,))
+        for _, row in records(path) if path else ():
+            names += row.get("rec", [])
+    unknown = [name for name in names if name not in id_of]
+    if unknown:
+        raise InputError(
+            f"{folder}/id2info.json lacks the item {unknown[0]!r}: fetch the files again, all of one version."
+        )
+    return Catalog([make_item(id_of[name], name, info[id_of[name]]) for name in dict.fromkeys(names)])
+
+
+def read(paths: Sequence[Path], catalog: Catalog) -> list[Dialogue]:
+    """Dialogues in order of appearance: the rows of one dialogue id become one dialogue where their texts agree."""
+    rows: dict[str, list[_Row]] = {}
+    for path in paths:
+        for number, row in records(path):
+            try:
+                texts = (*map(str, row["context"]), str(row["resp"]))
+                entry = _Row(texts, tuple(row["rec"]), tuple(row.get("entity", ())))
+                rows.setdefault(str(row["dialog_id"]), []).append(entry)
+            except (KeyError, TypeError) as error:
+                raise InputError(
+                    f"{path}:{number}: not an OpenDialKG turn ({error} missing): fetch it again."
+                ) from None
+            if len(texts) < 2:
+                raise InputError(f"{path}:{number}: the dialogue has no user turn: remove the line.")
+    id_of = {item.title: item.id for item in catalog}
+    return [
+        _dialogue(id if part == 0 else f"{id}#{part}", group, id_of)
+        for id, members in rows.items()
+        for part, group in enumerate(_agreeing(members))
+    ]
+
+
+def _agreeing(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
+    """Groups of rows that are prefixes of one and the same conversation, agent turns at the same parity."""
+    left = sorted(rows, key=lambda row: -len(row.texts))
+    while left:
+        longest = left[0].texts
+        same = [
+            row for row in left if longest[: len(row.texts)] == row.texts and (len(longest) - len(row.texts)) % 2 == 0
+        ]
+        yield same
+        left = [row for row in left if row not in same]
+
+
+def _dialogue(id: str, rows: Sequence[_Row], id_of: Mapping[str, ItemId]) -> Dialogue:
+    """The last text is the agent's, and speakers alternate. Only annotated turns carry a slate."""
+    texts = rows[0].texts
+    gold = {len(row.texts) - 1: row.recommended for row in rows}
+    known = {name: id_of[name] for row in rows for name in (*row.entities, *row.recommended) if name in id_of}
+    turns = []
+    for t, text in enumerate(texts):
+        speaker_is_agent = (len(texts) - 1 - t) % 2 == 0
+        if t in gold:
+            order = sorted(dict.fromkeys(gold[t]), key=lambda name: _place(name, text))
+            items = tuple(id_of[name] for name in order)
+            turns.append(Turn("agent", text, items, Slate(items)))
+        else:
+            turns.append(Turn("agent" if speaker_is_agent else "user", text, _mentions(text, known)))
+    return Dialogue(id, f"user-{id}", tuple(turns))
+
+
+def _mentions(text: str, known: Mapping[str, ItemId]) -> tuple[ItemId, ...]:
+    """Known names that occur in the text as whole words, longest first so that no name is found inside another."""
+    if not known:
+        return ()
+    names = sorted(known, key=lambda name: -len(name))
+    pattern = "|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names)
+    lowered = {name.lower(): id for name, id in known.items()}
+    found = (match.group().lower() for match in re.finditer(pattern, text, re.IGNORECASE))
+    return tuple(dict.fromkeys(lowered[name] for name in found if name in lowered))
+
+
+def _place(name: str, text: str) -> int:
+    place = text.lower().find(name.lower())
+    return place if place >= 0 else len(text)

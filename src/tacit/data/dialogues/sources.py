@@ -1,0 +1,57 @@
+"""One door to every data source: training material for trainers, a test set for the evaluator alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tacit.catalog import Catalog
+from tacit.data.dialogues import logs, opendialkg, redial, synthetic
+from tacit.data.paths import data_path, items_path
+from tacit.types import InputError, Split, TestSet
+
+NAMES = ("synthetic", "redial", "opendialkg", "logs")
+
+
+@dataclass
+class DataConfig:
+    name: str = "synthetic"  # synthetic | redial | opendialkg | logs
+    path: str = ""  # the data set's folder (or zip); for logs a file, or a folder with train.jsonl and test.jsonl
+    items: str = ""  # logs only: the items file; empty = items.jsonl beside the dialogues
+    limit: float = 1.0  # share of the dialogues kept, chosen by hash of the id (smoke tests)
+    seed: int = 0  # synthetic only: which world is generated
+
+
+def load_training(config: DataConfig) -> tuple[Catalog, Split]:
+    """The catalogue with training counts, and the training dialogues with a fixed tenth (by sha256 of id) apart."""
+    if config.name == "synthetic":
+        return synthetic.load_training(config.seed, config.limit)
+    if config.name == "redial":
+        return redial.load_training(_path(config), config.limit)
+    if config.name == "opendialkg":
+        return opendialkg.load_training(_path(config), config.limit)
+    if config.name == "logs":
+        return logs.load_training(_path(config), items_path(config.items), config.limit)
+    raise _unknown(config)
+
+
+def load_test(config: DataConfig) -> TestSet:
+    """What only the evaluator reads."""
+    if config.name == "synthetic":
+        return synthetic.load_test(config.seed, config.limit)
+    if config.name == "redial":
+        return redial.load_test(_path(config), config.limit)
+    if config.name == "opendialkg":
+        return opendialkg.load_test(_path(config), config.limit)
+    if config.name == "logs":
+        return logs.load_test(_path(config), items_path(config.items), config.limit)
+    raise _unknown(config)
+
+
+def _path(config: DataConfig) -> Path:
+    remedy = "your dialogues file" if config.name == "logs" else f"the folder `tacit data get {config.name}` filled"
+    return data_path(config.path, config.name, remedy)
+
+
+def _unknown(config: DataConfig) -> InputError:
+    return InputError(f"data.name is {config.name!r}: choose one of {', '.join(NAMES)}.")

@@ -1,0 +1,133 @@
+"""What a policy writes, beside what people wrote: BLEU, distinct, and whether it names anything we do not have."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+
+from tacit.catalog import Catalog
+from tacit.dialogue.policy.policy import Policy
+from tacit.metrics import intervals, texts
+from tacit.metrics.intervals import Estimate
+from tacit.metrics.ranks import Array
+from tacit.metrics.results import DIFFERENCE, Row, blank, make_row
+from tacit.run.files import atomic_write
+from tacit.run.progress import progress
+from tacit.types import Dialogue, Slate, TestSet
+
+_DATED = re.compile(r"\((?:19|20)\d\d\)")
+
+
+def references(test: TestSet, count: int, seed: int) -> list[tuple[Dialogue, int]]:
+    """Up to ``count`` agent messages with a context and words, drawn once for all models; in the test set's order."""
+    spoken = [
+        (dialogue, t)
+        for dialogue in test.dialogues
+        for t, turn in enumerate(dialogue.turns)
+        if turn.speaker == "agent" and turn.text.strip() and any(past.text.strip() for past in dialogue.turns[:t])
+    ]
+    if len(spoken) <= count:
+        return spoken
+    chosen = np.random.default_rng([seed, 12]).choice(len(spoken), size=count, replace=False)
+    return [spoken[i] for i in np.sort(chosen)]
+
+
+def write_replies(path: Path, name: str, policy: Policy, test: TestSet, count: int, seed: int, batch: int) -> None:
+    """Greedy replies to the chosen contexts, titles restored. The policy itself decides whether to recommend."""
+    if path.exists():
+        return
+    policy.encoder.forget()  # an embedding's last bits depend on what it was batched with
+    chosen = references(test, count, seed)
+    generator = torch.Generator().manual_seed(seed)
+    rows: list[dict[str, object]] = []
+    with progress(len(chosen), f"replies of {name}") as bar:
+        for start in range(0, len(chosen), batch):
+            part = chosen[start : start + batch]
+            contexts = [dialogue.before(t) for dialogue, t in part]
+            for (dialogue, t), sample in zip(part, policy.act(contexts, generator, greedy=True), strict=True):
+                named, unknown = titles(sample.text, sample.slate, policy.catalog)
+                rows.append(
+                    {
+                        "dialogue": dialogue.id,
+                        "turn": t,
+                        "context": "\n".join(
+                            f"{turn.speaker}: {turn.text}" for turn in dialogue.turns[max(0, t - 6) : t]
+                        ),
+                        "reply": sample.text,
+                        "reference": dialogue.turns[t].text,
+                        "slate": list(sample.slate.items) if sample.slate else [],
+                        "named": named,
+                        "outside": unknown,
+                    }
+                )
+            bar.advance(len(part))
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "slate": pl.List(pl.String),
+        "named": pl.Int64,
+        "outside": pl.Int64,
+    }
+    buffer = io.BytesIO()
+    pl.DataFrame(rows, schema_overrides=schema).write_parquet(buffer, compression="zstd")
+    atomic_write(path, buffer.getvalue())
+
+
+def titles(text: str, slate: Slate | None, catalog: Catalog) -> tuple[int, int]:
+    """(recommendations in all, those outside the catalogue) of a turn: its slate, and every title in its text.
+
+    A year in parentheses that closes no catalogue title is a title we do not have.
+    """
+    linked = catalog.link(text)
+    ends = {end for _, end, _ in linked}
+    invented = sum(match.end() not in ends for match in _DATED.finditer(text))
+    shown = slate.items if slate else ()
+    missing = sum(item not in catalog for item in shown)
+    return len(shown) + len(linked) + invented, missing + invented
+
+
+def reply_rows(tables: Mapping[str, pl.DataFrame], dataset: str, draws: int, seed: int) -> list[Row]:
+    """BLEU (0–100) with intervals over dialogues, distinct per token, the out-of-catalogue share, and PPO − SFT."""
+    rows: list[Row] = []
+    sentences: dict[str, Array] = {}
+    for model, table in tables.items():
+        replies, wanted = table["reply"].to_list(), table["reference"].to_list()
+        groups = table["dialogue"].to_numpy()
+        base = blank(dataset, "replies", "test agent messages", model, seed)
+        _, signature = texts.corpus_bleu(replies, wanted)
+        parts = texts.bleu_parts(replies, wanted)
+        corpus = intervals.bootstrap_sums(
+            parts, groups, texts.bleu_of_sums, np.random.default_rng([seed, 13]), min(draws, 300)
+        )
+        rows.append(make_row(base, "corpus BLEU", corpus, note=signature))
+        sentences[model] = 100 * np.array([texts.sentence_bleu4(*pair) for pair in zip(replies, wanted, strict=True)])
+        rows.append(make_row(base, "sentence BLEU-4", _mean(sentences[model], groups, draws, seed)))
+        rows += _distinct_rows(base, replies)
+        named, outside = int(table["named"].sum()), int(table["outside"].sum())
+        share = Estimate(outside / named if named else 0.0, np.nan, np.nan, named)
+        rows.append(make_row(base, "out-of-catalogue", share))
+    if {"sft", "ppo"} <= set(tables):
+        groups = tables["sft"]["dialogue"].to_numpy()
+        base = blank(dataset, "replies", "test agent messages", DIFFERENCE, seed)
+        gain = _mean(sentences["ppo"] - sentences["sft"], groups, draws, seed)
+        rows.append(make_row(base, "sentence BLEU-4", gain))
+    if tables:
+        human = next(iter(tables.values()))["reference"].to_list()
+        rows += _distinct_rows(blank(dataset, "replies", "test agent messages", "human", seed), human)
+    return rows
+
+
+def _distinct_rows(base: Row, replies: Sequence[str]) -> list[Row]:
+    values = {n: texts.distinct(replies, n) for n in (1, 2)}
+    return [
+        make_row(base, f"distinct-{n}", Estimate(value, np.nan, np.nan, len(replies))) for n, value in values.items()
+    ]
+
+
+def _mean(values: Array, groups: npt.NDArray[np.generic], draws: int, seed: int) -> Estimate:
+    return intervals.bootstrap_mean(values, groups, np.random.default_rng([seed, 14]), draws)

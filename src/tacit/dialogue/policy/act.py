@@ -1,0 +1,129 @@
+"""Drawing one turn for a batch of dialogues: prefill, decide, draw the slate, write the reply with the KV cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from tacit.dialogue.policy.slate import draw_slates, slate_logprobs
+from tacit.types import Dialogue, Sample, Slate
+
+if TYPE_CHECKING:
+    from tacit.dialogue.policy.policy import Policy
+
+
+@dataclass
+class Drawn:
+    """The drawn parts of one turn."""
+
+    decision_logprob: float
+    slate: Slate | None
+    slate_logprobs: tuple[float, ...]
+    reply: list[int]
+    reply_logprobs: list[float]
+
+
+class _Cache:
+    """A growing KV cache over ragged chunks: every chunk is left-padded, pads are masked and take no position."""
+
+    def __init__(self, policy: Policy, rows: int) -> None:
+        self.policy, self.past = policy, None
+        self.mask = torch.zeros(rows, 0, dtype=torch.long, device=policy.device)
+
+    def feed(self, chunks: Sequence[Sequence[int]]) -> Tensor:
+        """Append one chunk a row; returns the hidden state of each row's last token, [B, width]."""
+        width = max(map(len, chunks))
+        pad = self.policy.layout.pad
+        ids = torch.tensor([[pad] * (width - len(c)) + list(c) for c in chunks], device=self.policy.device)
+        real = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in chunks], device=self.policy.device)
+        self.mask = torch.cat([self.mask, real], dim=1)
+        positions = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -width:]
+        out: Any = self.policy.lm.base_model(
+            input_ids=ids,
+            attention_mask=self.mask,
+            position_ids=positions,
+            past_key_values=self.past,
+            use_cache=True,
+        )
+        self.past = out.past_key_values
+        hidden: Tensor = out.last_hidden_state[:, -1]
+        return hidden
+
+
+def act(
+    policy: Policy,
+    contexts: Sequence[Dialogue],
+    generator: torch.Generator,
+    greedy: bool,
+    decide: str | None,
+) -> list[Sample]:
+    """See ``Policy.act``. Draws are made on the CPU generator, so that CPU and CUDA runs draw alike."""
+    if not contexts:
+        return []
+    layout = policy.layout
+    cache = _Cache(policy, len(contexts))
+    prompts = [policy.prompt(context) for context in contexts]
+    choice = policy.decision_logprobs(cache.feed(prompts))
+    if decide is None:
+        chat = choice.argmax(-1) if greedy else _draw(choice, generator)
+    else:
+        chat = torch.full((len(contexts),), int(decide == "reply"), device=policy.device)
+    state = cache.feed([[layout.chat if c else layout.recommend] for c in chat.tolist()])
+    drawn = _draw_slates(policy, contexts, state, chat, choice, None if greedy else generator)
+    state = cache.feed([layout.opening(d.slate)[1:] for d in drawn])
+    _write(policy, cache, state, drawn, generator, greedy)
+    return [policy.finish(prompt, d) for prompt, d in zip(prompts, drawn, strict=True)]
+
+
+def _draw_slates(
+    policy: Policy,
+    contexts: Sequence[Dialogue],
+    state: Tensor,
+    chat: Tensor,
+    choice: Tensor,
+    generator: torch.Generator | None,
+) -> list[Drawn]:
+    window = policy.encoder.encode([policy.window_text(context) for context in contexts])
+    logits = policy.slate_scores(window, state, policy.mentioned(contexts))
+    size = min(policy.config.slate_size, logits.shape[1])
+    slates = draw_slates(logits, size, generator)
+    factors = slate_logprobs(logits, slates).tolist()
+    decided = choice.gather(1, chat.unsqueeze(1)).squeeze(1).tolist()
+    drawn = []
+    for row, chats in enumerate(chat.tolist()):
+        if chats:
+            drawn.append(Drawn(decided[row], None, (), [], []))
+            continue
+        items = tuple(policy.catalog.items[i].id for i in slates[row].tolist())
+        slate = Slate(items, tuple(float(torch.tensor(f).exp()) for f in factors[row]))
+        drawn.append(Drawn(decided[row], slate, tuple(factors[row]), [], []))
+    return drawn
+
+
+def _write(
+    policy: Policy, cache: _Cache, state: Tensor, drawn: list[Drawn], generator: torch.Generator, greedy: bool
+) -> None:
+    """Reply tokens until every row said ``<eos>`` or the budget is spent."""
+    sayable = policy.sayable([d.slate for d in drawn])
+    open_rows = [True] * len(drawn)
+    for _ in range(policy.layout.lengths.reply):
+        logits = policy.lm.get_output_embeddings()(state).float() + sayable
+        distribution = torch.log_softmax(logits, dim=-1)
+        token = distribution.argmax(-1) if greedy else _draw(distribution, generator)
+        logprob = distribution.gather(1, token.unsqueeze(1)).squeeze(1).tolist()
+        for row, t in enumerate(token.tolist()):
+            if open_rows[row]:
+                drawn[row].reply.append(t)
+                drawn[row].reply_logprobs.append(logprob[row])
+                open_rows[row] = t != policy.layout.eos
+        if not any(open_rows):
+            return
+        state = cache.feed([[t] for t in token.tolist()])
+
+
+def _draw(logprobs: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.multinomial(logprobs.exp().cpu(), 1, generator=generator).squeeze(1).to(logprobs.device)

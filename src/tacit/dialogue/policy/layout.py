@@ -1,0 +1,116 @@
+"""How a dialogue becomes tokens, in one place, so that training, sampling and scoring agree to the token.
+
+A dialogue is the concatenation of its utterances:
+
+    <user> text
+    <agent> <recommend> <1> Title <2> Title <reply> You could watch <1>! <eos>
+    <agent> <chat> <reply> What do you like? <eos>
+
+The slate's titles stand before the reply, and the reply names them by slot (``<1>``): the text is conditioned on the
+slate and cannot name an item that is not in it. The policy draws the decision, the reply and ``<eos>``; titles and
+``<reply>`` are given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from tacit.catalog import Catalog
+from tacit.text.tokens import SPECIALS, plain
+from tacit.types import Slate, Turn
+
+_SLOT = re.compile(r"<([1-5])>")
+_SPACES = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Token budgets of the language model's input."""
+
+    prompt: int = 160
+    utterance: int = 48
+    title: int = 14
+    reply: int = 40
+
+
+def with_slots(text: str, slate: Slate | None, catalog: Catalog, titles: int) -> str:
+    """Replace the slate's titles in a reply by slots; titles past the first ``titles`` become "another one".
+
+    A reply must not teach the model to spell titles: every item it names goes through a slot.
+    """
+    if slate is None:
+        return plain(text)
+    marked = text
+    for k, item in enumerate(slate.items):
+        marked = marked.replace(catalog[item].title, f"\0{k + 1}\0" if k < titles else "another one")
+    return re.sub("\0([1-5])\0", r"<\1>", plain(marked))
+
+
+def fill_slots(text: str, slate: Slate | None, catalog: Catalog) -> str:
+    """Render a reply for people: ``<2>`` becomes the title of the slate's second item."""
+    items = slate.items if slate else ()
+
+    def title(match: re.Match[str]) -> str:
+        k = int(match.group(1)) - 1
+        return f" {catalog[items[k]].title} " if k < len(items) else ""
+
+    return re.sub(r" ([.,!?;:])", r"\1", _SPACES.sub(" ", _SLOT.sub(title, text))).strip()
+
+
+def window_text(turns: Sequence[Turn]) -> str:
+    """The state s_t as the sentence encoder reads it: newest utterance first, so that truncation drops the oldest."""
+    speakers = {"user": "User", "agent": "Agent"}
+    return " | ".join(f"{speakers[turn.speaker]}: {turn.text}" for turn in reversed(turns))
+
+
+class Layout:
+    """Utterances → token ids for one tokenizer and catalogue."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, catalog: Catalog, lengths: Lengths, titles: int) -> None:
+        self.tokenizer, self.catalog, self.lengths, self.titles = tokenizer, catalog, lengths, titles
+        ids = [int(tokenizer.get_vocab()[token]) for token in SPECIALS]
+        self.pad, self.eos, self.user, self.agent, self.recommend, self.chat, self.reply, *self.slots = ids
+        self._titles: dict[str, list[int]] = {}
+
+    def encode(self, text: str, limit: int) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids[:limit]
+
+    def slate(self, slate: Slate) -> list[int]:
+        """``<1> Title <2> Title`` for the first titles of a slate."""
+        ids: list[int] = []
+        for slot, item in zip(self.slots[: self.titles], slate.items, strict=False):
+            if item not in self._titles:
+                self._titles[item] = self.encode(" " + plain(self.catalog[item].title), self.lengths.title)
+            ids += [slot, *self._titles[item]]
+        return ids
+
+    def opening(self, slate: Slate | None) -> list[int]:
+        """What stands between ``<agent>`` and the reply."""
+        return [self.recommend, *self.slate(slate), self.reply] if slate else [self.chat, self.reply]
+
+    def agent_turn(self, turn: Turn, text: str | None = None) -> tuple[list[int], list[bool]]:
+        """(tokens after ``<agent>``, which of them a policy draws)."""
+        opening = self.opening(turn.slate)
+        text = with_slots(turn.text, turn.slate, self.catalog, self.titles) if text is None else text
+        reply = [*self.encode(text, self.lengths.reply - 1), self.eos]
+        return opening + reply, [True] + [False] * (len(opening) - 1) + [True] * len(reply)
+
+    def utterance(self, turn: Turn) -> list[int]:
+        if turn.speaker == "agent":
+            return [self.agent, *self.agent_turn(turn)[0]]
+        return [self.user, *self.encode(plain(turn.text), self.lengths.utterance)]
+
+    def prompt(self, turns: Sequence[Turn]) -> list[int]:
+        """The window followed by ``<agent>``; the oldest utterances go first when it is too long."""
+        ids: list[int] = [self.agent]
+        for turn in reversed(turns):
+            utterance = self.utterance(turn)
+            if len(ids) + len(utterance) > self.lengths.prompt:
+                break
+            ids = utterance + ids
+        return ids

@@ -1,0 +1,128 @@
+"""The logs a reward is learnt from: conversations of several behaviours with simulated users.
+
+The SFT policy alone shows too little of what can go wrong; random slates, popular slates and scripted cheats show the
+rest, each with the feedback it provoked. One file a behaviour, in the form of your own logs and written whole, so that
+a killed stage goes on with the next behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tacit.catalog import Catalog
+from tacit.data.dialogues.logs import read, write
+from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.reward.cheats import CHEATS, Cheat, as_samples
+from tacit.dialogue.rollout import play
+from tacit.dialogue.users.crowd import UserWorld
+from tacit.run.progress import progress
+from tacit.types import Dialogue, ItemId, Sample, Slate
+
+Act = Callable[[list[Dialogue]], list[Sample]]
+
+
+@dataclass
+class LogConfig:
+    sessions: int = 360  # conversations of the SFT policy as it is
+    explore_sessions: int = 260  # of the SFT policy with random items put into its slates
+    popular_sessions: int = 64  # of the SFT policy with the most popular new items as its slate
+    cheat_sessions: int = 24  # of each scripted cheat
+    epsilon: float = 0.5  # share of slate positions that exploring replaces
+    max_turns: int = 8  # agent turns in a conversation
+    batch: int = 96  # conversations played at once
+
+
+def collect(policy: Policy, world: UserWorld, config: LogConfig, folder: Path, seed: int) -> dict[str, list[Dialogue]]:
+    """Behaviour → finished conversations, with feedback on every agent turn. Files already there are read back."""
+    plan = {"sft": config.sessions, "explore": config.explore_sessions, "popular": config.popular_sessions}
+    plan |= {f"cheat-{name}": config.cheat_sessions for name in CHEATS}
+    logs: dict[str, list[Dialogue]] = {}
+    with progress(sum(plan.values()), "reward: conversations") as bar:
+        for number, (name, sessions) in enumerate(plan.items()):
+            if sessions == 0:
+                continue
+            path = folder / f"{name}.jsonl"
+            if not path.exists():
+                policy.encoder.forget()  # what is cached depends on the past; a resumed stage has none
+                act = behaviour(name, policy, config.epsilon, seed * 1000 + number)
+                dialogues = _play(name, act, world, sessions, config, np.random.default_rng([seed, 11, number]))
+                write(path, dialogues)
+            logs[name] = [dialogue for _, dialogue in read(path, policy.catalog)]
+            bar.advance(sessions, note=name)
+    return logs
+
+
+def _play(
+    name: str, act: Act, world: UserWorld, sessions: int, config: LogConfig, generator: np.random.Generator
+) -> list[Dialogue]:
+    dialogues: list[Dialogue] = []
+    while len(dialogues) < sessions:
+        n = min(config.batch, sessions - len(dialogues))
+        crowd = world.start(n, generator, ids_prefix=f"{name}-{len(dialogues)}-")
+        play(act, crowd, None, config.max_turns)
+        dialogues.extend(plain(dialogue) for dialogue in crowd.dialogues)
+    return dialogues
+
+
+def plain(dialogue: Dialogue) -> Dialogue:
+    """Without propensities, which a mixture of scripted behaviours does not have, and with times in milliseconds."""
+    turns = (replace(turn, slate=Slate(turn.slate.items)) if turn.slate else turn for turn in dialogue.turns)
+    rounded = (replace(t, time_s=round(t.time_s, 3)) if t.time_s is not None else t for t in turns)
+    return replace(dialogue, turns=tuple(rounded))
+
+
+def behaviour(name: str, policy: Policy, epsilon: float, seed: int) -> Act:
+    """What acts in the log of that name."""
+    draws, tokens = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    if name.startswith("cheat-"):
+        return scripted(CHEATS[name.removeprefix("cheat-")], name, policy.catalog, draws)
+    if name == "sft":
+        return lambda contexts: policy.act(contexts, tokens)
+    choose = _random_slate if name == "explore" else _popular_slate
+    return lambda contexts: [
+        with_slate(sample, choose(sample.slate, context, policy.catalog, epsilon, draws), policy.catalog)
+        for context, sample in zip(contexts, policy.act(contexts, tokens), strict=True)
+    ]
+
+
+def scripted(cheat: Cheat, name: str, catalog: Catalog, generator: np.random.Generator) -> Act:
+    return lambda contexts: as_samples(cheat(contexts, catalog, generator, False), name)
+
+
+def with_slate(sample: Sample, items: Sequence[ItemId], catalog: Catalog) -> Sample:
+    """The sample with other items on its slate and their titles in its text. A turn without a slate stays as it is."""
+    if sample.slate is None:
+        return sample
+    text = sample.text
+    marks = [f"\0{k}\0" for k in range(len(items))]
+    for mark, old in zip(marks, sample.slate.items, strict=False):
+        text = text.replace(catalog[old].title, mark)
+    for mark, new in zip(marks, items, strict=True):
+        text = text.replace(mark, catalog[new].title)
+    return replace(sample, text=text, slate=Slate(tuple(items)), slate_logprobs=())
+
+
+def _random_slate(
+    slate: Slate | None, _: Dialogue, catalog: Catalog, epsilon: float, generator: np.random.Generator
+) -> list[ItemId]:
+    items = list(slate.items) if slate else []
+    for k in range(len(items)):
+        other = catalog.items[int(generator.integers(len(catalog)))].id
+        if generator.random() < epsilon and other not in items:
+            items[k] = other
+    return items
+
+
+def _popular_slate(
+    slate: Slate | None, context: Dialogue, catalog: Catalog, _: float, __: np.random.Generator
+) -> list[ItemId]:
+    size = len(slate.items) if slate else 0
+    known = set(context.mentioned())
+    order = (catalog.items[int(i)].id for i in np.argsort(-catalog.counts, kind="stable"))
+    new = (item for item in order if item not in known)
+    return [item for item, _ in zip(new, range(size), strict=False)]

@@ -1,0 +1,307 @@
+"""Is the reward worth optimising? Held-out labels, human judgements, length, and scripted cheats, before PPO starts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tacit.dialogue.policy.policy import Decision, Policy
+from tacit.dialogue.reward.cheats import CHEATS, padded
+from tacit.dialogue.reward.labels import Labeller, Observation
+from tacit.dialogue.reward.model import RewardModel
+from tacit.dialogue.reward.signals import CHANNELS, Array
+from tacit.metrics.ranks import auc
+from tacit.run.files import atomic_write
+from tacit.run.progress import progress
+from tacit.types import Dialogue, InputError, Slate, Turn
+
+BATCH = 128
+
+
+@dataclass
+class ExamConfig:
+    contexts: int = 240  # held-out contexts on which the cheats meet the SFT policy
+    min_engagement_pearson: float = 0.6  # the paper's own condition before PPO
+    min_liked_auc: float = 0.5  # on human judgements, when there are enough of both kinds
+    max_length_correlation: float = 0.3  # |Pearson| of reward and log reply words, recommending or chatting held fixed
+    max_padding_gain: float = 0.1  # what a ramble appended to an SFT turn may win, in SFT standard deviations
+
+
+@dataclass
+class ValidationReport:
+    """The evidence, as it stands in ``reward/validation.json``. Numbers that could not be measured are None."""
+
+    pearson: dict[str, dict[str, float | None]]  # channel or "label" → r, n over held-out sessions
+    liked: dict[str, float | None]  # AUC of the reward and of its baselines on human judgements
+    length: dict[str, float | None]  # correlation of reward and reply length; padding gain
+    cheats: dict[str, dict[str, float]]  # cheat → its mean reward, the SFT policy's, paired difference and interval
+    labels: dict[str, Any] = field(default_factory=dict)  # sentiment backend, weights, shares observed
+    thresholds: dict[str, Any] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)  # one sentence for each failed check
+    passed: bool = False
+
+    def save(self, path: str | Path) -> None:
+        atomic_write(path, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> ValidationReport:
+        source = Path(path)
+        if not source.is_file():
+            raise InputError(f"{source} does not exist: the reward model was not validated; run tacit reward first.")
+        return cls(**json.loads(source.read_text(encoding="utf-8")))
+
+
+def require_valid(report: ValidationReport, force: bool) -> None:
+    """Refuse to optimise a reward that failed its examination, unless told to."""
+    if not report.passed and not force:
+        raise InputError(
+            "the reward model failed its validation (" + " ".join(report.reasons) + ") and PPO would optimise its "
+            "mistakes; improve the logs or signals, or set reward.force=true to go on regardless."
+        )
+
+
+def validate_reward(
+    model: RewardModel,
+    labeller: Labeller,
+    policy: Policy,
+    held_out: Sequence[Observation],
+    valid: Sequence[Dialogue],
+    config: ExamConfig,
+    seed: int,
+) -> ValidationReport:
+    """``held_out``: turns of sessions the model was not trained on; ``valid``: real dialogues kept from training."""
+    policy.encoder.forget()
+    pearson = _pearson_by_channel(model, labeller, held_out)
+    contexts = _contexts(held_out, valid, config.contexts, np.random.default_rng([seed, 21]))
+    draws = torch.Generator().manual_seed(seed * 1000 + 21)
+    sft, recommending = _turns(policy, contexts, draws), _turns(policy, contexts, draws, "recommend")
+    honest = rewards(model, contexts, sft)
+    report = ValidationReport(
+        pearson=pearson,
+        liked=liked_auc(model, valid),
+        length=_length(model, contexts, sft, honest, np.random.default_rng([seed, 22])),
+        cheats=_cheat_table(
+            model, contexts, honest, rewards(model, contexts, recommending), np.random.default_rng([seed, 23])
+        ),
+        labels={"sentiment": labeller.sentiment.id, "weights": list(labeller.weights)},
+        thresholds=asdict(config),
+    )
+    return judge(report, config)
+
+
+def judge(report: ValidationReport, config: ExamConfig) -> ValidationReport:
+    """``passed`` and, for each failed check, one sentence with its number."""
+    reasons = []
+    r = report.pearson["engagement"]["r"]
+    if r is None or r < config.min_engagement_pearson:
+        shown = "could not be measured" if r is None else f"is {r:.2f}"
+        reasons.append(f"Engagement Pearson {shown}, {config.min_engagement_pearson} is asked for.")
+    auc = report.liked["auc"]
+    if auc is not None and auc < config.min_liked_auc:
+        reasons.append(f"AUC on liked is {auc:.2f}, {config.min_liked_auc} is asked for.")
+    correlation, gain = report.length["within_decision"], report.length["padding_gain"]
+    if correlation is not None and abs(correlation) > config.max_length_correlation:
+        reasons.append(f"Reward and reply length correlate at {correlation:.2f} within a decision.")
+    if gain is not None and gain > config.max_padding_gain:
+        reasons.append(f"Padding a reply wins {gain:.2f} standard deviations.")
+    for name, row in report.cheats.items():
+        if row["difference"] >= 0:
+            reasons.append(f"The cheat {name} scores {row['difference']:.2f} above the SFT policy.")
+    return replace(report, reasons=reasons, passed=not reasons)
+
+
+def rewards(model: RewardModel, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> Array:
+    """[n] rewards, in batches."""
+    found: list[float] = []
+    for start in range(0, len(turns), BATCH):
+        part = slice(start, start + BATCH)
+        found.extend(score for score, _ in model.score(contexts[part], turns[part]))
+    return np.array(found)
+
+
+# --- the checks ---------------------------------------------------------------------------------------------------
+
+
+def _pearson_by_channel(
+    model: RewardModel, labeller: Labeller, held_out: Sequence[Observation]
+) -> dict[str, dict[str, float | None]]:
+    truth = labeller.channels(held_out)
+    scored = []
+    for start in range(0, len(held_out), BATCH):
+        part = held_out[start : start + BATCH]
+        scored.extend(model.score([o.context for o in part], [o.turn for o in part]))
+    table: dict[str, dict[str, float | None]] = {}
+    for c, name in enumerate(CHANNELS):
+        predicted = np.array([channels.get(name, math.nan) for _, channels in scored])
+        table[name] = pearson(predicted, truth[:, c])
+    table["label"] = pearson(np.array([reward for reward, _ in scored]), labeller.labels(truth))
+    return table
+
+
+def _contexts(
+    held_out: Sequence[Observation], valid: Sequence[Dialogue], n: int, generator: np.random.Generator
+) -> list[Dialogue]:
+    """Up to ``n`` contexts that end with the user's word: half from simulated sessions, half from real dialogues."""
+    simulated = [o.context for o in held_out if o.context.id.startswith("sft-")]
+    real = [d.before(t) for d in (x.merged() for x in valid) for t in range(1, len(d.turns)) if _agent_after_user(d, t)]
+    chosen: list[Dialogue] = []
+    for pool in (simulated, real):
+        take = min(len(pool), max(n // 2, n - len(real) if pool is simulated else n - len(chosen)))
+        chosen += [pool[int(i)] for i in generator.choice(len(pool), size=take, replace=False)] if take else []
+    if not chosen:
+        raise InputError("there is no held-out context to validate the reward on: give more sessions or dialogues.")
+    return chosen
+
+
+def _agent_after_user(dialogue: Dialogue, t: int) -> bool:
+    return dialogue.turns[t].speaker == "agent" and dialogue.turns[t - 1].speaker == "user"
+
+
+def _turns(
+    policy: Policy, contexts: Sequence[Dialogue], generator: torch.Generator, decide: Decision | None = None
+) -> list[Turn]:
+    parts = [contexts[start : start + BATCH] for start in range(0, len(contexts), BATCH)]
+    return [sample.turn() for part in parts for sample in policy.act(part, generator, decide=decide)]
+
+
+def _cheat_table(
+    model: RewardModel,
+    contexts: Sequence[Dialogue],
+    honest: Array,
+    recommending: Array,
+    generator: np.random.Generator,
+) -> dict[str, dict[str, float]]:
+    """Every cheat against the SFT policy on the same contexts.
+
+    A cheat that shows a slate meets the SFT policy's recommendations: else the table would tell how often each
+    recommends, not what the reward thinks of the cheat. A cheat that shows none meets the policy as it acts.
+    """
+    table = {}
+    for name, turns in _played(model, contexts, generator):
+        got = rewards(model, contexts, turns)
+        rival = recommending if turns[0].slate else honest
+        difference = got - rival
+        half = 1.96 * float(difference.std(ddof=1)) / math.sqrt(len(got)) if len(got) > 1 else 0.0
+        table[name] = {
+            "mean": float(got.mean()),
+            "sft": float(rival.mean()),
+            "sft_as_it_acts": float(honest.mean()),
+            "difference": float(difference.mean()),
+            "ci_low": float(difference.mean()) - half,
+            "ci_high": float(difference.mean()) + half,
+            "share_below": float((difference < 0).mean()),
+        }
+    return table
+
+
+def _played(
+    model: RewardModel, contexts: Sequence[Dialogue], generator: np.random.Generator
+) -> Iterator[tuple[str, list[Turn]]]:
+    with progress(len(CHEATS), "examining the reward") as bar:
+        for name, cheat in CHEATS.items():
+            yield name, cheat(contexts, model.catalog, generator, True)
+            bar.advance(note=name)
+
+
+def _length(
+    model: RewardModel, contexts: Sequence[Dialogue], sft: Sequence[Turn], honest: Array, generator: np.random.Generator
+) -> dict[str, float | None]:
+    """Correlation of reward and log reply words over the SFT policy's turns, plain and with the decision held fixed
+    (a recommendation is longer than a question, because titles are words, and it is worth another reward)."""
+    words = np.log1p(np.array([len(turn.text.split()) for turn in sft], dtype=np.float64))
+    shown = np.array([turn.slate is not None for turn in sft])
+    longer = rewards(model, contexts, [padded(turn, generator) for turn in sft])
+    plain = pearson(honest, words)
+    return {
+        "correlation": plain["r"],
+        "within_decision": pearson(centred(honest, shown), centred(words, shown))["r"],
+        "n": plain["n"],
+        "padding_gain": float((longer - honest).mean()),
+    }
+
+
+def liked_auc(model: RewardModel, dialogues: Sequence[Dialogue], least: int = 20) -> dict[str, float | None]:
+    """How well the reward of (context, the human's turn with that one item) tells what its user said of the item.
+
+    Beside the plain AUC: the same for popularity and for reply length alone, and the reward's AUC within popularity
+    fifths and within length fifths (only pairs of one stratum are compared). None with fewer than ``least`` of a kind.
+    """
+    contexts, turns, liked, popularity, words = [], [], [], [], []
+    for dialogue in (d.merged() for d in dialogues):
+        for t, turn in enumerate(dialogue.turns):
+            if turn.speaker != "agent" or turn.slate is None or t == 0:
+                continue
+            for item in turn.slate.items:
+                judged = dialogue.judgements.get(item)
+                if judged is None or judged.liked is None or item not in model.catalog:
+                    continue
+                contexts.append(dialogue.before(t))
+                turns.append(replace(turn, slate=Slate((item,)), feedback=None))
+                liked.append(judged.liked)
+                popularity.append(float(model.catalog.counts[model.catalog.index(item)]))
+                words.append(float(len(turn.text.split())))
+    y = np.array(liked, dtype=bool)
+    counts: dict[str, float | None] = {"n": float(len(y)), "positives": float(y.sum())}
+    names = ("auc", "popularity_auc", "length_auc", "auc_within_popularity", "auc_within_length")
+    if min(y.sum(), (~y).sum()) < least:
+        return counts | dict.fromkeys(names)
+    reward, p, w = rewards(model, contexts, turns), np.array(popularity), np.array(words)
+    values = (auc(reward, y), auc(p, y), auc(w, y), auc_within(reward, y, fifths(p)), auc_within(reward, y, fifths(w)))
+    return counts | dict(zip(names, values, strict=True))
+
+
+# --- the statistics -----------------------------------------------------------------------------------------------
+
+
+def pearson(a: Array, b: Array) -> dict[str, float | None]:
+    """Pearson's r over the rows where both are finite, with Fisher's 95 % interval; None without spread."""
+    both = np.isfinite(a) & np.isfinite(b)
+    n = int(both.sum())
+    if n < 4 or a[both].std() < 1e-12 or b[both].std() < 1e-12:
+        return {"r": None, "ci_low": None, "ci_high": None, "n": float(n)}
+    r = float(np.corrcoef(a[both], b[both])[0, 1])
+    z, half = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)), 1.96 / math.sqrt(n - 3)
+    return {"r": r, "ci_low": float(np.tanh(z - half)), "ci_high": float(np.tanh(z + half)), "n": float(n)}
+
+
+def centred(values: Array, group: npt.NDArray[np.bool_]) -> Array:
+    """Values less the mean of their group."""
+    means = [values[group == g].mean() if (group == g).any() else 0.0 for g in (False, True)]
+    return np.asarray(values - np.where(group, means[1], means[0]))
+
+
+def auc_within(scores: Array, positive: npt.NDArray[np.bool_], strata: npt.NDArray[np.int64]) -> float | None:
+    """AUC over pairs that share a stratum; None when no stratum holds both kinds."""
+    won, pairs = 0.0, 0
+    for stratum in np.unique(strata):
+        rows = strata == stratum
+        count = int(positive[rows].sum()) * int((~positive[rows]).sum())
+        if count:
+            won += count * auc(scores[rows], positive[rows])
+            pairs += count
+    return won / pairs if pairs else None
+
+
+def fifths(values: Array) -> npt.NDArray[np.int64]:
+    """0 to 4 by quantile; equal values always share one."""
+    return np.searchsorted(np.quantile(values, [0.2, 0.4, 0.6, 0.8]), values, side="right").astype(np.int64)
+
+
+def summary(report: ValidationReport) -> Mapping[str, object]:
+    """The few numbers a stage prints."""
+    return {
+        "passed": report.passed,
+        "reasons": report.reasons,
+        "engagement_pearson": report.pearson["engagement"]["r"],
+        "liked_auc": report.liked["auc"],
+        "length_correlation": report.length["correlation"],
+        "length_within_decision": report.length["within_decision"],
+    }

@@ -1,0 +1,196 @@
+"""What the reward model reads of a turn: embeddings of context and reply, item vectors, and a few plain facts.
+
+Nothing here grows with the number of words in the reply.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from tacit.catalog import Catalog
+from tacit.dialogue.policy.layout import window_text
+from tacit.dialogue.reward.signals import query_texts
+from tacit.text.encoder import TextEncoder
+from tacit.text.sentiment import MASK, mask_spans
+from tacit.types import Dialogue, ItemId, Turn
+
+# One column each of ``Features.scalars``.
+SCALARS = (
+    "taste_mean",  # cosine of the slate's item vectors and the mean of the items the user named or clicked, mean
+    "taste_max",  # the same for the best slate item
+    "relevance_mean",  # cosine of the user's words and the items' texts, mean over the slate
+    "relevance_max",
+    "reply_query",  # cosine of the reply and the user's words
+    "echo",  # cosine of the reply and the user's last utterance
+    "repeat",  # cosine of the reply and the agent's last reply
+    "popularity_mean",  # standardised log training count, mean over the slate
+    "popularity_first",
+    "overlap",  # share of the slate that was mentioned before
+    "has_slate",
+    "slate_size",
+    "empty",  # the reply has no words
+    "question",
+    "streak",  # log(1 + agent turns in a row without a slate, before this one)
+    "unlisted",  # the text names a catalogue title that the slate does not hold
+    "unknown",  # the text names, with a year or in quotes, a title that the catalogue does not hold
+    "turns",  # log(1 + agent turns before this one)
+    "has_taste",  # the user has named or clicked an item
+    "passed_over",  # mean cosine of the slate and the items that were shown and that the user let pass
+)
+_UNKNOWN_TITLE = re.compile(r"\((?:19|20)\d\d\)|[\"“][A-Z][^\"”]{1,60}[\"”]")
+_MASK_LIST = re.compile(rf"\b{MASK}\b(?:(?:\s*,\s*|\s+)(?:(?:and|or)\s+)?{MASK}\b)+")
+
+
+@dataclass(frozen=True)
+class Features:
+    """One row a turn. ``shown`` is True where the turn has a slate."""
+
+    window: Tensor  # [B, dim]
+    reply: Tensor  # [B, dim], titles masked; zero when empty
+    slate: Tensor  # [B, d], mean of unit item vectors; zero without a slate
+    taste: Tensor  # [B, d], mean of the unit vectors of the items the user named or clicked; zero when none
+    scalars: Tensor  # [B, len(SCALARS)]
+    shown: Tensor  # [B] bool
+
+    def rows(self, index: Tensor) -> Features:
+        return Features(*(cast(Tensor, getattr(self, f.name))[index] for f in fields(self)))
+
+    @staticmethod
+    def concatenate(parts: Sequence[Features]) -> Features:
+        return Features(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Features)))
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+
+@dataclass(frozen=True)
+class ItemTables:
+    """The catalogue as frozen tensors: unit policy vectors [n, d], unit text vectors [n, dim], popularity [n]."""
+
+    vectors: Tensor
+    texts: Tensor
+    popularity: Tensor
+
+
+class TurnReader:
+    """(contexts, turns) → ``Features``. Titles are linked once a text."""
+
+    def __init__(self, catalog: Catalog, encoder: TextEncoder, window: int, query_turns: int) -> None:
+        self.catalog, self.encoder, self.window, self.query_turns = catalog, encoder, window, query_turns
+        self._masked: dict[str, tuple[str, frozenset[ItemId]]] = {}
+
+    def masked_reply(self, text: str) -> tuple[str, frozenset[ItemId]]:
+        """(text with every title, or list of titles, as one word; the items it names)."""
+        if text not in self._masked:
+            spans = self.catalog.link(text)
+            masked = _MASK_LIST.sub(MASK, mask_spans(text, spans)).strip()
+            if len(self._masked) > 50_000:
+                self._masked.clear()
+            self._masked[text] = (masked, frozenset(item for _, _, item in spans))
+        return self._masked[text]
+
+    @torch.no_grad()
+    def features(self, contexts: Sequence[Dialogue], turns: Sequence[Turn], items: ItemTables) -> Features:
+        """Everything the networks read, for n turns in their contexts. Scalars are not yet standardised."""
+        contexts = [context.merged() for context in contexts]
+        masked = [self.masked_reply(turn.text) for turn in turns]
+        last_user = [_last(context, "user") for context in contexts]
+        last_agent = [self.masked_reply(_last(context, "agent"))[0] for context in contexts]
+        window = self._encode([window_text(context.window(self.window)) for context in contexts])
+        reply = self._encode([text for text, _ in masked])
+        query = query_vectors(self.encoder, contexts, self.query_turns)
+        texts = {
+            "reply_query": (reply * query).sum(-1),
+            "echo": (reply * self._encode(last_user)).sum(-1),
+            "repeat": (reply * self._encode(last_agent)).sum(-1),
+        }
+        pairs = zip(contexts, turns, strict=True)
+        rows = [self._items(context, turn, query[i], masked[i], items) for i, (context, turn) in enumerate(pairs)]
+        slate = torch.stack([row[0] for row in rows])
+        taste = torch.stack([row[1] for row in rows])
+        device = items.vectors.device
+        columns = [
+            texts[name] if name in texts else torch.tensor([row[2].get(name, 0.0) for row in rows], device=device)
+            for name in SCALARS
+        ]
+        shown = torch.tensor([bool(turn.slate and turn.slate.items) for turn in turns], device=device)
+        return Features(window, reply, slate, taste, torch.stack(columns, dim=-1).float(), shown)
+
+    def _encode(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors; the empty text is the zero vector."""
+        found = self.encoder.encode([text or " " for text in texts])
+        return found * torch.tensor([[float(bool(text.strip()))] for text in texts], device=found.device)
+
+    def _items(
+        self, context: Dialogue, turn: Turn, query: Tensor, masked: tuple[str, frozenset[ItemId]], tables: ItemTables
+    ) -> tuple[Tensor, Tensor, dict[str, float]]:
+        """(mean slate vector, mean taste vector, the scalars that are about items and form)."""
+        wanted = wanted_items(context)
+        passed = [item for item in context.mentioned() if item not in wanted]
+        taste_vector, passed_vector = self._mean(wanted, tables), self._mean(passed, tables)
+        agent = [past for past in context.turns if past.speaker == "agent"]
+        streak = next((k for k, past in enumerate(reversed(agent)) if past.slate), len(agent))
+        items = turn.slate.items if turn.slate else ()
+        text, named = masked
+        scalars = {
+            "has_slate": float(bool(items)),
+            "slate_size": float(len(items)),
+            "empty": float(not turn.text.strip()),
+            "question": float("?" in turn.text),
+            "streak": math.log1p(streak),
+            "unlisted": float(bool(named - set(items))),
+            "unknown": float(bool(_UNKNOWN_TITLE.search(text))),
+            "turns": math.log1p(len(agent)),
+            "has_taste": float(bool(wanted)),
+        }
+        if not items:
+            return self._mean((), tables), taste_vector, scalars
+        index = [self.catalog.index(i) for i in items]
+        vectors, known = tables.vectors[index], {*wanted, *passed}
+        taste = vectors @ nn.functional.normalize(taste_vector, dim=0)
+        relevant, popular = tables.texts[index] @ query, tables.popularity[index]
+        scalars |= {
+            "taste_mean": float(taste.mean()),
+            "taste_max": float(taste.max()),
+            "relevance_mean": float(relevant.mean()),
+            "relevance_max": float(relevant.max()),
+            "popularity_mean": float(popular.mean()),
+            "popularity_first": float(popular[0]),
+            "overlap": sum(i in known for i in items) / len(items),
+            "passed_over": float((vectors @ nn.functional.normalize(passed_vector, dim=0)).mean()),
+        }
+        return vectors.mean(0), taste_vector, scalars
+
+    def _mean(self, items: Sequence[ItemId], tables: ItemTables) -> Tensor:
+        if not items:
+            return torch.zeros(tables.vectors.shape[1], device=tables.vectors.device)
+        return tables.vectors[[self.catalog.index(item) for item in items]].mean(0)
+
+
+def wanted_items(context: Dialogue) -> tuple[ItemId, ...]:
+    """What the user named or clicked, without repeats. What it was shown and let pass is not its taste."""
+    found: dict[ItemId, None] = {}
+    for turn in context.turns:
+        clicked = turn.feedback.clicked if turn.feedback else None
+        found.update(dict.fromkeys(turn.mentions if turn.speaker == "user" else clicked or ()))
+    return tuple(found)
+
+
+def query_vectors(encoder: TextEncoder, contexts: Sequence[Dialogue], turns: int) -> Tensor:
+    """Unit mean of the last user utterances' embeddings, [n, dim]; zero where the user has said nothing."""
+    said = [query_texts(context, turns) for context in contexts]
+    flat = encoder.encode([text for texts in said for text in texts])
+    rows = torch.tensor([i for i, texts in enumerate(said) for _ in texts], dtype=torch.long, device=flat.device)
+    total = torch.zeros(len(said), flat.shape[-1], device=flat.device).index_add_(0, rows, flat)
+    return nn.functional.normalize(total, dim=-1)
+
+
+def _last(context: Dialogue, speaker: str) -> str:
+    return next((turn.text for turn in reversed(context.turns) if turn.speaker == speaker), "")

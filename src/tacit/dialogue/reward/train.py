@@ -1,0 +1,213 @@
+"""Reward stage: play and read logs, make weak labels, train R_phi, examine it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.reward.collect import LogConfig, collect
+from tacit.dialogue.reward.exam import ExamConfig, summary, validate_reward
+from tacit.dialogue.reward.features import Features
+from tacit.dialogue.reward.labels import Labeller, Observation, observe
+from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
+from tacit.dialogue.reward.signals import Array, SignalConfig
+from tacit.dialogue.users.crowd import UserWorld
+from tacit.run.checkpoint import pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
+from tacit.run.files import atomic_folder
+from tacit.run.folder import Stage
+from tacit.run.progress import progress
+from tacit.text.sentiment import load_sentiment
+from tacit.types import Dialogue, Split
+
+CHUNK = 256
+
+
+@dataclass
+class RewardConfig:
+    model: RewardModelConfig = field(default_factory=RewardModelConfig)
+    logs: LogConfig = field(default_factory=LogConfig)
+    exam: ExamConfig = field(default_factory=ExamConfig)
+    dialogues: int = 600  # real training dialogues that join the logs, for the channels observed in them
+    epochs: int = 10
+    batch: int = 128  # turns a step
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    force: bool = False  # let PPO use a reward model that failed its examination
+
+
+def run_reward(
+    policy: Policy,
+    world: UserWorld,
+    split: Split,
+    config: RewardConfig,
+    signals: SignalConfig,
+    stage: Stage,
+    seed: int,
+) -> RewardModel:
+    """Writes ``reward/model`` and ``reward/validation.json``; returns the trained model, passed or not."""
+    if stage.done():
+        return RewardModel.from_pretrained(stage.folder / "model", policy.encoder)
+    logs = collect(policy, world, config.logs, stage.folder / "logs", seed)
+    played = {name: [o for dialogue in log for o in observe(dialogue)] for name, log in logs.items()}
+    sessions = [o for observations in played.values() for o in observations]
+    held_out = [o for o in sessions if held(o.context)]
+    train = [o for o in sessions if not held(o.context)]
+    sft = [i for i, o in enumerate(train) if o.context.id.startswith("sft-")]
+    train += [o for dialogue in _some(split.train, config.dialogues) for o in observe(dialogue)]
+
+    policy.encoder.forget()
+    sentiment = load_sentiment(signals.sentiment)
+    labeller = Labeller(policy.catalog, policy.encoder, sentiment, signals).fit(train)
+    channels = labeller.channels(train)
+    model = fresh_model(policy, config.model, labeller, seed)
+    features = read(model, train)
+    calibrate_inputs(model, features, train)
+    fit(model, features, channels, [o.context.id for o in train], config, stage, seed)
+    centre(model, features.rows(torch.tensor(sft, dtype=torch.long)) if sft else features)
+
+    with atomic_folder(stage.folder / "model") as part:
+        model.save_pretrained(part, labeller.to_json())
+    report = validate_reward(model, labeller, policy, held_out, split.valid, config.exam, seed)
+    seen = np.isfinite(channels).mean(0)
+    report.labels["observed"] = dict(zip(("engagement", "relevance", "sentiment"), seen.tolist(), strict=True))
+    report.save(stage.folder / "validation.json")
+    policy.encoder.forget()
+    stage.finish({**summary(report), "turns": len(train), "held_out_turns": len(held_out)})
+    return model.eval()
+
+
+def held(context: Dialogue) -> bool:
+    """A fixed tenth of the sessions, by hash of the id."""
+    return int(hashlib.sha256(context.id.encode()).hexdigest()[:8], 16) % 10 == 0
+
+
+def _some(dialogues: Sequence[Dialogue], n: int) -> list[Dialogue]:
+    """``n`` dialogues, the same ones every time."""
+    return sorted(dialogues, key=lambda d: hashlib.sha256(f"reward {d.id}".encode()).digest())[:n]
+
+
+def fresh_model(policy: Policy, config: RewardModelConfig, labeller: Labeller, seed: int) -> RewardModel:
+    """Untrained, with the catalogue as the policy sees it and every member initialised from its own draw."""
+    with torch.no_grad():
+        vectors = policy.item_vectors()
+        texts = policy.encoder.encode([item.text for item in policy.catalog.items])
+    model = RewardModel(policy.catalog, policy.encoder, vectors, texts, config).to(vectors.device)
+    model.weights.copy_(torch.tensor(labeller.weights))
+    model.channel_mean.copy_(torch.tensor(labeller.scale.mean))
+    model.channel_std.copy_(torch.tensor(labeller.scale.std))
+    for k, member in enumerate(model.members):
+        generator = torch.Generator().manual_seed(seed * 1000 + 31 + k)
+        for layer in member.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=layer.in_features**-0.5, generator=generator)
+                nn.init.zeros_(layer.bias)
+    return model
+
+
+def read(model: RewardModel, observations: Sequence[Observation]) -> Features:
+    """The features of every observation."""
+    parts = []
+    with progress(len(observations), "reward: reading turns") as bar:
+        for start in range(0, len(observations), CHUNK):
+            part = observations[start : start + CHUNK]
+            parts.append(model.features([o.context for o in part], [o.turn for o in part]))
+            bar.advance(len(part))
+    return Features.concatenate(parts)
+
+
+def calibrate_inputs(model: RewardModel, features: Features, observations: Sequence[Observation]) -> None:
+    """Scales of the scalars, and the directions of the reply embedding that tell its length."""
+    model.scalar_mean.copy_(features.scalars.mean(0))
+    model.scalar_std.copy_(features.scalars.std(0, unbiased=False).clamp_min(1e-3))
+    words = torch.tensor([float(len(o.turn.text.split())) for o in observations]).log1p()
+    basis = length_directions(features.reply.cpu(), words, model.config.length_directions)
+    model.length_basis.copy_(basis.to(model.length_basis.device))
+
+
+def masked_regression(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Σ over channels of the weighted mean squared error where the target was observed.
+
+    [members, B, C], [B, C] with NaN, [members, B] → scalar. Each member has its own weights (its bootstrap).
+    """
+    seen = torch.isfinite(target)
+    error = (predicted - torch.nan_to_num(target)) ** 2 * seen * weight[..., None]
+    total = (seen * weight[..., None]).sum(1).clamp_min(1.0)
+    return (error.sum(1) / total).sum()
+
+
+def fit(
+    model: RewardModel,
+    features: Features,
+    channels: Array,
+    ids: Sequence[str],
+    config: RewardConfig,
+    stage: Stage,
+    seed: int,
+) -> None:
+    """Every member on its own bootstrap of the dialogues (Poisson weights), a checkpoint an epoch."""
+    device = model.weights.device
+    z = torch.tensor(channels, dtype=torch.float32, device=device)
+    target = (z - model.channel_mean) / model.channel_std
+    names = {name: row for row, name in enumerate(dict.fromkeys(ids))}
+    draws = np.random.default_rng([seed, 41]).poisson(1.0, size=(len(model.members), len(names)))
+    rows = np.array([names[name] for name in ids])
+    weight = torch.tensor(draws[:, rows], dtype=torch.float32, device=device)
+    ready = model.prepare(features)
+
+    optimizer = torch.optim.AdamW(model.members.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    generator = torch.Generator().manual_seed(seed * 1000 + 41)
+    first = _resume(model, optimizer, generator, stage)
+    with progress(config.epochs, "reward: training") as bar:
+        bar.resume(first)
+        for epoch in range(first, config.epochs):
+            order = torch.randperm(len(target), generator=generator).to(device)
+            total = 0.0
+            for start in range(0, len(order), config.batch):
+                batch = order[start : start + config.batch]
+                loss = masked_regression(model(ready.rows(batch)), target[batch], weight[:, batch])
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.members.parameters(), 1.0)
+                optimizer.step()
+                total += loss.item() * len(batch)
+            mean = total / len(order) / len(model.members) / target.shape[1]
+            stage.log.append(epoch + 1, loss=mean)
+            _checkpoint(model, optimizer, generator, stage, epoch + 1)
+            bar.advance(note=f"loss {mean:.3f}")
+
+
+def _checkpoint(
+    model: RewardModel, optimizer: torch.optim.Optimizer, generator: torch.Generator, stage: Stage, epoch: int
+) -> None:
+    tensors, state = pack_optimizer(optimizer)
+    members = {f"members.{name}": value for name, value in model.members.state_dict().items()}
+    stage.checkpoints.save(epoch, members | tensors, {"optimizer": state, "rng": pack_rng(generator)})
+
+
+def _resume(model: RewardModel, optimizer: torch.optim.Optimizer, generator: torch.Generator, stage: Stage) -> int:
+    """Epochs already done."""
+    saved = stage.checkpoints.latest()
+    done = saved.step if saved else 0
+    stage.log.truncate(done)
+    if saved:
+        members = {k.removeprefix("members."): v for k, v in saved.tensors.items() if k.startswith("members.")}
+        model.members.load_state_dict(members)
+        unpack_optimizer(optimizer, saved.tensors, saved.state["optimizer"])
+        unpack_rng(saved.state["rng"], generator)
+    return done
+
+
+@torch.no_grad()
+def centre(model: RewardModel, sft: Features) -> None:
+    """Mean 0 and spread 1 on the SFT policy's own turns, once (arXiv 1909.08593)."""
+    model.bias.zero_()
+    model.gain.fill_(1.0)
+    reward, _, _ = model.score_features(sft)
+    model.bias.copy_(reward.mean())
+    model.gain.copy_(reward.std(unbiased=False).clamp_min(1e-6))

@@ -1,0 +1,36 @@
+"""The training dialogues as an anchor: a supervised loss mixed into every step of PPO.
+
+What simulated users reward and what real seekers were recommended are two things; without an anchor the policy gives
+up the second for the first. Source: PPO-ptx, Ouyang et al. 2022, arXiv 2203.02155, eq. 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.train import sft
+from tacit.dialogue.train.segments import segments
+from tacit.types import Dialogue, InputError
+
+
+class Anchor:
+    """Draws ``batch`` training dialogues at a time. ``rewind`` sets the draws, so that an iteration can be repeated."""
+
+    def __init__(self, policy: Policy, dialogues: Sequence[Dialogue], batch: int) -> None:
+        if not dialogues:
+            raise InputError("ppo.sft_weight asks for training dialogues and there are none: set ppo.sft_weight=0.")
+        self.policy, self.dialogues, self.batch = policy, dialogues, batch
+        self.generator = np.random.default_rng(0)
+
+    def rewind(self, generator: np.random.Generator) -> None:
+        self.generator = generator
+
+    def loss(self) -> Tensor:
+        """Mean NLL of the agent's tokens plus that of its items over the next dialogues: nats, a scalar."""
+        drawn = self.generator.choice(len(self.dialogues), size=min(self.batch, len(self.dialogues)), replace=False)
+        text, slate = sft.losses(self.policy, segments([self.dialogues[i] for i in drawn], self.policy, self.generator))
+        return text + slate

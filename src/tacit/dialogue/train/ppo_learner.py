@@ -1,0 +1,108 @@
+"""What PPO trains and what a checkpoint of it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from tacit import losses
+from tacit.dialogue.policy.policy import Policy
+from tacit.run.folder import Stage, pack_optimizer, unpack_optimizer
+
+
+@dataclass
+class Learner:
+    """What an iteration changes, and so what a checkpoint holds."""
+
+    policy: Policy
+    optimizer: torch.optim.AdamW
+    kl_text_coef: float
+    kl_slate_coef: float
+    moments: losses.Moments = field(default_factory=losses.Moments)
+
+    @classmethod
+    def of(cls, policy: Policy, config: PPOConfig) -> Learner:
+        """AdamW with eps 1e-5, no weight decay, one group each for language model, slate head and value heads."""
+        groups: dict[str, list[nn.Parameter]] = {"lr": [], "slate_lr": [], "value_lr": []}
+        for name, parameter in policy.named_parameters():
+            part = name.split(".")[0]
+            kind = "value_lr" if part.endswith("value") else "slate_lr" if part == "head" else "lr"
+            if parameter.requires_grad:
+                groups[kind].append(parameter)
+        parts = [{"params": group, "lr": getattr(config, kind), "kind": kind} for kind, group in groups.items()]
+        optimizer = torch.optim.AdamW(parts, eps=1e-5, weight_decay=0.0)
+        return cls(policy, optimizer, config.kl_text_coef, config.kl_slate_coef)
+
+    def value_parameters(self) -> list[nn.Parameter]:
+        return [p for group in self.optimizer.param_groups if group["kind"] == "value_lr" for p in group["params"]]
+
+    def policy_parameters(self) -> list[nn.Parameter]:
+        return [p for group in self.optimizer.param_groups if group["kind"] != "value_lr" for p in group["params"]]
+
+    def trainable(self) -> dict[str, Tensor]:
+        return {f"policy.{name}": p for name, p in self.policy.named_parameters() if p.requires_grad}
+
+    def save(self, stage: Stage, iteration: int) -> None:
+        tensors, optimizer = pack_optimizer(self.optimizer)
+        moments = [self.moments.count, self.moments.mean, self.moments.squares]
+        coefs = {"kl_text_coef": self.kl_text_coef, "kl_slate_coef": self.kl_slate_coef}
+        stage.checkpoints.save(
+            iteration, {**self.trainable(), **tensors}, {"optimizer": optimizer, "moments": moments, **coefs}
+        )
+
+    def restore(self, stage: Stage) -> int:
+        """Continue from the newest whole checkpoint; returns how many iterations are behind us."""
+        checkpoint = stage.checkpoints.latest()
+        if checkpoint is None:
+            return 0
+        checkpoint.into(self.trainable())
+        unpack_optimizer(self.optimizer, checkpoint.tensors, checkpoint.state["optimizer"])
+        self.moments = losses.Moments(*checkpoint.state["moments"])
+        self.kl_text_coef = checkpoint.state["kl_text_coef"]
+        self.kl_slate_coef = checkpoint.state["kl_slate_coef"]
+        return checkpoint.step
+
+
+@dataclass
+class PPOConfig:
+    iterations: int = 20  # rollout batches
+    trajectories: int = 64  # conversations a batch
+    max_turns: int = 6  # agent turns; a conversation still open then is "cut" and bootstraps
+    epochs: int = 2
+    minibatch: int = 64  # turns an optimiser step
+    microbatch: int = 32  # turns a forward pass: memory only, never the result's definition
+    lr: float = 1e-4  # language model
+    slate_lr: float = 3e-5  # slate head
+    lr_warmup: int = 2  # iterations over which lr and slate_lr rise linearly to their value
+    value_lr: float = 3e-4  # value heads: a batch holds few conversations, and larger steps learn them by heart
+    value_epochs: int = 4  # passes of the value heads over an iteration's states
+    value_warmup: int = 2  # iterations that train the value heads only
+    clip: float = 0.2  # ε
+    decision_weight: float = 0.2  # of the clipped loss of the decisions to recommend or to chat
+    text_weight: float = 1.0  # of that of the reply's tokens
+    slate_weight: float = 1.0  # of that of the slate's places
+    sft_weight: float = 0.0  # of the supervised loss on training dialogues, mixed into every step (PPO-ptx)
+    sft_batch: int = 8  # training dialogues a step
+    entropy_weight: float = 0.0
+    gamma: float = 1.0  # inside a turn
+    lam: float = 1.0
+    gamma_turn: float = 0.99  # across turns; equal pairs give plain token GAE
+    lam_turn: float = 0.95
+    reward_norm: str = "running_std"  # running_std | conversation (arXiv 2508.05289) | none
+    reward_clip: float = 5.0  # in standard deviations, running_std only
+    no_eos_penalty: float = 1.0  # taken off the normalised reward of a reply cut before <eos>
+    mask_unfinished: bool = False  # keep the tokens of such a reply out of the policy loss
+    kl_text_coef: float = 0.05  # of the summed token KL, at the start
+    kl_slate_coef: float = 0.05  # of the exact slate KL, at the start
+    kl_text_target: float = 2.0  # nats a turn
+    kl_slate_target: float = 0.5  # nats a slate
+    kl_gain: float = 0.5  # how fast both coefficients follow (0 = fixed; Ziegler et al.: 0.1)
+    kl_stop: float = 0.03  # KL(new, old) per token or slate place that ends an iteration's epochs
+    kl_limit: float = 50.0  # nats a turn from the supervised policy that stop the run
+    min_entropy: float = 1e-3  # nats a token below which the run stops
+    grad_clip: float = 1.0
+
+
+REWARD_NORMS = ("running_std", "conversation", "none")

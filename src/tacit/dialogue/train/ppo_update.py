@@ -1,0 +1,178 @@
+"""The policy's step: clipped losses of one batch of turns, over epochs of minibatches, in pieces that fit memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tacit import losses
+from tacit.dialogue.policy.scoring import Evaluation
+from tacit.dialogue.train.anchor import Anchor
+from tacit.dialogue.train.ppo_batch import Batch, Targets, by_length
+from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
+from tacit.dialogue.train.ppo_watch import Watch
+from tacit.types import Episode
+
+
+def update(
+    learner: Learner,
+    batch: Batch,
+    aims: Targets,
+    config: PPOConfig,
+    shuffles: torch.Generator,
+    ramp: float,
+    anchor: Anchor | None,
+    watch: Watch,
+    episodes: Sequence[Episode],
+) -> dict[str, float]:
+    """Epochs of minibatches over one batch, cut short when the policy has moved ``kl_stop`` away from itself.
+
+    ``ramp`` scales the learning rates of policy and slate head.
+    """
+    for group in learner.optimizer.param_groups:
+        group["lr"] = getattr(config, group["kind"]) * (1.0 if group["kind"] == "value_lr" else ramp)
+    log: list[dict[str, float]] = []
+    for _ in range(config.epochs):
+        order = torch.randperm(len(batch), generator=shuffles).tolist()
+        for start in range(0, len(order), config.minibatch):
+            rows = order[start : start + config.minibatch]
+            stats = gradients(learner, batch, aims, rows, config, anchor)
+            log.append(stats)
+            if max(stats["kl_old_text"], stats["kl_old_slate"]) > config.kl_stop:
+                return summary(log, learner)
+            norm = float(nn.utils.clip_grad_norm_(learner.policy_parameters(), config.grad_clip))
+            if not math.isfinite(norm):
+                tensors = {"advantages": aims.token_advantages[rows], "logprobs": batch.old.token_logprobs[rows]}
+                watch.stop(episodes, tensors, "the gradient is not finite", "lower ppo.lr and ppo.slate_lr")
+            learner.optimizer.step()
+            stats["grad_norm"], stats["steps"] = norm, 1.0
+    return summary(log, learner)
+
+
+def gradients(
+    learner: Learner, batch: Batch, aims: Targets, rows: Sequence[int], config: PPOConfig, anchor: Anchor | None = None
+) -> dict[str, float]:
+    """Fill the gradients of one minibatch, piece by piece; every mean is over the whole minibatch's count."""
+    learner.optimizer.zero_grad(set_to_none=True)
+    slates = batch.old.slate_mask[rows]
+    counts = {
+        "turns": float(len(rows)),
+        "text": float(reply_mask(batch, rows, config).sum()),
+        "tokens": float(batch.old.token_mask[rows].sum()),
+        "places": float(slates.sum()),
+        "slates": float(slates[:, 0].sum()),
+    }
+    ordered = by_length(batch.samples, rows)
+    totals: dict[str, float] = {}
+    for start in range(0, len(ordered), config.microbatch):
+        piece = ordered[start : start + config.microbatch]
+        loss, stats = objective(learner, batch, aims, piece, counts, config)
+        torch.autograd.backward(loss)
+        for name, value in stats.items():
+            old = totals.get(name, 0.0)
+            totals[name] = max(old, float(value)) if name == "log_ratio" else old + float(value.detach())
+    if anchor is not None:
+        supervised = anchor.loss()
+        torch.autograd.backward(config.sft_weight * supervised)
+        totals["loss_sft"] = float(supervised.detach())
+    return totals
+
+
+def objective(
+    learner: Learner, batch: Batch, aims: Targets, rows: Sequence[int], counts: dict[str, float], config: PPOConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of some turns and its parts. Parts are sums over these turns divided by the minibatch's counts."""
+    index = list(rows)
+    new = learner.policy.evaluate([batch.contexts[i] for i in index], [batch.samples[i] for i in index])
+    t, k = new.token_mask.shape[1], new.slate_mask.shape[1]
+    old_tokens, old_places = batch.old.token_logprobs[index, :t], batch.old.slate_logprobs[index, :k]
+    advantages = aims.token_advantages[index, :t]
+    of_slates = aims.slate_advantages[index].unsqueeze(1).expand(-1, k)
+    said, clip = reply_mask(batch, index, config)[:, :t], config.clip
+
+    first = (new.token_logprobs[:, 0], old_tokens[:, 0], advantages[:, 0], new.token_mask[:, 0])
+    decision = losses.clipped_policy_loss(*first, clip, counts["turns"])
+    text = losses.clipped_policy_loss(new.token_logprobs, old_tokens, advantages, said, clip, counts["text"])
+    slate = losses.clipped_policy_loss(
+        new.slate_logprobs, old_places, of_slates, new.slate_mask, clip, counts["places"]
+    )
+    # The KL in the reward tells earlier decisions what a state costs; only this term pulls at its own distribution.
+    drift = losses.categorical_kl(new.slate_log_softmax, batch.reference.slate_log_softmax[index])
+    slate_kl = _share(drift, new.slate_mask[:, 0], counts["slates"])
+    entropy = _share(new.token_entropy, new.token_mask, counts["tokens"]) + _share(
+        losses.categorical_entropy(new.slate_log_softmax), new.slate_mask[:, 0], counts["slates"]
+    )
+    loss = config.decision_weight * decision + config.text_weight * text + config.slate_weight * slate
+    loss = loss + learner.kl_slate_coef * slate_kl - config.entropy_weight * entropy
+    stats = {"loss_decision": decision, "loss_text": text, "loss_slate": slate}
+    return loss, stats | movement(new, old_tokens, old_places, counts, clip)
+
+
+@torch.no_grad()
+def movement(
+    new: Evaluation, old_tokens: Tensor, old_places: Tensor, counts: dict[str, float], clip: float
+) -> dict[str, Tensor]:
+    """How far the policy has gone from the one that acted."""
+    tokens, places = new.token_mask, new.slate_mask
+    moved = torch.where(tokens, new.token_logprobs - old_tokens, 0.0).abs().max()
+    moved_slate = torch.where(places, new.slate_logprobs - old_places, 0.0).abs().max()
+    return {
+        "kl_old_text": _share(losses.k3(old_tokens, new.token_logprobs), tokens, counts["tokens"]),
+        "kl_old_slate": _share(losses.k3(old_places, new.slate_logprobs), places, counts["places"]),
+        "clip_text": _share(losses.outside_clip(new.token_logprobs, old_tokens, clip), tokens, counts["tokens"]),
+        "clip_slate": _share(losses.outside_clip(new.slate_logprobs, old_places, clip), places, counts["places"]),
+        "log_ratio": torch.maximum(moved, moved_slate),
+    }
+
+
+def _share(x: Tensor, mask: Tensor, count: float) -> Tensor:
+    """These turns' part of the minibatch's mean."""
+    return torch.where(mask, x, 0.0).sum() / max(count, 1.0)
+
+
+def reply_mask(batch: Batch, rows: Sequence[int], config: PPOConfig) -> Tensor:
+    """[len(rows), T] bool: the tokens of replies (the decision apart) whose probability the policy loss may change."""
+    mask = batch.old.token_mask[rows].clone()
+    mask[:, 0] = False
+    return mask & ~batch.unfinished[rows].unsqueeze(1) if config.mask_unfinished else mask
+
+
+def summary(log: Sequence[dict[str, float]], learner: Learner) -> dict[str, float]:
+    """Means over an iteration's minibatches. ``first_log_ratio`` (largest, before any step) is 0 but for rounding."""
+    names = [name for name in log[0] if name not in ("log_ratio", "steps", "grad_norm")]
+    norms = [stats["grad_norm"] for stats in log if "grad_norm" in stats]
+    return {
+        **{name: float(np.mean([stats[name] for stats in log])) for name in names},
+        "first_log_ratio": log[0]["log_ratio"],
+        "grad_norm": float(np.mean(norms)) if norms else 0.0,
+        "steps": sum(stats.get("steps", 0.0) for stats in log),
+        **{str(group["kind"]): float(group["lr"]) for group in learner.optimizer.param_groups},
+    }
+
+
+def fit_critic(
+    learner: Learner, batch: Batch, aims: Targets, config: PPOConfig, shuffles: torch.Generator
+) -> dict[str, float]:
+    """Regress V on the returns of one batch; the mean loss of the last pass. Nothing but the value heads moves."""
+    policy, old, slates = learner.policy, batch.old, batch.old.slate_mask[:, 0]
+    last: list[float] = []
+    for _ in range(config.value_epochs):
+        last = []
+        for rows in torch.randperm(len(batch), generator=shuffles).split(config.minibatch):
+            rows = rows.to(slates.device)
+            mask, shown = old.token_mask[rows], slates[rows]
+            steps = float(mask.sum() + shown.sum())
+            values = policy.text_value(old.states[rows]).squeeze(-1)
+            slate_values = policy.slate_value(old.slate_states[rows]).squeeze(-1)
+            loss = losses.value_loss(values, aims.token_returns[rows], mask, steps)
+            loss = loss + losses.value_loss(slate_values, aims.slate_returns[rows], shown, steps)
+            learner.optimizer.zero_grad(set_to_none=True)  # AdamW leaves parameters without a gradient alone
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(learner.value_parameters(), config.grad_clip)
+            learner.optimizer.step()
+            last.append(float(loss.detach()))
+    return {"loss_value": float(np.mean(last)) if last else 0.0}

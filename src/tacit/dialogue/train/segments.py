@@ -1,0 +1,70 @@
+"""Dialogues → training segments: k + 1 consecutive utterances, every agent turn in them a target.
+
+One pass over a segment trains all its agent turns, so an epoch costs the length of the dialogues and not k times it.
+The cut moves from epoch to epoch; a turn is therefore seen with between 0 and k utterances before it, as it is at the
+start of a conversation and in the middle of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tacit.dialogue.policy.policy import Policy
+from tacit.types import Dialogue
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A recommendation to learn: the LM state at token ``position`` (``<recommend>``) against the item ``rows``."""
+
+    position: int
+    context: Dialogue
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    tokens: tuple[int, ...]
+    targets: tuple[bool, ...]  # True where the token is the policy's own: decision, reply, <eos>
+    picks: tuple[Pick, ...]
+
+
+def segments(dialogues: Sequence[Dialogue], policy: Policy, shift: np.random.Generator | None) -> list[Segment]:
+    """All segments of the dialogues, in order; ``shift`` moves the cuts, None starts them at the first utterance."""
+    length = policy.config.window + 1
+    found: list[Segment] = []
+    for dialogue in dialogues:
+        merged = dialogue.merged()
+        first = int(shift.integers(length)) - length + 1 if shift is not None else 0
+        for start in range(first, len(merged.turns), length):
+            segment = _segment(merged, max(start, 0), start + length, policy)
+            if any(segment.targets):
+                found.append(segment)
+    return found
+
+
+def _segment(dialogue: Dialogue, start: int, stop: int, policy: Policy) -> Segment:
+    layout, limit = policy.layout, policy.layout.lengths.prompt + policy.layout.lengths.reply
+    tokens: list[int] = []
+    targets: list[bool] = []
+    picks: list[Pick] = []
+    for t in range(start, min(stop, len(dialogue.turns))):
+        turn = dialogue.turns[t]
+        if turn.speaker == "user":
+            utterance = layout.utterance(turn)
+            own = [False] * len(utterance)
+        else:
+            said, drawn = layout.agent_turn(turn)
+            utterance, own = [layout.agent, *said], [False, *drawn]
+            if turn.slate and t > 0:
+                rows = tuple(policy.catalog.index(item) for item in turn.slate.items)
+                picks.append(Pick(len(tokens) + 1, dialogue.before(t), rows))
+        if len(tokens) + len(utterance) > limit + layout.lengths.utterance:
+            picks = [pick for pick in picks if pick.position < len(tokens)]
+            break
+        tokens += utterance
+        targets += own
+    return Segment(tuple(tokens), tuple(targets), tuple(picks))

@@ -1,0 +1,220 @@
+"""Supervised fine-tuning: next-utterance likelihood on the recommender's turns, plus the likelihood of its items.
+
+Paper A (arXiv 2508.05289) §3.1: "fine-tuned using supervised learning on historical CRS dialogues … with
+next-utterance prediction as the training objective". The slate term is ours: it trains the head that ranks the
+catalogue. Early stopping looks at NDCG@10 on validation
+dialogues, or at their text where no items are recommended.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tacit.dialogue.policy.policy import Policy, mask_rows
+from tacit.dialogue.train.segments import Pick, Segment, segments
+from tacit.metrics.ranks import ndcg
+from tacit.run.folder import Stage, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
+from tacit.run.progress import Ticker, progress
+from tacit.types import Dialogue, InputError, Split
+
+log = logging.getLogger("tacit")
+
+
+@dataclass
+class SFTConfig:
+    epochs: int = 4
+    batch: int = 16  # segments
+    lm_lr: float = 1e-3  # of the small model from scratch; 5e-5 suits a pretrained one
+    encoder_lr: float = 5e-5
+    head_lr: float = 5e-4
+    encoder_trainable: bool = True
+    slate_weight: float = 1.0
+    residual_decay: float = 0.0  # weight decay of the items' learnt residuals
+    warmup: float = 0.1  # share of all steps
+    grad_clip: float = 1.0
+    patience: int = 1  # epochs without a better validation NDCG before stopping
+    checkpoint_every: int = 200  # steps
+    validation_picks: int = 1500
+
+
+def run_sft(policy: Policy, split: Split, config: SFTConfig, stage: Stage, seed: int, dtype: str = "float32") -> Policy:
+    """Fine-tune ``policy`` in place, leave the best epoch in ``stage.folder/policy``, resume where a kill left it."""
+    if not any(turn.speaker == "agent" for dialogue in split.train for turn in dialogue.turns):
+        raise InputError("the training dialogues hold no agent turn, so there is nothing to fine-tune on: check data.*")
+    torch.manual_seed(seed)
+    policy.encoder.requires_grad_(config.encoder_trainable)
+    optimizer = _optimizer(policy, config)
+    state = _resume(policy, optimizer, stage) or {"step": 0, "epoch": 0, "batch": 0, "best": None, "bad": 0}
+    total = config.epochs * -(-len(segments(split.train, policy, np.random.default_rng([seed, 0]))) // config.batch)
+    with progress(total, stage.name) as bar:
+        bar.resume(state["step"])
+        while state["epoch"] < config.epochs and state["bad"] <= config.patience:
+            _epoch(policy, optimizer, split, config, stage, state, seed, dtype, bar)
+            _judge_epoch(policy, optimizer, split, config, stage, state)
+    log.info("%s: best validation score %.4f", stage.name, state["best"])
+    stage.finish({"validation_score": state["best"], "epochs": state["epoch"]})
+    return Policy.from_pretrained(stage.folder / "policy").to(policy.device)
+
+
+def _epoch(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    split: Split,
+    config: SFTConfig,
+    stage: Stage,
+    state: dict[str, Any],
+    seed: int,
+    dtype: str,
+    bar: Ticker,
+) -> None:
+    order = np.random.default_rng([seed, state["epoch"]])
+    pool = segments(split.train, policy, order)
+    order.shuffle(pool)
+    batches = [pool[i : i + config.batch] for i in range(0, len(pool), config.batch)]
+    policy.train()
+    for b in range(state["batch"], len(batches)):
+        _set_lr(optimizer, config, (state["epoch"] + b / len(batches)) / config.epochs)
+        with torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
+            text, slate = losses(policy, batches[b])
+        optimizer.zero_grad(set_to_none=True)
+        (text + config.slate_weight * slate).backward()
+        nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], config.grad_clip)
+        optimizer.step()
+        state["batch"], state["step"] = b + 1, state["step"] + 1
+        if b % 20 == 0:
+            stage.log.append(state["step"], text_nll=text.item(), slate_nll=slate.item())
+        if (b + 1) % config.checkpoint_every == 0 and b + 1 < len(batches):
+            save(policy, optimizer, stage, state)
+        bar.advance(note=f"text {text.item():.2f} slate {slate.item():.2f}")
+    state["epoch"] += 1
+    state["batch"] = 0
+
+
+def losses(policy: Policy, batch: Sequence[Segment]) -> tuple[Tensor, Tensor]:
+    """(mean NLL of the policy's own tokens, mean NLL of recommended items), nats.
+
+    A turn that recommends several items counts once: its items share the weight.
+    """
+    hidden = policy.trunk([segment.tokens for segment in batch])
+    rows, places, tokens = [], [], []
+    for row, segment in enumerate(batch):
+        for place, own in enumerate(segment.targets):
+            if own:
+                rows.append(row)
+                places.append(place - 1)  # the state before the token
+                tokens.append(segment.tokens[place])
+    logits = policy.lm.get_output_embeddings()(hidden[rows, places]).float()
+    text = nn.functional.cross_entropy(logits, torch.tensor(tokens, device=policy.device))
+    picks = [(row, pick) for row, segment in enumerate(batch) for pick in segment.picks]
+    if not picks:
+        return text, text.new_zeros(())
+    states = hidden[[row for row, _ in picks], [pick.position for _, pick in picks]].float()
+    scores = torch.log_softmax(pick_logits(policy, [pick for _, pick in picks], states), dim=-1)
+    chosen = [scores[i, list(pick.rows)].mean() for i, (_, pick) in enumerate(picks)]
+    return text, -torch.stack(chosen).mean()
+
+
+def pick_logits(policy: Policy, picks: Sequence[Pick], states: Tensor) -> Tensor:
+    """[P, n_items], differentiable in the encoder when it trains."""
+    contexts = [pick.context for pick in picks]
+    texts = [policy.window_text(context) for context in contexts]
+    trains = policy.training and next(policy.encoder.parameters()).requires_grad
+    window = policy.encoder(texts) if trains else policy.encoder.encode(texts)
+    logits: Tensor = policy.head(window, states, policy.mentioned(contexts))
+    return logits.float()
+
+
+@torch.no_grad()
+def validate(policy: Policy, dialogues: Sequence[Dialogue], limit: int, k: int = 10) -> dict[str, float]:
+    """NDCG@k of new items on validation turns (named items masked) and the NLL of the agent's tokens."""
+    policy.eval()
+    found, nll, n_tokens = [], 0.0, 0
+    pool = segments(dialogues, policy, None)
+    for start in range(0, len(pool), 32):
+        batch = pool[start : start + 32]
+        own = sum(sum(segment.targets) for segment in batch)
+        nll += float(losses(policy, [Segment(s.tokens, s.targets, ()) for s in batch])[0]) * own
+        n_tokens += own
+    picks = [pick for segment in pool for pick in segment.picks][:limit]
+    for start in range(0, len(picks), 64):
+        part = picks[start : start + 64]
+        contexts = [pick.context for pick in part]
+        mentioned = policy.mentioned(contexts)
+        logits = mask_rows(policy.slate_logits(contexts), mentioned)
+        for row, pick in enumerate(part):
+            for item in set(pick.rows) - set(mentioned[row].tolist()):
+                found.append(int((logits[row] > logits[row, item]).sum()) + 1)
+    scores = {"nll": nll / max(n_tokens, 1)}
+    return {**scores, f"ndcg@{k}": float(np.mean(ndcg(np.array(found), k)))} if found else scores
+
+
+def _judge_epoch(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    split: Split,
+    config: SFTConfig,
+    stage: Stage,
+    state: dict[str, Any],
+) -> None:
+    scores = validate(policy, split.valid, config.validation_picks)
+    score = scores.get("ndcg@10", -scores["nll"])  # dialogues without items are judged by their text
+    better = state["best"] is None or score > state["best"]
+    state["bad"] = 0 if better else state["bad"] + 1
+    state["best"] = score if better else state["best"]
+    named = {f"valid_{name}": value for name, value in scores.items()}
+    stage.log.append(state["step"], **named, epoch=state["epoch"])
+    if better:
+        policy.version = f"sft-epoch{state['epoch']}"
+        policy.save_pretrained(stage.folder / "policy")
+    save(policy, optimizer, stage, state)
+
+
+def save(policy: Policy, optimizer: torch.optim.Optimizer, stage: Stage, state: dict[str, Any]) -> None:
+    """Everything the next step depends on: trained weights, optimiser moments, dropout's generator, the place."""
+    weights = {f"weight.{name}": p for name, p in policy.named_parameters() if p.requires_grad}
+    moments, rest = pack_optimizer(optimizer)
+    policy.encoder.forget()  # a resumed run starts without the cache, whose last bits depend on how it was batched
+    meta = {"state": state, "optimizer": rest, "rng": pack_rng(torch.default_generator)}
+    stage.checkpoints.save(state["step"], {**weights, **moments}, meta)
+
+
+def _resume(policy: Policy, optimizer: torch.optim.Optimizer, stage: Stage) -> dict[str, Any] | None:
+    found = stage.checkpoints.latest()
+    if found is None:
+        stage.log.truncate(-1)
+        return None
+    found.into({f"weight.{name}": p for name, p in policy.named_parameters() if p.requires_grad})
+    unpack_optimizer(optimizer, found.tensors, found.state["optimizer"])
+    unpack_rng(found.state["rng"], torch.default_generator)
+    stage.log.truncate(found.step)
+    state: dict[str, Any] = found.state["state"]
+    return state
+
+
+def _optimizer(policy: Policy, config: SFTConfig) -> torch.optim.AdamW:
+    def trainable(module: nn.Module) -> list[nn.Parameter]:
+        return [p for p in module.parameters() if p.requires_grad]
+
+    residual = list(policy.head.item_residual.parameters())
+    head = [p for p in trainable(policy.head) if all(p is not r for r in residual)]
+    groups = [
+        {"params": trainable(policy.lm), "peak": config.lm_lr, "weight_decay": 0.01},
+        {"params": trainable(policy.encoder), "peak": config.encoder_lr, "weight_decay": 0.01},
+        {"params": head, "peak": config.head_lr, "weight_decay": 0.0},
+        {"params": residual, "peak": config.head_lr, "weight_decay": config.residual_decay},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.head_lr)
+
+
+def _set_lr(optimizer: torch.optim.Optimizer, config: SFTConfig, done: float) -> None:
+    """Linear warm-up, then linear decay to a tenth."""
+    share = done / config.warmup if done < config.warmup else 1.0 - 0.9 * (done - config.warmup) / (1 - config.warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * min(max(share, 0.01), 1.0)

@@ -1,0 +1,279 @@
+"""A crowd of simulated users that converse with a recommender as one batch.
+
+``UserWorld`` is fitted once from the training dialogues; ``UserWorld.start`` brings n fresh users; ``Crowd.step`` takes
+one agent turn for each and gives what each was observed to do. What users truly feel is not on this surface: only the
+evaluator reads it, through ``tacit.users.oracle``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from tacit.catalog import Catalog
+from tacit.dialogue.users import wording as replies
+from tacit.dialogue.users.behaviour import BehaviourConfig
+from tacit.dialogue.users.calibrate import Row, calibrate, rows_to_json
+from tacit.dialogue.users.leak import LeakError, auditor
+from tacit.dialogue.users.minds import Minds, Reaction, Tuning
+from tacit.dialogue.users.people import People, PeopleConfig, draw_people
+from tacit.dialogue.users.speech import Speech
+from tacit.dialogue.users.taste import Taste, TasteConfig, fit_taste
+from tacit.dialogue.users.wording import Facts, Reply, Tongue, Voice, Wish, user_turn
+from tacit.types import Dialogue, Ended, Feedback, InputError, Turn
+
+Ints = npt.NDArray[np.int64]
+
+READING_WPS = 4.0  # words a second, for the clock of the dialogue only
+ARRAYS = ("items", "seekers", "liked_start", "liked_rows", "quality", "popularity")
+FORM = "tacit-users-1"
+SILENT = 0.6  # share of leavers who say nothing
+
+
+@dataclass
+class UsersConfig:
+    taste: TasteConfig = field(default_factory=TasteConfig)
+    people: PeopleConfig = field(default_factory=PeopleConfig)
+    behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
+    audit: bool = True  # read every text a recommender receives for leaks, and fail the run on one
+    horizon: int = 5  # turns a user has to give: the hidden total is the mean over them (see oracle.py)
+
+
+class Crowd:
+    """n users as one batch. ``dialogues`` hold what was said; ``active`` who still talks; ``ended`` how it ended."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        tongue: Tongue,
+        people: People,
+        taste: Taste,
+        config: UsersConfig,
+        tuning: Tuning,
+        generator: np.random.Generator,
+        ids_prefix: str,
+    ) -> None:
+        luck, words = generator.integers(2**63, size=2)
+        self._catalog, self._tongue, self._people, self._config = catalog, tongue, people, config
+        self._minds = Minds(people, taste, config.people, config.behaviour, tuning, np.random.default_rng(int(luck)))
+        self._words = np.random.default_rng(int(words))
+        n = len(people)
+        self.active: npt.NDArray[np.bool_] = np.ones(n, dtype=bool)
+        self.ended: list[Ended | None] = [None] * n
+        self.dialogues: list[Dialogue] = []
+        self._hidden: list[list[float]] = [[] for _ in range(n)]
+        self._accepted_value = np.full(n, np.nan)
+        self._voices: list[Voice] = [tongue.voice(people, user) for user in range(n)]
+        self._targets = [tuple(catalog.items[row].id for row in people.targets[user]) for user in range(n)]
+        self._clock = np.zeros(n)
+        for user, voice in enumerate(self._voices):
+            name = f"{ids_prefix}{user}"
+            self.dialogues.append(Dialogue(name, name, ()))
+            self._answer(user, replies.opening(voice, self._words))
+
+    def __len__(self) -> int:
+        return len(self.active)
+
+    def step(self, turns: Mapping[int, Turn] | Sequence[Turn | None]) -> list[Feedback | None]:
+        """One agent turn for each active user (None or absent: skipped this time). Returns what was observed, and
+        appends to ``dialogues`` the agent's turn with that feedback and, unless it left silently, the user's answer."""
+        given = turns if isinstance(turns, Mapping) else {i: t for i, t in enumerate(turns) if t is not None}
+        users = [user for user in sorted(given) if self.active[user]]
+        rows, mask, words = self._cards(given, users)
+        taking = np.zeros(len(self), dtype=bool)
+        taking[users] = True
+        reaction = self._minds.react(rows, mask, words, taking)
+        result: list[Feedback | None] = [None] * len(self)
+        for user in users:
+            result[user] = self._live(user, given[user], rows[user], mask[user], reaction)
+        return result
+
+    def _cards(
+        self, given: Mapping[int, Turn], users: Sequence[int]
+    ) -> tuple[Ints, npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+        """rows, mask [n, K] and words [n] of the agent turns."""
+        slates = {user: slate.items for user in users if (slate := given[user].slate) is not None}
+        width = max((len(items) for items in slates.values()), default=0) or 1
+        rows = np.zeros((len(self), width), dtype=np.int64)
+        mask = np.zeros((len(self), width), dtype=bool)
+        words = np.zeros(len(self))
+        for user, items in slates.items():
+            rows[user, : len(items)] = [self._catalog.index(item) for item in items]
+            mask[user, : len(items)] = True
+        for user in users:
+            words[user] = len(given[user].text.split())
+        return rows, mask, words
+
+    def _live(self, user: int, turn: Turn, rows: Ints, mask: npt.NDArray[np.bool_], reaction: Reaction) -> Feedback:
+        """Write down one user's step: hidden utility, end, feedback, and the two turns."""
+        voice = self._voices[user]
+        accepted, left = int(reaction.accepted[user]), bool(reaction.left[user])
+        self._hidden[user].append(float(reaction.hidden[user]))
+        if accepted >= 0:
+            self._accepted_value[user] = reaction.utility[user, accepted]
+        if accepted >= 0 or left:
+            self.ended[user] = "accepted" if accepted >= 0 else "left"
+            self.active[user] = False
+        wishes = self._wishes(user, turn, rows, reaction)
+        latency = float(reaction.latency_s[user]) if wishes else None
+        before = voice.last_sentiment
+        shown = turn.slate is not None and len(turn.slate.items) > 0
+        clicked = tuple(self._catalog.items[row].id for row in rows[reaction.clicked[user]])
+        self._clock[user] += len(turn.text.split()) / READING_WPS
+        dialogue = self.dialogues[user]
+        self.dialogues[user] = dialogue.then(turn)  # the answer may name what was shown just now
+        after = self._answer(user, wishes, latency or 0.0) if wishes else None
+        feedback = Feedback(
+            dwell_s=float(reaction.dwell_s[user]),
+            scroll_depth=float(reaction.scroll[user]),
+            clicked=clicked if shown else None,
+            latency_s=latency,
+            sentiment_before=before,
+            sentiment_after=after,
+            accepted=accepted >= 0 if shown else None,
+            left=left,
+            device="mobile" if self._people.mobile[user] else "desktop",
+        )
+        observed = replace(turn, feedback=feedback, time_s=float(self._clock[user]) - (latency or 0.0))
+        answer = self.dialogues[user].turns[len(dialogue.turns) + 1 :]
+        self.dialogues[user] = dialogue.then(observed, *answer)
+        return feedback
+
+    def _wishes(self, user: int, turn: Turn, rows: Ints, reaction: Reaction) -> list[Wish]:
+        """What the user voices now; empty when it leaves without a word."""
+        if self.ended[user] == "accepted":
+            item = int(rows[reaction.accepted[user]])
+            thanks = [Wish("thanks", "positive")] if self._words.random() < 0.5 else []
+            return [Wish("accept", "positive", title=item), *thanks]
+        if self.ended[user] == "left":
+            return [] if self._words.random() < SILENT else [Wish("critique", "negative"), Wish("bye", "neutral")]
+        looked = np.flatnonzero(reaction.examined[user])
+        return replies.wishes_for(
+            self._voices[user],
+            self._tongue.facts,
+            [int(row) for row in rows[looked]],
+            [float(u) for u in reaction.utility[user, looked]],
+            [bool(r) for r in reaction.repeated[user, looked]],
+            float(self._minds.mood[user]),
+            "?" in turn.text,
+            self._words,
+        )
+
+    def _answer(self, user: int, wishes: Sequence[Wish], latency_s: float = 0.0) -> float:
+        """Append the user's words, checked for leaks; returns their sentiment."""
+        dialogue = self.dialogues[user]
+        said = dialogue.mentioned()
+        hidden = [item for item in self._targets[user] if item not in said]
+        reply = self._tongue.say(self._voices[user], wishes, hidden, said, self._words)
+        self._clock[user] += latency_s
+        answer = user_turn(reply, self._catalog, float(self._clock[user]))
+        if self._config.audit:
+            self._check(dialogue, reply, answer, hidden, said)
+        self.dialogues[user] = dialogue.then(answer)
+        self._voices[user].last_sentiment = reply.sentiment
+        return reply.sentiment
+
+    def _check(
+        self, dialogue: Dialogue, reply: Reply, answer: Turn, hidden: Sequence[str], said: Sequence[str]
+    ) -> None:
+        leak = self._tongue.auditor.find(answer.text, hidden, allowed=[*said, *answer.mentions])
+        told = [item for item in answer.mentions if item in hidden]
+        if leak or told:
+            what = leak or f"the mention of {told[0]!r}"
+            raise LeakError(f"leak in dialogue {dialogue.id!r}: {reply.text!r} holds {what}; fix what the user says.")
+
+
+@dataclass(frozen=True)
+class UserWorld:
+    """Tastes, voices and calibration. ``start`` draws fresh users; two worlds with one fit are equal."""
+
+    catalog: Catalog
+    config: UsersConfig
+    taste: Taste
+    speech: Speech
+    tuning: Tuning
+    rows: tuple[Row, ...]
+    tongue: Tongue
+
+    @classmethod
+    def fit(cls, catalog: Catalog, train: Sequence[Dialogue], config: UsersConfig, seed: int) -> UserWorld:
+        """Fit tastes, mine speech, calibrate. ``catalog`` carries its training counts."""
+        taste = fit_taste(catalog, train, config.taste, seed)
+        speech = Speech.mine(catalog, train, np.random.default_rng(seed))
+        tuning, rows = calibrate(catalog, train, taste, config.people, config.behaviour, seed)
+        return cls(catalog, config, taste, speech, tuning, rows, _tongue(catalog, speech))
+
+    def start(self, n: int, generator: np.random.Generator, ids_prefix: str = "") -> Crowd:
+        """n fresh users, each with its opening utterance said. The same generator state gives the same users."""
+        people = draw_people(self.taste, self.config.people, n, generator)
+        return Crowd(self.catalog, self.tongue, people, self.taste, self.config, self.tuning, generator, ids_prefix)
+
+    def calibration(self) -> tuple[Row, ...]:
+        """(quantity, unit, data, simulated, emulated, source) rows for the report."""
+        return self.rows
+
+    def save(self, folder: str | Path) -> None:
+        """taste.safetensors and world.json."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        save_file({name: getattr(self.taste, name) for name in ARRAYS}, str(target / "taste.safetensors"))
+        state = {
+            "form": FORM,
+            "catalog": self.catalog.fingerprint(),
+            "config": asdict(self.config),
+            "tuning": asdict(self.tuning),
+            "calibration": rows_to_json(self.rows),
+            "speech": self.speech.to_json(),
+        }
+        partial = target / "world.json.partial"
+        partial.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        partial.replace(target / "world.json")
+
+    @classmethod
+    def load(cls, folder: str | Path, catalog: Catalog) -> UserWorld:
+        source = Path(folder)
+        state = _state(source / "world.json")
+        if state["catalog"] != catalog.fingerprint():
+            raise InputError(f"{source} was fitted on another catalogue: fit the simulated users again.")
+        try:
+            arrays = load_file(str(source / "taste.safetensors"))
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{source / 'taste.safetensors'} cannot be read ({error}): fit the users again.") from None
+        speech = Speech.from_json(state["speech"])
+        config = UsersConfig(**state["config"])
+        config.taste = TasteConfig(**state["config"]["taste"])
+        config.people = PeopleConfig(**state["config"]["people"])
+        config.behaviour = BehaviourConfig(**state["config"]["behaviour"])
+        return cls(
+            catalog,
+            config,
+            Taste(**{name: arrays[name] for name in ARRAYS}),
+            speech,
+            Tuning(**state["tuning"]),
+            tuple(Row(**row) for row in state["calibration"]),
+            _tongue(catalog, speech),
+        )
+
+
+def _tongue(catalog: Catalog, speech: Speech) -> Tongue:
+    return Tongue(catalog, speech, Facts.of(catalog), auditor(catalog))
+
+
+def _state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: fit the simulated users first.") from None
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): fit the simulated users again.") from None
+    if not isinstance(state, dict) or state.get("form") != FORM:
+        raise InputError(f"{path} is not in the form {FORM}: fit the simulated users again.")
+    return state

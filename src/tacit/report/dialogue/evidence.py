@@ -1,0 +1,237 @@
+"""The report's evidence: how PPO went, what the reward is worth, what is emulated, how the run was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from tacit.report import figures, page
+from tacit.report.dialogue.examples import examples
+from tacit.report.figures import FIRST, SECOND, THIRD, Line, Panel
+from tacit.report.page import EMULATED, Cell, short
+from tacit.report.run_files import RunFiles
+
+
+def meta(run: RunFiles) -> str:
+    seed = run.run.get("seed", run.config.get("seed", "?"))
+    later = run.run.get("later") or []
+    commit = str((later[-1] if later else run.run).get("commit", "unknown"))
+    return escape(f"{run.dataset} · seed {seed} · commit {commit[:12]}{' with changes' if '+' in commit else ''}")
+
+
+def training(run: RunFiles) -> str:
+    if not run.ppo:
+        return page.missing("PPO has not been run.", "Run `tacit ppo`.")
+    x = [float(row["step"]) for row in run.ppo]
+    reward, hidden = _series(run.ppo, "reward"), _series(run.ppo, "hidden_utility")
+    parts = []
+    warning = hacking(reward, hidden)
+    if warning:
+        parts.append(page.alert("Reward up, hidden utility down.", warning))
+    right = Line("hidden utility (right)", x, hidden, THIRD) if np.isfinite(hidden).any() else None
+    both = figures.curves(
+        [Panel("Reward and hidden utility of a turn", [Line("reward (left)", x, reward)], right)], "both", 1
+    )
+    parts.append(
+        page.figure(
+            both,
+            "The reward is what PPO maximises; the hidden utility is what the simulated users truly felt and what PPO "
+            f"never sees. They should rise together. {EMULATED}",
+        )
+    )
+    panels = [panel for panel in (_panel(run.ppo, x, *what) for what in PANELS) if panel is not None]
+    caption = "The rest of the training log, from <code>ppo/metrics.jsonl</code>. Divergences are from the SFT policy."
+    parts.append(page.figure(figures.curves(panels, "ppo"), caption))
+    return "".join(parts)
+
+
+PANELS: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("Policy loss", {"loss_text": "text", "loss_slate": "slate"}),
+    ("Value loss", {"loss_value": "value"}),
+    ("Entropy, nats", {"entropy_text": "text", "entropy_slate": "slate"}),
+    ("Divergence, nats", {"kl_text": "text", "kl_slate": "slate"}),
+    (
+        "Channels",
+        {"channel_engagement": "engagement", "channel_relevance": "relevance", "channel_sentiment": "sentiment"},
+    ),
+    ("Clipped share", {"clip_text": "text", "clip_slate": "slate"}),
+    ("Explained variance", {"explained_variance": "value"}),
+    ("Reply length, tokens", {"reply_tokens": "tokens"}),
+    ("How it ends", {"accept_rate": "accepted", "leave_rate": "left"}),
+    ("Popularity of shown items", {"popularity": "mentions"}),
+    ("Distinct-2", {"distinct_2": "distinct"}),
+    ("Replies that end", {"eos_rate": "share"}),
+)
+
+
+def _panel(rows: Sequence[Mapping[str, Any]], x: Sequence[float], title: str, names: Mapping[str, str]) -> Panel | None:
+    shades = (SECOND, FIRST, THIRD)
+    lines = [
+        Line(name, x, _series(rows, key), shade)
+        for (key, name), shade in zip(names.items(), shades, strict=False)
+        if any(row.get(key) is not None for row in rows)
+    ]
+    alone = len(lines) == 1 < len(names)  # without a legend the title must say which
+    return Panel(f"{title}: {lines[0].name}" if alone else title, lines) if lines else None
+
+
+def _series(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    return [float("nan") if row.get(name) is None else float(row[name]) for row in rows]
+
+
+def hacking(reward: Sequence[float], hidden: Sequence[float]) -> str:
+    """One sentence when the last third's reward is above the first third's and its hidden utility below; else ""."""
+    third = len(reward) // 3
+    if third < 1 or not np.isfinite(reward).all() or not np.isfinite(hidden).all():
+        return ""
+    ends = [(float(np.mean(values[:third])), float(np.mean(values[-third:]))) for values in (reward, hidden)]
+    (reward_from, reward_to), (hidden_from, hidden_to) = ends
+    spread = float(np.std(hidden[:third])) if third > 1 else 0.0
+    if reward_to > reward_from and hidden_to < hidden_from - spread:
+        return (
+            f"From the first to the last third of training the reward rose from {short(reward_from)} to "
+            f"{short(reward_to)} while hidden utility fell from {short(hidden_from)} to {short(hidden_to)}: the policy "
+            "exploits the reward model."
+        )
+    return ""
+
+
+def reasons(run: RunFiles) -> str:
+    return " ".join((run.validation or {}).get("reasons", []))
+
+
+LIKED = {
+    "auc": "reward model",
+    "popularity_auc": "popularity alone",
+    "length_auc": "reply length alone",
+    "auc_within_popularity": "reward model, within fifths of popularity",
+    "auc_within_length": "reward model, within fifths of reply length",
+}
+
+
+def reward(run: RunFiles) -> str:
+    report = run.validation
+    if report is None:
+        return page.missing("The reward model has not been examined.", "Run `tacit reward`.")
+    parts = [
+        "<p>The reward model learns from weak labels and is examined on what it was not trained on before PPO may use "
+        "it. It never sees the length of a reply.</p>"
+    ]
+    if not report.get("passed"):
+        forced = "It was used all the same (reward.force=true). " if run.forced else ""
+        parts.append(page.alert("Failed.", forced + reasons(run)))
+    else:
+        parts.append("<p><strong>Passed</strong> every check below.</p>")
+    limits = report.get("thresholds", {})
+    least = limits.get("min_engagement_pearson", 0.6)
+    pearson = [
+        ("", [Cell(name), Cell(_number(entry.get("r")), bad=name == "engagement" and (entry.get("r") or 0) < least),
+              Cell(_count(entry.get("n")))])
+        for name, entry in report.get("pearson", {}).items()
+    ]  # fmt: skip
+    parts.append(
+        page.table(
+            ["channel", "Pearson r", "n"],
+            pearson,
+            f"Predicted against observed on held-out sessions; {least} is asked of engagement. {EMULATED}",
+        )
+    )
+    liked: dict[str, Any] = dict(report.get("liked", {}))
+    n, positives = (_count(liked.pop(name, None)) for name in ("n", "positives"))
+    rows = [("", [Cell(LIKED.get(name, name)), Cell(_number(entry))]) for name, entry in liked.items()]
+    said = f"What people said of the recommended item (<em>liked</em>, n={n}, {positives} yes), never trained on."
+    parts.append(page.table(["", "AUC"], rows, said))
+    cheats = [
+        ("", [Cell(name.replace("_", " ")), Cell(_number(entry.get("mean"))), Cell(_number(entry.get("sft"))),
+              Cell(_number(entry.get("difference")), _span(entry), bad=float(entry.get("difference") or 0) >= 0)])
+        for name, entry in report.get("cheats", {}).items()
+    ]  # fmt: skip
+    parts.append(
+        page.table(
+            ["scripted cheat", "reward", "SFT reward", "difference"],
+            cheats,
+            "Each cheat must score below the SFT policy in the same contexts; red where it does not.",
+        )
+    )
+    length = report.get("length", {})
+    parts.append(
+        f"<p>Correlation of reward and reply length over the SFT policy's turns: {_number(length.get('correlation'))}, "
+        f"within turns of one decision (to recommend or to chat) {_number(length.get('within_decision'))}. "
+        f"Padding a reply with a ramble wins {_number(length.get('padding_gain'))} standard deviations.</p>"
+    )
+    return "".join(parts)
+
+
+def dialogues(run: RunFiles) -> str:
+    if not {"sft", "ppo"} <= set(run.users):
+        return page.missing("There are no paired conversations yet.", "Run `tacit evaluate`.")
+    intro = (
+        "<p>Chosen by rule, not by taste: of all users, the one PPO helped most, the median, and the one it hurt most, "
+        f"by hidden utility. {EMULATED}</p>"
+    )
+    return intro + examples(run.users["sft"], run.users["ppo"], run.titles)
+
+
+def emulated(run: RunFiles) -> str:
+    parts = [
+        "<p><strong>Emulated:</strong> the users of PPO and of the evaluation above are simulated. Their dwell "
+        "time, scrolling, clicks, patience and hidden utility come from a model of users, not from people. "
+        "<strong>Not emulated:</strong> the dialogues trained on, the held-out items and replies, and people's words "
+        "on whether they liked an item.</p>"
+    ]
+    if not run.calibration:
+        return parts[0] + page.missing("There is no calibration table.", "Run the stage `prepare`.")
+    rows = []
+    for entry in run.calibration:
+        data = entry.get("data")
+        source = "emulated" if entry.get("emulated") else str(entry.get("source", ""))
+        name = f"{entry['quantity']}{', ' + entry['unit'] if entry.get('unit') else ''}"
+        rows.append(
+            (
+                "",
+                [
+                    Cell(name),
+                    Cell("not observed" if data is None else _number(data)),
+                    Cell(_number(entry.get("simulated"))),
+                    Cell(source, left=True),
+                ],
+            )
+        )
+    parts.append(
+        page.table(
+            ["quantity", "data", "simulated users", "how it was set"],
+            rows,
+            "The simulated users beside the training dialogues.",
+        )
+    )
+    return "".join(parts)
+
+
+def definitions(run: RunFiles) -> str:
+    return (
+        "<ul><li><strong>Case</strong>: an item named in an agent message that has a context; one case for each "
+        "distinct item. HR@k is the share of cases with the item in the top k, NDCG@k is 1 / log2(rank + 1) there, "
+        "MRR@k is 1 / rank. Ties count against the model.</li>"
+        "<li><strong>Interval</strong>: 95 %, percentiles of a bootstrap that resamples whole dialogues (or users). "
+        "Differences are paired: the same cases, the same users. No gain is claimed whose interval touches zero.</li>"
+        "<li><strong>Baselines</strong>: popularity counts training mentions; copy ranks what was mentioned, latest "
+        "first; co-occurrence counts what was answered after an item, a person or a genre had been named.</li>"
+        "<li><strong>Satisfaction</strong>: half engagement (0 to 1), half sentiment shift brought to 0 to 1; the gain "
+        "is relative to SFT.</li></ul>"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else short(float(value))
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else str(int(value))
+
+
+def _span(entry: Mapping[str, Any]) -> str:
+    low, high = entry.get("ci_low"), entry.get("ci_high")
+    return "" if low is None or high is None else f"{short(low)} to {short(high)}"

@@ -1,0 +1,84 @@
+"""What a run folder holds so far, read for the report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from tacit.catalog import Catalog
+from tacit.metrics.results import Row, load_rows
+from tacit.run.folder import MetricLog
+from tacit.types import InputError
+
+
+@dataclass
+class RunFiles:
+    """What a run folder holds so far; None or empty where a stage has not been run."""
+
+    folder: Path
+    config_text: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    ppo: list[dict[str, Any]] = field(default_factory=list)
+    validation: dict[str, Any] | None = None
+    calibration: list[dict[str, Any]] = field(default_factory=list)
+    users: dict[str, pl.DataFrame] = field(default_factory=dict)
+    replies: dict[str, pl.DataFrame] = field(default_factory=dict)
+    map: pl.DataFrame | None = None
+    titles: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> RunFiles:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not a run folder: give the folder that `tacit run` wrote.")
+        config_text = _text(folder / "config.yaml")
+        world = _json(folder / "users" / "world.json") or {}
+        calibration = _json(folder / "users" / "calibration.json") or world.get("calibration", [])
+        catalogs = [path for stage in ("ppo", "sft") for path in (folder / stage / "policy" / "catalog.jsonl",)]
+        catalog = next((Catalog.load(path) for path in catalogs if path.is_file()), None)
+        map_path = folder / "evaluate" / "map.parquet"
+        return cls(
+            folder,
+            config_text,
+            yaml.safe_load(config_text) or {},
+            _json(folder / "run.json") or {},
+            load_rows(folder / "results.json") if (folder / "results.json").is_file() else [],
+            MetricLog(folder / "ppo" / "metrics.jsonl").rows(),
+            _json(folder / "reward" / "validation.json"),
+            calibration,
+            _tables(folder / "evaluate" / "users"),
+            _tables(folder / "evaluate" / "replies"),
+            pl.read_parquet(map_path) if map_path.is_file() else None,
+            {item.id: item.title for item in catalog} if catalog else {},
+        )
+
+    @property
+    def dataset(self) -> str:
+        return self.rows[0].dataset if self.rows else str(self.config.get("data", {}).get("name", "unknown data"))
+
+    @property
+    def forced(self) -> bool:
+        """PPO was told to use a reward model that failed."""
+        failed = self.validation is not None and not self.validation.get("passed")
+        return bool(failed and (self.ppo or self.config.get("reward", {}).get("force")))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_text(path) or "null")
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({error}): delete it and run its stage again.") from None
+
+
+def _tables(folder: Path) -> dict[str, pl.DataFrame]:
+    return {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}

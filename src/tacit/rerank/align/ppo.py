@@ -1,0 +1,306 @@
+"""Aligning a writer with the scores of its texts themselves: PPO whose scorer is the reranker, without a critic.
+
+A round's users come in batches. For each batch the writer as it now is writes N texts a user, the scorer (for RLRF4Rec
+the NDCG of rerankers that never saw the user) gives each text one number, and a few epochs of the clipped objective
+follow. Together the batches cost N texts a user, as one round of pairs does, but every batch is written by the writer
+that learns from it.
+
+There is no critic: a text gets one reward, at its end, so a critic would have to foresee from half a text what the
+mean of N texts of the same prompt already tells for nothing. That mean is the baseline (``losses.group_advantages``).
+
+Texts are drawn from the writer's whole distribution, less the titles that their line has named already
+(``text_sampling.Once``, which holds for every text that is read): under top_p < 1 their probability would not be the
+one that the ratio and the KL are about. The KL to the writer before the round is charged to each text as k1, summed
+over its tokens: the gradient of that is the reverse KL's, which that of k3 in the loss is not (arXiv 2510.01555).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import get_peft_model
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from tacit import losses
+from tacit.rerank.align.feedback import read_groups, score_samples, write_groups
+from tacit.rerank.align.trl_stage import adapters, save_writer, without_future_warnings
+from tacit.rerank.writer.writers import LocalWriter, prompt_tokens
+from tacit.run.folder import Stage, pack_optimizer, unpack_optimizer
+from tacit.run.progress import progress
+from tacit.text.generate import Sampling, text_logprobs
+from tacit.types import Group, InputError, Scorer
+
+Tokens = list[int]
+READS = ("greedy", "drawn")  # what is read of a tuned writer
+
+
+@dataclass
+class WriterPPOConfig:
+    users: int = 32  # a batch
+    temperature: float = 1.0  # of the texts it learns from; below 1 they are nearer to the greedy one
+    read: str = "greedy"  # what is read of the tuned writer: its greedy texts | drawn (one text, as it learnt to write)
+    epochs: int = 2  # over a batch's texts
+    minibatch: int = 64  # texts an optimiser step
+    microbatch: int = 16  # texts a forward pass: memory only
+    lr: float = 1e-4  # at first; it falls linearly to a tenth over the round. 1e-5 suits a pretrained model
+    clip: float = 0.2  # ε
+    kl_coef: float = 0.02  # price of a nat away from the round's first writer, in σ of the reward within users
+    kl_stop: float = 0.03  # KL(old, new) a token that ends a batch's epochs
+    grad_clip: float = 1.0
+    lora: int = -1  # as in align.dpo.lora
+
+
+@dataclass(frozen=True)
+class Task:
+    """Whom to write about, and how: ``samples`` texts of at most ``max_tokens`` tokens for each of the ``prompts``."""
+
+    users: Sequence[int]
+    prompts: Sequence[str]
+    samples: int
+    max_tokens: int = 160
+
+
+@without_future_warnings()
+def align_by_scores(
+    lm_folder: str | Path,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    scorer: Scorer,
+    config: WriterPPOConfig,
+    stage: Stage,
+    seed: int,
+    device: str = "cpu",
+    dtype: str = "float32",
+) -> list[Group]:
+    """One round: the model in ``lm_folder`` learns to write what ``scorer`` scores high; every group that was scored.
+
+    The model goes to ``stage.folder / "writer"``, each batch's texts and scores to ``samples/``, and a row a batch to
+    the log: reward and its standard deviation within users (units of the scorer), the mean of each of the scorer's
+    channels, KL to the round's first writer (nats a text), all before the batch's steps; loss, clip fraction and
+    gradient norm, means over its minibatches. Resumes to the bit after a kill, at the batch it was in; a finished stage
+    is only read.
+    """
+    batches = _batches(task, config, seed)
+    files = [stage.folder / "samples" / f"{number:05d}.jsonl" for number in range(1, len(batches) + 1)]
+    if not stage.done():
+        learner = Learner.load(lm_folder, tokenizer, task, config, seed, device, dtype)
+        done = learner.restore(stage)
+        with progress(len(batches), stage.name) as bar:
+            bar.resume(done)
+            for number in range(done, len(batches)):
+                lr = config.lr * (1.0 - 0.9 * number / len(batches))
+                for parameters in learner.optimizer.param_groups:
+                    parameters["lr"] = lr
+                groups, metrics = learner.batch(batches[number], task, scorer, seed, number)
+                write_groups(groups, files[number])
+                stage.log.append(number + 1, **metrics, lr=lr)
+                learner.save(stage, number + 1)
+                bar.advance(note=f"reward {metrics['reward']:.4f}, KL {metrics['kl_ref']:.2f}")
+        save_writer(learner.lm, tokenizer, stage.folder / "writer")
+        stage.finish({"objective": "ppo", "batches": len(batches), "texts": len(task.users) * task.samples})
+    return [group for file in files for group in read_groups(file)]
+
+
+def _batches(task: Task, config: WriterPPOConfig, seed: int) -> list[list[int]]:
+    """The users' places in ``task``, shuffled, in batches of ``config.users`` or a little fewer."""
+    if task.samples < 2:
+        raise InputError(f"{task.samples} text a user has nothing to be better than: ppo needs knowledge.samples=2.")
+    if not task.users:
+        raise InputError("ppo: there are no users to write about")
+    order = np.random.default_rng(seed).permutation(len(task.users))
+    return [part.tolist() for part in np.array_split(order, math.ceil(len(order) / config.users))]
+
+
+@dataclass
+class Texts:
+    """S texts as actions. ``texts`` hold the end where it was written; ``old`` and ``mask`` [S, T]; the rest [S]."""
+
+    prompts: list[Tokens]
+    texts: list[Tokens]
+    old: Tensor
+    mask: Tensor
+    advantages: Tensor
+
+
+@dataclass
+class Learner:
+    """The writer that learns, and the one of the round's start. ``reference`` None: the weights under the adapters."""
+
+    lm: Any
+    reference: PreTrainedModel | None
+    writer: LocalWriter
+    optimizer: torch.optim.AdamW
+    config: WriterPPOConfig
+    dtype: str
+
+    @classmethod
+    def load(
+        cls,
+        lm_folder: str | Path,
+        tokenizer: PreTrainedTokenizerBase,
+        task: Task,
+        config: WriterPPOConfig,
+        seed: int,
+        device: str,
+        dtype: str,
+    ) -> Learner:
+        lm: Any = AutoModelForCausalLM.from_pretrained(lm_folder, dtype="auto")
+        torch.manual_seed(seed)  # fresh adapters
+        lora = adapters(lm, config.lora)
+        reference = copy.deepcopy(lm).to(device).eval().requires_grad_(False) if lora is None else None
+        lm = (lm if lora is None else get_peft_model(lm, lora)).to(device)
+        sampling = Sampling(config.temperature, 1.0, task.max_tokens)
+        writer = LocalWriter(lm, tokenizer, sampling)  # it sets eval: dropout would make the first ratio differ from 1
+        trained = [p for p in lm.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=config.lr, eps=1e-5, weight_decay=0.0)
+        return cls(lm, reference, writer, optimizer, config, dtype)
+
+    def batch(
+        self, places: Sequence[int], task: Task, scorer: Scorer, seed: int, number: int
+    ) -> tuple[list[Group], dict[str, float]]:
+        """Write, score and learn. All that is random comes from ``seed``, the prompts and the batch's ``number``."""
+        users, prompts = [task.users[place] for place in places], [task.prompts[place] for place in places]
+        with self._autocast():
+            written = self.writer.write_tokens(prompts, task.samples, seed)
+        said = [[self.writer.text(tokens) for tokens in options] for options in written]
+        groups = score_samples(scorer, users, prompts, said)
+        rewards = torch.tensor([[option.score for option in group.options] for group in groups])
+        shuffles = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
+        texts, kl = self._texts(prompts, written, rewards)
+        updates = self._update(texts, shuffles)
+        return groups, {
+            "reward": float(rewards.mean()),
+            "reward_std": float(rewards.std(1, correction=0).mean()),
+            "kl_ref": kl,
+            "words": float(np.mean([len(text.split()) for options in said for text in options])),
+            "ended": float(np.mean([len(t) < task.max_tokens for options in written for t in options])),
+            **_channel_means(groups),
+            **updates,
+        }
+
+    def _texts(self, prompts: Sequence[str], written: list[list[Tokens]], rewards: Tensor) -> tuple[Texts, float]:
+        """The batch to learn from, and KL(writer, reference) in nats a text (k3)."""
+        end, limit = min(self.writer.ends), self.writer.sampling.max_tokens
+        heads = [tokens for p, o in zip(prompts, written, strict=True) for tokens in [self._prompt(p)] * len(o)]
+        texts = [tokens + [end] * (len(tokens) < limit) for options in written for tokens in options]
+        old, mask = self._everywhere(self.lm, heads, texts)
+        with self._referring() as reference:
+            ref, _ = self._everywhere(reference, heads, texts)
+        away = torch.where(mask, losses.k1(old, ref), 0.0).sum(1).view_as(rewards)
+        advantages = losses.group_advantages(rewards) - self.config.kl_coef * (away - away.mean(1, keepdim=True))
+        kl = float(torch.where(mask, losses.k3(old, ref), 0.0).sum(1).mean())
+        return Texts(heads, texts, old, mask, advantages.flatten()), kl
+
+    def _prompt(self, prompt: str) -> Tokens:
+        return prompt_tokens(self.writer.tokenizer, prompt)
+
+    def _autocast(self) -> torch.autocast:
+        """Left before every step of the optimiser: inside, the bfloat16 copies of the weights are kept."""
+        return torch.autocast(self.writer.lm.device.type, torch.bfloat16, enabled=self.dtype == "bfloat16")
+
+    @contextmanager
+    def _referring(self) -> Iterator[Any]:
+        if self.reference is not None:
+            yield self.reference
+        else:
+            with self.lm.disable_adapter():
+                yield self.lm
+
+    @torch.no_grad()
+    def _everywhere(self, lm: Any, prompts: Sequence[Tokens], texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of all texts' tokens and where they count, [S, T] on the CPU, a microbatch at a time."""
+        logprobs = torch.zeros(len(texts), max(map(len, texts)))
+        mask = torch.zeros_like(logprobs, dtype=torch.bool)
+        for rows in _pieces(range(len(texts)), texts, self.config.microbatch):
+            each, counts = self._logprobs(lm, [prompts[row] for row in rows], [texts[row] for row in rows])
+            logprobs[rows, : each.shape[1]], mask[rows, : each.shape[1]] = each.cpu(), counts.cpu()
+        return logprobs, mask
+
+    def _logprobs(self, lm: Any, prompts: Sequence[Tokens], texts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        with self._autocast():
+            known = self.writer.ends, self.writer.sampling.temperature, self.writer.once
+            return text_logprobs(lm, prompts, texts, *known)
+
+    def _update(self, batch: Texts, shuffles: torch.Generator) -> dict[str, float]:
+        """Epochs of minibatches, cut short where the writer has moved ``kl_stop`` away from the one that wrote."""
+        rows_of: list[dict[str, float]] = []
+        for _ in range(self.config.epochs):
+            for rows in torch.randperm(len(batch.texts), generator=shuffles).split(self.config.minibatch):
+                stats = self.gradients(batch, rows.tolist())
+                rows_of.append(stats)
+                if stats["kl_old"] > self.config.kl_stop:
+                    return _means(rows_of)
+                norm = float(nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], self.config.grad_clip))
+                if not math.isfinite(norm):
+                    raise InputError("ppo: the gradient is no longer finite; lower align.ppo.lr.")
+                self.optimizer.step()
+                stats |= {"grad_norm": norm, "steps": 1.0}
+        return _means(rows_of)
+
+    def gradients(self, batch: Texts, rows: Sequence[int]) -> dict[str, float]:
+        """Fill the gradients of one minibatch; every mean is over its tokens, whatever pieces it is cut into."""
+        self.optimizer.zero_grad(set_to_none=True)
+        count, clip = float(batch.mask[rows].sum()), self.config.clip
+        totals = {"loss": 0.0, "clip": 0.0, "kl_old": 0.0}
+        for piece in _pieces(rows, batch.texts, self.config.microbatch):
+            new, mask = self._logprobs(self.lm, [batch.prompts[i] for i in piece], [batch.texts[i] for i in piece])
+            old = batch.old[piece, : new.shape[1]].to(new.device)
+            advantages = batch.advantages[piece].to(new.device).unsqueeze(1).expand_as(new)
+            loss = losses.clipped_policy_loss(new, old, advantages, mask, clip, count)
+            torch.autograd.backward(loss)
+            moved = new.detach()
+            totals["loss"] += float(loss.detach())
+            totals["clip"] += float(losses.outside_clip(moved, old, clip)[mask].sum()) / count
+            totals["kl_old"] += float(losses.k3(old, moved)[mask].sum()) / count
+        return totals
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {f"weight.{name}": p for name, p in self.lm.named_parameters() if p.requires_grad}
+
+    def save(self, stage: Stage, done: int) -> None:
+        moments, rest = pack_optimizer(self.optimizer)
+        stage.checkpoints.save(done, {**self._weights(), **moments}, {"optimizer": rest})
+
+    def restore(self, stage: Stage) -> int:
+        """Continue from the newest whole checkpoint; returns how many batches are behind us."""
+        found = stage.checkpoints.latest()
+        stage.log.truncate(found.step if found else -1)
+        if found is None:
+            return 0
+        found.into(self._weights())
+        unpack_optimizer(self.optimizer, found.tensors, found.state["optimizer"])
+        return found.step
+
+
+def _pieces(rows: Sequence[int], texts: Sequence[Tokens], size: int) -> Iterator[list[int]]:
+    """``rows`` in pieces of ``size``, texts of like length together."""
+    ordered = sorted(rows, key=lambda row: len(texts[row]))
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
+
+
+def _channel_means(groups: Sequence[Group]) -> dict[str, float]:
+    """What else the scorer said of the batch: a reward that rises alone is being gamed."""
+    options = [option for group in groups for option in group.options]
+    return {
+        f"channel_{name}": float(np.mean([option.channels[name] for option in options])) for name in options[0].channels
+    }
+
+
+def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Means over the minibatches that have a value; ``steps`` are counted."""
+    names = ("loss", "clip", "kl_old", "grad_norm")
+    values = {name: [row[name] for row in rows if name in row] for name in names}
+    return {
+        **{name: float(np.mean(found)) if found else 0.0 for name, found in values.items()},
+        "steps": sum(row.get("steps", 0.0) for row in rows),
+    }

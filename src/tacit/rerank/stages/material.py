@@ -1,0 +1,199 @@
+"""What every stage of a rerank run reads: ratings, lists, prompts, texts as vectors. Rebuilt, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tacit.data.ratings.table import Ratings
+from tacit.rerank.align.feedback import Floats
+from tacit.rerank.lists.lists import Card, ListSplit, ListTest
+from tacit.rerank.ranker.collaborative import interactions as interaction_matrix
+from tacit.rerank.ranker.collaborative import mean_vectors, svd_vectors, tfidf_vectors
+from tacit.rerank.ranker.tokens import Knowledge
+from tacit.rerank.writer.compose import factors as composed_factors
+from tacit.rerank.writer.prompts import FACTORS, SHOWN, filled, short_prompt, user_prompt
+from tacit.rerank.writer.vectors import BETWEEN, Scaling, read_texts, text_vectors
+from tacit.rerank.writer.writers import SMALL
+from tacit.text.lm import LMConfig
+from tacit.types import InputError
+
+
+@dataclass
+class KnowledgeConfig:
+    # small (trained here from composed texts) | endpoint | a hub name or local folder | none (no language model at all)
+    writer: str = "small"
+    url: str = ""  # endpoint only: up to and including /v1
+    model: str = ""  # endpoint only: the model's name there
+    encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
+    # clean (the answer alone) | factors (the answer line by line, a vector a factor) | literal (history and answer, cut
+    # at 512 tokens, as KAR)
+    mode: str = "clean"
+    components: int = 16  # axes of the vectors that a reranker reads; 0 = every dimension, as KAR
+    # collaborative (what the texts tell of SVD vectors of the training users' ratings) | principal
+    axes: str = "collaborative"
+    samples: int = 10  # N texts a training user and round
+    temperature: float = 1.0
+    top_p: float = 0.95
+    max_tokens: int = 160
+    shown: int = SHOWN  # ratings in a small writer's prompt
+    composed: int = 12_000  # texts composed for the small writer to learn from, the same number for each user
+    lm: LMConfig = field(default_factory=lambda: replace(SMALL))  # of the small writer
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Texts → vectors, scaled over the training users' first texts: a ``list_feedback.Encoder``.
+
+    Several texts with ``BETWEEN`` between them are read as the mean of their vectors.
+    A text about a training user is scaled by what the texts about others taught.
+    """
+
+    config: KnowledgeConfig
+    folder: Path
+    scaling: Scaling | None
+    device: str
+    dtype: str
+    factors: tuple[str, ...] = ()  # what the lines are about, in the order of their vectors
+    folds: Sequence[Scaling] = ()  # of the training users, each fitted on the others
+    fold_of: Mapping[str, int] = field(default_factory=dict)  # by a training user's prompt
+
+    def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
+        several = [filled(prompt, text).split(BETWEEN) for prompt, text in zip(prompts, texts, strict=True)]
+        counts = [len(told) for told in several]
+        asked = [prompt for prompt, n in zip(prompts, counts, strict=True) for _ in range(n)]
+        read = read_texts(asked, [text for told in several for text in told], self.config.mode)
+        each = text_vectors(read, self.config.encoder, self.folder, self.factors, self.device, self.dtype)
+        vectors = np.stack([part.mean(0) for part in np.split(each, np.cumsum(counts)[:-1])]) if counts else each
+        if self.scaling is None:
+            return vectors
+        scaled = self.scaling(vectors)
+        fold = np.array([self.fold_of.get(prompt, -1) for prompt in prompts])
+        for k, scaling in enumerate(self.folds):
+            scaled[fold == k] = scaling(vectors[fold == k])
+        return scaled
+
+
+@dataclass(frozen=True)
+class Material:
+    """``ratings`` and ``split`` are for trainers; ``test`` is for the evaluator, and for prompts of test users."""
+
+    ratings: Ratings
+    split: ListSplit
+    test: ListTest
+    card: Card
+    config: KnowledgeConfig
+    cache: Path  # of texts and vectors
+
+    @cached_property
+    def users(self) -> list[int]:
+        """Everyone who has a list, in rising order."""
+        parts = [self.split.train_users, self.split.valid_users, self.test.users]
+        return sorted(int(user) for user in np.concatenate(parts))
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The lines that are read one by one: those a small writer learns from, or those another is asked for."""
+        if self.config.mode != "factors":
+            return ()
+        domain = self.ratings.domain
+        return composed_factors(domain) if self.config.writer == "small" else FACTORS[domain]
+
+    @cached_property
+    def prompts(self) -> dict[int, str]:
+        """What the writer is asked about each user."""
+        known = self.ratings, self.split.histories
+        if self.config.writer == "small":
+            return {user: short_prompt(*known, user, self.config.shown) for user in self.users}
+        return {user: user_prompt(*known, user, by_factor=bool(self.factors)) for user in self.users}
+
+    def reading(self, first_texts: dict[int, str], device: str, dtype: str) -> Reading:
+        """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike.
+
+        Collaborative axes are those along which these texts tell where the ratings before the cut, which a writer was
+        told, put their users; a training user's texts are read along what the others' tell.
+        """
+        raw = Reading(self.config, self.cache, None, device, dtype, self.factors)
+        vectors = raw([self.prompts[u] for u in self.users], [first_texts[u] for u in self.users])
+        train = np.sort(self.split.train_users)  # in the order of self.users
+        known = vectors[np.isin(self.users, train)]
+        if self._taste is not None:
+            told = self.places[train]
+            folds = Scaling.foretelling_others(known, told)
+            fold_of = {self.prompts[int(user)]: row % len(folds) for row, user in enumerate(train)}
+            return replace(raw, scaling=Scaling.foretelling(known, told), folds=folds, fold_of=fold_of)
+        return replace(raw, scaling=Scaling.fit(known, min(self.config.components, len(self.ratings.items))))
+
+    @cached_property
+    def _taste(self) -> Floats | None:
+        """Where the training users' ratings put each item, [n_items, components]; None where texts are read by other
+        axes."""
+        if not self.config.components or self.config.axes != "collaborative":
+            return None
+        return self._svd(self.config.components)
+
+    @cached_property
+    def places(self) -> Floats:
+        """Where the ratings before the cut put each user along the collaborative axes, [n_users, components]."""
+        if self._taste is None:
+            raise InputError("users have no place without knowledge.axes=collaborative and some knowledge.components.")
+        return mean_vectors(self.split.histories, self._taste)
+
+    def _svd(self, width: int) -> Floats:
+        matrix = interaction_matrix(self.split.histories, self.split.train_users, self.split.n_items)
+        return svd_vectors(matrix, width)
+
+    @property
+    def item_texts(self) -> list[str]:
+        """Long descriptions where there are any, else title and attributes."""
+        return [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
+
+    def vectors(self, texts: Sequence[str], device: str, dtype: str) -> Floats:
+        """As the run's encoder reads them, unscaled; kept in the cache."""
+        return text_vectors(texts, self.config.encoder, self.cache, device=device, dtype=dtype)
+
+    def item_vectors(self, reading: Reading) -> Floats:
+        """The items' own texts as vectors, [n_items, d].
+
+        Such a text has no lines by factor. Where users have a vector a factor, of all dimensions, the item's stands in
+        each one's place, because the adaptor's shared experts read both sides: [n_items, d · len(factors)].
+        """
+        vectors = self.vectors(self.item_texts, reading.device, reading.dtype)
+        if self._taste is not None:
+            rated = self._taste.any(1)
+            return Scaling.foretelling(vectors[rated], self._taste[rated])(vectors)
+        axes = 0
+        if self.config.components and reading.scaling is not None:
+            axes = reading.scaling.axes.shape[1]  # few users have fewer than were asked for
+        scaled = Scaling.fit(vectors, axes)(vectors)
+        return scaled if axes else np.tile(scaled, (1, max(len(self.factors), 1)))
+
+    def knowledge(self, texts: dict[int, str], reading: Reading) -> Knowledge:
+        """User vectors from ``texts`` (zeros for users without a list) beside the items'."""
+        vectors = reading([self.prompts[u] for u in self.users], [texts[u] for u in self.users])
+        return self._beside(vectors, self.item_vectors(reading), self._taste)
+
+    def _beside(self, of_users: Floats, items: Floats, places: Floats | None) -> Knowledge:
+        user = np.zeros((len(self.ratings.users), of_users.shape[1]), np.float32)
+        user[self.users] = of_users
+        known = torch.from_numpy(user), torch.from_numpy(np.ascontiguousarray(items))
+        if places is None:
+            return Knowledge(*known)
+        scaled = (places - places.mean(0)) / places.std()
+        return Knowledge(*known, places=torch.from_numpy(np.ascontiguousarray(scaled)))
+
+    def without_language_model(self, name: str, width: int) -> Knowledge:
+        """The obligatory control: vectors from the ratings (svd) or from title and genre words (tfidf), no writer.
+
+        A user's vector is the mean of what was rated before the cut, as a text would tell it.
+        """
+        items = self._svd(width) if name == "svd" else tfidf_vectors([i.text for i in self.ratings.items], width)
+        users = mean_vectors(self.split.histories, items)
+        known = users[self.split.train_users]
+        vectors = Scaling.fit(known)(users)[self.users]
+        return self._beside(vectors, Scaling.fit(items)(items), items)

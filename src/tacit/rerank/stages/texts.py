@@ -1,0 +1,65 @@
+"""Texts about users: who writes them, what is counted of them, and where a run keeps them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from tacit.rerank.stages.config import RerankConfig
+from tacit.rerank.stages.material import Material
+from tacit.rerank.writer.cache import CachedWriter
+from tacit.rerank.writer.prompts import faithfulness, filled
+from tacit.rerank.writer.vectors import BETWEEN
+from tacit.rerank.writer.writers import EndpointWriter, LocalWriter, Writer
+from tacit.run.files import atomic_write
+from tacit.run.folder import Run, Stage
+from tacit.text.generate import Sampling
+from tacit.types import InputError
+
+Texts = dict[int, str]
+
+
+def writer(
+    run: Run,
+    config: RerankConfig,
+    known: Material,
+    device: str,
+    folder: str | Path | None = None,
+    sampling: Sampling | None = None,
+) -> Writer:
+    """The writer of ``folder``, or that of round 0; every text it writes is kept in the run."""
+    wanted = config.knowledge
+    sampling = sampling or Sampling(wanted.temperature, wanted.top_p, wanted.max_tokens)
+    if wanted.writer == "endpoint":
+        if not wanted.url or not wanted.model:
+            raise InputError("knowledge.writer=endpoint needs knowledge.url (up to /v1) and knowledge.model.")
+        return CachedWriter(EndpointWriter(wanted.url, wanted.model, sampling), known.cache)
+    small = run.folder / "knowledge" / "sft" / "writer"
+    base = str(folder or (small if wanted.writer == "small" else wanted.writer))
+    at_once = torch.get_num_threads() if wanted.writer == "small" and device == "cpu" else 1
+    return CachedWriter(LocalWriter.load(base, sampling, device, config.dtype), known.cache, at_once=at_once)
+
+
+def write_texts(author: Writer, known: Material, seed: int | None = None) -> Texts:
+    """The likeliest text about every user, or with a ``seed`` one drawn, its numbers filled with titles."""
+    written = author.write([known.prompts[u] for u in known.users], 1, seed or 0, greedy=seed is None)
+    return {u: filled(known.prompts[u], options[0]) for u, options in zip(known.users, written, strict=True)}
+
+
+def texts_card(known: Material, texts: Texts) -> dict[str, float]:
+    """Words, titles, and how many of these the writer was told of: means over texts, where a user has several."""
+    titles = [item.title for item in known.ratings.items]
+    each = [(known.prompts[user], text) for user, told in texts.items() for text in told.split(BETWEEN)]
+    prompts, alone = [prompt for prompt, _ in each], [text for _, text in each]
+    return {"texts a user": len(each) / max(len(texts), 1), **faithfulness(prompts, alone, titles)}
+
+
+def save_texts(stage: Stage, texts: Texts) -> None:
+    atomic_write(stage.folder / "texts.json", json.dumps(texts, ensure_ascii=False, indent=0) + "\n")
+
+
+def load_texts(folder: Path) -> Texts:
+    found = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+    return {int(user): text for user, text in found.items()}

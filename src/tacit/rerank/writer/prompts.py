@@ -1,0 +1,174 @@
+"""What a writer is asked: prompts about users and items, factor by factor, from the history before the cut alone.
+
+The long prompts follow KAR (arXiv 2306.10933, preprocess/generate_data_and_prompt.py): the same contents in the same
+order, with the demographics of the right user. The short prompt says the same to a small model that was trained on it.
+In both every history item ends in ";" and nothing after the last one does, so that the history can be cut off again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tacit.data.ratings.table import Ratings
+from tacit.rerank.lists.lists import Histories, Ints
+from tacit.rerank.writer.facts import genres, makers
+from tacit.text.tokens import plain
+from tacit.types import Item
+
+FACTORS = {
+    "movies": (
+        "genre",
+        "director/actors",
+        "time period/country",
+        "character",
+        "plot/theme",
+        "mood/tone",
+        "critical acclaim/award",
+        "production quality",
+        "soundtrack",
+    ),
+    "books": (
+        "genre",
+        "author",
+        "writing style",
+        "theme",
+        "setting",
+        "length and complexity",
+        "time period",
+        "literary quality",
+        "critical acclaim",
+    ),
+}
+_ITEM_FACTORS = {
+    "movies": ("genre", "director/cast", "country", *FACTORS["movies"][3:]),
+    "books": FACTORS["books"],
+}
+_NOUN = {"movies": ("movie", "movies"), "books": ("book", "books")}
+_BY_FACTOR = " Write one line for each factor, beginning with its name and a colon."
+_OURS = str.maketrans(";[]", ",()")  # signs of the short prompt, which no title may write
+_NUMBERED = re.compile(r"#(\d+) (.+?) \[[^]]*\];")
+SLOT = re.compile(r"#(\d+)")
+SHOWN = 20  # history items in a short prompt, and what a composed text may speak of: 512 positions hold both
+
+
+def user_prompt(ratings: Ratings, histories: Histories, user: int, by_factor: bool = False) -> str:
+    """Who the user is, every rating before the cut, oldest first, and the question; ``by_factor`` asks for lines."""
+    _, things = _NOUN[ratings.domain]
+    items, stars = told(histories, user)
+    history = "".join(f'"{ratings.items[i].title}", {r:g} stars; ' for i, r in zip(items, stars, strict=True))
+    who = ratings.profiles[user] or "a user"
+    return (
+        f"Given {who}, this user's ratings of {things} over time are listed below. {history}"
+        f"Analyse the user's preferences on {things}, considering factors like {_listed(FACTORS[ratings.domain])}. "
+        "Give clear explanations based on details from the user's rating history and other pertinent factors."
+        f"{_BY_FACTOR if by_factor else ''}"
+    )
+
+
+def item_prompt(item: Item, domain: str, by_factor: bool = False) -> str:
+    """The question that makes a writer describe one item; a book is introduced with its author, or its brand."""
+    thing, _ = _NOUN[domain]
+    brand = ", ".join(makers(item)) if domain == "books" else ""
+    return (
+        f'Introduce the {thing} "{item.title}"{f", which is from {brand}," if brand else ""} and describe its '
+        f"attributes precisely, including but not limited to {_listed(_ITEM_FACTORS[domain])}."
+        f"{_BY_FACTOR if by_factor else ''}"
+    )
+
+
+def short_prompt(ratings: Ratings, histories: Histories, user: int, shown: int = SHOWN) -> str:
+    """The same for a small model: the profile, then numbered titles with genres, first the liked, then the disliked.
+
+    Only the latest ``shown`` ratings before the cut are told, oldest first on each line. More than one star above the
+    threshold of a positive label is marked as loved. The text to write begins after the last line break.
+    """
+    items, stars = told(histories, user, shown)
+    likes = stars > ratings.positive_above
+    lines, number = [], 0
+    for name, rows in (("liked", np.flatnonzero(likes)), ("disliked", np.flatnonzero(~likes))):
+        titles = []
+        for row in rows:
+            number += 1
+            titles.append(_numbered(number, ratings.items[items[row]], stars[row] > ratings.positive_above + 1))
+        lines += [f"{name}: {' '.join(titles)}"] if titles else []
+    return "\n".join([plain(ratings.profiles[user]) or "a user", *lines, "preferences:\n"])
+
+
+def _numbered(number: int, item: Item, loved: bool) -> str:
+    """ "#3 Heat (1995) [loved action crime];"."""
+    said = (["loved"] if loved else []) + list(genres(item))
+    title, of = (plain(text).translate(_OURS) for text in (item.title, " ".join(said)))
+    return f"#{number} {title} [{of}];"
+
+
+def slotted(prompt: str, text: str) -> str:
+    """``text`` with the titles that a short prompt tells replaced by their numbers there, "#3".
+
+    A small model learns in minutes to point at what it was told. To spell it, or to pick it out of thousands of titles,
+    takes far more, and one that cannot names whatever is popular.
+    """
+    for number, title in sorted(_NUMBERED.findall(prompt), key=lambda found: -len(found[1])):
+        text = text.replace(title, f"#{number}")
+    return text
+
+
+def filled(prompt: str, text: str) -> str:
+    """The other way round; numbers that the prompt does not tell, and texts without numbers, stay as they are."""
+    titles = dict(_NUMBERED.findall(prompt))
+    return SLOT.sub(lambda slot: titles.get(slot[1], slot[0]), text)
+
+
+def longest_fitting(prompt: Callable[[int], str], shown: int, fits: Callable[[str], bool]) -> str:
+    """``prompt(k)`` with the largest k ≤ ``shown`` that fits, ``prompt(0)`` at worst: the oldest ratings go first."""
+    candidates: Iterator[str] = (prompt(k) for k in range(shown, 0, -1))
+    return next((text for text in candidates if fits(text)), prompt(0))
+
+
+def told(histories: Histories, user: int, shown: int | None = None) -> tuple[Ints, npt.NDArray[np.float32]]:
+    """Items and ratings a text about the user may use: the latest ``shown`` before the cut, oldest first."""
+    items, ratings = histories.of(user, before=int(histories.cut[user]))
+    first = 0 if shown is None else max(len(items) - shown, 0)
+    return items[first:], ratings[first:]
+
+
+def _listed(factors: tuple[str, ...]) -> str:
+    return f"{', '.join(factors[:-1])} and {factors[-1]}"
+
+
+def faithfulness(prompts: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -> dict[str, float]:
+    """Do the texts name what they were told, and say it once? Means over texts of words, of ``titles`` named, of
+    different ones among these, of lines that begin with a factor for which the text had a line already, and of lines
+    that, without titles, have a word of four letters or more twice; and the share of the titles named that the text's
+    own prompt holds (0 where none is named). A writer that is paid for what a reranker makes of its texts begins to
+    repeat itself long before it lies.
+    """
+    longest_first = sorted(map(re.escape, titles), key=len, reverse=True)
+    anyone = re.compile(f"({'|'.join(longest_first)})")
+    pieces = [anyone.split(text) for text in texts]  # what stands between titles, and at odd places the titles
+    named = [found[1::2] for found in pieces]
+    told_of = [set(anyone.findall(prompt)) for prompt in prompts]
+    backed = sum(title in known for found, known in zip(named, told_of, strict=True) for title in found)
+    count, n = sum(map(len, named)), max(len(texts), 1)
+    untitled = [" ".join(found[::2]).splitlines() for found in pieces]
+    return {
+        "words": sum(len(text.split()) for text in texts) / n,
+        "titles": count / n,
+        "different titles": sum(len(set(found)) for found in named) / n,
+        "factors again": sum(map(_factors_again, untitled)) / n,
+        "stammering lines": sum(_stammers(line) for lines in untitled for line in lines) / n,
+        "titles the prompt holds": backed / max(count, 1),
+    }
+
+
+def _factors_again(lines: Sequence[str]) -> int:
+    factors = [line.partition(":")[0].strip().lower() for line in lines if ":" in line]
+    return len(factors) - len(set(factors))
+
+
+def _stammers(line: str) -> bool:
+    words = re.findall(r"\w{4,}", line.lower())
+    return len(words) != len(set(words))

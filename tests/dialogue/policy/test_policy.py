@@ -1,0 +1,209 @@
+"""The policy: exact factors, agreement of sampling and scoring, legal items, every base it can be built on."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from tacit.data.dialogues import synthetic
+from tacit.dialogue.policy.layout import fill_slots, with_slots
+from tacit.dialogue.policy.policy import Policy, PolicyConfig, mask_rows
+from tacit.dialogue.policy.slate import associations, draw_slates, slate_logprobs
+from tacit.text.encoder import TextEncoder
+from tacit.text.lm import LMConfig
+from tacit.text.tokens import plain
+from tacit.types import Dialogue, InputError, Item, Sample, Slate, Turn
+
+WORLD = synthetic.generate(0)
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+def build(encoder: Path, base: str = "small", lora: int = 0) -> Policy:
+    torch.manual_seed(0)
+    config = PolicyConfig(
+        base=base, encoder=str(encoder), window=4, lm=LMConfig(layers=2, heads=2, width=32, vocabulary=600, lora=lora)
+    )
+    policy = Policy.fresh(WORLD.catalog, WORLD.train[:60], config)
+    policy.layout.lengths = type(policy.layout.lengths)(prompt=110, utterance=30, title=8, reply=12)
+    return policy.eval()
+
+
+def contexts(n: int = 12) -> list[Dialogue]:
+    found = []
+    for dialogue in WORLD.train[:n]:
+        merged = dialogue.merged()
+        last = max(t for t, turn in enumerate(merged.turns[:6]) if turn.speaker == "user")
+        found.append(merged.before(last + 1))
+    return found
+
+
+def gap(policy: Policy, drawn: list[Sample]) -> float:
+    """Largest |log-probability when drawn − when scored again|, nats, over tokens and slate places."""
+    again = policy.evaluate(contexts(), drawn)
+    worst = 0.0
+    for row, sample in enumerate(drawn):
+        scored = again.token_logprobs[row, : len(sample.tokens)]
+        worst = max(worst, float((scored - torch.tensor(sample.logprobs)).abs().max()))
+        assert again.token_mask[row].sum() == sum(sample.sampled)
+        if sample.slate:
+            places = again.slate_logprobs[row, : len(sample.slate.items)]
+            worst = max(worst, float((places - torch.tensor(sample.slate_logprobs)).abs().max()))
+    return worst
+
+
+@pytest.mark.parametrize("base", ["small", "gpt2", "llama", "llama-lora"])
+def test_scoring_a_rollout_again_agrees_within_1e_4(base: str, encoder_folder: Path, tmp_path: Path) -> None:
+    source = base if base == "small" else str(tiny.save_lm(tmp_path / "base", base.removesuffix("-lora")))
+    policy = build(encoder_folder, source, lora=4 if base.endswith("lora") else 0)
+    drawn = policy.act(contexts(), torch.Generator().manual_seed(1))
+    drawn[:6] = policy.act(contexts()[:6], torch.Generator().manual_seed(1), decide="recommend")
+    with torch.no_grad():
+        policy.head.item_residual.weight.normal_(std=0.02)
+        assert gap(policy, policy.act(contexts(), torch.Generator().manual_seed(2))) < 1e-4
+    assert any(sample.slate for sample in drawn)
+    policy.save_pretrained(tmp_path / "saved")
+    twin = Policy.from_pretrained(tmp_path / "saved")
+    twin.layout.lengths = policy.layout.lengths
+    mine, its = policy.slate_logits(contexts()), twin.slate_logits(contexts())
+    torch.testing.assert_close(mine, its, rtol=0, atol=1e-6)
+    assert not list((tmp_path / "saved").rglob("*.bin")) + list((tmp_path / "saved").rglob("*.pt"))
+    if base.endswith("lora"):
+        trained = sum(p.numel() for n, p in policy.lm.named_parameters() if p.requires_grad and "lora" in n)
+        assert 0 < trained < sum(p.numel() for p in policy.lm.parameters()) / 4
+
+
+def test_a_batch_draws_what_single_rows_would(encoder_folder: Path) -> None:
+    """Padding changes nothing: greedy turns of a ragged batch equal those taken one by one."""
+    policy, dice = build(encoder_folder), torch.Generator()
+    batch = policy.act(contexts(), dice, greedy=True)
+    single = [policy.act([context], dice, greedy=True)[0] for context in contexts()]
+    assert [s.tokens for s in batch] == [s.tokens for s in single]
+    assert [s.slate and s.slate.items for s in batch] == [s.slate and s.slate.items for s in single]
+
+
+def test_slates_are_legal_new_and_without_repeats(encoder_folder: Path) -> None:
+    policy = build(encoder_folder)
+    for context, sample in zip(contexts(), policy.act(contexts(), torch.Generator(), decide="recommend"), strict=True):
+        assert sample.slate is not None and sample.slate.propensities is not None
+        assert all(item in WORLD.catalog for item in sample.slate.items)
+        assert len(set(sample.slate.items)) == policy.config.slate_size
+        assert not set(sample.slate.items) & set(context.mentioned())
+        assert math.isclose(math.exp(sample.slate_logprobs[0]), sample.slate.propensities[0], rel_tol=1e-5)
+
+
+def test_an_item_added_after_training_is_recommendable_at_once(encoder_folder: Path, tmp_path: Path) -> None:
+    policy = build(encoder_folder)
+    with torch.no_grad():
+        policy.head.item_residual.weight.normal_(std=0.02)
+        policy.head.item_bias[torch.from_numpy(WORLD.catalog.counts == 0)] = -0.5
+        next(policy.encoder.parameters()).add_(0.1)  # fine-tuning moved the encoder after the items were read
+    old = WORLD.catalog.items[7]
+    twin = Item("twin", "Twin of an Old Film (2031)", old.text)
+    wider = policy.extended([twin])
+    assert wider.catalog.items == (*WORLD.catalog.items, twin) and wider.catalog.counts[-1] == 0
+    assert torch.equal(wider.slate_logits(contexts())[:, :-1], policy.slate_logits(contexts()))
+    read = policy.head.item_projection(policy.head.item_text[7])
+    torch.testing.assert_close(wider.item_vectors()[-1], read, atol=1e-5, rtol=0)
+    assert not wider.head.near_weights[-1].any()
+    assert wider.head.item_bias[-1].item() == pytest.approx(-0.5 if (WORLD.catalog.counts == 0).any() else 0.0)
+    with torch.no_grad():
+        wider.head.item_bias[-1] += 50.0
+        drawn = wider.act(contexts(), torch.Generator().manual_seed(1), decide="recommend")
+        assert all(sample.slate and sample.slate.items[0] == "twin" for sample in drawn)
+        assert gap(wider, drawn) < 1e-4
+    wider.save_pretrained(tmp_path)
+    assert "twin" in Policy.from_pretrained(tmp_path).catalog
+    with pytest.raises(InputError, match="occurs twice"):
+        policy.extended([old])
+
+
+def test_plackett_luce_by_hand() -> None:
+    """Weights 1, 2, 3: P(2, then 0) = 3/6 · 1/3; all ordered pairs sum to one."""
+    logits = torch.log(torch.tensor([[1.0, 2.0, 3.0]]))
+    factors = slate_logprobs(logits, torch.tensor([[2, 0]])).exp()
+    torch.testing.assert_close(factors, torch.tensor([[3 / 6, 1 / 3]]))
+    pairs = torch.tensor(list(itertools.permutations(range(3), 2)))
+    total = slate_logprobs(logits.expand(len(pairs), -1), pairs).sum(1).exp().sum()
+    assert float(total) == pytest.approx(1.0, abs=1e-6)
+    whole = slate_logprobs(logits, torch.tensor([[1, 2, 0]])).exp()
+    torch.testing.assert_close(whole, torch.tensor([[2 / 6, 3 / 4, 1.0]]))
+
+
+def test_a_short_slate_beside_a_long_one_keeps_its_factors() -> None:
+    logits = torch.tensor([[0.3, -1.0, 2.0, 0.5], [4.0, 1.0, -2.0, 30.0]], requires_grad=True)
+    slates, mask = torch.tensor([[2, 0, 1], [3, 3, 3]]), torch.tensor([[True] * 3, [True, False, False]])
+    factors = torch.where(mask, slate_logprobs(logits, slates, mask), 0.0)
+    torch.testing.assert_close(factors[:1], slate_logprobs(logits[:1], slates[:1]))
+    torch.testing.assert_close(factors[1:, :1], slate_logprobs(logits[1:], slates[1:, :1]))
+    (gradient,) = torch.autograd.grad(factors.sum(), logits)
+    assert bool(gradient.isfinite().all()) and float(gradient.sum().abs()) < 1e-5
+
+
+def test_drawn_slates_follow_the_softmax() -> None:
+    """First places of 6,000 draws stand where the weights 1, 2, 3 put them: 1/6, 2/6, 3/6."""
+    logits = torch.log(torch.tensor([1.0, 2.0, 3.0])).expand(6000, -1)
+    slates = draw_slates(logits, 2, torch.Generator().manual_seed(0))
+    shares = torch.bincount(slates[:, 0], minlength=3) / 6000
+    torch.testing.assert_close(shares, torch.tensor([1 / 6, 2 / 6, 3 / 6]), atol=0.02, rtol=0)
+    assert bool((slates[:, 0] != slates[:, 1]).all())
+    assert draw_slates(logits[:1], 2, None).tolist() == [[2, 1]]
+
+
+def test_masking_rows_leaves_the_rest() -> None:
+    masked = mask_rows(torch.zeros(2, 3), torch.tensor([[1, -1], [-1, -1]]))
+    assert (masked < -1).tolist() == [[False, True, False], [False, False, False]]
+
+
+def test_associations_by_hand() -> None:
+    """Items 0 and 1 meet in two dialogues, 0 and 2 in one; a_01 = log(1 + 2/√4), a_02 = log(1 + 1/√4)."""
+    ids = [item.id for item in WORLD.catalog.items]
+    told = [(0, 1), (0, 1), (0, 2)]
+    turns = [Turn("user", "", mentions=tuple(ids[i] for i in pair)) for pair in told]
+    dialogues = [Dialogue(str(k), "u", (turn,)) for k, turn in enumerate(turns)]
+    items, weights = associations(dialogues, WORLD.catalog, keep=3)
+    assert items[0, :2].tolist() == [1, 2]
+    torch.testing.assert_close(weights[0], torch.tensor([math.log(2.0), math.log(1.5), 0.0]))
+
+
+def test_slots_stand_for_titles_and_nothing_else() -> None:
+    first, second, third = WORLD.catalog.items[:3]
+    slate = Slate((first.id, second.id, third.id))
+    text = f"Try {second.title}, or {first.title}! Else {third.title} <1>"
+    marked = with_slots(text, slate, WORLD.catalog, titles=2)
+    assert marked == "Try <2>, or <1>! Else another one (1)"
+    assert fill_slots("Try <2> , or <1> !", slate, WORLD.catalog) == f"Try {second.title}, or {first.title}!"
+    assert fill_slots("Try <4> now", slate, WORLD.catalog) == "Try now"
+    assert plain("a <eos>  b") == "a (eos) b"
+
+
+def test_a_missing_base_or_encoder_is_named(encoder_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"policy\.base="):
+        build(encoder_folder, str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"policy\.encoder"):
+        TextEncoder.load(str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"policy\.json"):
+        Policy.from_pretrained(tmp_path)
+
+
+def test_the_encoder_caches_while_frozen_and_forgets_after_training(encoder_folder: Path, tmp_path: Path) -> None:
+    encoder = TextEncoder.load(str(encoder_folder)).eval()
+    first = encoder.encode(["a noir", "a western"])
+    assert torch.equal(first, encoder.encode(["a noir", "a western"]))
+    torch.testing.assert_close(first.norm(dim=-1), torch.ones(2))
+    encoder.train()
+    with torch.no_grad():
+        next(encoder.parameters()).add_(0.5)
+    encoder.eval()
+    assert not torch.equal(first, encoder.encode(["a noir", "a western"]))
+    stored = encoder.encode_stored(["a noir"], tmp_path)
+    assert torch.equal(stored, encoder.encode_stored(["a noir"], tmp_path))
+    assert len(list(tmp_path.iterdir())) == 1

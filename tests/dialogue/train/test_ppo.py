@@ -1,0 +1,341 @@
+"""PPO on a real policy of a few thousand weights: it learns, it resumes bit for bit, it stops when it must."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from ppo_fakes import FakeCrowd, FakeWorld, Taste, tiny_policy
+from safetensors.torch import load_file
+
+from tacit import losses
+from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.rollout import play, write_rollouts
+from tacit.dialogue.train import ppo, ppo_update
+from tacit.dialogue.train.anchor import Anchor
+from tacit.dialogue.train.ppo import run_ppo
+from tacit.dialogue.train.ppo_batch import Batch, Targets, build, evaluate_all, frozen_copy, targets
+from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
+from tacit.run.folder import Stage
+from tacit.types import Dialogue, Episode, InputError, Turn
+
+SMALL = PPOConfig(
+    iterations=3, trajectories=10, max_turns=3, minibatch=8, microbatch=4, lr=1e-3, slate_lr=1e-2,
+    value_warmup=1, lr_warmup=1,
+)  # fmt: skip
+DISCOUNTS = dict(gamma=1.0, lam=1.0, gamma_turn=0.9, lam_turn=0.8)
+
+
+def record(path: Path, episodes: list[Episode], crowd: FakeCrowd, columns: dict[str, list[float]]) -> dict[str, float]:
+    """As ``pipelines.dialogue.record``, with what these users felt."""
+    write_rollouts(path, episodes, crowd.hidden, columns)
+    return {"hidden_utility": float(np.mean([value for steps in crowd.hidden for value in steps]))}
+
+
+def run(folder: Path, config: PPOConfig = SMALL, scorer: object = None, seed: int = 0) -> Policy:
+    scorer = scorer or Taste()
+    return run_ppo(tiny_policy(), FakeWorld(), scorer, record, config, Stage("ppo", folder), seed)  # type: ignore[arg-type]
+
+
+def played(policy: Policy, seed: int = 0, n: int = 10) -> Batch:
+    users, draws, _ = ppo.generators(seed, 0)
+    crowd = FakeWorld().start(n, users, "d")
+    episodes = play(lambda contexts: policy.act(contexts, draws), crowd, Taste(), 3)
+    return build(episodes, crowd.dialogues, policy, frozen_copy(policy), 4)
+
+
+def plain_targets(batch: Batch, rewards: torch.Tensor) -> Targets:
+    return targets(batch, rewards, kl_text_coef=0.0, kl_slate_coef=0.0, **DISCOUNTS)
+
+
+def test_the_reward_goes_up_and_the_slate_learns_what_users_want(tmp_path: Path) -> None:
+    """A bandit: half of the films are wanted. Chance is 0.5 a slate; the policy ends far above."""
+    config = replace(SMALL, iterations=10, trajectories=48, minibatch=48, microbatch=48, epochs=4, lr=3e-3)
+    run(tmp_path, replace(config, kl_slate_target=5.0, kl_stop=0.2))
+    rows = Stage("ppo", tmp_path).log.rows()
+    start, end = (np.mean([row["reward"] for row in part]) for part in (rows[:2], rows[-2:]))
+    assert start < 0.4 and end > 0.8
+    assert rows[-1]["recommend_rate"] > 0.85 and rows[-1]["hidden_utility"] == pytest.approx(rows[-1]["reward"])
+    assert rows[-1]["kl_slate"] > 0.2 and rows[0]["kl_slate"] == 0.0
+
+
+def test_the_ratio_is_one_before_the_first_step_and_dropout_is_off(tmp_path: Path) -> None:
+    run(tmp_path)
+    for row in Stage("ppo", tmp_path).log.rows()[SMALL.value_warmup :]:
+        assert row["first_log_ratio"] < 1e-4 and row["rescore_gap"] < 1e-4
+
+
+def test_value_warm_up_moves_the_value_heads_only(tmp_path: Path) -> None:
+    before = {name: p.clone() for name, p in tiny_policy().named_parameters()}
+    after = dict(run(tmp_path, replace(SMALL, iterations=1)).named_parameters())
+    moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"text_value", "slate_value"}
+
+
+def test_the_critic_learns_to_explain_returns_and_moves_nothing_else() -> None:
+    policy = tiny_policy().eval()
+    batch = played(policy, n=40)
+    aims = plain_targets(batch, batch.scores)
+    learner = Learner.of(policy, replace(SMALL, value_lr=1e-2))
+    before = {name: p.clone() for name, p in policy.named_parameters()}
+    found = ppo_update.fit_critic(
+        learner, batch, aims, replace(SMALL, value_epochs=200), torch.Generator().manual_seed(0)
+    )
+    assert {name.split(".")[0] for name, p in policy.named_parameters() if not torch.equal(p, before[name])} == {
+        "text_value",
+        "slate_value",
+    }
+    again = plain_targets(build_again(batch, policy), batch.scores)
+    assert aims.explained_variance == 0.0 and again.explained_variance > 0.5 and found["loss_value"] > 0.0
+
+
+def build_again(batch: Batch, policy: Policy) -> Batch:
+    return replace(batch, old=evaluate_all(policy, batch.contexts, batch.samples, 8))
+
+
+def test_an_anchor_adds_its_gradient_and_asks_for_dialogues(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"training dialogues and there are none: set ppo\.sft_weight=0"):
+        run(tmp_path, replace(SMALL, sft_weight=0.5))
+    policy, batch = tiny_policy().eval(), played(tiny_policy())
+    aims, talk = plain_targets(batch, batch.scores), [d for d in batch.contexts if len(d.turns) > 2]
+    config = replace(SMALL, microbatch=100, sft_weight=0.5)
+    grads = []
+    for anchor in (None, Anchor(policy, talk, 4)):
+        learner = Learner.of(policy, config)
+        stats = ppo_update.gradients(learner, batch, aims, range(len(batch)), config, anchor)
+        grads.append({name: p.grad.clone() for name, p in policy.named_parameters() if p.grad is not None})
+    twin = Anchor(policy, talk, 4)
+    policy.zero_grad(set_to_none=True)
+    (0.5 * twin.loss()).backward()
+    assert stats["loss_sft"] > 0.0
+    for name, parameter in policy.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(grads[1][name], grads[0].get(name, 0.0) + parameter.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_the_reference_shares_what_is_frozen_and_copies_what_trains() -> None:
+    policy = tiny_policy()
+    policy.encoder.requires_grad_(False)
+    reference = frozen_copy(policy)
+    assert reference.encoder is policy.encoder and reference.catalog is policy.catalog
+    assert reference.head.item_text is policy.head.item_text
+    assert reference.head.item_bias is not policy.head.item_bias
+    assert reference.lm.get_output_embeddings().weight is reference.lm.get_input_embeddings().weight
+    assert not any(p.requires_grad for p in reference.parameters()) and policy.head.item_bias.requires_grad
+
+
+def test_advantages_of_a_batch_equal_those_of_plain_lists() -> None:
+    """The slow twin walks each conversation as a list of (reward, value, ends turn), slate after decision."""
+    policy = tiny_policy()
+    for head in (policy.text_value, policy.slate_value):
+        torch.nn.init.normal_(head[2].weight, generator=torch.Generator().manual_seed(1))
+    batch = played(policy)
+    expected: list[float] = []
+    for c in range(len(batch.bootstrap)):
+        steps: list[tuple[float, float, bool]] = []
+        for n in (batch.conversation == c).nonzero().flatten().tolist():
+            values = [float(v) for v, m in zip(batch.old.values[n], batch.old.token_mask[n], strict=True) if m]
+            if batch.samples[n].slate:
+                values.insert(1, float(batch.old.slate_values[n]))
+            rewards = [0.0] * (len(values) - 1) + [float(batch.scores[n])]
+            steps += [(r, v, i == len(values) - 1) for i, (r, v) in enumerate(zip(rewards, values, strict=True))]
+        expected += slow(steps, float(batch.bootstrap[c]))
+    aims = plain_targets(batch, batch.scores)
+    mask = torch.cat([batch.old.token_mask[:, :1], batch.old.slate_mask[:, :1], batch.old.token_mask[:, 1:]], 1)
+    found = torch.cat([aims.token_advantages[:, :1], aims.slate_advantages[:, None], aims.token_advantages[:, 1:]], 1)
+    expectation = torch.tensor(expected)
+    torch.testing.assert_close(found[mask], losses.whiten(expectation, torch.ones_like(expectation, dtype=torch.bool)))
+    assert batch.bootstrap.abs().max() > 0
+
+
+def slow(steps: Sequence[tuple[float, float, bool]], bootstrap: float) -> list[float]:
+    advantages, running, following = [], 0.0, bootstrap
+    for reward, value, end in reversed(steps):
+        gamma, lam = (DISCOUNTS["gamma_turn"], DISCOUNTS["lam_turn"]) if end else (1.0, 1.0)
+        running = reward + gamma * following - value + gamma * lam * running
+        advantages.append(running)
+        following = value
+    return advantages[::-1]
+
+
+def test_only_cut_conversations_bootstrap() -> None:
+    policy = tiny_policy()
+    policy.text_value[2].bias.data.fill_(3.0)
+    users, draws, _ = ppo.generators(0, 0)
+    crowd = FakeWorld().start(12, users, "d")
+    episodes = play(lambda contexts: policy.act(contexts, draws), crowd, Taste(), 2)
+    batch = build(episodes, crowd.dialogues, policy, frozen_copy(policy), 5)
+    assert batch.bootstrap.tolist() == [3.0 if episode.ended == "cut" else 0.0 for episode in episodes]
+    assert {episode.ended for episode in episodes} == {"accepted", "left", "cut"}
+
+
+def test_what_the_user_says_changes_no_advantage() -> None:
+    """The same turns after longer prompts: other user words, same policy steps."""
+    batch = played(tiny_policy())
+    longer = [replace(s, prompt_tokens=s.prompt_tokens + s.prompt_tokens) for s in batch.samples]
+    padded = replace(batch, samples=longer)
+    a, b = plain_targets(batch, batch.scores), plain_targets(padded, batch.scores)
+    assert torch.equal(a.token_advantages, b.token_advantages) and torch.equal(a.slate_advantages, b.slate_advantages)
+
+
+def test_pieces_of_a_minibatch_give_the_gradient_of_the_whole() -> None:
+    config = replace(SMALL, entropy_weight=0.01, mask_unfinished=True)
+    batch = played(tiny_policy())
+    aims = plain_targets(batch, batch.scores)
+    found = []
+    for size in (3, 100):
+        policy = tiny_policy().eval()
+        learner = Learner.of(policy, config)
+        ppo_update.gradients(learner, batch, aims, range(len(batch)), replace(config, microbatch=size))
+        found.append({name: p.grad for name, p in policy.named_parameters() if p.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    for name in found[0]:
+        torch.testing.assert_close(found[0][name], found[1][name], atol=1e-6, rtol=1e-4)
+
+
+def test_a_reply_without_an_end_costs_one_and_may_be_masked() -> None:
+    batch = played(tiny_policy())
+    assert bool(batch.unfinished.any())
+    rewards, _ = ppo.turn_rewards(batch, losses.Moments(), replace(SMALL, reward_norm="none"))
+    torch.testing.assert_close(rewards, batch.scores - batch.unfinished.float())
+    rows = batch.unfinished.nonzero().flatten().tolist()
+    assert not ppo_update.reply_mask(batch, rows, replace(SMALL, mask_unfinished=True)).any()
+    assert torch.equal(ppo_update.reply_mask(batch, rows, SMALL)[:, 1:], batch.old.token_mask[rows, 1:])
+
+
+def test_rewards_are_normalised_as_asked() -> None:
+    batch = played(tiny_policy())
+    free = replace(SMALL, no_eos_penalty=0.0)
+    within, _ = ppo.turn_rewards(batch, losses.Moments(), replace(free, reward_norm="conversation"))
+    assert all(abs(float(within[batch.conversation == c].sum())) < 1e-4 for c in range(10))
+    scaled, moments = ppo.turn_rewards(batch, losses.Moments(), free)
+    torch.testing.assert_close(scaled, batch.scores / batch.scores.std(correction=0))
+    assert moments.count == len(batch)
+
+
+def test_epochs_stop_early_when_the_policy_has_moved(tmp_path: Path) -> None:
+    run(tmp_path, replace(SMALL, iterations=2, epochs=50, kl_stop=1e-4))
+    assert 1 <= Stage("ppo", tmp_path).log.rows()[-1]["steps"] < 50
+
+
+class Killed(Exception):
+    pass
+
+
+class Killer(FakeWorld):
+    """Dies in the middle of the rollout of one iteration."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def start(self, n: int, generator: np.random.Generator, ids_prefix: str = "") -> FakeCrowd:
+        crowd = super().start(n, generator, ids_prefix)
+        if ids_prefix == f"ppo{self.at}-":
+            crowd.step = dying(crowd.step, 2)  # type: ignore[method-assign]
+        return crowd
+
+
+def dying(real: Callable[..., object], at: int) -> Callable[..., object]:
+    """``real``, but the ``at``-th call is the end."""
+    calls: list[int] = []
+
+    def once_more(*args: object, **more: object) -> object:
+        calls.append(1)
+        if len(calls) == at:
+            raise Killed
+        return real(*args, **more)
+
+    return once_more
+
+
+@pytest.mark.parametrize("where", ["mid-rollout", "mid-update", "before the checkpoint"])
+def test_a_killed_run_continues_bit_for_bit(tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(tmp_path / "whole")
+    world = Killer(2) if where == "mid-rollout" else FakeWorld()
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        if where == "mid-update":
+            patch.setattr(ppo_update, "objective", dying(ppo_update.objective, 8))
+        if where == "before the checkpoint":
+            patch.setattr(Learner, "save", dying(Learner.save, 3))
+        run_ppo(tiny_policy(), world, Taste(), record, SMALL, Stage("ppo", tmp_path / "cut"), 0)
+    resumed = run(tmp_path / "cut")
+    for (name, a), (_, b) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
+        assert torch.equal(a, b), name
+    last = "checkpoints/step-00000003"
+    for name in ("metrics.jsonl", f"{last}/tensors.safetensors", f"{last}/state.json"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
+    frames = [pl.read_parquet(tmp_path / side / "rollouts/00003.parquet") for side in ("whole", "cut")]
+    assert frames[0].equals(frames[1])
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
+    first, again = run(tmp_path), run(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert len(Stage("ppo", tmp_path).log.rows()) == SMALL.iterations and Stage("ppo", tmp_path).done()
+
+
+class Broken(Taste):
+    def score(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> list[tuple[float, dict[str, float]]]:
+        return [(float("nan"), {"wanted": 0.0}) for _ in turns]
+
+
+def test_a_reward_that_is_not_a_number_stops_the_run_and_leaves_the_batch(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"reward of a turn in dialogue ppo0-0 is not finite.*scorer taste"):
+        run(tmp_path, scorer=Broken())
+    saved = json.loads((tmp_path / "stopped-00001" / "batch.json").read_text())
+    assert saved["turns"][0]["score"] == "nan" and saved["turns"][0]["tokens"]
+    assert not (tmp_path / "policy").exists()
+
+
+def test_a_gradient_that_is_not_a_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "clipped_policy_loss", lambda logprob, *rest: logprob.sum() * float("nan"))
+    with pytest.raises(InputError, match=r"gradient is not finite.*lower ppo\.lr"):
+        run(tmp_path)
+    assert "advantages" in load_file(tmp_path / "stopped-00002" / "batch.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"min_entropy": 1e3}, "collapsed to one.*entropy_weight"),
+        ({"kl_limit": 1e-6, "iterations": 4}, "nats from SFT.*kl_text_coef"),
+    ],
+)
+def test_collapse_and_drift_stop_the_run(tmp_path: Path, change: dict[str, float], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        run(tmp_path, replace(SMALL, **change))
+    assert list(tmp_path.glob("stopped-*/batch.safetensors"))
+
+
+def test_an_unknown_normalisation_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="reward_norm=batch: use one of running_std, conversation, none"):
+        run(tmp_path, replace(SMALL, reward_norm="batch"))
+
+
+def test_every_rollout_and_metric_of_the_contract_is_written(tmp_path: Path) -> None:
+    run(tmp_path)
+    row = Stage("ppo", tmp_path).log.rows()[-1]
+    promised = {
+        *("reward", "channel_wanted", "hidden_utility", "kl_text", "kl_slate", "entropy_text", "entropy_slate"),
+        *("clip_text", "clip_slate", "explained_variance", "reply_tokens", "eos_rate", "distinct_2", "popularity"),
+        *("recommend_rate", "accept_rate", "turns", "kl_text_coef", "kl_slate_coef", "lr"),
+    }
+    assert promised <= set(row)
+    assert len(list((tmp_path / "rollouts").glob("*.parquet"))) == SMALL.iterations
+    columns = set(pl.read_parquet_schema(tmp_path / "rollouts/00003.parquet"))
+    assert {"context", "slate", "propensities", "reply", "reward", "kl_text", "kl_slate", "hidden_utility"} <= columns
+
+
+def test_mixed_precision_sees_every_update() -> None:
+    layer, ones = torch.nn.Linear(4, 4, bias=False), torch.ones(1, 4)
+    with ppo._precision(tiny_policy(), "bfloat16"):
+        before = layer(ones)
+        with torch.no_grad():
+            layer.weight.mul_(2.0)
+        assert before.dtype == torch.bfloat16 and torch.equal(layer(ones), 2.0 * before)

@@ -1,0 +1,119 @@
+"""Supervised fine-tuning: the right tokens count, it learns, and a kill changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from tacit.data.dialogues import synthetic
+from tacit.dialogue.evaluate.title_writer import TitleWriter, split_as_text
+from tacit.dialogue.policy.policy import Policy, PolicyConfig
+from tacit.dialogue.train import sft
+from tacit.dialogue.train.segments import segments
+from tacit.run.folder import Stage
+from tacit.text.lm import LMConfig
+from tacit.types import Dialogue, InputError, Split, Turn
+
+WORLD = synthetic.generate(0)
+SPLIT = Split(WORLD.train[:48], WORLD.train[48:60])
+CONFIG = sft.SFTConfig(
+    epochs=2, batch=8, checkpoint_every=3, validation_picks=60, lm_lr=5e-3, head_lr=2e-3, encoder_lr=1e-3
+)
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_encoder(tmp_path_factory.mktemp("encoder"), width=16)
+
+
+def build(encoder: Path) -> Policy:
+    torch.manual_seed(0)
+    shape = LMConfig(layers=1, heads=2, width=32, vocabulary=500)
+    return Policy.fresh(WORLD.catalog, SPLIT.train, PolicyConfig(encoder=str(encoder), window=4, lm=shape))
+
+
+def test_only_the_policys_own_tokens_are_targets(encoder_folder: Path) -> None:
+    policy = build(encoder_folder)
+    layout = policy.layout
+    for segment in segments(SPLIT.train[:20], policy, None):
+        for place, (token, own) in enumerate(zip(segment.tokens, segment.targets, strict=True)):
+            if token in (layout.user, layout.agent, layout.reply):
+                assert not own
+            if token in (layout.recommend, layout.chat, layout.eos):
+                assert own
+            if place and segment.tokens[place - 1] == layout.user:
+                assert not own
+        for pick in segment.picks:
+            assert segment.tokens[pick.position] == layout.recommend
+
+
+def test_every_agent_turn_is_a_target_once(encoder_folder: Path) -> None:
+    policy = build(encoder_folder)
+    dialogues = SPLIT.train[:20]
+    turns = sum(turn.speaker == "agent" for d in dialogues for turn in d.merged().turns)
+    ends = sum(
+        token == policy.layout.eos and own
+        for segment in segments(dialogues, policy, None)
+        for token, own in zip(segment.tokens, segment.targets, strict=True)
+    )
+    assert ends == turns
+
+
+def test_it_learns_and_a_kill_at_any_step_changes_nothing(
+    encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Stage("sft", tmp_path / "whole")
+    policy = build(encoder_folder)
+    before = sft.validate(policy, SPLIT.valid, 60)
+    trained = sft.run_sft(policy, SPLIT, CONFIG, whole, seed=3)
+    after = sft.validate(trained, SPLIT.valid, 60)
+    assert after["nll"] < before["nll"] - 1.0
+    slate = [row["slate_nll"] for row in whole.log.rows() if "slate_nll" in row]
+    assert slate[-1] < slate[0] - 0.5  # of training batches: so few steps do not show in the validation NDCG
+    finished = torch.cat([p.detach().flatten() for p in policy.parameters()])
+
+    for killed_at in (2, 8):
+        stage = Stage("sft", tmp_path / f"killed{killed_at}")
+        steps = iter(range(killed_at))
+        honest = sft.losses
+
+        def dying(policy: Policy, batch: object, steps=steps, honest=honest):  # type: ignore[no-untyped-def]
+            if policy.training and next(steps, None) is None:
+                raise KeyboardInterrupt
+            return honest(policy, batch)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(sft, "losses", dying)
+        with pytest.raises(KeyboardInterrupt):
+            sft.run_sft(build(encoder_folder), SPLIT, CONFIG, stage, seed=3)
+        monkeypatch.setattr(sft, "losses", honest)
+        again = build(encoder_folder)
+        sft.run_sft(again, SPLIT, CONFIG, stage, seed=3)
+        assert torch.equal(torch.cat([p.detach().flatten() for p in again.parameters()]), finished)
+        assert stage.log.path.read_bytes() == whole.log.path.read_bytes()
+        shutil.rmtree(stage.folder)
+
+
+def test_dialogues_without_an_agent_are_refused(encoder_folder: Path, tmp_path: Path) -> None:
+    lonely = (Dialogue("d", "u", (Turn("user", "hello?"),)),)
+    with pytest.raises(InputError, match="no agent turn"):
+        sft.run_sft(build(encoder_folder), Split(lonely, lonely), CONFIG, Stage("sft", tmp_path), seed=0)
+
+
+def test_the_literal_baseline_writes_titles_as_text(encoder_folder: Path, tmp_path: Path) -> None:
+    policy = build(encoder_folder)
+    plain = split_as_text(SPLIT)
+    pool = segments(plain.train, policy, None)
+    assert not any(segment.picks for segment in pool)
+    told = " ".join(str(policy.tokenizer.decode(segment.tokens)) for segment in pool)
+    titles = [item.title for item in WORLD.catalog.items]
+    assert sum(title in told for title in titles) > 50
+    trained = sft.run_sft(policy, plain, replace(CONFIG, epochs=1), Stage("literal", tmp_path), seed=0)
+    contexts = [dialogue.before(1) for dialogue in plain.valid[:3]]
+    replies = TitleWriter(trained, 0).generate(contexts, n=4)
+    assert [len(texts) for texts in replies] == [4, 4, 4]
+    assert replies == TitleWriter(trained, 0).generate(contexts, n=4)

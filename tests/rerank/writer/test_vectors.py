@@ -1,0 +1,149 @@
+"""Texts as vectors: which part is read, and what is kept on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from tiny import save_encoder
+from tiny_knowledge import world
+
+from tacit.rerank.writer import vectors as module
+from tacit.rerank.writer.prompts import short_prompt, user_prompt
+from tacit.rerank.writer.vectors import HASHED, Scaling, factor_texts, hashed, read_texts, text_vectors
+from tacit.types import InputError
+
+
+def test_literal_is_the_history_and_the_answer() -> None:
+    read = read_texts(['Given a user: "Heat", 5 stars; "Alien", 1 stars; Analyse.'], ["Likes crime."], "literal")
+    assert read == ['Given a user: "Heat", 5 stars; "Alien", 1 stars. Likes crime.']
+    assert read_texts(["no history"], ["Likes crime."], "literal") == ["Likes crime."]
+
+
+def test_literal_works_on_both_prompts() -> None:
+    for prompt in (user_prompt(*world(), user=0), short_prompt(*world(), user=0)):
+        (read,) = read_texts([prompt], ["Likes crime."], "literal")
+        assert all(title in read for title in ("Heat", "Airplane", "Amélie")) and read.endswith(". Likes crime.")
+        assert "Analyse" not in read and "preferences:" not in read
+
+
+def test_clean_is_the_answer() -> None:
+    assert read_texts(["a;"], ["Likes crime."], "clean") == ["Likes crime."]
+    with pytest.raises(InputError, match="'raw' is unknown: choose one of literal, clean, factors"):
+        read_texts(["a;"], ["b"], "raw")
+
+
+def test_factors_are_lines_in_any_dress() -> None:
+    factors = ("genre", "plot/theme", "soundtrack")
+    answer = "Overall: a fan.\n**Genre:** drama, such as Alien: Resurrection\nand crime.\n2. Plot/Theme: heists"
+    assert factor_texts(answer, factors) == ("drama, such as Alien: Resurrection and crime.", "heists", "")
+    assert factor_texts("nothing by factor", factors) == ("", "", "")
+    assert factor_texts("- Soundtrack:\n  jazz", factors) == ("", "", "jazz")
+
+
+def test_factor_vectors_stand_side_by_side() -> None:
+    vectors = text_vectors(["Genre: crime\nTheme: heists", "Theme: heists"], "hashing", factors=("genre", "theme"))
+    assert vectors.shape == (2, 2 * HASHED) and vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors[0, :HASHED], hashed(["crime"])[0])
+    np.testing.assert_array_equal(vectors[0, HASHED:], vectors[1, HASHED:])
+    assert not vectors[1, :HASHED].any()
+
+
+def test_hashing() -> None:
+    same, order, other, empty = hashed(["Crime and drama", "drama and CRIME", "a western", ""])
+    assert np.linalg.norm(same) == pytest.approx(1.0) and not empty.any()
+    assert same @ order == pytest.approx(3 / 5)  # three of five features: the words, not the pairs
+    assert abs(same @ other) < 0.5
+
+
+def test_repeats_and_order() -> None:
+    vectors = text_vectors(["b", "a", "b"], "hashing")
+    np.testing.assert_array_equal(vectors, hashed(["b", "a", "b"]))
+    assert text_vectors([], "hashing").shape == (0, HASHED)
+
+
+def test_vectors_are_kept_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PIECE", 2)
+    read: list[list[str]] = []
+
+    def spy(texts: list[str]) -> np.ndarray:
+        read.append(list(texts))
+        if len(read) == 3:
+            raise KeyboardInterrupt
+        return hashed(texts)
+
+    monkeypatch.setattr(module, "_encoder", lambda name, device, dtype: (spy, name))
+    with pytest.raises(KeyboardInterrupt):
+        text_vectors(list("abcde"), "x", tmp_path)
+    np.testing.assert_array_equal(text_vectors(list("abcde"), "x", tmp_path), hashed(list("abcde")))
+    assert read == [["a", "b"], ["c", "d"], ["e"], ["e"]]  # only what the kill cost is read again
+    text_vectors(list("abcde"), "x", tmp_path)
+    assert len(read) == 4
+    text_vectors(list("ab"), "y", tmp_path)
+    assert read[4:] == [["a", "b"]]  # another encoder
+    found = text_vectors(list("zbzay"), "x", tmp_path)
+    assert read[5:] == [["y", "z"]]  # among others, what is known is not read again
+    np.testing.assert_array_equal(found, hashed(list("zbzay")))
+
+
+def test_a_folder_gives_the_plain_mean_of_its_tokens(tmp_path: Path) -> None:
+    """KAR's ``avg``: the mask-weighted mean of the last layer, the marks at both ends included, not scaled."""
+    folder = save_encoder(tmp_path)
+    texts = ["A film about trains.", "Crime", "A film about trains."]
+    found = text_vectors(texts, str(folder))
+    transformer = SentenceTransformer(str(folder), device="cpu")[0]
+    for text, vector in zip(texts, found, strict=True):
+        with torch.no_grad():
+            states = transformer.auto_model(**transformer.tokenizer(text, return_tensors="pt")).last_hidden_state
+        np.testing.assert_allclose(vector, states[0].mean(0).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_scaled_by_the_training_users_alone() -> None:
+    vectors = np.array([[1.0, 5.0], [3.0, 5.0], [9.0, 7.0]], np.float32)
+    np.testing.assert_allclose(Scaling.fit(vectors[:2])(vectors), [[-1, 0], [1, 0], [7, 0]])
+
+
+def test_foretelling_axes_keep_what_tells_the_targets() -> None:
+    """Most of what differs (the first number) tells nothing; the second is the target, the third half of its negative
+    again, so that least squares under a small penalty shares the axis between them."""
+    generator = np.random.default_rng(0)
+    loud, told = 10 * generator.standard_normal(200), generator.standard_normal(200)
+    vectors = np.stack([loud, told, -told / 2], 1).astype(np.float32)
+    found = Scaling.foretelling(vectors, 3 * told[:, None])(vectors)
+    assert found.shape == (200, 1) and found.std() == pytest.approx(1.0, rel=1e-5)
+    assert np.corrcoef(found[:, 0], told)[0, 1] > 0.999 and abs(np.corrcoef(found[:, 0], loud)[0, 1]) < 0.1
+    assert np.corrcoef(Scaling.fit(vectors, 1)(vectors)[:, 0], loud)[0, 1] ** 2 > 0.99
+
+
+def test_foretelling_draws_what_tells_little_to_nothing() -> None:
+    """Of two targets the one that the vectors do not tell keeps a small axis: its numbers would only be noise."""
+    generator = np.random.default_rng(1)
+    vectors = generator.standard_normal((300, 5)).astype(np.float32)
+    targets = np.stack([vectors[:, 0], generator.standard_normal(300)], 1)
+    spread = Scaling.foretelling(vectors, targets)(vectors).std(0)
+    assert spread[1] < 0.3 * spread[0]
+
+
+def test_axes_fitted_on_others_tell_a_fold_nothing_of_noise() -> None:
+    """Forty numbers a row and a target that they do not tell: one's own axes seem to, those of the others do not."""
+    generator = np.random.default_rng(2)
+    vectors = generator.standard_normal((60, 40)).astype(np.float32)
+    targets = generator.standard_normal((60, 1))
+    own = Scaling.foretelling(vectors, targets)(vectors)[:, 0]
+    folds = Scaling.foretelling_others(vectors, targets, folds=10)
+    others = np.array([folds[row % 10](vectors[[row]])[0, 0] for row in range(60)])
+    assert len(folds) == 10 and np.corrcoef(own, targets[:, 0])[0, 1] > 0.5
+    assert np.corrcoef(others, targets[:, 0])[0, 1] < 0.2
+
+
+def test_principal_axes_keep_what_differs_most() -> None:
+    vectors = np.array([[3.0, 4.0], [-3.0, -4.0], [3.0, 4.0], [-3.0, -4.0]], np.float32)  # along (3, 4)/5, at ±5
+    np.testing.assert_allclose(Scaling.fit(vectors, 1)(vectors), [[1], [-1], [1], [-1]], rtol=1e-6)
+    many = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
+    two, all_six = Scaling.fit(many, 2)(many), Scaling.fit(many, 6)(many)
+    assert np.corrcoef(two.T)[0, 1] == pytest.approx(0.0, abs=1e-5) and two.std() == pytest.approx(1.0, rel=1e-5)
+    distances = [np.linalg.norm(x[:, None] - x, axis=-1) for x in (many - many.mean(0), all_six)]
+    np.testing.assert_allclose(distances[0] / distances[0].max(), distances[1] / distances[1].max(), atol=1e-5)

@@ -1,0 +1,101 @@
+"""Sentiment backends, and what is masked before they read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tacit.catalog import Catalog
+from tacit.text.sentiment import (
+    GENRE_WORDS,
+    Vader,
+    genre_words,
+    label_polarity,
+    load_sentiment,
+    mask_genres,
+    mask_titles,
+)
+from tacit.types import InputError, Item
+
+CATALOG = Catalog(
+    [
+        Item("1", "Horrible Bosses (2011)", "a comedy", {"genres": ("comedy", "heist")}),
+        Item("2", "The Terrible Twins", "two of them"),
+    ]
+)
+
+
+def test_titles_are_masked() -> None:
+    text = "I watched Horrible Bosses (2011) and The Terrible Twins yesterday."
+    assert mask_titles(text, CATALOG) == "I watched it and it yesterday."
+
+
+def test_a_title_is_no_feeling() -> None:
+    vader = Vader()
+    raw, masked = vader(
+        ["I watched Horrible Bosses (2011).", mask_titles("I watched Horrible Bosses (2011).", CATALOG)]
+    )
+    assert raw < -0.3 and masked == 0.0
+
+
+def test_genre_words_are_requests_not_moods() -> None:
+    words = genre_words(CATALOG)
+    assert "heist" in words and words > GENRE_WORDS
+    assert mask_genres("A War movie, or a sad heist one", words) == "A it movie, or a it it one"
+    assert Vader()([mask_genres("I want a horror movie about war", words)])[0] > -0.1
+
+
+def test_accepting_and_rejecting_phrases() -> None:
+    yes, no, seen = Vader()(["I'll check it out", "nope, something else", "It is 90 minutes long"])
+    assert yes > 0.3 and no < -0.3 and seen == 0.0
+    assert all(-1 <= s <= 1 for s in Vader()(["I love love love it, sounds great!!!", "I hate it, nope", ""]))
+
+
+def shout(texts: Sequence[str]) -> list[float]:
+    return [1.0 if text.isupper() else -1.0 for text in texts]
+
+
+def wrong(texts: Sequence[str]) -> list[float]:
+    return [2.0 for _ in texts]
+
+
+def test_any_callable() -> None:
+    backend = load_sentiment(shout)
+    assert backend(["HI", "hi"]) == [1.0, -1.0] and backend.id == "callable:shout"
+    assert load_sentiment(f"{__name__}:shout")(["HI"]) == [1.0]
+    assert load_sentiment("vader").id.startswith("vader")
+    with pytest.raises(InputError, match=r"\[-1, 1\]"):
+        load_sentiment(wrong)(["hi"])
+    with pytest.raises(InputError, match="no_such_module"):
+        load_sentiment("no_such_module:shout")
+
+
+def test_label_polarity() -> None:
+    assert label_polarity(["negative", "neutral", "positive"], "m") == [-1, 0, 1]
+    assert label_polarity(["POSITIVE", "NEGATIVE"], "m") == [1, -1]
+    assert label_polarity([f"{k} stars" for k in range(1, 6)], "m") == [-1, -0.5, 0, 0.5, 1]
+    assert label_polarity(["LABEL_0", "LABEL_1", "LABEL_2"], "m") == [-1, 0, 1]
+    with pytest.raises(InputError, match="joy"):
+        label_polarity(["joy", "fear"], "m")
+
+
+def test_a_transformers_classifier_from_a_folder(tmp_path: Path) -> None:
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad"]))
+    BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    shape = BertConfig(vocab_size=7, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    shape.id2label = {0: "negative", 1: "neutral", 2: "positive"}
+    shape.label2id = {name: k for k, name in shape.id2label.items()}
+    BertForSequenceClassification(shape).save_pretrained(tmp_path)
+    backend = load_sentiment(str(tmp_path))
+    scores = backend(["good", "bad bad", ""])
+    assert len(scores) == 3 and all(-1 <= s <= 1 for s in scores)
+    assert scores == pytest.approx([backend([text])[0] for text in ("good", "bad bad", "")], abs=1e-6)
+
+
+def test_a_classifier_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"signals\.sentiment="):
+        load_sentiment(str(tmp_path / "nothing"))
