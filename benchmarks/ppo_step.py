@@ -21,8 +21,8 @@ from tacit.dialogue.rollout import play
 from tacit.dialogue.train.ppo import generators, turn_rewards
 from tacit.dialogue.train.ppo_batch import build, frozen_copy, targets
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
+from tacit.dialogue.train.ppo_monitor import Monitor
 from tacit.dialogue.train.ppo_update import fit_critic, update
-from tacit.dialogue.train.ppo_watch import Watch
 from tacit.dialogue.users.crowd import UsersConfig, UserWorld
 from tacit.types import Dialogue, Turn
 
@@ -46,7 +46,7 @@ def main(trajectories: int = 64, rounds: int = 3) -> dict[str, float]:
     found: list[dict[str, float]] = []
     for iteration in range(rounds):
         users, draws, shuffles = generators(0, iteration)
-        policy.encoder.forget()
+        policy.encoder.clear_cache()
         t0 = time.perf_counter()
         crowd = world.start(trajectories, users)
         episodes = play(lambda contexts, draws=draws: policy.act(contexts, draws), crowd, Constant(), config.max_turns)
@@ -57,7 +57,7 @@ def main(trajectories: int = 64, rounds: int = 3) -> dict[str, float]:
         aims = targets(
             batch, rewards, kl_text_coef=0.05, kl_slate_coef=0.05, gamma=1.0, lam=1.0, gamma_turn=0.99, lam_turn=0.95
         )
-        watch = Watch(Path(tempfile.gettempdir()) / "ppo-step-stopped", "constant")
+        watch = Monitor(Path(tempfile.gettempdir()) / "ppo-step-stopped", "constant")
         stats = update(learner, batch, aims, config, shuffles, 1.0, None, watch, episodes)
         t3 = time.perf_counter()
         fit_critic(learner, batch, aims, config, shuffles)

@@ -16,7 +16,7 @@ import torch
 
 from tacit.rerank.lists.lists import Lists
 from tacit.rerank.ranker.tokens import Knowledge
-from tacit.rerank.ranker.train_reranker import RankerConfig, new_reranker, train_ranker
+from tacit.rerank.ranker.train_reranker import RerankerConfig, new_reranker, train_ranker
 from tacit.types import Item
 
 USERS, ITEMS, LISTS, CANDIDATES = 5_436, 3_706, 190_000, 10
@@ -34,7 +34,7 @@ def drawn_lists(n: int, seed: int) -> Lists:
 def seconds(name: str, text_dim: int | None, dtype: str, share: float) -> float:
     """Of one epoch over ``LISTS`` lists, without scoring the selection lists."""
     items = [Item(str(k), f"Film {k}", "", {"first_genre": (f"genre {k % GENRES}",)}) for k in range(ITEMS)]
-    config = RankerConfig(name=name, batch=512, epochs=1)
+    config = RerankerConfig(name=name, batch=512, epochs=1)
     generator = torch.Generator().manual_seed(0)
     texts = text_dim and Knowledge(
         torch.randn(USERS, text_dim, generator=generator), torch.randn(ITEMS, text_dim, generator=generator)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tacit.dialogue.policy.policy import Policy
-from tacit.run.network import hush
+from tacit.run.network import quiet_progress_bars
 from tacit.types import InputError, Turn
 
 
 def policy_of(folder: Path, stage: str = "") -> Policy:
     """The policy of ``stage``, or of the last stage that finished; ``folder`` may also be a policy folder itself."""
-    hush()
+    quiet_progress_bars()
     if (folder / "policy.json").is_file():
         return Policy.from_pretrained(folder)
     if stage not in ("", "sft", "ppo"):

@@ -24,7 +24,7 @@ from tacit.rerank.align.pairs import read_pairs
 from tacit.rerank.evaluate.rows import load_values, pooled
 from tacit.rerank.ranker.tokens import item_attributes
 from tacit.rerank.stages.arms import arm_knowledge, exchanged
-from tacit.rerank.stages.evaluate import strong_lines
+from tacit.rerank.stages.evaluate import reference_rows
 from tacit.rerank.stages.knowledge import material
 from tacit.rerank.stages.texts import load_texts
 from tacit.rerank.writer.prompts import filled
@@ -352,7 +352,7 @@ def test_descriptions_stand_beside_what_the_catalogue_says(finished: Path, tmp_p
     config.align.rounds = 0
     known = replace(known, ratings=replace(known.ratings, descriptions=told))
     assert known.item_texts == [*told.values(), items[-1].text]
-    lines = [line for line in strong_lines(run, config, known, "cpu") if line.model == "listwise"]
+    lines = [line for line in reference_rows(run, config, known, "cpu") if line.model == "listwise"]
     arms = ["plain features", "all features", "features without ties", "catalogue texts", "descriptions", "round 0"]
     assert [line.arm for line in lines] == arms
     assert not np.array_equal(lines[3].values["ndcg"], lines[4].values["ndcg"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tacit.run.processes import give_back
+from tacit.run.processes import release_memory
 
 PIECES, PIECE = 4000, 20_000  # 80 MB in pieces too small to be mapped on their own
 
@@ -25,7 +25,7 @@ def test_what_was_freed_between_pieces_in_use_goes_back() -> None:
     kept = pieces[::50]
     del pieces
     before = resident()
-    give_back()
+    release_memory()
     assert before - resident() > 0.5 * PIECES * PIECE and all(piece.all() for piece in kept)
 
 
@@ -33,5 +33,5 @@ def test_a_library_without_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
     collected: list[bool] = []
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     monkeypatch.setattr(gc, "collect", lambda: collected.append(True))
-    give_back()
+    release_memory()
     assert collected == [True]

@@ -7,7 +7,7 @@ import pytest
 import tiny_writer
 import torch
 
-from tacit.text.generate import Once, Sampling, continuations, draw_nucleus, stream_seed, uniforms
+from tacit.text.generate import NoRepeatPerLine, Sampling, continuations, draw_nucleus, stream_seed, uniforms
 
 PROMPTS = [[30, 31, 32, 33, 34], [40, 41], [50]]
 SAMPLING = Sampling(temperature=0.7, top_p=0.9, max_tokens=12)
@@ -52,7 +52,9 @@ def test_nucleus_by_hand() -> None:
     assert draw_nucleus(logits, torch.full((4,), 0.999), 1.0, 0.01).tolist() == [1, 1, 1, 1]
 
 
-def one_by_one(prompt: list[int], stream: np.ndarray | None, ends: set[int], once: Once | None = None) -> list[int]:
+def one_by_one(
+    prompt: list[int], stream: np.ndarray | None, ends: set[int], once: NoRepeatPerLine | None = None
+) -> list[int]:
     """No cache, no padding, no batch."""
     lm, written = tiny_writer.fresh().eval(), []
     for step in range(SAMPLING.max_tokens):
@@ -88,7 +90,7 @@ def test_greedy() -> None:
 @pytest.mark.parametrize("greedy", [False, True])
 def test_some_tokens_stand_once_a_line(greedy: bool) -> None:
     """Beside the slow way: whatever of ``once`` stands after the last break has no probability."""
-    once = Once(range(100, 380), range(0, 100, 3))
+    once = NoRepeatPerLine(range(100, 380), range(0, 100, 3))
     streams = None if greedy else np.random.default_rng(0).random((len(PROMPTS), 4, SAMPLING.max_tokens))
     found = continuations(tiny_writer.fresh().eval(), PROMPTS, streams, SAMPLING, {5}, once)
     free = continuations(tiny_writer.fresh().eval(), PROMPTS, streams, SAMPLING, {5})

@@ -10,7 +10,7 @@ import numpy as np
 
 from tacit.metrics.results import Row, load_rows
 from tacit.pipelines.rerank import STAGES, load_config
-from tacit.rerank.evaluate.rows import NAMES, Measured, Users, across, load_values, pooled, tables, variance
+from tacit.rerank.evaluate.rows import NAMES, ArmScores, Users, across, load_values, pooled, tables, variance
 from tacit.rerank.stages.arms import arms
 from tacit.rerank.stages.jobs import cells
 from tacit.run.config import differences, dump
@@ -94,7 +94,7 @@ def _require_within(source: Path, settings: str, may_change: Sequence[str]) -> N
             )
 
 
-def _measured(folders: Sequence[Path]) -> tuple[list[list[Measured]], Users]:
+def _measured(folders: Sequence[Path]) -> tuple[list[list[ArmScores]], Users]:
     """The lines of every run, which must be of the same lists, and whose list each one is."""
     found = [load_values(_values(folder)) for folder in folders]
     first = found[0][1]

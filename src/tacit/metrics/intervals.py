@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tacit.metrics.ranks import Array
+from tacit.types import Floats64
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Estimate:
 
 
 def bootstrap_sums(
-    parts: Array,
+    parts: Floats64,
     groups: Sequence[Hashable] | npt.NDArray[np.generic],
-    statistic: Callable[[Array], Array],
+    statistic: Callable[[Floats64], Floats64],
     generator: np.random.Generator,
     draws: int = 1000,
 ) -> Estimate:
@@ -46,7 +46,7 @@ def bootstrap_sums(
 
 
 def bootstrap_means(
-    values: Array,
+    values: Floats64,
     groups: Sequence[Hashable] | npt.NDArray[np.generic],
     generator: np.random.Generator,
     draws: int = 1000,
@@ -65,7 +65,7 @@ def bootstrap_means(
 
 
 def bootstrap_mean(
-    values: Array,
+    values: Floats64,
     groups: Sequence[Hashable] | npt.NDArray[np.generic],
     generator: np.random.Generator,
     draws: int = 1000,

@@ -14,10 +14,9 @@ import numpy.typing as npt
 from scipy.special import log_softmax
 
 from tacit.metrics.intervals import Estimate, bootstrap_means
-from tacit.metrics.ranks import Array
+from tacit.types import Bools, Floats64
 
 Labels = npt.NDArray[np.integer]
-Flags = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.generic]
 
 CUTOFF = 5
@@ -30,19 +29,19 @@ def in_order(scores: Scores, labels: Labels) -> Labels:
     return np.take_along_axis(labels, np.argsort(_falling(scores), axis=1, kind="stable"), axis=1)
 
 
-def consumed_first(scores: Scores, labels: Labels, consumed: Flags) -> Labels:
+def consumed_first(scores: Scores, labels: Labels, consumed: Bools) -> Labels:
     """Labels [L, C] by falling score, with all consumed items before all others: what is left is preference."""
     return np.take_along_axis(labels, np.lexsort((_falling(scores), ~consumed), axis=1), axis=1)
 
 
-def _falling(scores: Scores) -> Array:
+def _falling(scores: Scores) -> Floats64:
     values = np.asarray(scores, dtype=np.float64)
     if np.isnan(values).any():
         raise ValueError("a ranker returned NaN scores")
     return -values
 
 
-def log_likelihood(scores: Scores, labels: Labels) -> Array:
+def log_likelihood(scores: Scores, labels: Labels) -> Floats64:
     """Σ_i y_i log softmax(s)_i / Σ_i y_i of each list, [L, C] each → [L], nats, at most 0; 0 without a positive.
 
     A bound on NDCG that moves with every score (Bruch et al. 2019, "An Analysis of the Softmax Cross Entropy Loss for
@@ -50,11 +49,11 @@ def log_likelihood(scores: Scores, labels: Labels) -> Array:
     how many a user likes, which orders no list, earns nothing: a pointwise loss would pay for it.
     """
     logs = log_softmax(np.asarray(scores, dtype=np.float64), axis=1)
-    likelihoods: Array = (logs * labels).sum(axis=1) / np.maximum(labels.sum(axis=1), 1)
+    likelihoods: Floats64 = (logs * labels).sum(axis=1) / np.maximum(labels.sum(axis=1), 1)
     return likelihoods
 
 
-def kar_map(labels: Labels, k: int) -> Array:
+def kar_map(labels: Labels, k: int) -> Floats64:
     """AP@k as KAR and LibRerank have it: Σ_{i ≤ k} y_i · precision@i / number of hits in the top k. [L] in [0, 1].
 
     One hit at the top is 1 whatever is missed below k. torchmetrics' RetrievalMAP(top_k=k) agrees for scores above 0.
@@ -63,19 +62,19 @@ def kar_map(labels: Labels, k: int) -> Array:
     return _ratio(_precision_sum(labels, k), hits)
 
 
-def standard_map(labels: Labels, k: int) -> Array:
+def standard_map(labels: Labels, k: int) -> Floats64:
     """AP@k over the best it could be: Σ_{i ≤ k} y_i · precision@i / min(k, positives of the list). [L] in [0, 1]."""
     positives = (labels > 0).sum(axis=1)
     return _ratio(_precision_sum(labels, k), np.minimum(positives, k))
 
 
-def _precision_sum(labels: Labels, k: int) -> Array:
+def _precision_sum(labels: Labels, k: int) -> Floats64:
     hit = (labels[:, :k] > 0).astype(np.float64)
-    sums: Array = (hit * hit.cumsum(axis=1) / np.arange(1, hit.shape[1] + 1)).sum(axis=1)
+    sums: Floats64 = (hit * hit.cumsum(axis=1) / np.arange(1, hit.shape[1] + 1)).sum(axis=1)
     return sums
 
 
-def ndcg(labels: Labels, k: int) -> Array:
+def ndcg(labels: Labels, k: int) -> Floats64:
     """NDCG@k: Σ_{i ≤ k} (2^{y_i} - 1) / log2(i + 1) over that of the list's own best order. [L] in [0, 1].
 
     Järvelin & Kekäläinen 2002, with the gain of Burges et al. 2005.
@@ -83,19 +82,19 @@ def ndcg(labels: Labels, k: int) -> Array:
     return _ratio(_dcg(labels, k), _dcg(-np.sort(-labels, axis=1), k))
 
 
-def _dcg(labels: Labels, k: int) -> Array:
+def _dcg(labels: Labels, k: int) -> Floats64:
     gains = np.exp2(labels[:, :k].astype(np.float64)) - 1.0
-    sums: Array = (gains / np.log2(np.arange(2, gains.shape[1] + 2))).sum(axis=1)
+    sums: Floats64 = (gains / np.log2(np.arange(2, gains.shape[1] + 2))).sum(axis=1)
     return sums
 
 
-def _ratio(value: Array, best: npt.NDArray[np.number]) -> Array:
+def _ratio(value: Floats64, best: npt.NDArray[np.number]) -> Floats64:
     """value / best, 0 where the list has nothing to find."""
-    ratios: Array = np.divide(value, best, out=np.zeros(len(value)), where=best > 0)
+    ratios: Floats64 = np.divide(value, best, out=np.zeros(len(value)), where=best > 0)
     return ratios
 
 
-def measure(scores: Scores, labels: Labels, consumed: Flags, k: int = CUTOFF) -> dict[str, Array]:
+def measure(scores: Scores, labels: Labels, consumed: Bools, k: int = CUTOFF) -> dict[str, Floats64]:
     """Each of ``METRICS`` at k for each list, [L], of scores, labels and consumed flags [L, C].
 
     ``consumed_ndcg`` ranks a list's consumed items among themselves.
@@ -109,13 +108,13 @@ def measure(scores: Scores, labels: Labels, consumed: Flags, k: int = CUTOFF) ->
     }
 
 
-def by_user_means(values: Array, users: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.integer], Array]:
+def by_user_means(values: Floats64, users: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.integer], Floats64]:
     """The users that have lists, in rising order [U], and the mean of each one's values [U]."""
     found, rows, counts = np.unique(users, return_inverse=True, return_counts=True)
     return found, np.bincount(rows, weights=values) / counts
 
 
-def clustered_interval(values: Array, users: npt.NDArray[np.integer], draws: int = 1000, seed: int = 0) -> Estimate:
+def clustered_interval(values: Floats64, users: npt.NDArray[np.integer], draws: int = 1000, seed: int = 0) -> Estimate:
     """Mean of values [L] over lists with a 95 % bootstrap interval over whole users [L].
 
     For two scorers of the same lists give the differences: the interval is then a paired one.
@@ -124,7 +123,7 @@ def clustered_interval(values: Array, users: npt.NDArray[np.integer], draws: int
 
 
 def estimates(
-    values: Mapping[str, Array], users: npt.NDArray[np.integer], draws: int = 1000, seed: int = 0
+    values: Mapping[str, Floats64], users: npt.NDArray[np.integer], draws: int = 1000, seed: int = 0
 ) -> dict[str, Estimate]:
     """``clustered_interval`` of every metric of ``measure``, and ``user_ndcg``: NDCG with every user counted once."""
     found, means = by_user_means(values["ndcg"], users)

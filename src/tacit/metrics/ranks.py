@@ -12,29 +12,30 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from tacit.types import Floats64
+
 Ranks = npt.NDArray[np.int64]
 
 
-def hit(ranks: Ranks, k: int) -> Array:
+def hit(ranks: Ranks, k: int) -> Floats64:
     """HR@k of each case: 1 where rank ≤ k. [n] in {0, 1}."""
     return (ranks <= k).astype(np.float64)
 
 
-def ndcg(ranks: Ranks, k: int) -> Array:
+def ndcg(ranks: Ranks, k: int) -> Floats64:
     """NDCG@k of each case with one relevant item: 1 / log2(rank + 1) where rank ≤ k (Järvelin & Kekäläinen 2002)."""
     return np.where(ranks <= k, 1.0 / np.log2(ranks + 1.0), 0.0)
 
 
-def mrr(ranks: Ranks, k: int) -> Array:
+def mrr(ranks: Ranks, k: int) -> Floats64:
     """Reciprocal rank cut at k: 1 / rank where rank ≤ k. [n] in [0, 1]."""
     return np.where(ranks <= k, 1.0 / ranks, 0.0)
 
 
-RANKING: dict[str, Callable[[Ranks, int], Array]] = {"HR": hit, "NDCG": ndcg, "MRR": mrr}
+RANKING: dict[str, Callable[[Ranks, int], Floats64]] = {"HR": hit, "NDCG": ndcg, "MRR": mrr}
 
 
-def auc(scores: Array, positive: npt.NDArray[np.bool_]) -> float:
+def auc(scores: Floats64, positive: npt.NDArray[np.bool_]) -> float:
     """P(a positive scores above a negative), ties count half (Mann & Whitney 1947); NaN without both classes."""
     scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 
-from tacit.metrics.ranks import Array
+from tacit.types import Floats64
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
@@ -21,7 +21,7 @@ def corpus_bleu(replies: Sequence[str], references: Sequence[str]) -> tuple[floa
     return float(bleu.corpus_score(list(replies), [list(references)]).score), str(bleu.get_signature())
 
 
-def bleu_parts(replies: Sequence[str], references: Sequence[str]) -> Array:
+def bleu_parts(replies: Sequence[str], references: Sequence[str]) -> Floats64:
     """What corpus BLEU sums: matches 1–4, totals 1–4, reply tokens, reference tokens of each pair. [n, 10]."""
     bleu = BLEU(lowercase=True)
     scores = [bleu.corpus_score([reply], [[reference]]) for reply, reference in zip(replies, references, strict=True)]
@@ -29,7 +29,7 @@ def bleu_parts(replies: Sequence[str], references: Sequence[str]) -> Array:
     return np.array(rows, dtype=np.float64).reshape(-1, 10)
 
 
-def bleu_of_sums(sums: Array) -> Array:
+def bleu_of_sums(sums: Floats64) -> Floats64:
     """Corpus BLEU [b] in [0, 100] from summed ``bleu_parts`` [b, 10], smoothed as sacrebleu does ("exp")."""
     values = []
     for row in sums:

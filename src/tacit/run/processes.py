@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 
-from tacit.run.network import hush
+from tacit.run.network import quiet_progress_bars
 
 
 @contextlib.contextmanager
 def processes(count: int, begin: Callable[..., None] | None = None, *known: Any) -> Iterator[ProcessPoolExecutor]:
     """A pool of ``count``; each begins with ``begin(*known)``. Left by an error, what still waits is not begun."""
-    give_back()
+    release_memory()
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, spawn, _begin, (begin, known)) as pool:
         try:
@@ -35,7 +35,7 @@ def processes(count: int, begin: Callable[..., None] | None = None, *known: Any)
 def _begin(begin: Callable[..., None] | None, known: tuple[Any, ...]) -> None:
     """One thread, no bars beside the parent's, and no life after it: a killed run must leave no second one."""
     torch.set_num_threads(1)
-    hush()
+    quiet_progress_bars()
     sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if begin is not None:
@@ -50,7 +50,7 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Collect what only cycles hold, and hand the C library's free pages back.
 
     A trainer's batches of many lengths leave gigabytes of free pieces between used ones, which glibc keeps for later.

@@ -17,7 +17,7 @@ import torch
 
 from tacit.run.config import dump, load
 from tacit.run.folder import Run
-from tacit.run.network import hush
+from tacit.run.network import quiet_progress_bars
 from tacit.types import InputError
 
 log = logging.getLogger("tacit")
@@ -112,7 +112,7 @@ def settings_file(path: str | Path) -> Path:
 
 def settle(name: str, threads: int) -> str:
     """Threads, device and determinism, set here and nowhere else; the device's name."""
-    hush()
+    quiet_progress_bars()
     if threads > 0:
         torch.set_num_threads(threads)
     if name == "auto":

@@ -76,7 +76,7 @@ class TextEncoder(nn.Module):
     @torch.no_grad()
     def encode(self, texts: Sequence[str], batch_size: int = 64, what: str = "") -> Tensor:
         """Frozen embedding, [n, dim], cached by text; ``what`` names the progress bar of a long list, "" shows none.
-        Call ``forget`` after the weights have changed."""
+        Call ``clear_cache`` after the weights have changed."""
         missing = sorted({text for text in texts if text not in self._cache}, key=len)
         with progress(len(missing), what) if what else nullcontext() as bar:
             for start in range(0, len(missing), batch_size):
@@ -101,17 +101,17 @@ class TextEncoder(nn.Module):
         if path.is_file():
             return load(path.read_bytes())["vectors"].to(self.device)
         vectors = self.encode(texts, what="reading the catalogue")
-        self.forget()
+        self.clear_cache()
         folder.mkdir(parents=True, exist_ok=True)
         atomic_write(path, save({"vectors": vectors.cpu()}))
         return vectors
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         self._cache.clear()
 
     def train(self, mode: bool = True) -> TextEncoder:
         if mode != self.training:  # weights change between the two
-            self.forget()
+            self.clear_cache()
         super().train(mode)
         self.model.eval()  # no dropout, also while training: it doubles the forward pass on a CPU
         return self

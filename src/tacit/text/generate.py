@@ -31,7 +31,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Once:
+class NoRepeatPerLine:
     """Tokens that may stand once a line, such as pointers at titles, and those that end a line."""
 
     tokens: Collection[int]
@@ -86,7 +86,7 @@ def continuations(
     streams: npt.NDArray[np.float64] | None,
     sampling: Sampling,
     ends: Collection[int],
-    once: Once | None = None,
+    once: NoRepeatPerLine | None = None,
 ) -> list[list[list[int]]]:
     """n continuations of each of P prompts, as tokens without the end, [P][n][≤ max_tokens].
 
@@ -123,7 +123,7 @@ def text_logprobs(
     texts: Sequence[Sequence[int]],
     ends: Collection[int],
     temperature: float,
-    once: Once | None = None,
+    once: NoRepeatPerLine | None = None,
 ) -> tuple[Tensor, Tensor]:
     """log P of every token of S texts after their prompts, and the mask of what is text, [S, T] each.
 
@@ -154,7 +154,9 @@ def text_logprobs(
     return each, real[:, before:].bool()
 
 
-def _said_in_their_line(texts: Sequence[Sequence[int]], once: Once) -> tuple[list[int], list[int], list[int]]:
+def _said_in_their_line(
+    texts: Sequence[Sequence[int]], once: NoRepeatPerLine
+) -> tuple[list[int], list[int], list[int]]:
     """What ``once`` forbids in these texts: (text, place, token) of each token that its line had before that place."""
     barred: list[tuple[int, int, int]] = []
     for row, text in enumerate(texts):
@@ -170,9 +172,9 @@ def _said_in_their_line(texts: Sequence[Sequence[int]], once: Once) -> tuple[lis
 
 
 class _Barred:
-    """What ``Once`` forbids each continuation next, [continuations, V]."""
+    """What ``NoRepeatPerLine`` forbids each continuation next, [continuations, V]."""
 
-    def __init__(self, once: Once, state: _State) -> None:
+    def __init__(self, once: NoRepeatPerLine, state: _State) -> None:
         device = state.logits.device
         self.tokens = torch.tensor(sorted(once.tokens), device=device)
         self.breaks = torch.tensor(sorted(once.breaks), device=device)

@@ -27,7 +27,7 @@ CONFIG = EvaluateConfig(replies=40, users=24, max_turns=3, draws=100, batch=16, 
 
 
 class Encoder:
-    def forget(self) -> None: ...
+    def clear_cache(self) -> None: ...
 
     def encode(self, texts: Sequence[str], what: str = "") -> torch.Tensor:
         return torch.tensor([[len(text), text.count("e"), text.count(" ")] for text in texts], dtype=torch.float32)

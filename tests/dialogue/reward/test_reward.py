@@ -60,7 +60,7 @@ class BagEncoder:
         self.calls += 1
         return torch.stack([self._one(text) for text in texts]) if texts else torch.zeros(0, DIM)
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         return
 
     def _one(self, text: str) -> Tensor:

@@ -18,7 +18,7 @@ from tacit import losses
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.rollout import play, write_rollouts
 from tacit.dialogue.train import ppo, ppo_update
-from tacit.dialogue.train.anchor import Anchor
+from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo import run_ppo
 from tacit.dialogue.train.ppo_batch import Batch, Targets, build, evaluate_all, frozen_copy, targets
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
@@ -106,11 +106,11 @@ def test_an_anchor_adds_its_gradient_and_asks_for_dialogues(tmp_path: Path) -> N
     aims, talk = plain_targets(batch, batch.scores), [d for d in batch.contexts if len(d.turns) > 2]
     config = replace(SMALL, microbatch=100, sft_weight=0.5)
     grads = []
-    for anchor in (None, Anchor(policy, talk, 4)):
+    for auxiliary in (None, SFTAuxiliaryLoss(policy, talk, 4)):
         learner = Learner.of(policy, config)
-        stats = ppo_update.gradients(learner, batch, aims, range(len(batch)), config, anchor)
+        stats = ppo_update.gradients(learner, batch, aims, range(len(batch)), config, auxiliary)
         grads.append({name: p.grad.clone() for name, p in policy.named_parameters() if p.grad is not None})
-    twin = Anchor(policy, talk, 4)
+    twin = SFTAuxiliaryLoss(policy, talk, 4)
     policy.zero_grad(set_to_none=True)
     (0.5 * twin.loss()).backward()
     assert stats["loss_sft"] > 0.0

@@ -172,7 +172,7 @@ def test_nobody_leaks_a_target(world: UserWorld, catalog: Catalog) -> None:
 def test_a_leak_fails_the_run(world: UserWorld, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd = start(world, 1)
     title = catalog[oracle.targets(crowd)[0][0]].title
-    monkeypatch.setattr(crowd._tongue, "say", lambda *args: Reply(f"I want {title}", (), 0.0))
+    monkeypatch.setattr(crowd._speaker, "say", lambda *args: Reply(f"I want {title}", (), 0.0))
     with pytest.raises(LeakError, match="leak in dialogue 'u0'"):
         crowd.step([Turn("agent", "Hello there")])
 

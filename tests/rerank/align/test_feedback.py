@@ -13,9 +13,8 @@ import torch
 
 from tacit.metrics.lists import in_order, kar_map, ndcg
 from tacit.rerank.align.feedback import (
-    Floats,
     ModelOnTexts,
-    RankerScorer,
+    RerankerScorer,
     Rows,
     context,
     folds,
@@ -23,12 +22,12 @@ from tacit.rerank.align.feedback import (
     score_samples,
     write_groups,
 )
-from tacit.rerank.lists.lists import Histories, Ints, Lists
+from tacit.rerank.lists.lists import Histories, Lists
 from tacit.rerank.lists.past import Past
 from tacit.rerank.ranker.features import Featured
 from tacit.rerank.ranker.listwise import FeatureBatch, Listwise
 from tacit.rerank.ranker.rerankers import NAMES, Knowledge, ListBatch, build_reranker
-from tacit.types import Turn
+from tacit.types import Floats32, Ints32, Turn
 
 
 def lists_of(users: Sequence[int], labels: Sequence[Sequence[int]]) -> Lists:
@@ -39,7 +38,7 @@ def lists_of(users: Sequence[int], labels: Sequence[Sequence[int]]) -> Lists:
     return Lists(np.array(users, np.int32), items, np.array(labels, np.int8), np.array(labels) > 0, start)
 
 
-def numbers(prompts: Sequence[str], texts: Sequence[str]) -> Floats:
+def numbers(prompts: Sequence[str], texts: Sequence[str]) -> Floats32:
     """An encoder: a text is the numbers it spells."""
     return np.array([[float(word) for word in text.split()] for text in texts], dtype=np.float32)
 
@@ -50,12 +49,12 @@ class Obedient:
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    def __call__(self, rows: Rows, vectors: Floats) -> tuple[Floats, Floats]:
+    def __call__(self, rows: Rows, vectors: Floats32) -> tuple[Floats32, Floats32]:
         self.asked += rows.tolist()
         return vectors, vectors[:, 0] + rows.astype(np.float32)
 
 
-def users_of(*numbers: int) -> Ints:
+def users_of(*numbers: int) -> Ints32:
     return np.array(numbers, dtype=np.int32)
 
 
@@ -71,7 +70,7 @@ def test_folds_are_disjoint_and_hold_every_training_user_once() -> None:
 def test_a_score_by_hand() -> None:
     """User 7's lists have their positive at the text's first and second place: NDCG@5 1 and 1/log2(3), AP 1 and ½."""
     lists = lists_of([3, 7, 7], [[0, 0, 1], [1, 0, 0], [0, 1, 0]])
-    scorer = RankerScorer([Obedient()], [users_of(3, 7)], lists, numbers)
+    scorer = RerankerScorer([Obedient()], [users_of(3, 7)], lists, numbers)
     ((score, channels),) = scorer.score([context(7, "p")], [Turn("agent", "3 2 1")])
     second = 1 / np.log2(3)
     assert score == channels["ndcg"] == pytest.approx((1 + second) / 2)
@@ -81,26 +80,26 @@ def test_a_score_by_hand() -> None:
     assert channels["lists"] == 2
     first, last = (3.0 - place - np.log(np.exp([3.0, 2.0, 1.0]).sum()) for place in (0, 1))
     assert (channels["likelihood_even"], channels["likelihood_odd"]) == (pytest.approx(first), pytest.approx(last))
-    by_likelihood = RankerScorer([Obedient()], [users_of(3, 7)], lists, numbers, reward="likelihood")
+    by_likelihood = RerankerScorer([Obedient()], [users_of(3, 7)], lists, numbers, reward="likelihood")
     assert by_likelihood.score([context(7, "p")], [Turn("agent", "3 2 1")]) == [(channels["likelihood"], channels)]
 
 
 def test_every_user_is_scored_by_the_ranker_of_the_own_fold_alone() -> None:
     lists = lists_of([0, 1, 2, 3, 0, 1, 2, 3], [[1, 0]] * 8)
     rankers, parts = [Obedient(), Obedient()], [users_of(1, 2), users_of(0, 3)]
-    scorer = RankerScorer(rankers, parts, lists, numbers)
+    scorer = RerankerScorer(rankers, parts, lists, numbers)
     scorer.score([context(u, "p") for u in (0, 1, 2, 3, 1)], [Turn("agent", "1 0")] * 5)
     assert sorted(rankers[0].asked) == [1, 1, 2, 5, 5, 6] and sorted(rankers[1].asked) == [0, 3, 4, 7]
 
 
 def test_a_user_outside_the_training_users_is_refused() -> None:
-    scorer = RankerScorer([Obedient()], [users_of(0, 1)], lists_of([0, 1, 9], [[1, 0]] * 3), numbers)
+    scorer = RerankerScorer([Obedient()], [users_of(0, 1)], lists_of([0, 1, 9], [[1, 0]] * 3), numbers)
     with pytest.raises(ValueError, match=r"\[9\].*2 training users.*leak"):
         scorer.score([context(0, "p"), context(9, "p")], [Turn("agent", "1 0")] * 2)
 
 
 def test_a_user_without_lists_scores_nothing() -> None:
-    scorer = RankerScorer([Obedient()], [users_of(0, 1)], lists_of([0], [[1, 0]]), numbers)
+    scorer = RerankerScorer([Obedient()], [users_of(0, 1)], lists_of([0], [[1, 0]]), numbers)
     ((score, channels),) = scorer.score([context(1, "p")], [Turn("agent", "1 0")])
     assert score == 0 and set(channels.values()) == {0.0}
 
@@ -113,7 +112,7 @@ def test_the_batched_scores_equal_those_of_one_list_at_a_time() -> None:
     asked = draw.integers(0, 6, 17)
     vectors = draw.normal(size=(17, 10)).astype(np.float32)
     turns = [Turn("agent", " ".join(map(str, vector))) for vector in vectors]
-    scorer = RankerScorer([Obedient(), Obedient()], [users_of(0, 2, 4), users_of(1, 3, 5)], lists, numbers, batch=7)
+    scorer = RerankerScorer([Obedient(), Obedient()], [users_of(0, 2, 4), users_of(1, 3, 5)], lists, numbers, batch=7)
     for (_, channels), user, vector in zip(
         scorer.score([context(u, "") for u in asked], turns), asked, vectors, strict=True
     ):
@@ -130,7 +129,7 @@ def test_the_batched_scores_equal_those_of_one_list_at_a_time() -> None:
 
 def test_samples_come_back_as_groups_in_their_order_also_from_a_file(tmp_path: Path) -> None:
     lists = lists_of([0, 1], [[1, 0], [0, 1]])
-    scorer = RankerScorer([Obedient()], [users_of(0, 1)], lists, numbers)
+    scorer = RerankerScorer([Obedient()], [users_of(0, 1)], lists, numbers)
     texts = [["1 0", "0 1", "2 0"], ["0 1"]]
     groups = score_samples(scorer, [0, 1], ["first", "second"], texts)
     assert [[o.sample.text for o in g.options] for g in groups] == texts

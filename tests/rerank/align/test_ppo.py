@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from tacit.rerank.align.ppo import Learner, Task, Texts, WriterPPOConfig, align_by_scores
 from tacit.rerank.writer.writers import LocalWriter, prompt_tokens
 from tacit.run.folder import Stage
-from tacit.text.generate import Once, Sampling, text_logprobs
+from tacit.text.generate import NoRepeatPerLine, Sampling, text_logprobs
 from tacit.types import Dialogue, Group, InputError, Turn
 
 LETTER = "a"
@@ -82,7 +82,7 @@ def test_with_two_tokens_that_end_a_text_either_is_the_event_that_it_ended() -> 
 def test_under_the_rule_a_token_shares_what_its_line_has_left() -> None:
     """The writer draws from what the rule leaves, one token at a time; the batched probabilities are the same."""
     model, heads = tiny.fresh(), [prompt_tokens(tiny.tokenizer(), prompt) for prompt in tiny.PROMPTS[:2]]
-    once = Once(tokens=(7, 8, 9), breaks=(5,))
+    once = NoRepeatPerLine(tokens=(7, 8, 9), breaks=(5,))
     texts = [[7, 8, 5, 8, 7, 9, 2], [9, 4, 7, 5, 5, 9]]
     each, mask = text_logprobs(model, heads, texts, [2], temperature=0.7, once=once)
     for row, (head, text) in enumerate(zip(heads, texts, strict=True)):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tacit.rerank.align.feedback import RankerScorer, context
-from tacit.rerank.align.text_reward import FORETOLD, JudgedScorer, TextReward, as_foretold, learn, nearest, terms
+from tacit.rerank.align.feedback import RerankerScorer, context
+from tacit.rerank.align.text_reward import PREDICTED, JudgedScorer, TextReward, as_predicted, learn, nearest, terms
 from tacit.rerank.lists.lists import Lists
 from tacit.types import Dialogue, Group, Sample, Scored, Turn
 
@@ -31,7 +31,7 @@ def texts_of(users: int, each: int, seed: int, noise: float) -> tuple[list[Group
 
 
 def judge(groups: list[Group]) -> np.ndarray:
-    return np.array([[option.channels[FORETOLD] for option in group.options] for group in groups])
+    return np.array([[option.channels[PREDICTED] for option in group.options] for group in groups])
 
 
 def test_terms_and_reward_by_hand() -> None:
@@ -76,7 +76,7 @@ def test_it_judges_new_users_better_than_their_own_noisy_scores_do() -> None:
     rows = np.arange(len(truth))
     chosen, by_luck = truth[rows, judge(groups).argmax(1)], truth[rows, own.argmax(1)]
     assert chosen.mean() > by_luck.mean() > truth.mean()
-    assert [option.score for option in as_foretold(groups)[7].options] == judge(groups)[7].tolist()
+    assert [option.score for option in as_predicted(groups)[7].options] == judge(groups)[7].tolist()
 
 
 def test_what_is_foretold_of_a_user_does_not_depend_on_the_users_scores() -> None:
@@ -114,9 +114,9 @@ def test_a_writer_is_scored_by_the_model_and_the_rankers_feedback_stays_beside_i
                   np.array([[True, True]]), np.zeros(1, np.int32))  # fmt: skip
     places = np.array([[9.0, 9.0], [3.0, 5.0]], np.float32)
     model = TextReward(np.array([1.0, 0.0, 0.0, 0.0, 0.0, -1.0]))  # r(x, u) = x_0 u_0 - x_1
-    scorer = JudgedScorer(RankerScorer([Obedient()], [np.array([1], np.int32)], lists, encode), model, places)
+    scorer = JudgedScorer(RerankerScorer([Obedient()], [np.array([1], np.int32)], lists, encode), model, places)
     ((score, channels),) = scorer.score([context(1, "p")], [Turn("agent", "2 1")])
-    assert score == channels[FORETOLD] == pytest.approx(2 * 3 - 1)
+    assert score == channels[PREDICTED] == pytest.approx(2 * 3 - 1)
     assert channels["ndcg"] == pytest.approx(1 / np.log2(3)) and channels["lists"] == 1  # the liked item came second
     with pytest.raises(ValueError, match="leak"):
         scorer.score([context(0, "p")], [Turn("agent", "2 1")])

@@ -14,8 +14,8 @@ from tacit.rerank.lists.past import Past
 from tacit.rerank.ranker import train_reranker as ranker
 from tacit.rerank.ranker.rerankers import NAMES, ListBatch
 from tacit.rerank.ranker.train_reranker import (
-    RankerConfig,
     RankerResult,
+    RerankerConfig,
     minibatches,
     score_lists,
     selection_metrics,
@@ -26,7 +26,7 @@ from tacit.types import InputError, Item
 
 TRAIN, VALID = tiny_lists.random_lists(65, seed=1), tiny_lists.random_lists(30, seed=2)
 HISTORIES, KNOWLEDGE = tiny_lists.random_histories(), tiny_lists.knowledge()
-CONFIG = RankerConfig(epochs=4, batch=32, lr=3e-3)
+CONFIG = RerankerConfig(epochs=4, batch=32, lr=3e-3)
 
 
 def weights(model: torch.nn.Module) -> torch.Tensor:

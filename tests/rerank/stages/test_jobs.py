@@ -8,18 +8,25 @@ from pathlib import Path
 import tiny_lists
 import torch
 
-from tacit.rerank.ranker.train_reranker import RankerConfig
+from tacit.rerank.ranker.train_reranker import RerankerConfig
 from tacit.rerank.stages.config import RerankConfig
-from tacit.rerank.stages.jobs import Job, cells, train_all
+from tacit.rerank.stages.jobs import TrainingJob, cells, train_all
 from tacit.types import Item
 
 TRAIN, VALID = tiny_lists.random_lists(65, seed=1), tiny_lists.random_lists(30, seed=2)
 ITEMS = [Item(str(k), f"Film {k}", "", {"first_genre": ("war" if k % 2 else "crime",)}) for k in range(20)]
 
 
-def jobs(folder: Path) -> list[Job]:
-    known = RankerConfig(epochs=2, batch=32), ITEMS, TRAIN, VALID, tiny_lists.random_histories(), tiny_lists.knowledge()
-    return [Job(folder / f"seed{seed}", *known, seed, "cpu", "float32") for seed in range(2)]
+def jobs(folder: Path) -> list[TrainingJob]:
+    known = (
+        RerankerConfig(epochs=2, batch=32),
+        ITEMS,
+        TRAIN,
+        VALID,
+        tiny_lists.random_histories(),
+        tiny_lists.knowledge(),
+    )
+    return [TrainingJob(folder / f"seed{seed}", *known, seed, "cpu", "float32") for seed in range(2)]
 
 
 def test_controls_take_fewer_seeds_and_never_more_than_the_others() -> None:

@@ -11,20 +11,20 @@ from tiny_ratings import random_ratings
 
 from tacit.rerank.lists.lists import ListConfig, build
 from tacit.rerank.ranker.collaborative import mean_vectors
-from tacit.rerank.ranker.train_reranker import RankerConfig, new_reranker, score_lists
+from tacit.rerank.ranker.train_reranker import RerankerConfig, new_reranker, score_lists
 from tacit.rerank.stages.config import AlignConfig, RerankConfig, check
-from tacit.rerank.stages.material import KnowledgeConfig, Material
+from tacit.rerank.stages.material import KnowledgeConfig, RerankData
 from tacit.rerank.writer.compose import factors
 from tacit.rerank.writer.prompts import FACTORS
-from tacit.rerank.writer.vectors import AXES, BETWEEN, HASHED, Scaling, hashed
+from tacit.rerank.writer.vectors import AXES, BETWEEN, HASHED, Projection, hashed
 from tacit.types import InputError
 
 RATINGS = random_ratings(n_users=20)
 
 
-def known(folder: Path, components: int = 0, **settings: str) -> Material:
+def known(folder: Path, components: int = 0, **settings: str) -> RerankData:
     split, test, card = build(RATINGS, ListConfig())
-    return Material(
+    return RerankData(
         RATINGS, split, test, card, KnowledgeConfig(encoder="hashing", components=components, **settings), folder
     )
 
@@ -67,7 +67,7 @@ def test_a_reranker_reads_both_sides(tmp_path: Path) -> None:
     texts = {user: "Genre: war" if user % 2 else "Author: none of the factors" for user in material.users}
     knowledge = material.knowledge(texts, material.reading(texts, "cpu", "float32"))
     assert knowledge.user.shape[1] == knowledge.item.shape[1]
-    model = new_reranker(RankerConfig(), RATINGS.items, knowledge.user.shape[1], seed=0)
+    model = new_reranker(RerankerConfig(), RATINGS.items, knowledge.user.shape[1], seed=0)
     assert np.isfinite(score_lists(model, material.split.valid, knowledge)).all()
 
 
@@ -103,7 +103,7 @@ def test_axes_tell_of_each_user_what_its_own_text_tells(tmp_path: Path) -> None:
     assert not np.array_equal(train, np.sort(train))
     told = mean_vectors(material.split.histories, material._taste)
     by_user = [(hashed([texts[int(user)]])[0], told[user]) for user in train]
-    expected = Scaling.foretelling(*(np.stack(part) for part in zip(*by_user, strict=True)))
+    expected = Projection.ridge(*(np.stack(part) for part in zip(*by_user, strict=True)))
     found = material.reading(texts, "cpu", "float32").scaling
     np.testing.assert_allclose(found.axes, expected.axes, rtol=1e-3, atol=1e-5)
 

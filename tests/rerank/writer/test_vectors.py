@@ -13,7 +13,7 @@ from tiny_knowledge import world
 
 from tacit.rerank.writer import vectors as module
 from tacit.rerank.writer.prompts import short_prompt, user_prompt
-from tacit.rerank.writer.vectors import HASHED, Scaling, factor_texts, hashed, read_texts, text_vectors
+from tacit.rerank.writer.vectors import HASHED, Projection, factor_texts, hashed, read_texts, text_vectors
 from tacit.types import InputError
 
 
@@ -103,7 +103,7 @@ def test_a_folder_gives_the_plain_mean_of_its_tokens(tmp_path: Path) -> None:
 
 def test_scaled_by_the_training_users_alone() -> None:
     vectors = np.array([[1.0, 5.0], [3.0, 5.0], [9.0, 7.0]], np.float32)
-    np.testing.assert_allclose(Scaling.fit(vectors[:2])(vectors), [[-1, 0], [1, 0], [7, 0]])
+    np.testing.assert_allclose(Projection.fit(vectors[:2])(vectors), [[-1, 0], [1, 0], [7, 0]])
 
 
 def test_foretelling_axes_keep_what_tells_the_targets() -> None:
@@ -112,10 +112,10 @@ def test_foretelling_axes_keep_what_tells_the_targets() -> None:
     generator = np.random.default_rng(0)
     loud, told = 10 * generator.standard_normal(200), generator.standard_normal(200)
     vectors = np.stack([loud, told, -told / 2], 1).astype(np.float32)
-    found = Scaling.foretelling(vectors, 3 * told[:, None])(vectors)
+    found = Projection.ridge(vectors, 3 * told[:, None])(vectors)
     assert found.shape == (200, 1) and found.std() == pytest.approx(1.0, rel=1e-5)
     assert np.corrcoef(found[:, 0], told)[0, 1] > 0.999 and abs(np.corrcoef(found[:, 0], loud)[0, 1]) < 0.1
-    assert np.corrcoef(Scaling.fit(vectors, 1)(vectors)[:, 0], loud)[0, 1] ** 2 > 0.99
+    assert np.corrcoef(Projection.fit(vectors, 1)(vectors)[:, 0], loud)[0, 1] ** 2 > 0.99
 
 
 def test_foretelling_draws_what_tells_little_to_nothing() -> None:
@@ -123,7 +123,7 @@ def test_foretelling_draws_what_tells_little_to_nothing() -> None:
     generator = np.random.default_rng(1)
     vectors = generator.standard_normal((300, 5)).astype(np.float32)
     targets = np.stack([vectors[:, 0], generator.standard_normal(300)], 1)
-    spread = Scaling.foretelling(vectors, targets)(vectors).std(0)
+    spread = Projection.ridge(vectors, targets)(vectors).std(0)
     assert spread[1] < 0.3 * spread[0]
 
 
@@ -132,8 +132,8 @@ def test_axes_fitted_on_others_tell_a_fold_nothing_of_noise() -> None:
     generator = np.random.default_rng(2)
     vectors = generator.standard_normal((60, 40)).astype(np.float32)
     targets = generator.standard_normal((60, 1))
-    own = Scaling.foretelling(vectors, targets)(vectors)[:, 0]
-    folds = Scaling.foretelling_others(vectors, targets, folds=10)
+    own = Projection.ridge(vectors, targets)(vectors)[:, 0]
+    folds = Projection.cross_fitted(vectors, targets, folds=10)
     others = np.array([folds[row % 10](vectors[[row]])[0, 0] for row in range(60)])
     assert len(folds) == 10 and np.corrcoef(own, targets[:, 0])[0, 1] > 0.5
     assert np.corrcoef(others, targets[:, 0])[0, 1] < 0.2
@@ -141,9 +141,9 @@ def test_axes_fitted_on_others_tell_a_fold_nothing_of_noise() -> None:
 
 def test_principal_axes_keep_what_differs_most() -> None:
     vectors = np.array([[3.0, 4.0], [-3.0, -4.0], [3.0, 4.0], [-3.0, -4.0]], np.float32)  # along (3, 4)/5, at ±5
-    np.testing.assert_allclose(Scaling.fit(vectors, 1)(vectors), [[1], [-1], [1], [-1]], rtol=1e-6)
+    np.testing.assert_allclose(Projection.fit(vectors, 1)(vectors), [[1], [-1], [1], [-1]], rtol=1e-6)
     many = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
-    two, all_six = Scaling.fit(many, 2)(many), Scaling.fit(many, 6)(many)
+    two, all_six = Projection.fit(many, 2)(many), Projection.fit(many, 6)(many)
     assert np.corrcoef(two.T)[0, 1] == pytest.approx(0.0, abs=1e-5) and two.std() == pytest.approx(1.0, rel=1e-5)
     distances = [np.linalg.norm(x[:, None] - x, axis=-1) for x in (many - many.mean(0), all_six)]
     np.testing.assert_allclose(distances[0] / distances[0].max(), distances[1] / distances[1].max(), atol=1e-5)

@@ -15,20 +15,18 @@ from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import phrases
 from tacit.data.items import make_item
 from tacit.data.lines import keep, split
-from tacit.types import Dialogue, Item, ItemId, Judgement, Slate, Split, TestSet, Turn
+from tacit.types import Dialogue, Floats64, Item, ItemId, Judgement, Slate, Split, TestSet, Turn
 
 N_ITEMS, N_TRAIN, N_TEST = 300, 600, 150
 LIKED_ABOVE = 0.25  # utility above which a user likes a film
 MAX_OFFERS = 4
 
 T = TypeVar("T")
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def generate(seed: int) -> World:
     return World(Catalog(items), tuple(dialogues[:N_TRAIN]), tuple(dialogues[N_TRAIN:]))
 
 
-def _films(generator: np.random.Generator) -> tuple[list[Item], Floats]:
+def _films(generator: np.random.Generator) -> tuple[list[Item], Floats64]:
     """Films and their quality (standard normal, unitless)."""
     names = [f"{first} {last}" for first in phrases.FIRST for last in phrases.LAST]
     cast = generator.permutation(names)[:160].tolist()
@@ -91,9 +89,9 @@ def _films(generator: np.random.Generator) -> tuple[list[Item], Floats]:
 @dataclass(frozen=True, slots=True)
 class _Stage:
     items: list[Item]
-    has: Floats  # [n_items, n_genres], 1 where the film has the genre
+    has: Floats64  # [n_items, n_genres], 1 where the film has the genre
     people: list[tuple[str, ...]]
-    quality: Floats  # [n_items]
+    quality: Floats64  # [n_items]
 
 
 class _Script:
@@ -101,7 +99,7 @@ class _Script:
 
     def __init__(self, stage: _Stage, id: str, generator: np.random.Generator) -> None:
         self.stage, self.id, self.generator = stage, id, generator
-        taste: Floats = generator.normal(-0.4, 0.3, (stage.has.shape[1],))
+        taste: Floats64 = generator.normal(-0.4, 0.3, (stage.has.shape[1],))
         favourites = generator.choice(len(taste), 2, replace=False)
         taste[favourites] = generator.uniform(0.5, 1.0, (2,))
         self.genre = tuple(phrases.GENRES)[int(favourites[0])]
@@ -109,7 +107,7 @@ class _Script:
         bonus = np.array([0.6 * (self.idol in people) for people in stage.people])
         mean_taste = stage.has @ taste / stage.has.sum(axis=1)
         noise = generator.normal(0, 0.1, (len(stage.items),))
-        self.utility: Floats = mean_taste + bonus + 0.15 * stage.quality + noise
+        self.utility: Floats64 = mean_taste + bonus + 0.15 * stage.quality + noise
         self.turns: list[Turn] = []
         self.used: set[int] = set()
         self.judgements: dict[ItemId, Judgement] = {}

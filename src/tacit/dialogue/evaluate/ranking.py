@@ -26,12 +26,12 @@ from tacit.dialogue.evaluate.title_writer import Writer, WrittenTitles, literal_
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.labels import Labeller
 from tacit.metrics import intervals
-from tacit.metrics.ranks import RANKING, Array
+from tacit.metrics.ranks import RANKING
 from tacit.metrics.results import CUTOFFS, DIFFERENCE, Row, blank, make_row, save_rows
 from tacit.run.files import atomic_write
 from tacit.run.folder import Stage
 from tacit.run.progress import progress
-from tacit.types import Dialogue, InputError, Scorer, Split, TestSet
+from tacit.types import Dialogue, Floats64, InputError, Scorer, Split, TestSet
 
 Score = Callable[[Sequence[Dialogue]], npt.NDArray[np.floating]]
 
@@ -147,7 +147,7 @@ def rank_rows(tables: Mapping[str, pl.DataFrame], n_items: int, dataset: str, dr
     rows: list[Row] = []
     for protocol in protocols.protocols(dataset):
         for slice in protocols.SLICES:
-            values: dict[tuple[str, str, int], Array] = {}
+            values: dict[tuple[str, str, int], Floats64] = {}
             groups: npt.NDArray[np.generic] = np.empty(0)
             for model, ranked in tables.items():
                 repeated = ranked["repeated"].to_numpy()
@@ -193,7 +193,7 @@ def _tables(folder: Path) -> dict[str, pl.DataFrame]:
 
 
 def _scores_of(policy: Policy) -> Score:
-    policy.encoder.forget()  # an embedding's last bits depend on what it was batched with
+    policy.encoder.clear_cache()  # an embedding's last bits depend on what it was batched with
 
     def score(contexts: Sequence[Dialogue]) -> npt.NDArray[np.floating]:
         logits: npt.NDArray[np.floating] = policy.slate_logits(contexts).cpu().numpy()

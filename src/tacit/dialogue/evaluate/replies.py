@@ -16,11 +16,10 @@ from tacit.catalog import Catalog
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals, texts
 from tacit.metrics.intervals import Estimate
-from tacit.metrics.ranks import Array
 from tacit.metrics.results import DIFFERENCE, Row, blank, make_row
 from tacit.run.files import atomic_write
 from tacit.run.progress import progress
-from tacit.types import Dialogue, Slate, TestSet
+from tacit.types import Dialogue, Floats64, Slate, TestSet
 
 _DATED = re.compile(r"\((?:19|20)\d\d\)")
 
@@ -43,7 +42,7 @@ def write_replies(path: Path, name: str, policy: Policy, test: TestSet, count: i
     """Greedy replies to the chosen contexts, titles restored. The policy itself decides whether to recommend."""
     if path.exists():
         return
-    policy.encoder.forget()  # an embedding's last bits depend on what it was batched with
+    policy.encoder.clear_cache()  # an embedding's last bits depend on what it was batched with
     chosen = references(test, count, seed)
     generator = torch.Generator().manual_seed(seed)
     rows: list[dict[str, object]] = []
@@ -94,7 +93,7 @@ def titles(text: str, slate: Slate | None, catalog: Catalog) -> tuple[int, int]:
 def reply_rows(tables: Mapping[str, pl.DataFrame], dataset: str, draws: int, seed: int) -> list[Row]:
     """BLEU (0–100) with intervals over dialogues, distinct per token, the out-of-catalogue share, and PPO − SFT."""
     rows: list[Row] = []
-    sentences: dict[str, Array] = {}
+    sentences: dict[str, Floats64] = {}
     for model, table in tables.items():
         replies, wanted = table["reply"].to_list(), table["reference"].to_list()
         groups = table["dialogue"].to_numpy()
@@ -129,5 +128,5 @@ def _distinct_rows(base: Row, replies: Sequence[str]) -> list[Row]:
     ]
 
 
-def _mean(values: Array, groups: npt.NDArray[np.generic], draws: int, seed: int) -> Estimate:
+def _mean(values: Floats64, groups: npt.NDArray[np.generic], draws: int, seed: int) -> Estimate:
     return intervals.bootstrap_mean(values, groups, np.random.default_rng([seed, 14]), draws)

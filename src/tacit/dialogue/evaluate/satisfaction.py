@@ -21,10 +21,9 @@ from tacit.dialogue.users import oracle
 from tacit.dialogue.users.crowd import Crowd
 from tacit.metrics import intervals
 from tacit.metrics.intervals import Estimate
-from tacit.metrics.ranks import Array
 from tacit.metrics.results import DIFFERENCE, Row, blank, make_row
 from tacit.run.progress import progress
-from tacit.types import Dialogue, Sample, Scorer
+from tacit.types import Dialogue, Floats64, Sample, Scorer
 
 EVALUATION = 104729  # apart from every stream that training draws users from
 
@@ -50,7 +49,7 @@ def write_conversations(
     """Let a policy talk to the evaluation's users and record every agent turn, hidden utility included."""
     if path.exists():
         return
-    policy.encoder.forget()  # an embedding's last bits depend on what it was batched with
+    policy.encoder.clear_cache()  # an embedding's last bits depend on what it was batched with
     crowd = world.start(users, np.random.default_rng([seed, EVALUATION]), ids_prefix="evaluate-")
     draws = torch.Generator().manual_seed(seed)
     with progress(users * max_turns, f"users of {name}") as bar:
@@ -94,7 +93,7 @@ def per_user(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def satisfaction(engagement: Array, sentiment: Array) -> Array:
+def satisfaction(engagement: Floats64, sentiment: Floats64) -> Floats64:
     """0.5·E + 0.5·(S + 2)/4 of each user [n], in [0, 1]; NaN where either is missing.
 
     The paper (arXiv 2508.05289, section IV) calls its proxy "the weighted average gain of engagement as well as gains
@@ -125,7 +124,7 @@ def satisfaction_rows(tables: Mapping[str, pl.DataFrame], dataset: str, draws: i
     return rows
 
 
-def _columns(table: pl.DataFrame) -> dict[str, Array]:
+def _columns(table: pl.DataFrame) -> dict[str, Floats64]:
     columns = {
         name: table[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         for name in table.columns
@@ -136,12 +135,12 @@ def _columns(table: pl.DataFrame) -> dict[str, Array]:
     return columns
 
 
-def _mean(values: Array, draws: int, seed: int) -> Estimate:
+def _mean(values: Floats64, draws: int, seed: int) -> Estimate:
     seen = values[np.isfinite(values)]
     return intervals.bootstrap_mean(seen, np.arange(len(seen)), np.random.default_rng([seed, 15]), draws)
 
 
-def _gain(sft: Array, ppo: Array, draws: int, seed: int) -> Estimate:
+def _gain(sft: Floats64, ppo: Floats64, draws: int, seed: int) -> Estimate:
     """100·(mean PPO − mean SFT) / mean SFT over users with both, interval over users."""
     both = np.isfinite(sft) & np.isfinite(ppo)
     parts = np.stack([sft[both], ppo[both]], axis=1)

@@ -22,11 +22,10 @@ from tacit.catalog import Catalog
 from tacit.dialogue.evaluate.protocols import Case, contexts
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals
-from tacit.metrics.ranks import Array
 from tacit.metrics.results import Row, blank, make_row
 from tacit.run.files import atomic_write
 from tacit.run.progress import progress
-from tacit.types import Dialogue, Split
+from tacit.types import Dialogue, Floats64, Split
 
 _YEAR = re.compile(r"\((?:19|20)\d\d\)")
 _QUOTED = re.compile(r"[\"“]([^\"“”]{2,80})[\"”]")
@@ -108,7 +107,7 @@ def literal_rows(tables: dict[str, pl.DataFrame], dataset: str, draws: int, seed
     return rows
 
 
-def _share(sums: Array) -> Array:
+def _share(sums: Floats64) -> Floats64:
     return np.asarray(sums[:, 0] / np.maximum(sums[:, 1], 1.0))
 
 

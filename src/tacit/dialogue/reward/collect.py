@@ -48,7 +48,7 @@ def collect(policy: Policy, world: UserWorld, config: LogConfig, folder: Path, s
                 continue
             path = folder / f"{name}.jsonl"
             if not path.exists():
-                policy.encoder.forget()  # what is cached depends on the past; a resumed stage has none
+                policy.encoder.clear_cache()  # what is cached depends on the past; a resumed stage has none
                 act = behaviour(name, policy, config.epsilon, seed * 1000 + number)
                 dialogues = _play(name, act, world, sessions, config, np.random.default_rng([seed, 11, number]))
                 write(path, dialogues)

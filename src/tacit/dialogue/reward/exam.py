@@ -17,11 +17,11 @@ from tacit.dialogue.policy.policy import Decision, Policy
 from tacit.dialogue.reward.cheats import CHEATS, padded
 from tacit.dialogue.reward.labels import Labeller, Observation
 from tacit.dialogue.reward.model import RewardModel
-from tacit.dialogue.reward.signals import CHANNELS, Array
+from tacit.dialogue.reward.signals import CHANNELS
 from tacit.metrics.ranks import auc
 from tacit.run.files import atomic_write
 from tacit.run.progress import progress
-from tacit.types import Dialogue, InputError, Slate, Turn
+from tacit.types import Dialogue, Floats64, InputError, Slate, Turn
 
 BATCH = 128
 
@@ -78,7 +78,7 @@ def validate_reward(
     seed: int,
 ) -> ValidationReport:
     """``held_out``: turns of sessions the model was not trained on; ``valid``: real dialogues kept from training."""
-    policy.encoder.forget()
+    policy.encoder.clear_cache()
     pearson = _pearson_by_channel(model, labeller, held_out)
     contexts = _contexts(held_out, valid, config.contexts, np.random.default_rng([seed, 21]))
     draws = torch.Generator().manual_seed(seed * 1000 + 21)
@@ -118,7 +118,7 @@ def judge(report: ValidationReport, config: ExamConfig) -> ValidationReport:
     return replace(report, reasons=reasons, passed=not reasons)
 
 
-def rewards(model: RewardModel, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> Array:
+def rewards(model: RewardModel, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> Floats64:
     """[n] rewards, in batches."""
     found: list[float] = []
     for start in range(0, len(turns), BATCH):
@@ -175,8 +175,8 @@ def _turns(
 def _cheat_table(
     model: RewardModel,
     contexts: Sequence[Dialogue],
-    honest: Array,
-    recommending: Array,
+    honest: Floats64,
+    recommending: Floats64,
     generator: np.random.Generator,
 ) -> dict[str, dict[str, float]]:
     """Every cheat against the SFT policy on the same contexts.
@@ -212,7 +212,11 @@ def _played(
 
 
 def _length(
-    model: RewardModel, contexts: Sequence[Dialogue], sft: Sequence[Turn], honest: Array, generator: np.random.Generator
+    model: RewardModel,
+    contexts: Sequence[Dialogue],
+    sft: Sequence[Turn],
+    honest: Floats64,
+    generator: np.random.Generator,
 ) -> dict[str, float | None]:
     """Correlation of reward and log reply words over the SFT policy's turns, plain and with the decision held fixed
     (a recommendation is longer than a question, because titles are words, and it is worth another reward)."""
@@ -261,7 +265,7 @@ def liked_auc(model: RewardModel, dialogues: Sequence[Dialogue], least: int = 20
 # --- the statistics -----------------------------------------------------------------------------------------------
 
 
-def pearson(a: Array, b: Array) -> dict[str, float | None]:
+def pearson(a: Floats64, b: Floats64) -> dict[str, float | None]:
     """Pearson's r over the rows where both are finite, with Fisher's 95 % interval; None without spread."""
     both = np.isfinite(a) & np.isfinite(b)
     n = int(both.sum())
@@ -272,13 +276,13 @@ def pearson(a: Array, b: Array) -> dict[str, float | None]:
     return {"r": r, "ci_low": float(np.tanh(z - half)), "ci_high": float(np.tanh(z + half)), "n": float(n)}
 
 
-def centred(values: Array, group: npt.NDArray[np.bool_]) -> Array:
+def centred(values: Floats64, group: npt.NDArray[np.bool_]) -> Floats64:
     """Values less the mean of their group."""
     means = [values[group == g].mean() if (group == g).any() else 0.0 for g in (False, True)]
     return np.asarray(values - np.where(group, means[1], means[0]))
 
 
-def auc_within(scores: Array, positive: npt.NDArray[np.bool_], strata: npt.NDArray[np.int64]) -> float | None:
+def auc_within(scores: Floats64, positive: npt.NDArray[np.bool_], strata: npt.NDArray[np.int64]) -> float | None:
     """AUC over pairs that share a stratum; None when no stratum holds both kinds."""
     won, pairs = 0.0, 0
     for stratum in np.unique(strata):
@@ -290,7 +294,7 @@ def auc_within(scores: Array, positive: npt.NDArray[np.bool_], strata: npt.NDArr
     return won / pairs if pairs else None
 
 
-def fifths(values: Array) -> npt.NDArray[np.int64]:
+def fifths(values: Floats64) -> npt.NDArray[np.int64]:
     """0 to 4 by quantile; equal values always share one."""
     return np.searchsorted(np.quantile(values, [0.2, 0.4, 0.6, 0.8]), values, side="right").astype(np.int64)
 

@@ -16,7 +16,6 @@ import numpy as np
 from tacit.catalog import Catalog
 from tacit.dialogue.reward.features import query_vectors
 from tacit.dialogue.reward.signals import (
-    Array,
     ChannelScale,
     DwellModel,
     SignalConfig,
@@ -32,7 +31,7 @@ from tacit.dialogue.reward.signals import (
 )
 from tacit.text.encoder import TextEncoder
 from tacit.text.sentiment import Sentiment, genre_words, mask_genres, mask_titles
-from tacit.types import Dialogue, Feedback, InputError, Turn
+from tacit.types import Dialogue, Feedback, Floats64, InputError, Turn
 
 OUTCOMES = ("liked", "accepted", "stayed")
 
@@ -83,7 +82,7 @@ def observe(dialogue: Dialogue) -> list[Observation]:
     return found
 
 
-def _column(values: Sequence[float | bool | None]) -> Array:
+def _column(values: Sequence[float | bool | None]) -> Floats64:
     return np.array([math.nan if value is None else float(value) for value in values], dtype=np.float64)
 
 
@@ -134,11 +133,11 @@ class Labeller:
             self.weights = learn_weights(channels, self._outcome(observations), self.scale)
         return self
 
-    def channels(self, observations: Sequence[Observation]) -> Array:
+    def channels(self, observations: Sequence[Observation]) -> Floats64:
         """[n, 3]: engagement, relevance, sentiment shift, each in its own unit; NaN = not observed."""
         return np.stack([self._engagement(observations), self._relevance(observations), self._shift(observations)], 1)
 
-    def labels(self, channels: Array) -> Array:
+    def labels(self, channels: Floats64) -> Floats64:
         return weak_label(channels, self.weights, self.scale)
 
     def to_json(self) -> dict[str, Any]:
@@ -172,7 +171,7 @@ class Labeller:
 
     def _dwell_columns(
         self, observations: Sequence[Observation]
-    ) -> tuple[Array, Array, Array, Array, list[str | None]]:
+    ) -> tuple[Floats64, Floats64, Floats64, Floats64, list[str | None]]:
         return (
             _column([o.feedback.dwell_s for o in observations]),
             _column([len(o.turn.text.split()) for o in observations]),
@@ -181,7 +180,7 @@ class Labeller:
             [o.feedback.device for o in observations],
         )
 
-    def _engagement(self, observations: Sequence[Observation]) -> Array:
+    def _engagement(self, observations: Sequence[Observation]) -> Floats64:
         continued = _column([o.continued for o in observations])
         abandoned = _column([o.abandoned for o in observations])
         clicked = _column([_clicked(o) for o in observations])
@@ -193,7 +192,7 @@ class Labeller:
         parts = self.config.parts
         return engagement(dwell, scroll, clicked, continued, abandoned, parts, self.config.min_parts)
 
-    def _relevance(self, observations: Sequence[Observation], chunk: int = 512) -> Array:
+    def _relevance(self, observations: Sequence[Observation], chunk: int = 512) -> Floats64:
         found = np.full(len(observations), np.nan)
         shown = [i for i, o in enumerate(observations) if o.turn.slate and o.turn.slate.items]
         for start in range(0, len(shown), chunk):
@@ -209,7 +208,7 @@ class Labeller:
             found[rows] = relevance(query, items, mask)
         return found
 
-    def _shift(self, observations: Sequence[Observation]) -> Array:
+    def _shift(self, observations: Sequence[Observation]) -> Floats64:
         self._feel([text for o in observations for text in (*o.before, *o.after)])
 
         def mean(texts: Sequence[str]) -> float:
@@ -227,7 +226,7 @@ class Labeller:
         masked = [mask_genres(mask_titles(text, self.catalog), self._genres) for text in new]
         self._felt.update(zip(new, self.sentiment(masked), strict=True))
 
-    def _outcome(self, observations: Sequence[Observation]) -> Array:
+    def _outcome(self, observations: Sequence[Observation]) -> Floats64:
         """The 0/1 outcome that learnt weights explain."""
         columns: dict[str, Callable[[Observation], float | bool | None]] = {
             "liked": lambda o: None if o.liked is None else o.liked >= 0.5,

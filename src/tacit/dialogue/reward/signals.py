@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tacit.types import Dialogue
+from tacit.types import Dialogue, Floats64
 
-Array = npt.NDArray[np.float64]
 CHANNELS = ("engagement", "relevance", "sentiment")
 PARTS = ("dwell", "scroll", "click", "continuation", "abandonment")
 
@@ -58,8 +57,8 @@ class DwellModel:
 
 
 def _dwell_design(
-    words: Array, slate_size: Array, position: Array, device: Sequence[str | None], devices: tuple[str, ...]
-) -> Array:
+    words: Floats64, slate_size: Floats64, position: Floats64, device: Sequence[str | None], devices: tuple[str, ...]
+) -> Floats64:
     """[n, 4 + len(devices) - 1]; an unknown or missing device is read as the first."""
     hot = np.array([[float(d == name) for name in devices[1:]] for d in device]).reshape(len(words), -1)
     base = np.stack([np.ones(len(words)), np.log1p(words), np.log1p(slate_size), np.log1p(position)], axis=1)
@@ -67,10 +66,10 @@ def _dwell_design(
 
 
 def fit_dwell(
-    dwell_s: Array,
-    words: Array,
-    slate_size: Array,
-    position: Array,
+    dwell_s: Floats64,
+    words: Floats64,
+    slate_size: Floats64,
+    position: Floats64,
     device: Sequence[str | None],
     ridge: float = 1e-3,
 ) -> DwellModel | None:
@@ -95,20 +94,20 @@ def fit_dwell(
 
 
 def dwell_residual(
-    dwell_s: Array,
-    words: Array,
-    slate_size: Array,
-    position: Array,
+    dwell_s: Floats64,
+    words: Floats64,
+    slate_size: Floats64,
+    position: Floats64,
     device: Sequence[str | None],
     model: DwellModel,
-) -> Array:
+) -> Floats64:
     """Standardised log-dwell beyond what length, slate, position and device explain. [n], in standard deviations."""
     x = _dwell_design(words, slate_size, position, device, model.devices)
     y = np.log1p(np.minimum(dwell_s, model.cap_s))
     return np.asarray((y - x @ np.array(model.coefficients)) / model.residual_std)
 
 
-def dwell_interest(residual: Array, clicked: Array, continued: Array, abandoned: Array) -> Array:
+def dwell_interest(residual: Floats64, clicked: Floats64, continued: Floats64, abandoned: Floats64) -> Floats64:
     """The residual squashed to (0, 1), 0.5 = as long as expected. A frustrated user also dwells, therefore
     a dwell *above* 0.5 counts only beside a sign of interest: a click, or going on where clicks are not observed,
     and never when the user left. A dwell below 0.5 always counts.
@@ -120,14 +119,14 @@ def dwell_interest(residual: Array, clicked: Array, continued: Array, abandoned:
 
 
 def engagement(
-    dwell: Array,
-    scroll: Array,
-    clicked: Array,
-    continued: Array,
-    abandoned: Array,
+    dwell: Floats64,
+    scroll: Floats64,
+    clicked: Floats64,
+    continued: Floats64,
+    abandoned: Floats64,
     parts: Sequence[float] = (0.25, 0.1, 0.3, 0.15, 0.2),
     min_parts: int = 2,
-) -> Array:
+) -> Floats64:
     """Weighted mean of the observed parts. [n] in [0, 1], no unit; NaN where fewer than ``min_parts`` were observed.
 
     dwell: from ``dwell_interest``; scroll: share of the cards seen; clicked, continued, abandoned: 0 or 1.
@@ -149,7 +148,7 @@ def query_texts(context: Dialogue, turns: int) -> list[str]:
     return [turn.text for turn in context.turns if turn.speaker == "user" and turn.text.strip()][: -turns - 1 : -1]
 
 
-def relevance(query: Array, items: Array, shown: npt.NDArray[np.bool_]) -> Array:
+def relevance(query: Floats64, items: Floats64, shown: npt.NDArray[np.bool_]) -> Floats64:
     """Mean cosine of the query [n, d] and each shown item's text embedding [n, K, d]. [n] in [-1, 1], no unit.
 
     NaN where nothing was shown. Zero vectors have cosine 0.
@@ -159,12 +158,12 @@ def relevance(query: Array, items: Array, shown: npt.NDArray[np.bool_]) -> Array
     return masked_mean(np.where(shown, cosines, np.nan), np.ones(items.shape[1]))
 
 
-def sentiment_shift(before: Array, after: Array) -> Array:
+def sentiment_shift(before: Floats64, after: Floats64) -> Floats64:
     """Mean sentiment of the user turns after the recommendation minus before it. [n] in [-2, 2]; NaN if either is."""
     return np.asarray(after - before)
 
 
-def masked_mean(values: Array, weights: Array) -> Array:
+def masked_mean(values: Floats64, weights: Floats64) -> Floats64:
     """Σ w·x / Σ |w| over the finite entries of the last axis: [..., m], [m] → [...]; NaN where none is finite."""
     seen = np.isfinite(values)
     total = (seen * np.abs(weights)).sum(-1)
@@ -179,11 +178,11 @@ class ChannelScale:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def standardise(self, channels: Array) -> Array:
+    def standardise(self, channels: Floats64) -> Floats64:
         return np.asarray((channels - np.array(self.mean)) / np.array(self.std))
 
 
-def fit_scale(channels: Array) -> ChannelScale:
+def fit_scale(channels: Floats64) -> ChannelScale:
     """[n, 3] with NaN → scale; a channel never observed gets mean 0 and spread 1."""
     mean, std = [], []
     for column in channels.T:
@@ -193,7 +192,7 @@ def fit_scale(channels: Array) -> ChannelScale:
     return ChannelScale(tuple(mean), tuple(std))
 
 
-def weak_label(channels: Array, weights: Sequence[float], scale: ChannelScale) -> Array:
+def weak_label(channels: Floats64, weights: Sequence[float], scale: ChannelScale) -> Floats64:
     """alpha·E + beta·R + gamma·S of the standardised channels [n, 3], over Σ|weights| of the observed ones. [n].
 
     Source: arXiv 2508.05289, section III.2. Departure: the paper does not say what a missing channel does; here the
@@ -202,7 +201,7 @@ def weak_label(channels: Array, weights: Sequence[float], scale: ChannelScale) -
     return masked_mean(scale.standardise(channels), np.asarray(weights, dtype=np.float64))
 
 
-def learn_weights(channels: Array, outcome: Array, scale: ChannelScale, l2: float = 1.0) -> tuple[float, ...]:
+def learn_weights(channels: Floats64, outcome: Floats64, scale: ChannelScale, l2: float = 1.0) -> tuple[float, ...]:
     """(alpha, beta, gamma) with their signs: logistic regression of a 0/1 outcome on the standardised channels.
 
     Newton's method on the penalised log-likelihood; a missing channel stands at its mean; Σ|w| = 1. A channel that was

@@ -16,14 +16,14 @@ from tacit.dialogue.reward.exam import ExamConfig, summary, validate_reward
 from tacit.dialogue.reward.features import Features
 from tacit.dialogue.reward.labels import Labeller, Observation, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
-from tacit.dialogue.reward.signals import Array, SignalConfig
+from tacit.dialogue.reward.signals import SignalConfig
 from tacit.dialogue.users.crowd import UserWorld
 from tacit.run.checkpoint import pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
 from tacit.run.files import atomic_folder
 from tacit.run.folder import Stage
 from tacit.run.progress import progress
 from tacit.text.sentiment import load_sentiment
-from tacit.types import Dialogue, Split
+from tacit.types import Dialogue, Floats64, Split
 
 CHUNK = 256
 
@@ -61,7 +61,7 @@ def run_reward(
     sft = [i for i, o in enumerate(train) if o.context.id.startswith("sft-")]
     train += [o for dialogue in _some(split.train, config.dialogues) for o in observe(dialogue)]
 
-    policy.encoder.forget()
+    policy.encoder.clear_cache()
     sentiment = load_sentiment(signals.sentiment)
     labeller = Labeller(policy.catalog, policy.encoder, sentiment, signals).fit(train)
     channels = labeller.channels(train)
@@ -77,7 +77,7 @@ def run_reward(
     seen = np.isfinite(channels).mean(0)
     report.labels["observed"] = dict(zip(("engagement", "relevance", "sentiment"), seen.tolist(), strict=True))
     report.save(stage.folder / "validation.json")
-    policy.encoder.forget()
+    policy.encoder.clear_cache()
     stage.finish({**summary(report), "turns": len(train), "held_out_turns": len(held_out)})
     return model.eval()
 
@@ -144,7 +144,7 @@ def masked_regression(predicted: Tensor, target: Tensor, weight: Tensor) -> Tens
 def fit(
     model: RewardModel,
     features: Features,
-    channels: Array,
+    channels: Floats64,
     ids: Sequence[str],
     config: RewardConfig,
     stage: Stage,

@@ -19,11 +19,11 @@ from torch import Tensor
 from tacit import losses
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.rollout import Users, play
-from tacit.dialogue.train.anchor import Anchor
+from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, build, frozen_copy, targets
 from tacit.dialogue.train.ppo_learner import REWARD_NORMS, Learner, PPOConfig
+from tacit.dialogue.train.ppo_monitor import Monitor, rollout_metrics
 from tacit.dialogue.train.ppo_update import fit_critic, update
-from tacit.dialogue.train.ppo_watch import Watch, rollout_metrics
 from tacit.run.folder import MetricLog, Stage, atomic_folder, progress
 from tacit.types import Dialogue, Episode, InputError, Scorer
 
@@ -69,7 +69,7 @@ def run_ppo(
     policy.eval()  # dropout would make the ratio differ from 1 before any update
     reference = frozen_copy(policy)
     learner = Learner.of(policy, config)
-    anchor = Anchor(policy, dialogues, config.sft_batch) if config.sft_weight > 0.0 else None
+    auxiliary = SFTAuxiliaryLoss(policy, dialogues, config.sft_batch) if config.sft_weight > 0.0 else None
     done = learner.restore(stage)
     stage.log.truncate(done)
     timings = MetricLog(stage.folder / "timings.jsonl")
@@ -78,7 +78,7 @@ def run_ppo(
         for iteration in range(done, config.iterations):
             started = time.monotonic()
             with _precision(policy, dtype):
-                metrics = iterate(learner, reference, world, scorer, record, anchor, config, stage, seed, iteration)
+                metrics = iterate(learner, reference, world, scorer, record, auxiliary, config, stage, seed, iteration)
             stage.log.append(iteration + 1, **metrics)
             learner.save(stage, iteration + 1)
             timings.append(iteration + 1, seconds=time.monotonic() - started)
@@ -102,7 +102,7 @@ def iterate(
     world: World,
     scorer: Scorer,
     record: Recorder,
-    anchor: Anchor | None,
+    auxiliary: SFTAuxiliaryLoss | None,
     config: PPOConfig,
     stage: Stage,
     seed: int,
@@ -111,13 +111,13 @@ def iterate(
     """One batch of conversations and the updates it pays for; returns its metrics."""
     policy = learner.policy
     users, draws, shuffles = generators(seed, iteration)
-    policy.encoder.forget()  # an embedding's last bits depend on what it was batched with
+    policy.encoder.clear_cache()  # an embedding's last bits depend on what it was batched with
     policy.version = f"ppo-{iteration}"
-    watch = Watch(stage.folder / f"stopped-{iteration + 1:05d}", scorer.name)
+    monitor = Monitor(stage.folder / f"stopped-{iteration + 1:05d}", scorer.name)
 
     crowd = world.start(config.trajectories, users, ids_prefix=f"ppo{iteration}-")
     episodes = play(lambda contexts: policy.act(contexts, draws), crowd, scorer, config.max_turns)
-    watch.scores(episodes)
+    monitor.scores(episodes)
     batch = build(episodes, crowd.dialogues, policy, reference, config.microbatch)
     rewards, learner.moments = turn_rewards(batch, learner.moments, config)
     aims = targets(
@@ -133,14 +133,14 @@ def iterate(
     report = rollout_metrics(episodes, batch, aims, policy.catalog)
     columns = {"reward": rewards.tolist(), "kl_text": report.kl_text_of_turns, "kl_slate": report.kl_slate_of_turns}
     hidden = record(stage.folder / "rollouts" / f"{iteration + 1:05d}.parquet", episodes, crowd, columns)
-    watch.batch(episodes, batch, aims, report.values, config.kl_limit, config.min_entropy)
+    monitor.batch(episodes, batch, aims, report.values, config.kl_limit, config.min_entropy)
 
     updates = fit_critic(learner, batch, aims, config, shuffles)
     if iteration >= config.value_warmup:
         ramp = min(1.0, (iteration - config.value_warmup + 1) / max(config.lr_warmup, 1))
-        if anchor:
-            anchor.rewind(np.random.default_rng([seed, iteration]))
-        updates |= update(learner, batch, aims, config, shuffles, ramp, anchor, watch, episodes)
+        if auxiliary:
+            auxiliary.rewind(np.random.default_rng([seed, iteration]))
+        updates |= update(learner, batch, aims, config, shuffles, ramp, auxiliary, monitor, episodes)
     coefs = {"kl_text_coef": learner.kl_text_coef, "kl_slate_coef": learner.kl_slate_coef}
     if iteration >= config.value_warmup:  # before that the policy could not move
         text, slate, gain = report.values["kl_text"], report.values["kl_slate"], config.kl_gain

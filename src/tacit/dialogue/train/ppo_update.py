@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from tacit import losses
 from tacit.dialogue.policy.scoring import Evaluation
-from tacit.dialogue.train.anchor import Anchor
+from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, Targets, by_length
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
-from tacit.dialogue.train.ppo_watch import Watch
+from tacit.dialogue.train.ppo_monitor import Monitor
 from tacit.types import Episode
 
 
@@ -25,8 +25,8 @@ def update(
     config: PPOConfig,
     shuffles: torch.Generator,
     ramp: float,
-    anchor: Anchor | None,
-    watch: Watch,
+    auxiliary: SFTAuxiliaryLoss | None,
+    monitor: Monitor,
     episodes: Sequence[Episode],
 ) -> dict[str, float]:
     """Epochs of minibatches over one batch, cut short when the policy has moved ``kl_stop`` away from itself.
@@ -40,21 +40,26 @@ def update(
         order = torch.randperm(len(batch), generator=shuffles).tolist()
         for start in range(0, len(order), config.minibatch):
             rows = order[start : start + config.minibatch]
-            stats = gradients(learner, batch, aims, rows, config, anchor)
+            stats = gradients(learner, batch, aims, rows, config, auxiliary)
             log.append(stats)
             if max(stats["kl_old_text"], stats["kl_old_slate"]) > config.kl_stop:
                 return summary(log, learner)
             norm = float(nn.utils.clip_grad_norm_(learner.policy_parameters(), config.grad_clip))
             if not math.isfinite(norm):
                 tensors = {"advantages": aims.token_advantages[rows], "logprobs": batch.old.token_logprobs[rows]}
-                watch.stop(episodes, tensors, "the gradient is not finite", "lower ppo.lr and ppo.slate_lr")
+                monitor.stop(episodes, tensors, "the gradient is not finite", "lower ppo.lr and ppo.slate_lr")
             learner.optimizer.step()
             stats["grad_norm"], stats["steps"] = norm, 1.0
     return summary(log, learner)
 
 
 def gradients(
-    learner: Learner, batch: Batch, aims: Targets, rows: Sequence[int], config: PPOConfig, anchor: Anchor | None = None
+    learner: Learner,
+    batch: Batch,
+    aims: Targets,
+    rows: Sequence[int],
+    config: PPOConfig,
+    auxiliary: SFTAuxiliaryLoss | None = None,
 ) -> dict[str, float]:
     """Fill the gradients of one minibatch, piece by piece; every mean is over the whole minibatch's count."""
     learner.optimizer.zero_grad(set_to_none=True)
@@ -75,8 +80,8 @@ def gradients(
         for name, value in stats.items():
             old = totals.get(name, 0.0)
             totals[name] = max(old, float(value)) if name == "log_ratio" else old + float(value.detach())
-    if anchor is not None:
-        supervised = anchor.loss()
+    if auxiliary is not None:
+        supervised = auxiliary.loss()
         torch.autograd.backward(config.sft_weight * supervised)
         totals["loss_sft"] = float(supervised.detach())
     return totals

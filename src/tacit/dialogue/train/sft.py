@@ -180,7 +180,7 @@ def save(policy: Policy, optimizer: torch.optim.Optimizer, stage: Stage, state: 
     """Everything the next step depends on: trained weights, optimiser moments, dropout's generator, the place."""
     weights = {f"weight.{name}": p for name, p in policy.named_parameters() if p.requires_grad}
     moments, rest = pack_optimizer(optimizer)
-    policy.encoder.forget()  # a resumed run starts without the cache, whose last bits depend on how it was batched
+    policy.encoder.clear_cache()  # a resumed run starts without the cache, whose last bits depend on how it was batched
     meta = {"state": state, "optimizer": rest, "rng": pack_rng(torch.default_generator)}
     stage.checkpoints.save(state["step"], {**weights, **moments}, meta)
 

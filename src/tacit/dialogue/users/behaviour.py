@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from tacit.types import Bools, Floats64
 
 POSITION_DISCOUNT = 0.85  # weight of a card relative to the one above it
 
@@ -37,18 +36,18 @@ class BehaviourConfig:
     long_words: int = 45  # words a user reads without complaint
 
 
-def slate_value(utility: Floats, mask: Bools) -> Floats:
+def slate_value(utility: Floats64, mask: Bools) -> Floats64:
     """[n] position-discounted mean utility of the cards shown; 0 for an empty slate."""
     weights = np.where(mask, POSITION_DISCOUNT ** np.arange(mask.shape[1]), 0.0)
     return np.asarray((weights * utility).sum(1) / np.maximum(weights.sum(1), 1e-12))
 
 
-def sigmoid(x: Floats) -> Floats:
+def sigmoid(x: Floats64) -> Floats64:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -40.0, 40.0))))
 
 
 def examine(
-    utility: Floats, mask: Bools, patience: Floats, reach: Floats, uniform: Floats, config: BehaviourConfig
+    utility: Floats64, mask: Bools, patience: Floats64, reach: Floats64, uniform: Floats64, config: BehaviourConfig
 ) -> Bools:
     """[n, K] cards looked at: the first, then each next one with a chance that falls with the utility just seen.
 
@@ -62,7 +61,7 @@ def examine(
     return np.asarray(looked & mask)
 
 
-def click(utility: Floats, examined: Bools, uniform: Floats, config: BehaviourConfig) -> Bools:
+def click(utility: Floats64, examined: Bools, uniform: Floats64, config: BehaviourConfig) -> Bools:
     """[n, K] clicks on examined cards: P = floor + (1 - floor) * sigmoid(steep * (utility - middle))."""
     chance = config.click_floor + (1 - config.click_floor) * sigmoid(
         config.click_steep * (utility - config.click_middle)
@@ -71,8 +70,8 @@ def click(utility: Floats, examined: Bools, uniform: Floats, config: BehaviourCo
 
 
 def dwell(
-    utility: Floats, words: Floats, frustration: Floats, mobile: Bools, normal: Floats, config: BehaviourConfig
-) -> Floats:
+    utility: Floats64, words: Floats64, frustration: Floats64, mobile: Bools, normal: Floats64, config: BehaviourConfig
+) -> Floats64:
     """[n] seconds, log-normal: longer with utility of what was examined, with words, and with frustration.
 
     The log-normal shape is that of Yin et al., "Silence is also evidence" (KDD 2013). Constants are ours: emulated.
@@ -88,20 +87,20 @@ def dwell(
     return np.asarray(np.exp(log_s))
 
 
-def scroll(examined: Bools, mask: Bools, words: Floats, patience: Floats, uniform: Floats) -> Floats:
+def scroll(examined: Bools, mask: Bools, words: Floats64, patience: Floats64, uniform: Floats64) -> Floats64:
     """[n] share of the turn scrolled past, in [0, 1]: mean of cards looked at and of text read. Emulated."""
     cards = examined.sum(1) / np.maximum(mask.sum(1), 1)
     read = np.clip((0.4 + 0.6 * patience) * 40.0 / np.maximum(words, 40.0) + 0.2 * (uniform - 0.5), 0.0, 1.0)
     return np.asarray(np.where(mask.any(1), 0.5 * cards + 0.5 * read, read))
 
 
-def latency(utility: Floats, normal: Floats, log_mean: float, log_sd: float, config: BehaviourConfig) -> Floats:
+def latency(utility: Floats64, normal: Floats64, log_mean: float, log_sd: float, config: BehaviourConfig) -> Floats64:
     """[n] seconds until the user's answer arrives: log-normal with the fitted mean and deviation of ReDial's gaps."""
     return np.asarray(np.exp(log_mean + config.latency_utility * (utility - 0.5) + log_sd * normal))
 
 
 def accept(
-    utility: Floats, examined: Bools, uniform: Floats, willing: float, config: BehaviourConfig
+    utility: Floats64, examined: Bools, uniform: Floats64, willing: float, config: BehaviourConfig
 ) -> npt.NDArray[np.int64]:
     """[n] position of the accepted card, -1 for none: the best examined card, with chance
     willing * sigmoid(steep * (utility - middle)); ``willing`` is fitted to the data's acceptance rate."""
@@ -112,7 +111,9 @@ def accept(
     return np.where((top >= 0) & (uniform < chance), position, -1)
 
 
-def irritation(repeats: Floats, words: Floats, has_slate: Bools, idle_turns: Floats, config: BehaviourConfig) -> Floats:
+def irritation(
+    repeats: Floats64, words: Floats64, has_slate: Bools, idle_turns: Floats64, config: BehaviourConfig
+) -> Floats64:
     """[n] cost to the user of this turn in units of utility, before temperament; never negative.
 
     ``repeats``: share of cards shown before, known or doubled. ``idle_turns``: agent turns in a row without a slate,
@@ -125,13 +126,13 @@ def irritation(repeats: Floats, words: Floats, has_slate: Bools, idle_turns: Flo
     return np.asarray(np.minimum(overlong, 0.4) + empty + np.minimum(idle, 0.35) + 0.1 * repeats)
 
 
-def drain(value: Floats, cost: Floats, has_slate: Bools, pace: Floats, speed: float) -> Floats:
+def drain(value: Floats64, cost: Floats64, has_slate: Bools, pace: Floats64, speed: float) -> Floats64:
     """[n] patience used up by a turn: a base, the disappointment of a slate, and its cost; ``speed`` is fitted."""
     disappointment = np.where(has_slate, np.maximum(0.6 - value, 0.0), 0.1)
     return np.asarray(speed * pace * (0.06 + 0.25 * disappointment + 0.5 * cost))
 
 
-def next_mood(mood: Floats, value: Floats, cost: Floats, has_slate: Bools, temper: Floats) -> Floats:
+def next_mood(mood: Floats64, value: Floats64, cost: Floats64, has_slate: Bools, temper: Floats64) -> Floats64:
     """[n] mood in [-1, 1]: drifts to the turn's pleasure; bad turns count ``temper`` times."""
     pleasure = np.where(has_slate, 2.2 * (value - 0.42), 0.0) - 2.0 * cost
     pleasure = np.where(pleasure < 0, temper * pleasure, pleasure)

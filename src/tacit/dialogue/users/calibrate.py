@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from tacit.catalog import Catalog
 from tacit.dialogue.users.behaviour import BehaviourConfig
-from tacit.dialogue.users.minds import Minds, Tuning
 from tacit.dialogue.users.people import People, PeopleConfig, draw_people
 from tacit.dialogue.users.speech import intent_of
 from tacit.dialogue.users.taste import Taste
+from tacit.dialogue.users.user_state import Tuning, UserState
 from tacit.types import Dialogue
 
 LONGEST_GAP_S = 600.0  # a longer pause is a break, not an answer
@@ -165,13 +165,13 @@ class Reference:
     def play(self, tuning: Tuning) -> dict[str, float]:
         """Means over the reference users: turns, accepted, left, latency_s, log_latency_sd, dwell_s, scroll."""
         n = len(self.people)
-        minds = Minds(self.people, *self._parts, tuning, np.random.default_rng(self._seed + 1))
+        user_state = UserState(self.people, *self._parts, tuning, np.random.default_rng(self._seed + 1))
         active = np.ones(n, dtype=bool)
         turns, accepted, left = np.zeros(n), np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         latencies, dwells, scrolls = [], [], []
         for t in range(REFERENCE_TURNS):
             mask = np.arange(MOST_CARDS) < self._sizes[:, t, None]
-            reaction = minds.react(self._rows[:, t], mask, self._words[:, t], active)
+            reaction = user_state.react(self._rows[:, t], mask, self._words[:, t], active)
             turns += active
             latencies.append(reaction.latency_s[active & ~reaction.left])
             dwells.append(reaction.dwell_s[active])

@@ -23,14 +23,12 @@ from tacit.dialogue.users import wording as replies
 from tacit.dialogue.users.behaviour import BehaviourConfig
 from tacit.dialogue.users.calibrate import Row, calibrate, rows_to_json
 from tacit.dialogue.users.leak import LeakError, auditor
-from tacit.dialogue.users.minds import Minds, Reaction, Tuning
 from tacit.dialogue.users.people import People, PeopleConfig, draw_people
 from tacit.dialogue.users.speech import Speech
 from tacit.dialogue.users.taste import Taste, TasteConfig, fit_taste
-from tacit.dialogue.users.wording import Facts, Reply, Tongue, Voice, Wish, user_turn
-from tacit.types import Dialogue, Ended, Feedback, InputError, Turn
-
-Ints = npt.NDArray[np.int64]
+from tacit.dialogue.users.user_state import Reaction, Tuning, UserState
+from tacit.dialogue.users.wording import Facts, Reply, Speaker, SpeakerState, Utterance, user_turn
+from tacit.types import Dialogue, Ended, Feedback, InputError, Ints64, Turn
 
 READING_WPS = 4.0  # words a second, for the clock of the dialogue only
 ARRAYS = ("items", "seekers", "liked_start", "liked_rows", "quality", "popularity")
@@ -53,7 +51,7 @@ class Crowd:
     def __init__(
         self,
         catalog: Catalog,
-        tongue: Tongue,
+        speaker: Speaker,
         people: People,
         taste: Taste,
         config: UsersConfig,
@@ -62,8 +60,10 @@ class Crowd:
         ids_prefix: str,
     ) -> None:
         luck, words = generator.integers(2**63, size=2)
-        self._catalog, self._tongue, self._people, self._config = catalog, tongue, people, config
-        self._minds = Minds(people, taste, config.people, config.behaviour, tuning, np.random.default_rng(int(luck)))
+        self._catalog, self._speaker, self._people, self._config = catalog, speaker, people, config
+        self._user_state = UserState(
+            people, taste, config.people, config.behaviour, tuning, np.random.default_rng(int(luck))
+        )
         self._words = np.random.default_rng(int(words))
         n = len(people)
         self.active: npt.NDArray[np.bool_] = np.ones(n, dtype=bool)
@@ -71,13 +71,13 @@ class Crowd:
         self.dialogues: list[Dialogue] = []
         self._hidden: list[list[float]] = [[] for _ in range(n)]
         self._accepted_value = np.full(n, np.nan)
-        self._voices: list[Voice] = [tongue.voice(people, user) for user in range(n)]
+        self._speaker_states: list[SpeakerState] = [speaker.speaker_state(people, user) for user in range(n)]
         self._targets = [tuple(catalog.items[row].id for row in people.targets[user]) for user in range(n)]
         self._clock = np.zeros(n)
-        for user, voice in enumerate(self._voices):
+        for user, speaker_state in enumerate(self._speaker_states):
             name = f"{ids_prefix}{user}"
             self.dialogues.append(Dialogue(name, name, ()))
-            self._answer(user, replies.opening(voice, self._words))
+            self._answer(user, replies.opening(speaker_state, self._words))
 
     def __len__(self) -> int:
         return len(self.active)
@@ -90,7 +90,7 @@ class Crowd:
         rows, mask, words = self._cards(given, users)
         taking = np.zeros(len(self), dtype=bool)
         taking[users] = True
-        reaction = self._minds.react(rows, mask, words, taking)
+        reaction = self._user_state.react(rows, mask, words, taking)
         result: list[Feedback | None] = [None] * len(self)
         for user in users:
             result[user] = self._live(user, given[user], rows[user], mask[user], reaction)
@@ -98,7 +98,7 @@ class Crowd:
 
     def _cards(
         self, given: Mapping[int, Turn], users: Sequence[int]
-    ) -> tuple[Ints, npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    ) -> tuple[Ints64, npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
         """rows, mask [n, K] and words [n] of the agent turns."""
         slates = {user: slate.items for user in users if (slate := given[user].slate) is not None}
         width = max((len(items) for items in slates.values()), default=0) or 1
@@ -112,9 +112,9 @@ class Crowd:
             words[user] = len(given[user].text.split())
         return rows, mask, words
 
-    def _live(self, user: int, turn: Turn, rows: Ints, mask: npt.NDArray[np.bool_], reaction: Reaction) -> Feedback:
+    def _live(self, user: int, turn: Turn, rows: Ints64, mask: npt.NDArray[np.bool_], reaction: Reaction) -> Feedback:
         """Write down one user's step: hidden utility, end, feedback, and the two turns."""
-        voice = self._voices[user]
+        speaker_state = self._speaker_states[user]
         accepted, left = int(reaction.accepted[user]), bool(reaction.left[user])
         self._hidden[user].append(float(reaction.hidden[user]))
         if accepted >= 0:
@@ -122,15 +122,15 @@ class Crowd:
         if accepted >= 0 or left:
             self.ended[user] = "accepted" if accepted >= 0 else "left"
             self.active[user] = False
-        wishes = self._wishes(user, turn, rows, reaction)
-        latency = float(reaction.latency_s[user]) if wishes else None
-        before = voice.last_sentiment
+        utterances = self._utterances(user, turn, rows, reaction)
+        latency = float(reaction.latency_s[user]) if utterances else None
+        before = speaker_state.last_sentiment
         shown = turn.slate is not None and len(turn.slate.items) > 0
         clicked = tuple(self._catalog.items[row].id for row in rows[reaction.clicked[user]])
         self._clock[user] += len(turn.text.split()) / READING_WPS
         dialogue = self.dialogues[user]
         self.dialogues[user] = dialogue.then(turn)  # the answer may name what was shown just now
-        after = self._answer(user, wishes, latency or 0.0) if wishes else None
+        after = self._answer(user, utterances, latency or 0.0) if utterances else None
         feedback = Feedback(
             dwell_s=float(reaction.dwell_s[user]),
             scroll_depth=float(reaction.scroll[user]),
@@ -147,44 +147,48 @@ class Crowd:
         self.dialogues[user] = dialogue.then(observed, *answer)
         return feedback
 
-    def _wishes(self, user: int, turn: Turn, rows: Ints, reaction: Reaction) -> list[Wish]:
+    def _utterances(self, user: int, turn: Turn, rows: Ints64, reaction: Reaction) -> list[Utterance]:
         """What the user voices now; empty when it leaves without a word."""
         if self.ended[user] == "accepted":
             item = int(rows[reaction.accepted[user]])
-            thanks = [Wish("thanks", "positive")] if self._words.random() < 0.5 else []
-            return [Wish("accept", "positive", title=item), *thanks]
+            thanks = [Utterance("thanks", "positive")] if self._words.random() < 0.5 else []
+            return [Utterance("accept", "positive", title=item), *thanks]
         if self.ended[user] == "left":
-            return [] if self._words.random() < SILENT else [Wish("critique", "negative"), Wish("bye", "neutral")]
+            return (
+                []
+                if self._words.random() < SILENT
+                else [Utterance("critique", "negative"), Utterance("bye", "neutral")]
+            )
         looked = np.flatnonzero(reaction.examined[user])
         return replies.wishes_for(
-            self._voices[user],
-            self._tongue.facts,
+            self._speaker_states[user],
+            self._speaker.facts,
             [int(row) for row in rows[looked]],
             [float(u) for u in reaction.utility[user, looked]],
             [bool(r) for r in reaction.repeated[user, looked]],
-            float(self._minds.mood[user]),
+            float(self._user_state.mood[user]),
             "?" in turn.text,
             self._words,
         )
 
-    def _answer(self, user: int, wishes: Sequence[Wish], latency_s: float = 0.0) -> float:
+    def _answer(self, user: int, utterances: Sequence[Utterance], latency_s: float = 0.0) -> float:
         """Append the user's words, checked for leaks; returns their sentiment."""
         dialogue = self.dialogues[user]
         said = dialogue.mentioned()
         hidden = [item for item in self._targets[user] if item not in said]
-        reply = self._tongue.say(self._voices[user], wishes, hidden, said, self._words)
+        reply = self._speaker.say(self._speaker_states[user], utterances, hidden, said, self._words)
         self._clock[user] += latency_s
         answer = user_turn(reply, self._catalog, float(self._clock[user]))
         if self._config.audit:
             self._check(dialogue, reply, answer, hidden, said)
         self.dialogues[user] = dialogue.then(answer)
-        self._voices[user].last_sentiment = reply.sentiment
+        self._speaker_states[user].last_sentiment = reply.sentiment
         return reply.sentiment
 
     def _check(
         self, dialogue: Dialogue, reply: Reply, answer: Turn, hidden: Sequence[str], said: Sequence[str]
     ) -> None:
-        leak = self._tongue.auditor.find(answer.text, hidden, allowed=[*said, *answer.mentions])
+        leak = self._speaker.auditor.find(answer.text, hidden, allowed=[*said, *answer.mentions])
         told = [item for item in answer.mentions if item in hidden]
         if leak or told:
             what = leak or f"the mention of {told[0]!r}"
@@ -201,7 +205,7 @@ class UserWorld:
     speech: Speech
     tuning: Tuning
     rows: tuple[Row, ...]
-    tongue: Tongue
+    speaker: Speaker
 
     @classmethod
     def fit(cls, catalog: Catalog, train: Sequence[Dialogue], config: UsersConfig, seed: int) -> UserWorld:
@@ -209,12 +213,12 @@ class UserWorld:
         taste = fit_taste(catalog, train, config.taste, seed)
         speech = Speech.mine(catalog, train, np.random.default_rng(seed))
         tuning, rows = calibrate(catalog, train, taste, config.people, config.behaviour, seed)
-        return cls(catalog, config, taste, speech, tuning, rows, _tongue(catalog, speech))
+        return cls(catalog, config, taste, speech, tuning, rows, _speaker(catalog, speech))
 
     def start(self, n: int, generator: np.random.Generator, ids_prefix: str = "") -> Crowd:
         """n fresh users, each with its opening utterance said. The same generator state gives the same users."""
         people = draw_people(self.taste, self.config.people, n, generator)
-        return Crowd(self.catalog, self.tongue, people, self.taste, self.config, self.tuning, generator, ids_prefix)
+        return Crowd(self.catalog, self.speaker, people, self.taste, self.config, self.tuning, generator, ids_prefix)
 
     def calibration(self) -> tuple[Row, ...]:
         """(quantity, unit, data, simulated, emulated, source) rows for the report."""
@@ -259,12 +263,12 @@ class UserWorld:
             speech,
             Tuning(**state["tuning"]),
             tuple(Row(**row) for row in state["calibration"]),
-            _tongue(catalog, speech),
+            _speaker(catalog, speech),
         )
 
 
-def _tongue(catalog: Catalog, speech: Speech) -> Tongue:
-    return Tongue(catalog, speech, Facts.of(catalog), auditor(catalog))
+def _speaker(catalog: Catalog, speech: Speech) -> Speaker:
+    return Speaker(catalog, speech, Facts.of(catalog), auditor(catalog))
 
 
 def _state(path: Path) -> dict[str, Any]:

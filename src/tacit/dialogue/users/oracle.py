@@ -21,9 +21,7 @@ import numpy.typing as npt
 
 from tacit.dialogue.users.crowd import Crowd
 from tacit.dialogue.users.people import utility as fresh_utility
-from tacit.types import Ended, ItemId
-
-Floats = npt.NDArray[np.float64]
+from tacit.types import Ended, Floats64, ItemId
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Hidden(Sequence[tuple[float, ...]]):
     """``hidden[user][turn]`` is the hidden utility of one agent turn; ``total`` [n] that of each conversation."""
 
     steps: tuple[tuple[float, ...], ...]
-    total: Floats
+    total: Floats64
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -43,7 +41,7 @@ class Hidden(Sequence[tuple[float, ...]]):
     def __getitem__(self, at: int | slice) -> tuple[float, ...] | tuple[tuple[float, ...], ...]:
         return self.steps[at]
 
-    def array(self) -> Floats:
+    def array(self) -> Floats64:
         """[n, longest] steps, NaN where there was no step."""
         grid = np.full((len(self.steps), max((len(s) for s in self.steps), default=0)), np.nan)
         for user, steps in enumerate(self.steps):
@@ -74,9 +72,9 @@ def total(steps: list[float], ended: Ended | None, accepted_value: float, horizo
     return sum(steps) / len(steps)
 
 
-def utilities(crowd: Crowd, users: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Floats:
+def utilities(crowd: Crowd, users: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Floats64:
     """[m, K] utility of fresh catalogue ``rows`` [m, K] for ``users`` [m]."""
-    return fresh_utility(crowd._people, crowd._minds.taste, crowd._config.people, users, rows)
+    return fresh_utility(crowd._people, crowd._user_state.taste, crowd._config.people, users, rows)
 
 
 def targets(crowd: Crowd) -> list[tuple[ItemId, ...]]:

@@ -17,9 +17,7 @@ import numpy.typing as npt
 from tacit.dialogue.users.behaviour import sigmoid
 from tacit.dialogue.users.profiles import Traits, draw_weights, traits
 from tacit.dialogue.users.taste import Taste
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from tacit.types import Floats64, Ints64
 
 MEDIAN_UTILITY, TOP_UTILITY, TOP_QUANTILE = 0.3, 0.9, 0.99
 CHUNK = 256  # users whose wishes for the whole catalogue are held at once
@@ -49,17 +47,17 @@ class People:
     """
 
     taste: npt.NDArray[np.float32]
-    weights: Floats
+    weights: Floats64
     traits: Traits
-    mean: Floats
-    spread: Floats
-    median: Floats
-    gain: Floats
+    mean: Floats64
+    spread: Floats64
+    median: Floats64
+    gain: Floats64
     mobile: npt.NDArray[np.bool_]
-    patience: Floats
+    patience: Floats64
     known: tuple[tuple[int, ...], ...]
     disliked: tuple[tuple[int, ...], ...]
-    targets: Ints
+    targets: Ints64
 
     def __len__(self) -> int:
         return len(self.taste)
@@ -84,15 +82,15 @@ def draw_people(taste: Taste, config: PeopleConfig, n: int, generator: np.random
         part = slice(start, min(start + CHUNK, n))
         affinity = vectors[part] @ taste.items.T
         mean, spread = affinity.mean(1), np.maximum(affinity.std(1), 1e-9)
-        wish = wishes(affinity, mean, spread, taste, mixed.novelty[part], config.quality)
-        stats[:, part] = mean, spread, *spread_out(wish)
+        utterance = utterances(affinity, mean, spread, taste, mixed.novelty[part], config.quality)
+        stats[:, part] = mean, spread, *spread_out(utterance)
         for row, user in enumerate(range(part.start, part.stop)):
-            mine = _known(taste, int(first[user]), wish[row], order[user], config)
+            mine = _known(taste, int(first[user]), utterance[row], order[user], config)
             known.append(mine)
-            disliked.append(_disliked(taste, wish[row], set(mine), order[user], config.disliked))
-            wish[row, list(mine)] = -np.inf
-            best = np.argpartition(-wish[row], targets.shape[1] - 1)[: targets.shape[1]]
-            targets[user] = best[np.argsort(-wish[row, best], kind="stable")]
+            disliked.append(_disliked(taste, utterance[row], set(mine), order[user], config.disliked))
+            utterance[row, list(mine)] = -np.inf
+            best = np.argpartition(-utterance[row], targets.shape[1] - 1)[: targets.shape[1]]
+            targets[user] = best[np.argsort(-utterance[row, best], kind="stable")]
     return People(
         taste=vectors,
         weights=weights,
@@ -112,8 +110,8 @@ def draw_people(taste: Taste, config: PeopleConfig, n: int, generator: np.random
 def mixed_taste(
     first: npt.NDArray[np.float32],
     second: npt.NDArray[np.float32],
-    share: Floats,
-    noise: Floats,
+    share: Floats64,
+    noise: Floats64,
     amount: float,
 ) -> npt.NDArray[np.float32]:
     """[n, d] unit vectors: (1 - share) * first + share * second + amount * noise of unit length."""
@@ -122,15 +120,15 @@ def mixed_taste(
     return np.asarray(mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
 
-def wishes(
+def utterances(
     affinity: npt.NDArray[np.floating],
     mean: npt.NDArray[np.floating],
     spread: npt.NDArray[np.floating],
     taste: Taste,
-    novelty: Floats,
+    novelty: Floats64,
     quality: float,
-    rows: Ints | None = None,
-) -> Floats:
+    rows: Ints64 | None = None,
+) -> Floats64:
     """[n, K] wish x of each user for each item; ``rows`` [n, K] picks items, None means the whole catalogue."""
     at = slice(None) if rows is None else rows
     x = (
@@ -141,19 +139,19 @@ def wishes(
     return np.asarray(x, dtype=np.float64)
 
 
-def spread_out(wish: Floats) -> tuple[Floats, Floats]:
+def spread_out(utterance: Floats64) -> tuple[Floats64, Floats64]:
     """(median, gain) [n] that put the median wish at utility 0.3 and the 99th percentile at 0.9."""
-    middle, top = np.quantile(wish, [0.5, TOP_QUANTILE], axis=1)
+    middle, top = np.quantile(utterance, [0.5, TOP_QUANTILE], axis=1)
     return middle, (_logit(TOP_UTILITY) - _logit(MEDIAN_UTILITY)) / np.maximum(top - middle, 1e-6)
 
 
-def utility(people: People, taste: Taste, config: PeopleConfig, users: Ints, rows: Ints) -> Floats:
+def utility(people: People, taste: Taste, config: PeopleConfig, users: Ints64, rows: Ints64) -> Floats64:
     """[m, K] utility in [0, 1] of fresh items ``rows`` [m, K] for ``users`` [m]."""
     affinity = np.einsum("md,mkd->mk", people.taste[users], taste.items[rows])
-    wish = wishes(
+    utterance = utterances(
         affinity, people.mean[users], people.spread[users], taste, people.traits.novelty[users], config.quality, rows
     )
-    logits = people.gain[users, None] * (wish - people.median[users, None]) + _logit(MEDIAN_UTILITY)
+    logits = people.gain[users, None] * (utterance - people.median[users, None]) + _logit(MEDIAN_UTILITY)
     return sigmoid(logits - people.traits.threshold[users, None])
 
 
@@ -161,12 +159,12 @@ def _logit(p: float) -> float:
     return float(np.log(p / (1 - p)))
 
 
-def _known(taste: Taste, seeker: int, wish: Floats, order: Floats, config: PeopleConfig) -> tuple[int, ...]:
+def _known(taste: Taste, seeker: int, utterance: Floats64, order: Floats64, config: PeopleConfig) -> tuple[int, ...]:
     """Liked items the user has seen: the real seeker's, in random order, filled up with well-known ones it likes."""
     own = list(dict.fromkeys(taste.liked_by(seeker).tolist()))
     own = [own[i] for i in np.argsort(order[: len(own)], kind="stable")][: config.known]
     if len(own) < config.known:
-        fame = wish + 0.7 * taste.popularity
+        fame = utterance + 0.7 * taste.popularity
         fame[own] = -np.inf
         extra = np.argsort(-fame, kind="stable")[: 3 * config.known]
         picks = np.argsort(order[32 : 32 + len(extra)], kind="stable")[: config.known - len(own)]
@@ -174,8 +172,8 @@ def _known(taste: Taste, seeker: int, wish: Floats, order: Floats, config: Peopl
     return tuple(own)
 
 
-def _disliked(taste: Taste, wish: Floats, known: set[int], order: Floats, count: int) -> tuple[int, ...]:
+def _disliked(taste: Taste, utterance: Floats64, known: set[int], order: Floats64, count: int) -> tuple[int, ...]:
     """Well-known items the user likes least."""
     popular = np.argsort(-taste.popularity, kind="stable")[:200]
-    worst = [int(i) for i in popular[np.argsort(wish[popular], kind="stable")] if int(i) not in known][:16]
+    worst = [int(i) for i in popular[np.argsort(utterance[popular], kind="stable")] if int(i) not in known][:16]
     return tuple(worst[i] for i in np.argsort(order[: len(worst)], kind="stable")[:count])

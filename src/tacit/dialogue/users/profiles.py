@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from tacit.types import Floats64
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ NAMES = tuple(profile.name for profile in PROFILES)
 class Traits:
     """The mixed numbers of n users, one array [n] a field."""
 
-    novelty: Floats
-    threshold: Floats
-    drain: Floats
-    irritation: Floats
-    reach: Floats
+    novelty: Floats64
+    threshold: Floats64
+    drain: Floats64
+    irritation: Floats64
+    reach: Floats64
 
 
 def draw_weights(
@@ -54,7 +54,7 @@ def draw_weights(
 def traits(weights: npt.NDArray[np.float64]) -> Traits:
     """[n, 5] mixture weights → the users' traits."""
 
-    def mixed(name: str) -> Floats:
+    def mixed(name: str) -> Floats64:
         return np.asarray(weights @ np.array([getattr(profile, name) for profile in PROFILES]))
 
     return Traits(mixed("novelty"), mixed("threshold"), mixed("drain"), mixed("irritation"), mixed("reach"))

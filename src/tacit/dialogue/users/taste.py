@@ -17,10 +17,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tacit.catalog import Catalog
-from tacit.types import Dialogue, InputError
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+from tacit.types import Dialogue, Floats32, InputError, Ints64
 
 
 @dataclass
@@ -43,14 +40,14 @@ class Taste:
     quality [n_items] and popularity [n_items] as z-scores.
     """
 
-    items: Floats
-    seekers: Floats
-    liked_start: Ints
-    liked_rows: Ints
-    quality: Floats
-    popularity: Floats
+    items: Floats32
+    seekers: Floats32
+    liked_start: Ints64
+    liked_rows: Ints64
+    quality: Floats32
+    popularity: Floats32
 
-    def liked_by(self, seeker: int) -> Ints:
+    def liked_by(self, seeker: int) -> Ints64:
         return self.liked_rows[self.liked_start[seeker] : self.liked_start[seeker + 1]]
 
 
@@ -81,7 +78,7 @@ def quality(liked: npt.NDArray[np.float64], judged: npt.NDArray[np.float64], shr
     return np.asarray((liked + shrink * mean) / (judged + shrink), dtype=np.float64)
 
 
-def zscore(values: npt.NDArray[np.float64]) -> Floats:
+def zscore(values: npt.NDArray[np.float64]) -> Floats32:
     """Zero mean and unit deviation; all zero where the values do not differ."""
     spread = float(values.std())
     return np.asarray((values - values.mean()) / spread if spread > 0 else np.zeros_like(values), dtype=np.float32)
@@ -135,7 +132,7 @@ def _matrix(rows: Sequence[Sequence[tuple[int, float]]], width: int) -> sparse.c
     return sparse.csr_matrix((values, indices, indptr), shape=(len(rows), width))
 
 
-def _als(matrix: sparse.csr_matrix, config: TasteConfig, seed: int) -> tuple[Floats, Floats]:
+def _als(matrix: sparse.csr_matrix, config: TasteConfig, seed: int) -> tuple[Floats32, Floats32]:
     from implicit.cpu.als import AlternatingLeastSquares
 
     with warnings.catch_warnings():

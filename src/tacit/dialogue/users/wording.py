@@ -20,7 +20,7 @@ TRIES = 6  # draws of an utterance before a plain one is said instead
 
 
 @dataclass(frozen=True)
-class Wish:
+class Utterance:
     """One thing to voice: an intent, the mood to voice it in, and what may fill the slots."""
 
     intent: str
@@ -31,7 +31,7 @@ class Wish:
 
 
 @dataclass
-class Voice:
+class SpeakerState:
     """What one user has left to tell."""
 
     known: list[int]
@@ -70,13 +70,13 @@ class Facts:
         return cls(genres, people, counts)
 
 
-class Tongue:
+class Speaker:
     """Puts wishes into words. Shares nothing of a user's hidden state but what the wish names."""
 
     def __init__(self, catalog: Catalog, speech: Speech, facts: Facts, auditor: Auditor) -> None:
         self.catalog, self.speech, self.facts, self.auditor = catalog, speech, facts, auditor
 
-    def voice(self, people: People, user: int) -> Voice:
+    def speaker_state(self, people: People, user: int) -> SpeakerState:
         """What the user may tell: known items, its favourite and least favourite genres, people of known items."""
         liked = Counter(
             genre for row in (*people.known[user], *people.targets[user]) for genre in self.facts.genres[row]
@@ -84,7 +84,7 @@ class Tongue:
         by_lift = sorted(liked, key=lambda genre: (-liked[genre] / self.facts.share[genre] ** 0.5, genre))
         common = [genre for genre, _ in self.facts.share.most_common(12)]
         names = [name for row in people.known[user] for name in self.facts.people[row]]
-        return Voice(
+        return SpeakerState(
             known=list(people.known[user]),
             disliked=list(people.disliked[user]),
             genres=by_lift[:3],
@@ -94,51 +94,51 @@ class Tongue:
 
     def say(
         self,
-        voice: Voice,
-        wishes: Sequence[Wish],
+        speaker_state: SpeakerState,
+        utterances: Sequence[Utterance],
         hidden: Sequence[str],
         said: Sequence[str],
         generator: np.random.Generator,
     ) -> Reply:
         """Words for the wishes, none of which gives away a ``hidden`` item. ``said``: items mentioned or shown."""
         parts, mentions, sentiments = [], [], []
-        for wish in wishes:
-            named = [] if wish.title is None else [self.catalog.items[wish.title].id]
+        for utterance in utterances:
+            named = [] if utterance.title is None else [self.catalog.items[utterance.title].id]
             for attempt in range(TRIES + 1):
-                line = self._line(wish, attempt < TRIES, generator)
-                text = _sentence(self._fill(line.text, wish))
-                if attempt < AGAIN and line.text in voice.spoken:
+                line = self._line(utterance, attempt < TRIES, generator)
+                text = _sentence(self._fill(line.text, utterance))
+                if attempt < AGAIN and line.text in speaker_state.spoken:
                     continue
                 if self.auditor.find(text, hidden, allowed=[*said, *named]) is None:
                     break
-            voice.spoken.add(line.text)
+            speaker_state.spoken.add(line.text)
             parts.append(text)
             sentiments.append(line.sentiment)
-            if "{title}" in line.text and wish.title is not None:
-                mentions.append(wish.title)
+            if "{title}" in line.text and utterance.title is not None:
+                mentions.append(utterance.title)
         return Reply(" ".join(parts), tuple(dict.fromkeys(mentions)), float(np.mean(sentiments)))
 
-    def _line(self, wish: Wish, mined: bool, generator: np.random.Generator) -> Line:
+    def _line(self, utterance: Utterance, mined: bool, generator: np.random.Generator) -> Line:
         if not mined:
             return Line("I am not sure.", 0.0, real=False)
-        have = {name for name in ("title", "genre", "person") if getattr(wish, name) is not None}
+        have = {name for name in ("title", "genre", "person") if getattr(utterance, name) is not None}
         need = {"title"} & have or {"genre"} & have or have
         if "genre" in have:
             have = have | {"genres"}
             if need == {"genre"} and generator.random() < 0.5:
                 need = {"genres"}
-        return self.speech.choose(wish.intent, wish.mood, have, need, generator)
+        return self.speech.choose(utterance.intent, utterance.mood, have, need, generator)
 
-    def _fill(self, text: str, wish: Wish) -> str:
-        if wish.title is not None:
-            text = text.replace("{title}", self.catalog.items[wish.title].title)
-        if wish.genre is not None:
-            text = text.replace("{genres}", plural(wish.genre)).replace("{genre}", wish.genre)
-        return text.replace("{person}", _name(wish.person)) if wish.person is not None else text
+    def _fill(self, text: str, utterance: Utterance) -> str:
+        if utterance.title is not None:
+            text = text.replace("{title}", self.catalog.items[utterance.title].title)
+        if utterance.genre is not None:
+            text = text.replace("{genres}", plural(utterance.genre)).replace("{genre}", utterance.genre)
+        return text.replace("{person}", _name(utterance.person)) if utterance.person is not None else text
 
 
 def wishes_for(
-    voice: Voice,
+    speaker_state: SpeakerState,
     facts: Facts,
     shown: Sequence[int],
     worth: Sequence[float],
@@ -146,58 +146,63 @@ def wishes_for(
     mood: float,
     asked: bool,
     generator: np.random.Generator,
-) -> list[Wish]:
+) -> list[Utterance]:
     """What a user who stays answers. ``shown``, ``worth``, ``repeated``: the cards it looked at, in order."""
     if not shown:
         pieces = 2 if asked and generator.random() < 0.5 else 1
-        return [preference(voice, generator) for _ in range(pieces)]
+        return [preference(speaker_state, generator) for _ in range(pieces)]
     best = int(np.argmax(worth))
     if repeated[best] or (repeated[0] and worth[best] < 0.6):
         at = best if repeated[best] else 0
-        return [Wish("seen", "positive" if mood > -0.3 else "neutral", title=shown[at]), _steer(voice, generator)]
+        return [
+            Utterance("seen", "positive" if mood > -0.3 else "neutral", title=shown[at]),
+            _steer(speaker_state, generator),
+        ]
     if worth[best] >= 0.6:
         kind = generator.random()
         if kind < 0.3:
-            return [Wish("ask", "neutral", title=shown[best])]
-        praise = Wish("praise", "positive", title=shown[best])
-        return [praise, preference(voice, generator)] if kind > 0.6 else [praise]
+            return [Utterance("ask", "neutral", title=shown[best])]
+        praise = Utterance("praise", "positive", title=shown[best])
+        return [praise, preference(speaker_state, generator)] if kind > 0.6 else [praise]
     worst = int(np.argmin(worth))
     if worth[worst] < 0.35:
-        disliked = [genre for genre in facts.genres[shown[worst]] if genre in voice.avoided]
+        disliked = [genre for genre in facts.genres[shown[worst]] if genre in speaker_state.avoided]
         if disliked and generator.random() < 0.4:
-            return [Wish("dislike", "negative", genre=disliked[0]), _steer(voice, generator)]
+            return [Utterance("dislike", "negative", genre=disliked[0]), _steer(speaker_state, generator)]
         mood_word = "negative" if mood < 0.2 or generator.random() < 0.7 else "neutral"
-        return [Wish("critique", mood_word, title=shown[worst]), _steer(voice, generator)]
-    return [_steer(voice, generator)]
+        return [Utterance("critique", mood_word, title=shown[worst]), _steer(speaker_state, generator)]
+    return [_steer(speaker_state, generator)]
 
 
-def opening(voice: Voice, generator: np.random.Generator) -> list[Wish]:
+def opening(speaker_state: SpeakerState, generator: np.random.Generator) -> list[Utterance]:
     """The first words: a liked film, a genre or a person, in the mixture real seekers use."""
     kind = generator.random()
-    title = voice.known.pop(0) if voice.known and kind < 0.8 else None
-    genre = voice.genres[0] if voice.genres and (kind < 0.25 or title is None) else None
-    first = Wish("open", "positive" if kind < 0.6 else "neutral", title=title, genre=genre)
-    if title is not None and voice.known and generator.random() < 0.5:
-        return [first, Wish("prefer", "positive", title=voice.known.pop(0))]
+    title = speaker_state.known.pop(0) if speaker_state.known and kind < 0.8 else None
+    genre = speaker_state.genres[0] if speaker_state.genres and (kind < 0.25 or title is None) else None
+    first = Utterance("open", "positive" if kind < 0.6 else "neutral", title=title, genre=genre)
+    if title is not None and speaker_state.known and generator.random() < 0.5:
+        return [first, Utterance("prefer", "positive", title=speaker_state.known.pop(0))]
     return [first]
 
 
-def preference(voice: Voice, generator: np.random.Generator) -> Wish:
+def preference(speaker_state: SpeakerState, generator: np.random.Generator) -> Utterance:
     """A further piece of taste: mostly a liked film, else a genre, a person, or a film it did not like."""
     kind = generator.random()
-    if voice.disliked and kind > 0.92:
-        return Wish("critique", "negative", title=voice.disliked.pop(0))
-    if voice.people and kind > 0.84:
-        return Wish("prefer", "positive", person=voice.people.pop(0))
-    if voice.known and kind < 0.65:
-        return Wish("prefer", "positive", title=voice.known.pop(0))
-    if voice.genres:
-        return Wish("prefer", "positive", genre=voice.genres[int(generator.integers(len(voice.genres)))])
-    return Wish("more", "neutral")
+    if speaker_state.disliked and kind > 0.92:
+        return Utterance("critique", "negative", title=speaker_state.disliked.pop(0))
+    if speaker_state.people and kind > 0.84:
+        return Utterance("prefer", "positive", person=speaker_state.people.pop(0))
+    if speaker_state.known and kind < 0.65:
+        return Utterance("prefer", "positive", title=speaker_state.known.pop(0))
+    if speaker_state.genres:
+        return Utterance(
+            "prefer", "positive", genre=speaker_state.genres[int(generator.integers(len(speaker_state.genres)))]
+        )
+    return Utterance("more", "neutral")
 
 
-def _steer(voice: Voice, generator: np.random.Generator) -> Wish:
-    return preference(voice, generator) if generator.random() < 0.7 else Wish("more", "neutral")
+def _steer(speaker_state: SpeakerState, generator: np.random.Generator) -> Utterance:
+    return preference(speaker_state, generator) if generator.random() < 0.7 else Utterance("more", "neutral")
 
 
 def user_turn(reply: Reply, catalog: Catalog, time_s: float) -> Turn:

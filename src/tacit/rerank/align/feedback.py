@@ -17,23 +17,21 @@ import numpy.typing as npt
 import torch
 
 from tacit.metrics.lists import in_order, kar_map, log_likelihood, ndcg
-from tacit.metrics.ranks import Array
-from tacit.rerank.lists.lists import Ints, Lists
+from tacit.rerank.lists.lists import Lists
 from tacit.rerank.lists.past import Past
 from tacit.rerank.ranker.features import Featured
 from tacit.rerank.ranker.listwise import FeatureBatch, Listwise
 from tacit.rerank.ranker.rerankers import Knowledge, ListBatch, Reranker
 from tacit.run.files import atomic_write
 from tacit.run.progress import progress
-from tacit.types import Dialogue, Group, Sample, Scored, Scorer, Turn
+from tacit.types import Dialogue, Floats32, Floats64, Group, Ints32, Sample, Scored, Scorer, Turn
 
-Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 K = 5  # where both metrics are cut
 REWARDS = ("ndcg", "likelihood")
 
 
-def folds(train_users: Ints, k: int, seed: int) -> list[Ints]:
+def folds(train_users: Ints32, k: int, seed: int) -> list[Ints32]:
     """The training users, shuffled, in ``k`` disjoint parts of equal size (± 1), each ascending."""
     shuffled = np.random.default_rng(seed).permutation(train_users)
     return [np.sort(part) for part in np.array_split(shuffled, k)]
@@ -47,7 +45,7 @@ def context(user: int | str, prompt: str) -> Dialogue:
 class Encoder(Protocol):
     """Texts → vectors. The prompts come along because the literal encoding reads the history out of them."""
 
-    def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
+    def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats32:
         """float32 [n, d] for n prompts and the n texts written for them."""
         ...
 
@@ -55,7 +53,7 @@ class Encoder(Protocol):
 class TextRanker(Protocol):
     """A ranker of fixed lists that reads one text vector a list."""
 
-    def __call__(self, rows: Rows, vectors: Floats) -> tuple[Floats, Floats]:
+    def __call__(self, rows: Rows, vectors: Floats32) -> tuple[Floats32, Floats32]:
         """For n rows of the lists (repeats allowed) and n vectors [n, d]: scores [n, C], and each list's loss [n]."""
         ...
 
@@ -78,7 +76,7 @@ class ModelOnTexts:
         self.knowledge, self.device = knowledge.to(device), device
 
     @torch.no_grad()
-    def __call__(self, rows: Rows, vectors: Floats) -> tuple[Floats, Floats]:
+    def __call__(self, rows: Rows, vectors: Floats32) -> tuple[Floats32, Floats32]:
         scores = self.model(self._batch(rows), self.knowledge, torch.from_numpy(vectors).to(self.device)).float()
         lists = self.lists.lists if isinstance(self.lists, Featured) else self.lists
         labels = torch.from_numpy(lists.labels[rows]).to(scores)
@@ -91,7 +89,7 @@ class ModelOnTexts:
         return ListBatch.of(self.lists.take(rows), self.device, self.past)
 
 
-class RankerScorer:
+class RerankerScorer:
     """``tacit.types.Scorer`` over one-turn contexts: how well the user's lists are ordered under the text of the turn.
 
     ``rankers[f]`` scores the users of ``folds[f]`` and must not have been trained on them. One ranker trained on all
@@ -110,7 +108,7 @@ class RankerScorer:
     def __init__(
         self,
         rankers: Sequence[TextRanker],
-        folds: Sequence[Ints],
+        folds: Sequence[Ints32],
         lists: Lists,
         encode: Encoder,
         reward: str = "ndcg",
@@ -126,7 +124,7 @@ class RankerScorer:
         """Raises ``ValueError`` for a user who is in no fold: validation and test users have no say in training."""
         return [(one[self.reward], one) for one in self.channels(*self.read(contexts, turns))]
 
-    def read(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> tuple[list[int], Floats]:
+    def read(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> tuple[list[int], Floats32]:
         """Whom n texts are about, and their vectors [n, d]. Raises as ``score`` does."""
         users = [int(context.user) for context in contexts]
         outside = sorted({user for user in users if user not in self._fold})
@@ -137,7 +135,7 @@ class RankerScorer:
             )
         return users, self.encode([context.turns[0].text for context in contexts], [turn.text for turn in turns])
 
-    def channels(self, users: list[int], vectors: Floats) -> list[dict[str, float]]:
+    def channels(self, users: list[int], vectors: Floats32) -> list[dict[str, float]]:
         """Every channel of n texts about ``users``."""
         texts, rows, places = self._pairs_of_text_and_list(users)
         values = self._values(texts, rows, vectors, np.array([self._fold[user] for user in users], dtype=np.int64))
@@ -151,7 +149,7 @@ class RankerScorer:
         places = np.arange(len(texts)) - np.repeat(np.cumsum(counts) - counts, counts)
         return texts, self._order[first[texts] + places], places
 
-    def _values(self, texts: Rows, rows: Rows, vectors: Floats, fold_of: Rows) -> Array:
+    def _values(self, texts: Rows, rows: Rows, vectors: Floats32, fold_of: Rows) -> Floats64:
         """NDCG, MAP, minus the loss, and the likelihood of each pair: [4, n]."""
         values = np.zeros((4, len(texts)))
         with progress(len(texts), "scoring lists under texts") as bar:
@@ -167,12 +165,12 @@ class RankerScorer:
         return values
 
 
-def _channels(texts: Rows, places: Rows, values: Array, n: int) -> list[dict[str, float]]:
+def _channels(texts: Rows, places: Rows, values: Floats64, n: int) -> list[dict[str, float]]:
     """Means over each text's lists, by name, for n texts."""
 
-    def mean(column: Array, where: npt.NDArray[np.bool_]) -> Array:
+    def mean(column: Floats64, where: npt.NDArray[np.bool_]) -> Floats64:
         counts = np.bincount(texts[where], minlength=n)
-        means: Array = np.bincount(texts[where], weights=column[where], minlength=n) / counts.clip(min=1)
+        means: Floats64 = np.bincount(texts[where], weights=column[where], minlength=n) / counts.clip(min=1)
         return means
 
     everything, even = np.ones(len(texts), dtype=bool), places % 2 == 0

@@ -9,9 +9,10 @@ There is no critic: a text gets one reward, at its end, so a critic would have t
 mean of N texts of the same prompt already tells for nothing. That mean is the baseline (``losses.group_advantages``).
 
 Texts are drawn from the writer's whole distribution, less the titles that their line has named already
-(``text_sampling.Once``, which holds for every text that is read): under top_p < 1 their probability would not be the
-one that the ratio and the KL are about. The KL to the writer before the round is charged to each text as k1, summed
-over its tokens: the gradient of that is the reverse KL's, which that of k3 in the loss is not (arXiv 2510.01555).
+(``generate.NoRepeatPerLine``, which holds for every text that is read): under top_p < 1 their probability would
+not be the one that the ratio and the KL are about. The KL to the writer before the round is charged to each text as
+k1, summed over its tokens: the gradient of that is the reverse KL's, which that of k3 in the loss is not
+(arXiv 2510.01555).
 """
 
 from __future__ import annotations

@@ -19,16 +19,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from tacit.metrics.ranks import Array
-from tacit.rerank.align.feedback import Floats, RankerScorer, Rows
-from tacit.types import Dialogue, Group, Turn
+from tacit.rerank.align.feedback import RerankerScorer, Rows
+from tacit.types import Dialogue, Floats32, Floats64, Group, Turn
 
-FORETOLD = "foretold"  # the channel of a model that was fitted on other users, or of nearness
+PREDICTED = "foretold"  # the channel of a model that was fitted on other users, or of nearness
 MOST_LISTS = 50  # a user with more of them counts no more than one with as many
 _PENALTIES = tuple(10.0**power for power in np.arange(0.0, 5.1))
 
 
-def terms(texts: Floats, places: Floats) -> Array:
+def terms(texts: Floats32, places: Floats32) -> Floats64:
     """(x ⊙ u, x², x) of n texts' vectors and their users' places, [n, k] each → [n, 3k]."""
     x, u = texts.astype(np.float64), places.astype(np.float64)
     return np.concatenate([x * u, x * x, x], axis=1)
@@ -38,10 +37,10 @@ def terms(texts: Floats, places: Floats) -> Array:
 class TextReward:
     """r(x, u) up to a constant of the user: it orders the texts about one user, and says nothing across users."""
 
-    weights: Array  # [3k]: p, q and s of the formula above
+    weights: Floats64  # [3k]: p, q and s of the formula above
 
     @classmethod
-    def fit(cls, texts: Floats, places: Floats, scores: Array, users: Rows, lists: Array) -> TextReward:
+    def fit(cls, texts: Floats32, places: Floats32, scores: Floats64, users: Rows, lists: Floats64) -> TextReward:
         """From the ``scores`` [n] of n texts about ``users`` [n]; a user counts as much as there are ``lists`` [n].
 
         Ridge regression of what is left of score and terms when their means over a user's texts are taken away; the
@@ -54,7 +53,7 @@ class TextReward:
         return cls(ridge.coef_ / scale)
 
     @classmethod
-    def nearness(cls, texts: Floats, places: Floats) -> TextReward:
+    def nearness(cls, texts: Floats32, places: Floats32) -> TextReward:
         """Minus the squared distance |u − m − s x|² of a user's place u from where a text puts it, with the least
         squares m and s of n ``texts`` [n, k] about users at ``places`` [n, k]: no feedback takes part."""
         x, u = texts.astype(np.float64), places.astype(np.float64)
@@ -64,13 +63,13 @@ class TextReward:
         each = np.ones_like(middle)
         return cls(np.concatenate([2 * slope * each, -(slope**2) * each, -2 * slope * middle]))
 
-    def __call__(self, texts: Floats, places: Floats) -> Array:
+    def __call__(self, texts: Floats32, places: Floats32) -> Floats64:
         """Rewards [n] of n texts [n, k] about users at ``places`` [n, k]."""
-        rewards: Array = terms(texts, places) @ self.weights
+        rewards: Floats64 = terms(texts, places) @ self.weights
         return rewards
 
 
-def _within(values: Array, users: Rows) -> Array:
+def _within(values: Floats64, users: Rows) -> Floats64:
     """Each row of [n, d] less the mean of the rows of the same user."""
     _, place, counts = np.unique(users, return_inverse=True, return_counts=True)
     sums = np.zeros((len(counts), values.shape[1]))
@@ -79,9 +78,9 @@ def _within(values: Array, users: Rows) -> Array:
 
 
 def learn(
-    groups: Sequence[Group], vectors: Floats, places: Floats, seed: int, folds: int = 5
+    groups: Sequence[Group], vectors: Floats32, places: Floats32, seed: int, folds: int = 5
 ) -> tuple[TextReward, list[Group]]:
-    """A reward model of the groups' scores, and the groups with the channel ``FORETOLD`` of models fitted on others.
+    """A reward model of the groups' scores, and the groups with the channel ``PREDICTED`` of models fitted on others.
 
     ``vectors`` [n, k] are the texts of all groups in order, ``places`` [len(groups), k] the users'.
     """
@@ -97,7 +96,7 @@ def learn(
     return TextReward.fit(*data), _told(groups, judged)
 
 
-def nearest(groups: Sequence[Group], vectors: Floats, places: Floats) -> tuple[TextReward, list[Group]]:
+def nearest(groups: Sequence[Group], vectors: Floats32, places: Floats32) -> tuple[TextReward, list[Group]]:
     """The control: nearness in the reward model's place, blind to the groups' scores."""
     at = places[_group_of(groups)]
     reward = TextReward.nearness(vectors, at)
@@ -108,11 +107,11 @@ def _group_of(groups: Sequence[Group]) -> Rows:
     return np.repeat(np.arange(len(groups)), [len(group.options) for group in groups])
 
 
-def _told(groups: Sequence[Group], judged: Array) -> list[Group]:
-    """``judged`` [n] of the texts of all groups, in order, as the channel ``FORETOLD``."""
+def _told(groups: Sequence[Group], judged: Floats64) -> list[Group]:
+    """``judged`` [n] of the texts of all groups, in order, as the channel ``PREDICTED``."""
     each = iter(judged.tolist())
     return [
-        Group(tuple(replace(o, channels={**o.channels, FORETOLD: next(each)}) for o in group.options))
+        Group(tuple(replace(o, channels={**o.channels, PREDICTED: next(each)}) for o in group.options))
         for group in groups
     ]
 
@@ -126,17 +125,17 @@ class JudgedScorer:
 
     name = "reward model"
 
-    def __init__(self, ranker: RankerScorer, reward: TextReward, places: Floats) -> None:
+    def __init__(self, ranker: RerankerScorer, reward: TextReward, places: Floats32) -> None:
         """``places`` [n_users, k] holds every user's place among the ratings."""
         self.ranker, self.reward, self.places = ranker, reward, places
 
     def score(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> list[tuple[float, dict[str, float]]]:
         users, vectors = self.ranker.read(contexts, turns)
-        foretold = self.reward(vectors, self.places[users]).tolist()
+        predicted = self.reward(vectors, self.places[users]).tolist()
         channels = self.ranker.channels(users, vectors)
-        return [(value, {**one, FORETOLD: value}) for value, one in zip(foretold, channels, strict=True)]
+        return [(value, {**one, PREDICTED: value}) for value, one in zip(predicted, channels, strict=True)]
 
 
-def as_foretold(groups: Sequence[Group]) -> list[Group]:
-    """The same groups, scored by the channel ``FORETOLD``."""
-    return [Group(tuple(replace(o, score=o.channels[FORETOLD]) for o in group.options)) for group in groups]
+def as_predicted(groups: Sequence[Group]) -> list[Group]:
+    """The same groups, scored by the channel ``PREDICTED``."""
+    return [Group(tuple(replace(o, score=o.channels[PREDICTED]) for o in group.options)) for group in groups]

@@ -26,7 +26,7 @@ from tacit.rerank.align.trl_head import scoring_answers_alone
 from tacit.rerank.writer.writers import prompt_tokens
 from tacit.run.checkpoint import Checkpoint, Generator
 from tacit.run.folder import Stage, atomic_folder, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
-from tacit.run.processes import give_back
+from tacit.run.processes import release_memory
 from tacit.run.progress import Ticker, progress
 from tacit.text.lm import LORA_FROM, max_positions
 from tacit.types import InputError
@@ -165,7 +165,7 @@ def run_in_stage(
     save_writer(trainer.model, tokenizer, stage.folder / "writer")
     stage.finish({"steps": trainer.state.global_step, **summary})
     del trainer
-    give_back()
+    release_memory()
     return stage.folder / "writer"
 
 

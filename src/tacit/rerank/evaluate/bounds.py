@@ -13,11 +13,11 @@ import numpy as np
 from tacit.data.ratings.table import Ratings
 from tacit.metrics.intervals import Estimate
 from tacit.metrics.lists import CUTOFF, estimates, measure
-from tacit.metrics.ranks import Array
 from tacit.rerank.lists.lists import Card, ListConfig, Lists, ListSplit, build
 from tacit.rerank.lists.order import possible_rules
 from tacit.rerank.lists.past import Past
 from tacit.rerank.ranker.collaborative import label_rate, popularity
+from tacit.types import Floats64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Variant:
     rows: tuple[Row, ...]
 
 
-def seen(split: ListSplit, lists: Lists) -> Array:
+def seen(split: ListSplit, lists: Lists) -> Floats64:
     """1 where the list's user had rated the candidate before the list began, else 0. [L, C]."""
     return Past(split.histories, split.n_items).seen(lists).astype(np.float64)
 
 
-def bound_scores(split: ListSplit, lists: Lists) -> dict[str, Array]:
+def bound_scores(split: ListSplit, lists: Lists) -> dict[str, Floats64]:
     """Scores [L, C] of every bound, learnt from the training users alone; the two oracles read the answer.
 
     ``random`` is the input order, which is shuffled. ``rate`` is what a ranker without user input can learn, as DLCM is

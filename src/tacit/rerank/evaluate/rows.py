@@ -17,12 +17,12 @@ from safetensors.numpy import load, save
 
 from tacit.metrics.intervals import Estimate
 from tacit.metrics.lists import clustered_interval, estimates, measure
-from tacit.metrics.ranks import Array
 from tacit.metrics.results import Row, make_row
 from tacit.metrics.results import blank as blank_row
 from tacit.rerank.evaluate.bounds import bound_scores
 from tacit.rerank.lists.lists import Lists, ListSplit
 from tacit.run.files import atomic_write
+from tacit.types import Floats64
 
 Scores = npt.NDArray[np.floating]
 Users = npt.NDArray[np.integer]  # [L], whose list each one is
@@ -39,34 +39,34 @@ NAMES = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class ArmScores:
     """One line of a table: every metric of each list, a row a seed, {metric: [S, L]}."""
 
     model: str  # the reranker, or "bound"
     arm: str
-    values: Mapping[str, Array]
+    values: Mapping[str, Floats64]
 
     @property
     def seeds(self) -> int:
         return len(self.values["ndcg"])
 
     @property
-    def mean(self) -> dict[str, Array]:
+    def mean(self) -> dict[str, Floats64]:
         """Over seeds, [L]."""
         return {name: column.mean(axis=0) for name, column in self.values.items()}
 
 
-def measured(model: str, arm: str, scores: Sequence[Scores], lists: Lists) -> Measured:
+def measured(model: str, arm: str, scores: Sequence[Scores], lists: Lists) -> ArmScores:
     found = [measure(one, lists.labels, lists.consumed, K) for one in scores]
-    return Measured(model, arm, {name: np.stack([one[name] for one in found]) for name in found[0]})
+    return ArmScores(model, arm, {name: np.stack([one[name] for one in found]) for name in found[0]})
 
 
-def bound_lines(split: ListSplit, lists: Lists) -> list[Measured]:
+def bound_lines(split: ListSplit, lists: Lists) -> list[ArmScores]:
     """Random, popularity, label rate, the seen bit, and the two oracles, on these lists."""
     return [measured("bound", name, [scores], lists) for name, scores in bound_scores(split, lists).items()]
 
 
-def rows_of(line: Measured, users: Users, base: Row) -> list[Row]:
+def rows_of(line: ArmScores, users: Users, base: Row) -> list[Row]:
     """A row a metric; the note tells the spread over seeds."""
     found = estimates(line.mean, users)
     spread = line.values["ndcg"].mean(axis=1).std(ddof=1) if line.seeds > 1 else 0.0
@@ -75,7 +75,7 @@ def rows_of(line: Measured, users: Users, base: Row) -> list[Row]:
     return [make_row(base, NAMES[metric], e, K, model=name, note=note) for metric, e in found.items()]
 
 
-def difference_rows(line: Measured, against: Measured, users: Users, base: Row, name: str = "") -> list[Row]:
+def difference_rows(line: ArmScores, against: ArmScores, users: Users, base: Row, name: str = "") -> list[Row]:
     """Of two arms of one ranker, paired on the lists, seeds averaged first; the interval is over users."""
     name = name or f"{line.model} · {line.arm} − {against.arm}"
     rows = []
@@ -85,7 +85,7 @@ def difference_rows(line: Measured, against: Measured, users: Users, base: Row, 
     return rows
 
 
-def tables(lines: Sequence[Measured], users: Users, base: Row) -> list[Row]:
+def tables(lines: Sequence[ArmScores], users: Users, base: Row) -> list[Row]:
     """Each line, then what it brings beyond those before it that are ``AGAINST``: such as knowledge beyond base, and
     alignment beyond the texts of round 0."""
     found = [row for line in lines for row in rows_of(line, users, base)]
@@ -96,7 +96,7 @@ def tables(lines: Sequence[Measured], users: Users, base: Row) -> list[Row]:
     return found
 
 
-def across(there: Sequence[Measured], here: Sequence[Measured], users: Users, base: Row) -> list[Row]:
+def across(there: Sequence[ArmScores], here: Sequence[ArmScores], users: Users, base: Row) -> list[Row]:
     """Every line that two runs have in common and that differs, ``there`` minus ``here``, paired on the lists."""
     known = {(line.model, line.arm): line for line in here}
     both = [(line, known[line.model, line.arm]) for line in there if (line.model, line.arm) in known]
@@ -107,7 +107,7 @@ def across(there: Sequence[Measured], here: Sequence[Measured], users: Users, ba
     return found
 
 
-def variance(runs: Sequence[Array], users: Users) -> dict[str, float]:
+def variance(runs: Sequence[Floats64], users: Users) -> dict[str, float]:
     """Where the noise of one NDCG comes from, as standard deviations: which test users, which seeds.
 
     ``runs``: one [S, L] for each writer, its S seeds of the ranker on L lists. The ranker's part is the spread within
@@ -130,7 +130,7 @@ def variance(runs: Sequence[Array], users: Users) -> dict[str, float]:
 KEPT = ("ndcg", "kar_map", "standard_map", "consumed_ndcg")
 
 
-def save_values(path: Path, lines: Sequence[Measured], lists: Lists) -> None:
+def save_values(path: Path, lines: Sequence[ArmScores], lists: Lists) -> None:
     """Every metric of every list, for runs to be pooled: safetensors, one [S, L] a line and metric, in their order."""
     values = {
         f"{place:03}|{line.model}|{line.arm}|{name}": line.values[name].astype(np.float32)
@@ -140,18 +140,18 @@ def save_values(path: Path, lines: Sequence[Measured], lists: Lists) -> None:
     atomic_write(path, save({"users": lists.users, "items": lists.items, "labels": lists.labels, **values}))
 
 
-def load_values(path: Path) -> tuple[list[Measured], dict[str, npt.NDArray[np.integer]]]:
+def load_values(path: Path) -> tuple[list[ArmScores], dict[str, npt.NDArray[np.integer]]]:
     """The lines that ``save_values`` wrote, and the lists they were measured on: users, items, labels."""
     found = load(path.read_bytes())
     lists = {name: found.pop(name) for name in ("users", "items", "labels")}
-    columns: dict[tuple[str, str], dict[str, Array]] = {}
+    columns: dict[tuple[str, str], dict[str, Floats64]] = {}
     for key in sorted(found):  # the file has an order of its own
         _, model, arm, metric = key.split("|")
         columns.setdefault((model, arm), {})[metric] = found[key].astype(np.float64)
-    return [Measured(*name, values) for name, values in columns.items()], lists
+    return [ArmScores(*name, values) for name, values in columns.items()], lists
 
 
-def pooled(runs: Sequence[Sequence[Measured]]) -> tuple[list[Measured], dict[str, list[Array]]]:
+def pooled(runs: Sequence[Sequence[ArmScores]]) -> tuple[list[ArmScores], dict[str, list[Floats64]]]:
     """Lines that all ``runs`` have, measured on the same lists, with the seeds of them all; and each one's NDCG by run.
 
     A line that is the same in every run (a bound, or a ranker without texts from the same seeds) counts once.
@@ -165,7 +165,7 @@ def pooled(runs: Sequence[Sequence[Measured]]) -> tuple[list[Measured], dict[str
         if all(np.array_equal(first.values["ndcg"], line.values["ndcg"]) for line in same):
             same = [first]
         joined = {metric: np.concatenate([line.values[metric] for line in same]) for metric in first.values}
-        lines.append(Measured(*name, joined))
+        lines.append(ArmScores(*name, joined))
         parts[" · ".join(name)] = [line.values["ndcg"] for line in same]
     return lines, parts
 

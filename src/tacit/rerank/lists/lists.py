@@ -16,9 +16,8 @@ import polars as pl
 
 from tacit.data.ratings.table import Ratings
 from tacit.rerank.lists.order import choose_rule, in_order, possible_rules, tied_share
-from tacit.types import InputError
+from tacit.types import InputError, Ints32
 
-Ints = npt.NDArray[np.int32]
 Card = dict[str, object]
 NEVER = np.iinfo(np.int32).max
 VARIANTS = ("literal", "clean")
@@ -45,11 +44,11 @@ class Histories:
     """
 
     offsets: npt.NDArray[np.int64]  # [n_users + 1]
-    items: Ints  # [n], rows of the items
+    items: Ints32  # [n], rows of the items
     ratings: npt.NDArray[np.float32]  # [n]
-    cut: Ints  # [n_users]
+    cut: Ints32  # [n_users]
 
-    def of(self, user: int, before: int | None = None) -> tuple[Ints, npt.NDArray[np.float32]]:
+    def of(self, user: int, before: int | None = None) -> tuple[Ints32, npt.NDArray[np.float32]]:
         """Items and ratings of one user, oldest first; the first ``before`` of them only."""
         start, end = int(self.offsets[user]), int(self.offsets[user + 1])
         end = end if before is None else min(end, start + before)
@@ -69,7 +68,7 @@ class FirstPlaces:
         self._offsets, self._n_items = histories.offsets, n_items
         self._known, self._first = np.unique(owners * n_items + histories.items, return_index=True)
 
-    def of(self, users: Ints, items: Ints) -> Ints:
+    def of(self, users: Ints32, items: Ints32) -> Ints32:
         """The place from 0 of each of the items [L, C] in the history of users [L]; ``NEVER`` if nowhere.
 
         An item was seen before a list if its place is below the list's ``start``.
@@ -84,11 +83,11 @@ class FirstPlaces:
 class Lists:
     """L candidate lists of C items, shuffled: the input order says nothing."""
 
-    users: Ints  # [L]
-    items: Ints  # [L, C]
+    users: Ints32  # [L]
+    items: Ints32  # [L, C]
     labels: npt.NDArray[np.int8]  # [L, C], 1 = consumed and liked
     consumed: npt.NDArray[np.bool_]  # [L, C], consumed, liked or not; no model may read it
-    start: Ints  # [L], place in the user's history of the list's first consumed item: what is known ends before it
+    start: Ints32  # [L], place in the user's history of the list's first consumed item: what is known ends before it
 
     def __len__(self) -> int:
         return len(self.users)
@@ -96,7 +95,7 @@ class Lists:
     def take(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Lists:
         return Lists(self.users[rows], self.items[rows], self.labels[rows], self.consumed[rows], self.start[rows])
 
-    def of_users(self, users: Sequence[int] | Ints) -> Lists:
+    def of_users(self, users: Sequence[int] | Ints32) -> Lists:
         return self.take(np.isin(self.users, np.asarray(users)))
 
 
@@ -107,8 +106,8 @@ class ListSplit:
     histories: Histories
     n_items: int
     positive_above: float
-    train_users: Ints
-    valid_users: Ints
+    train_users: Ints32
+    valid_users: Ints32
     train: Lists
     valid: Lists
 
@@ -117,7 +116,7 @@ class ListSplit:
 class ListTest:
     """What only the evaluator may see."""
 
-    users: Ints
+    users: Ints32
     lists: Lists
 
 
@@ -183,7 +182,7 @@ def _histories(ordered: pl.DataFrame, n_users: int, text_history: int) -> Histor
     return Histories(offsets, ordered["item"].to_numpy(), ordered["rating"].to_numpy(), cut)
 
 
-def _split_users(ratings: Ratings, config: ListConfig) -> tuple[Ints, Ints, Ints]:
+def _split_users(ratings: Ratings, config: ListConfig) -> tuple[Ints32, Ints32, Ints32]:
     """Rows of the training, validation and test users. KAR shuffles twice: to number the users, then to divide them."""
     users = ratings.frame["user"].unique(maintain_order=True).to_list()
     generator = random.Random(config.split_seed)
@@ -199,7 +198,7 @@ def _split_users(ratings: Ratings, config: ListConfig) -> tuple[Ints, Ints, Ints
 
 
 def draw_lists(
-    histories: Histories, users: Ints, ratings: Ratings, config: ListConfig, generator: random.Random
+    histories: Histories, users: Ints32, ratings: Ratings, config: ListConfig, generator: random.Random
 ) -> Lists:
     """From each user's ``cut`` on, ``consumed`` interactions at a time, filled up with sampled items and shuffled.
 
@@ -272,7 +271,7 @@ def _card(ratings: Ratings, config: ListConfig, order: Card, split: ListSplit, t
     }
 
 
-def _shares(first_places: FirstPlaces, users: Ints, lists: Lists) -> Card:
+def _shares(first_places: FirstPlaces, users: Ints32, lists: Lists) -> Card:
     """Counts of one part, and the shares of its lists and candidates that reward something else than ranking."""
     places = first_places.of(lists.users, lists.items)
     seen = places < lists.start[:, None]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tacit.rerank.lists.lists import FirstPlaces, Histories, Ints, Lists
+from tacit.rerank.lists.lists import FirstPlaces, Histories, Lists
+from tacit.types import Ints32
 
 RECENT = 20  # items of the history that make a user's mean
 
@@ -16,7 +17,7 @@ class Past:
     def __init__(self, histories: Histories, n_items: int) -> None:
         self._histories, self._first_places = histories, FirstPlaces(histories, n_items)
 
-    def recent(self, lists: Lists, n: int = RECENT) -> Ints:
+    def recent(self, lists: Lists, n: int = RECENT) -> Ints32:
         """[L, n] item rows, oldest first; −1 before the first one."""
         places = lists.start[:, None] + np.arange(-n, 0)
         rows = self._histories.offsets[lists.users][:, None] + places.clip(min=0)

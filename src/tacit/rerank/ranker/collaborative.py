@@ -17,10 +17,8 @@ from scipy import sparse
 from scipy.linalg.lapack import spotrf, spotri, spotrs
 from scipy.sparse.linalg import svds
 
-from tacit.rerank.lists.lists import Histories, Ints, Lists
-from tacit.types import InputError
-
-Floats = npt.NDArray[np.float32]
+from tacit.rerank.lists.lists import Histories, Lists
+from tacit.types import Floats32, InputError, Ints32
 
 # How the next items are foretold from the last ones: so many of them, each counting DECAY times its successor.
 LAST = 30
@@ -32,7 +30,7 @@ BLOCK = 1024  # rows of a matrix that are mirrored at once
 Rows = npt.NDArray[np.int64]
 
 
-def spans(histories: Histories, users: Ints) -> tuple[Rows, Rows, Rows]:
+def spans(histories: Histories, users: Ints32) -> tuple[Rows, Rows, Rows]:
     """[m] each, user after user, oldest first: where an interaction of ``users`` stands in ``histories.items``, and
     where the history it belongs to begins and ends there."""
     counts = np.diff(histories.offsets)[users]
@@ -41,12 +39,14 @@ def spans(histories: Histories, users: Ints) -> tuple[Rows, Rows, Rows]:
     return first + within, first, end
 
 
-def places(histories: Histories, users: Ints) -> Rows:
+def places(histories: Histories, users: Ints32) -> Rows:
     """[m]: where the interactions of ``users`` stand in ``histories.items``."""
     return spans(histories, users)[0]
 
 
-def interactions(histories: Histories, users: Ints, n_items: int, values: Floats | None = None) -> sparse.csr_matrix:
+def interactions(
+    histories: Histories, users: Ints32, n_items: int, values: Floats32 | None = None
+) -> sparse.csr_matrix:
     """[len(users), n] float32, a row a user. ``values``: what each interaction of ``histories`` counts, 1 when None.
 
     An item that a user consumed twice counts twice.
@@ -57,7 +57,7 @@ def interactions(histories: Histories, users: Ints, n_items: int, values: Floats
     return sparse.csr_matrix((counted, (rows, histories.items[at])), shape=(len(users), n_items))
 
 
-def ease(matrix: sparse.csr_matrix, l2: float) -> Floats:
+def ease(matrix: sparse.csr_matrix, l2: float) -> Floats32:
     """The weights B that make X B nearest to X under a ridge penalty ``l2`` and a zero diagonal: [n, n].
 
     B = I - P diag(P)⁻¹, P = (XᵀX + l2 I)⁻¹. Source: Steck 2019, arXiv 1905.03375, eq. 8.
@@ -69,8 +69,8 @@ def ease(matrix: sparse.csr_matrix, l2: float) -> Floats:
 
 
 def successors(
-    histories: Histories, users: Ints, n_items: int, targets: Sequence[Floats], ahead: int, l2: float
-) -> Iterator[Floats]:
+    histories: Histories, users: Ints32, n_items: int, targets: Sequence[Floats32], ahead: int, l2: float
+) -> Iterator[Floats32]:
     """Weights [n, n] from a user's last items to the next ``ahead`` ones, one matrix for each entry of ``targets``.
 
     B = (SᵀS + l2 I)⁻¹ SᵀT. The past S and the future T have a row for every ``ahead``-th place of every history: S
@@ -83,7 +83,7 @@ def successors(
     anchor = (at > first) & ((at - first) % ahead == 0)
     at, first, end = at[anchor], first[anchor], end[anchor]
 
-    def table(shifts: range, values: Floats, decay: float) -> sparse.csr_matrix:
+    def table(shifts: range, values: Floats32, decay: float) -> sparse.csr_matrix:
         """[anchors, n]: the items at these shifts from the anchors, where the history reaches so far."""
         parts = []
         for step, shift in enumerate(shifts):
@@ -98,14 +98,14 @@ def successors(
         yield spotrs(factor, (past.T @ table(range(ahead), target, 1.0)).toarray("F"), lower=True, overwrite_b=True)[0]
 
 
-def lift(histories: Histories, users: Ints, n_items: int, within: int, smoothing: float = 1.0) -> Floats:
+def lift(histories: Histories, users: Ints32, n_items: int, within: int, smoothing: float = 1.0) -> Floats32:
     """How much oftener two items stand at most ``within`` places apart than chance has it: [n, n], symmetric, nats.
 
     log((c_ij + s) / (e_ij + s)), c_ij the pairs counted from both sides, e_ij = c_i c_j / c, s ``smoothing``; 0 on the
     diagonal. This is pointwise mutual information (Church & Hanks 1990), drawn to 0 where little was counted.
     """
     at, _, end = spans(histories, users)
-    weights: Floats = np.zeros((n_items, n_items), dtype=np.float32)
+    weights: Floats32 = np.zeros((n_items, n_items), dtype=np.float32)
     counts, one = weights.reshape(-1), np.float32(1.0)
     for distance in range(1, within + 1):
         earlier = at[at + distance < end]
@@ -122,31 +122,33 @@ def lift(histories: Histories, users: Ints, n_items: int, within: int, smoothing
     return weights
 
 
-def overlap(attributes: Sequence[Sequence[str]]) -> Floats:
+def overlap(attributes: Sequence[Sequence[str]]) -> Floats32:
     """Share of the attribute values of j that i has too: weights [n, n], 0 on the diagonal and for a j without any."""
     names = {value: column for column, value in enumerate(sorted({v for values in attributes for v in values}))}
     pairs = [(row, names[value]) for row, values in enumerate(attributes) for value in set(values)]
     rows, columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     table = sparse.csr_matrix((np.ones(len(pairs), dtype=np.float32), (rows, columns)), (len(attributes), len(names)))
-    weights: Floats = (table @ table.T).toarray()
+    weights: Floats32 = (table @ table.T).toarray()
     weights /= np.maximum(np.diag(weights), 1.0)
     np.fill_diagonal(weights, 0.0)
     return weights
 
 
-def popularity(histories: Histories, users: Ints, n_items: int) -> Floats:
+def popularity(histories: Histories, users: Ints32, n_items: int) -> Floats32:
     """[n]: interactions of ``users`` with each item."""
     return np.bincount(histories.items[places(histories, users)], minlength=n_items).astype(np.float32)
 
 
-def smoothed_mean(items: npt.NDArray[np.integer], values: npt.NDArray[np.number], n_items: int, prior: float) -> Floats:
+def smoothed_mean(
+    items: npt.NDArray[np.integer], values: npt.NDArray[np.number], n_items: int, prior: float
+) -> Floats32:
     """[n]: (Σ values + prior · m) / (count + prior) of each item, m the mean of all ``values``, 0 if there is none."""
     mean = float(values.mean()) if len(values) else 0.0
     sums = np.bincount(items, weights=values, minlength=n_items)
     return ((sums + prior * mean) / (np.bincount(items, minlength=n_items) + prior)).astype(np.float32)
 
 
-def label_rate(train: Lists, n_items: int, smoothing: float = 20.0) -> Floats:
+def label_rate(train: Lists, n_items: int, smoothing: float = 20.0) -> Floats32:
     """[n]: how often an item is a positive where it is a candidate, smoothed by so many mean candidates."""
     return smoothed_mean(train.items.ravel(), train.labels.ravel(), n_items, smoothing)
 
@@ -159,20 +161,20 @@ def less_own_mean(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.csr_matrix((centred, matrix.indices, matrix.indptr), matrix.shape)
 
 
-def star_factors(matrix: sparse.csr_matrix, d: int, l2: float, sweeps: int, seed: int) -> Floats:
+def star_factors(matrix: sparse.csr_matrix, d: int, l2: float, sweeps: int, seed: int) -> Floats32:
     """Item factors V [n, d] so that V_i · p_u is near the entry (u, i) of ``matrix`` wherever there is one.
 
     Alternating ridge regressions, each user's p on the items it rated and each item's V on the users who rated it, with
     penalty ``l2``. Source: Koren, Bell & Volinsky 2009, IEEE Computer 42(8), "alternating least squares".
     """
     by_item = matrix.T.tocsr()
-    factors: Floats = 0.1 * np.random.default_rng(seed).standard_normal((matrix.shape[1], d), dtype=np.float32)
+    factors: Floats32 = 0.1 * np.random.default_rng(seed).standard_normal((matrix.shape[1], d), dtype=np.float32)
     for _ in range(sweeps):
         factors = _ridge_rows(by_item, _ridge_rows(matrix, factors, l2), l2)
     return factors
 
 
-def _ridge_rows(matrix: sparse.csr_matrix, factors: Floats, l2: float) -> Floats:
+def _ridge_rows(matrix: sparse.csr_matrix, factors: Floats32, l2: float) -> Floats32:
     """[rows, d]: each row's entries regressed on the factors of their columns."""
     solved = np.zeros((matrix.shape[0], factors.shape[1]), dtype=np.float32)
     penalty = l2 * np.eye(factors.shape[1], dtype=np.float32)
@@ -183,7 +185,7 @@ def _ridge_rows(matrix: sparse.csr_matrix, factors: Floats, l2: float) -> Floats
     return solved
 
 
-def svd_vectors(matrix: sparse.csr_matrix, d: int) -> Floats:
+def svd_vectors(matrix: sparse.csr_matrix, d: int) -> Floats32:
     """Item vectors [n, d'] of unit length from the truncated SVD U S Vᵀ of ``matrix`` [m, n]: rows of V S.
 
     d' = min(d, m - 1, n - 1). Largest singular value first; an item that nobody rated is 0.
@@ -194,7 +196,7 @@ def svd_vectors(matrix: sparse.csr_matrix, d: int) -> Floats:
     return _unit((directions.T * strengths)[:, ::-1])
 
 
-def tfidf_vectors(texts: Sequence[str], d: int) -> Floats:
+def tfidf_vectors(texts: Sequence[str], d: int) -> Floats32:
     """Text vectors [len(texts), d'] of unit length: TF-IDF of lower-case words, then truncated SVD.
 
     tf = 1 + log(count), idf = 1 + log((1 + m) / (1 + df)) over m texts; words of one text only are left out.
@@ -217,36 +219,36 @@ def tfidf_vectors(texts: Sequence[str], d: int) -> Floats:
     return svd_vectors(matrix, d)
 
 
-def mean_vectors(histories: Histories, vectors: Floats) -> Floats:
+def mean_vectors(histories: Histories, vectors: Floats32) -> Floats32:
     """[n_users, d]: the mean vector of the items before each user's ``cut``: what a text may tell, without a text."""
     users = np.repeat(np.arange(len(histories.cut)), np.diff(histories.offsets))
     told = np.arange(len(users)) - histories.offsets[users] < histories.cut[users]
     entries = (np.ones(told.sum()), (users[told], histories.items[told]))
     rows = sparse.csr_matrix(entries, shape=(len(histories.cut), len(vectors)))
     counts = np.bincount(users[told], minlength=len(histories.cut))
-    means: Floats = ((rows @ vectors) / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    means: Floats32 = ((rows @ vectors) / np.maximum(counts, 1)[:, None]).astype(np.float32)
     return means
 
 
-def _gram(matrix: sparse.csr_matrix, l2: float) -> Floats:
-    gram: Floats = (matrix.T @ matrix).toarray("C")
+def _gram(matrix: sparse.csr_matrix, l2: float) -> Floats32:
+    gram: Floats32 = (matrix.T @ matrix).toarray("C")
     gram[np.diag_indices_from(gram)] += l2
     return gram
 
 
-def _cholesky(gram: Floats) -> Floats:
+def _cholesky(gram: Floats32) -> Floats32:
     """L of gram = L Lᵀ, for a symmetric ``gram`` [n, n], whose memory is used up."""
     factor, failed = spotrf(gram.T, lower=True, overwrite_a=True)  # Fortran's order, so that nothing is copied
     if failed:
         raise InputError("Item-to-item weights cannot be computed: set features.l2 and features.next_l2 higher.")
-    lower: Floats = factor
+    lower: Floats32 = factor
     return lower
 
 
-def _inverse(gram: Floats) -> Floats:
+def _inverse(gram: Floats32) -> Floats32:
     """Of a symmetric positive definite ``gram`` [n, n], in its memory; n³ operations, a general one takes 8/3 n³."""
     lower, _ = spotri(_cholesky(gram), lower=True, overwrite_c=True)
-    inverse: Floats = lower.T
+    inverse: Floats32 = lower.T
     for begin in range(0, len(inverse), BLOCK):  # what stands above the diagonal is copied below it
         end = begin + BLOCK
         square = inverse[begin:end, begin:end]
@@ -255,7 +257,7 @@ def _inverse(gram: Floats) -> Floats:
     return inverse
 
 
-def _unit(vectors: npt.NDArray[np.floating]) -> Floats:
+def _unit(vectors: npt.NDArray[np.floating]) -> Floats32:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Floats = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    scaled: Floats32 = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
     return scaled

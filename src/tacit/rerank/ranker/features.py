@@ -21,12 +21,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from tacit.rerank.lists.lists import Histories, Ints, Lists, ListSplit
+from tacit.rerank.lists.lists import Histories, Lists, ListSplit
 from tacit.rerank.lists.past import Past
 from tacit.rerank.ranker.collaborative import (
     DECAY,
     LAST,
-    Floats,
     ease,
     interactions,
     label_rate,
@@ -42,7 +41,7 @@ from tacit.rerank.ranker.collaborative import (
 )
 from tacit.rerank.ranker.history_scores import among, from_factors, over_history, over_last, sums_before
 from tacit.run.progress import progress
-from tacit.types import Item
+from tacit.types import Floats32, Ints32, Item
 
 RELATIONS = ("near in time", "same sitting", "EASE")
 TIES = tuple(f"{relation} in the list" for relation in RELATIONS)  # the features that are made of relations
@@ -93,8 +92,8 @@ class Featured:
 
     lists: Lists
     names: tuple[str, ...]
-    features: Floats
-    relations: Floats
+    features: Floats32
+    relations: Floats32
 
     def __len__(self) -> int:
         return len(self.lists)
@@ -108,7 +107,7 @@ class Featured:
         relations = np.concatenate([self.relations, other.relations], axis=-1)
         return Featured(self.lists, (*self.names, *other.names), features, relations)
 
-    def column(self, name: str) -> Floats:
+    def column(self, name: str) -> Floats32:
         """One feature, [L, C]."""
         return self.features[..., self.names.index(name)]
 
@@ -140,7 +139,7 @@ def cross_fitted(split: ListSplit, items: Sequence[Item], config: FeatureConfig,
 
 
 def features(
-    split: ListSplit, items: Sequence[Item], users: Ints, parts: Sequence[Lists], config: FeatureConfig
+    split: ListSplit, items: Sequence[Item], users: Ints32, parts: Sequence[Lists], config: FeatureConfig
 ) -> list[Featured]:
     """Every feature and relation of each of ``parts``, lists of whichever users; the split gives their histories.
 
@@ -171,7 +170,7 @@ class _Reading:
     """Lists, and the users who teach what is said of their candidates."""
 
     split: ListSplit
-    users: Ints
+    users: Ints32
     lists: Lists
     config: FeatureConfig
 
@@ -180,39 +179,39 @@ class _Reading:
         return self.split.histories
 
     @cached_property
-    def likes(self) -> Floats:
+    def likes(self) -> Floats32:
         """[n interactions]: 1 where it is a positive label, else 0."""
         return (self.known.ratings > self.split.positive_above).astype(np.float32)
 
     @cached_property
-    def ones(self) -> Floats:
+    def ones(self) -> Floats32:
         return np.ones_like(self.likes)
 
     @cached_property
-    def mean_stars(self) -> Floats:
+    def mean_stars(self) -> Floats32:
         return self.mean_of(self.known.ratings)
 
     @cached_property
-    def stars(self) -> Floats:
+    def stars(self) -> Floats32:
         """[n interactions]: less the item's mean."""
         return self.known.ratings - self.mean_stars[self.known.items]
 
-    def mean_of(self, values: Floats) -> Floats:
+    def mean_of(self, values: Floats32) -> Floats32:
         """[n]: the mean of ``values`` over the users' interactions with an item."""
         at = places(self.known, self.users)
         return smoothed_mean(self.known.items[at], values[at], self.split.n_items, self.config.smoothing)
 
-    def matrix(self, values: Floats) -> sparse.csr_matrix:
+    def matrix(self, values: Floats32) -> sparse.csr_matrix:
         return interactions(self.known, self.users, self.split.n_items, values)
 
-    def whole(self, weights: Floats, values: Floats) -> Floats:
+    def whole(self, weights: Floats32, values: Floats32) -> Floats32:
         return over_history(weights, values, self.known, self.lists)
 
-    def last(self, weights: Floats, values: Floats, last: int, decay: float = 1.0) -> Floats:
+    def last(self, weights: Floats32, values: Floats32, last: int, decay: float = 1.0) -> Floats32:
         return over_last(weights, values, self.known, self.lists, last, decay)
 
 
-def _from_weights(reading: _Reading, items: Sequence[Item]) -> tuple[Columns, Floats]:
+def _from_weights(reading: _Reading, items: Sequence[Item]) -> tuple[Columns, Floats32]:
     """What needs item-to-item weights, which no function below returns or keeps; and the relations [L, C, C, R]."""
     config = reading.config
     near, near_tie = _from_lift(reading, "near in time", config.near, smoothing=10.0)
@@ -225,12 +224,12 @@ def _from_weights(reading: _Reading, items: Sequence[Item]) -> tuple[Columns, Fl
     return columns | dict(zip(TIES, np.moveaxis(best, -1, 0), strict=True)), relations
 
 
-def _from_lift(reading: _Reading, name: str, within: int, smoothing: float) -> tuple[Columns, Floats]:
+def _from_lift(reading: _Reading, name: str, within: int, smoothing: float) -> tuple[Columns, Floats32]:
     weights = lift(reading.known, reading.users, reading.split.n_items, within, smoothing)
     return {name: reading.last(weights, reading.ones, 16)}, among(weights, reading.lists.items)
 
 
-def _from_consumed(reading: _Reading) -> tuple[Columns, Floats]:
+def _from_consumed(reading: _Reading) -> tuple[Columns, Floats32]:
     weights = ease(reading.matrix(reading.ones), reading.config.l2)
     columns: Columns = {
         "EASE, all history": reading.whole(weights, reading.ones),
@@ -300,7 +299,7 @@ def stage_of(place: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     return np.floor(np.log2(1.0 + place / 8.0)).clip(max=STAGES - 1).astype(np.int64)
 
 
-def _by_stage(histories: Histories, users: Ints, n_items: int) -> Floats:
+def _by_stage(histories: Histories, users: Ints32, n_items: int) -> Floats32:
     """[n, STAGES]: log((c_is + 1) / (c_i c_s / c + 1)), c_is the interactions with i at stage s."""
     at, first, _ = spans(histories, users)
     counts = np.zeros((n_items, STAGES))

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from tacit.rerank.lists.lists import Histories, Ints, Lists
-from tacit.rerank.ranker.collaborative import OWN_MEAN, Floats
+from tacit.rerank.lists.lists import Histories, Lists
+from tacit.rerank.ranker.collaborative import OWN_MEAN
+from tacit.types import Floats32, Floats64, Ints32
 
-Doubles = npt.NDArray[np.float64]
 
-
-def over_history(weights: Floats, values: Floats, histories: Histories, lists: Lists) -> Floats:
+def over_history(weights: Floats32, values: Floats32, histories: Histories, lists: Lists) -> Floats32:
     """[L, C]: Σ_h value_h weights[h, c] over the whole history before the list.
 
     The sums run along a user's history once, and every list reads them where it starts.
@@ -35,8 +34,8 @@ def over_history(weights: Floats, values: Floats, histories: Histories, lists: L
 
 
 def over_last(
-    weights: Floats, values: Floats, histories: Histories, lists: Lists, last: int, decay: float = 1.0
-) -> Floats:
+    weights: Floats32, values: Floats32, histories: Histories, lists: Lists, last: int, decay: float = 1.0
+) -> Floats32:
     """[L, C]: Σ_k decay^(k-1) value_h weights[h, c], h the k-th last item before the list, k = 1 … ``last``.
 
     Without a decay it is the mean over the items there are.
@@ -54,7 +53,7 @@ def over_last(
     return scores
 
 
-def nearest(weights: Floats, histories: Histories, lists: Lists, last: int, count: int) -> Floats:
+def nearest(weights: Floats32, histories: Histories, lists: Lists, last: int, count: int) -> Floats32:
     """[L, C]: the mean of the ``count`` largest weights[h, c] over the last ``last`` items before the list.
 
     Where there are fewer items, or fewer positive weights, the rest count as 0.
@@ -69,7 +68,7 @@ def nearest(weights: Floats, histories: Histories, lists: Lists, last: int, coun
     return scores
 
 
-def from_factors(factors: Floats, l2: float, stars: Floats, histories: Histories, lists: Lists) -> Floats:
+def from_factors(factors: Floats32, l2: float, stars: Floats32, histories: Histories, lists: Lists) -> Floats32:
     """[L, C]: p · V_c, p the ridge regression of what the user gave before the list on the factors V of those items.
 
     ``stars`` are less the item's mean; here they are less the user's own mean so far too.
@@ -88,16 +87,16 @@ def from_factors(factors: Floats, l2: float, stars: Floats, histories: Histories
     return scores
 
 
-def among(weights: Floats, items: Ints) -> Floats:
+def among(weights: Floats32, items: Ints32) -> Floats32:
     """[L, C, C]: weights[c', c] of every other candidate c' of the list, at [l, c, c']; 0 for an item and itself."""
     return weights[items[:, None, :], items[:, :, None]]
 
 
-def sums_before(histories: Histories, values: Floats, lists: Lists) -> Doubles:
+def sums_before(histories: Histories, values: Floats32, lists: Lists) -> Floats64:
     """[L]: the sum of ``values`` over the history before each list."""
     sums = _prefix(values.astype(np.float64))
     first = histories.offsets[lists.users]
-    total: Doubles = sums[first + lists.start] - sums[first]
+    total: Floats64 = sums[first + lists.start] - sums[first]
     return total
 
 

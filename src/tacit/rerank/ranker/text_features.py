@@ -12,14 +12,14 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tacit.rerank.lists.lists import Histories, Lists
-from tacit.rerank.ranker.collaborative import Floats
 from tacit.rerank.ranker.features import Featured
 from tacit.rerank.ranker.history_scores import among, nearest, over_history, over_last
+from tacit.types import Floats32
 
-Likeness = Callable[[], Floats]  # makes weights [n, n], so that no more than one of them is in memory at a time
+Likeness = Callable[[], Floats32]  # makes weights [n, n], so that no more than one of them is in memory at a time
 
 
-def by_words(texts: Sequence[str]) -> Floats:
+def by_words(texts: Sequence[str]) -> Floats32:
     """Cosines of TF-IDF vectors of words and of pairs of neighbours (such as names), [n, n], 0 on the diagonal.
 
     tf = 1 + log(count); words that stand in one text only, or in more than three tenths of them, are left out. Texts
@@ -33,14 +33,14 @@ def by_words(texts: Sequence[str]) -> Floats:
     return _without_self((table @ table.T).toarray())
 
 
-def by_vectors(vectors: Floats) -> Floats:
+def by_vectors(vectors: Floats32) -> Floats32:
     """Cosines of text vectors [n, d] less their mean, which texts of one form share; [n, n], 0 on the diagonal."""
     centred = vectors - vectors.mean(0)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
     return _without_self(unit @ unit.T)
 
 
-def _without_self(cosines: Floats) -> Floats:
+def _without_self(cosines: Floats32) -> Floats32:
     weights = cosines.astype(np.float32, copy=False)
     np.fill_diagonal(weights, 0.0)
     return weights
@@ -52,8 +52,8 @@ def text_features(
     """Features and one relation for every likeness of items, of each of ``parts``."""
     likes = (histories.ratings > positive_above).astype(np.float32)
     names: list[str] = []
-    columns: list[list[Floats]] = [[] for _ in parts]
-    relations: list[list[Floats]] = [[] for _ in parts]
+    columns: list[list[Floats32]] = [[] for _ in parts]
+    relations: list[list[Floats32]] = [[] for _ in parts]
     for name, likeness in likenesses.items():
         weights = likeness()
         for part, lists in enumerate(parts):
@@ -68,7 +68,9 @@ def text_features(
     ]
 
 
-def _of_one(weights: Floats, relation: Floats, histories: Histories, likes: Floats, lists: Lists) -> dict[str, Floats]:
+def _of_one(
+    weights: Floats32, relation: Floats32, histories: Histories, likes: Floats32, lists: Lists
+) -> dict[str, Floats32]:
     """{feature: [L, C]}."""
     ones = np.ones_like(likes)
     before = np.maximum(lists.start, 1)[:, None].astype(np.float32)

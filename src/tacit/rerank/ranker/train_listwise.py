@@ -12,9 +12,10 @@ from tacit.rerank.ranker.best_epoch import BestEpoch, RankerResult
 from tacit.rerank.ranker.features import Featured
 from tacit.rerank.ranker.listwise import FeatureBatch, Listwise
 from tacit.rerank.ranker.rerankers import Knowledge
-from tacit.rerank.ranker.train_reranker import CUTOFF, Scores, minibatches, selection_metrics
+from tacit.rerank.ranker.train_reranker import CUTOFF, minibatches, selection_metrics
 from tacit.run.folder import Stage
 from tacit.run.progress import Ticker, progress
+from tacit.types import Floats32
 
 
 @dataclass
@@ -105,7 +106,7 @@ def score_listwise(
     knowledge: Knowledge | None = None,
     batch: int = 2048,
     user_vectors: Tensor | None = None,
-) -> Scores:
+) -> Floats32:
     """Logits [L, C]. ``user_vectors`` [L, d]: a text for each list, in place of its user's."""
     model.eval()
     device = next(model.parameters()).device

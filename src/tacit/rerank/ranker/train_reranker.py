@@ -18,15 +18,14 @@ from tacit.rerank.ranker.best_epoch import BestEpoch, RankerResult
 from tacit.rerank.ranker.rerankers import Knowledge, ListBatch, Reranker, build_reranker, item_attributes
 from tacit.run.folder import Stage
 from tacit.run.progress import Ticker, progress
-from tacit.types import InputError, Item
+from tacit.types import Floats32, InputError, Item
 
-Scores = npt.NDArray[np.float32]
 CUTOFF = 5
 METRICS = {"ndcg": ndcg, "map": kar_map}
 
 
 @dataclass
-class RankerConfig:
+class RerankerConfig:
     name: str = "dlcm"  # dlcm | prm | setrank (as KAR runs them) | dlcm_paper | prm_paper
     attributes: list[str] = field(default_factory=lambda: ["first_genre"])  # the item attributes that are embedded
     specific: int = 5  # the adaptor's own experts a side, beside two shared ones
@@ -40,7 +39,7 @@ class RankerConfig:
     select: str = "valid"  # valid | test: whose lists choose the epoch; test is KAR's way, for the row that says so
 
 
-def new_reranker(config: RankerConfig, items: Sequence[Item], text_dim: int | None, seed: int) -> Reranker:
+def new_reranker(config: RerankerConfig, items: Sequence[Item], text_dim: int | None, seed: int) -> Reranker:
     """Untrained, for these items; ``text_dim`` is the width of the text vectors, None for a reranker without texts."""
     attributes, n_attributes = item_attributes(items, config.attributes)
     return build_reranker(
@@ -53,7 +52,7 @@ def train_ranker(
     train: Lists,
     selection: Lists,
     knowledge: Knowledge | None,
-    config: RankerConfig,
+    config: RerankerConfig,
     seed: int,
     stage: Stage | None = None,
     device: str = "cpu",
@@ -85,7 +84,7 @@ def train_ranker(
     return state.finish()
 
 
-def _check(config: RankerConfig, train: Lists, selection: Lists) -> None:
+def _check(config: RerankerConfig, train: Lists, selection: Lists) -> None:
     for key, known in (("criterion", tuple(METRICS)), ("select", ("valid", "test"))):
         if getattr(config, key) not in known:
             raise InputError(f"ranker.{key}={getattr(config, key)} is not known: choose {' or '.join(known)}.")
@@ -150,7 +149,7 @@ def score_lists(
     batch: int = 2048,
     histories: Histories | None = None,
     user_vectors: Tensor | None = None,
-) -> Scores:
+) -> Floats32:
     """Logits [L, C] on the model's own device. ``user_vectors`` [L, d]: a text a list, in place of its user's."""
     device = next(model.parameters()).device
     knowledge = knowledge.to(device) if knowledge is not None else None
@@ -165,7 +164,7 @@ def _score(
     past: Past | None,
     batch: int,
     user_vectors: Tensor | None,
-) -> Scores:
+) -> Floats32:
     model.eval()
     device = next(model.parameters()).device
     scores = np.empty(lists.items.shape, dtype=np.float32)
@@ -177,7 +176,7 @@ def _score(
     return scores
 
 
-def selection_metrics(lists: Lists, scores: Scores) -> dict[str, float]:
+def selection_metrics(lists: Lists, scores: Floats32) -> dict[str, float]:
     """Means over lists of NDCG@5 and KAR's MAP@5, by their names in ``METRICS``."""
     labels = in_order(scores, lists.labels)
     return {name: float(metric(labels, CUTOFF).mean()) for name, metric in METRICS.items()}
@@ -191,7 +190,7 @@ def _past(model: Reranker, histories: Histories | None) -> Past | None:
     return Past(histories, model.n_items)
 
 
-def _optimizer(model: Reranker, config: RankerConfig) -> torch.optim.AdamW:
+def _optimizer(model: Reranker, config: RerankerConfig) -> torch.optim.AdamW:
     """AdamW; biases do not decay, as in KAR's code."""
     named = list(model.named_parameters())
     groups = [

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from tacit.rerank.align.dpo import align
-from tacit.rerank.align.feedback import Encoder, ModelOnTexts, RankerScorer, folds, score_samples
+from tacit.rerank.align.feedback import Encoder, ModelOnTexts, RerankerScorer, folds, score_samples
 from tacit.rerank.align.pairs import (
     Agreement,
     Pair,
@@ -32,13 +32,13 @@ from tacit.rerank.align.pairs import (
     swapped,
 )
 from tacit.rerank.align.ppo import Task, align_by_scores
-from tacit.rerank.align.text_reward import FORETOLD, JudgedScorer, TextReward, as_foretold, learn, nearest
+from tacit.rerank.align.text_reward import PREDICTED, JudgedScorer, TextReward, as_predicted, learn, nearest
 from tacit.rerank.lists.past import Past
 from tacit.rerank.stages.arms import arm_jobs, round_folder
 from tacit.rerank.stages.config import RerankConfig
-from tacit.rerank.stages.jobs import Job, train_all
+from tacit.rerank.stages.jobs import TrainingJob, train_all
 from tacit.rerank.stages.knowledge import material
-from tacit.rerank.stages.material import Material, Reading
+from tacit.rerank.stages.material import RerankData, TextReader
 from tacit.rerank.stages.texts import Texts, load_texts, save_texts, texts_card, write_texts, writer
 from tacit.rerank.writer.prompts import filled
 from tacit.rerank.writer.vectors import BETWEEN
@@ -62,7 +62,7 @@ def align_rounds(run: Run, config: RerankConfig, device: str) -> None:
     stage.finish({"rounds": config.align.rounds})
 
 
-def _scorer(run: Run, config: RerankConfig, known: Material, device: str) -> RankerScorer:
+def _scorer(run: Run, config: RerankConfig, known: RerankData, device: str) -> RerankerScorer:
     """Rerankers of the reward, one a fold of the training users, trained on texts of the other folds."""
     first = load_texts(run.folder / "knowledge")
     reading = known.reading(first, device, config.dtype)
@@ -76,18 +76,18 @@ def _scorer(run: Run, config: RerankConfig, known: Material, device: str) -> Ran
         others = split.train.take(~np.isin(split.train.users, part))
         folder, items = run.folder / "rankers" / f"reward-{config.align.ranker}-fold{number}", known.ratings.items
         valid, histories, dtype = split.valid, split.histories, config.dtype
-        jobs.append(Job(folder, settings, items, others, valid, histories, texts, number, device, dtype))
+        jobs.append(TrainingJob(folder, settings, items, others, valid, histories, texts, number, device, dtype))
     train_all(jobs, "rerankers of the reward")
     rankers = []
     for job in jobs:
         model = job.train()
         past = Past(split.histories, split.n_items) if model.reads_past else None
         rankers.append(ModelOnTexts(model, split.train, texts, past, device))
-    return RankerScorer(rankers, parts, known.split.train, reading, config.align.reward)
+    return RerankerScorer(rankers, parts, known.split.train, reading, config.align.reward)
 
 
 def _sample_vectors(
-    run: Run, config: RerankConfig, known: Material, reading: Reading, user: Tensor, device: str
+    run: Run, config: RerankConfig, known: RerankData, reading: TextReader, user: Tensor, device: str
 ) -> Tensor:
     """Vectors of the first round's samples, [n_users, N, d]; whoever was not asked keeps ``user``, the first text."""
     users, n = _round_users(known, config, 1), config.knowledge.samples
@@ -109,7 +109,7 @@ class _Round:
 
     run: Run
     config: RerankConfig
-    known: Material
+    known: RerankData
     device: str
     number: int
     base: str | Path
@@ -122,7 +122,7 @@ class _Round:
     def tuned(self) -> Stage:
         return Stage(f"round {self.number}", self.stage.folder / "tune")
 
-    def do(self, scorer: RankerScorer) -> Path:
+    def do(self, scorer: RerankerScorer) -> Path:
         """The folder of the writer, where one was tuned."""
         if not self.stage.done():
             wanted = self.config.align
@@ -140,7 +140,7 @@ class _Round:
             self.stage.finish({**card, "texts": texts_card(self.known, texts)})
         return self.tuned.folder / "writer"
 
-    def _judged_by_lists(self, scorer: RankerScorer) -> tuple[list[Group], dict[str, Any], None]:
+    def _judged_by_lists(self, scorer: RerankerScorer) -> tuple[list[Group], dict[str, Any], None]:
         """Texts about the round's users, scored by the users' own lists; ppo tunes the writer while it samples."""
         users = _round_users(self.known, self.config, self.number)
         if self.config.align.method == "ppo":
@@ -149,19 +149,19 @@ class _Round:
         groups = self._sampled(users, scorer)
         return groups, self._card_of_a_signal(groups), None
 
-    def _judged_by_model(self, scorer: RankerScorer) -> tuple[list[Group], dict[str, Any], TextReward]:
+    def _judged_by_model(self, scorer: RerankerScorer) -> tuple[list[Group], dict[str, Any], TextReward]:
         """The feedback on texts about the round's users teaches a reward model, which judges in its place; with
         ``align.judge=nearness`` it only says how good a judge nearness is."""
         known, wanted = self.known, self.config.align
         feedback = self._sampled(_round_users(known, self.config, self.number), scorer)
         card = self._card_of_a_signal(feedback)
         reward, groups = _judge(feedback, known, scorer.encode, self.config)
-        card[wanted.judge] = asdict(judged(groups, FORETOLD, self.config.seed))
+        card[wanted.judge] = asdict(judged(groups, PREDICTED, self.config.seed))
         users = _judged_users(known, self.config, self.number)
         judge = JudgedScorer(scorer, reward, known.places)
         if wanted.method == "ppo":
             return self._ppo(users, judge), card, reward
-        return self._sampled(users, judge) if wanted.judged_users else as_foretold(groups), card, reward
+        return self._sampled(users, judge) if wanted.judged_users else as_predicted(groups), card, reward
 
     def _sampled(self, users: list[int], scorer: Scorer) -> list[Group]:
         """N texts about each of these users, scored."""
@@ -202,7 +202,7 @@ class _Round:
 
 
 def _judge(
-    groups: Sequence[Group], known: Material, encode: Encoder, config: RerankConfig
+    groups: Sequence[Group], known: RerankData, encode: Encoder, config: RerankConfig
 ) -> tuple[TextReward, list[Group]]:
     """A reward model, or what stands in its place as a control; and the groups with what it says of each text."""
     users = [int(group.options[0].context.user) for group in groups]
@@ -222,7 +222,7 @@ def _keep(stage: Stage, card: dict[str, Any], found: Sequence[Pair]) -> None:
 
 
 def _best_of_n(
-    run: Run, config: RerankConfig, known: Material, reward: TextReward, encode: Encoder, number: int, device: str
+    run: Run, config: RerankConfig, known: RerankData, reward: TextReward, encode: Encoder, number: int, device: str
 ) -> Texts:
     """About everyone what the reward model likes best: those ``align.keep`` of the first text and ``align.best_of``
     samples whose mean vector, which is what is read of them, it rates highest.
@@ -253,14 +253,14 @@ def _base_folder(run: Run, config: RerankConfig) -> str | Path:
     return run.folder / "knowledge" / "sft" / "writer" if small else config.knowledge.writer
 
 
-def _round_users(known: Material, config: RerankConfig, number: int) -> list[int]:
+def _round_users(known: RerankData, config: RerankConfig, number: int) -> list[int]:
     users = known.split.train_users
     if config.align.users:
         users = np.random.default_rng([config.seed, number]).permutation(users)[: config.align.users]
     return sorted(int(user) for user in users)
 
 
-def _judged_users(known: Material, config: RerankConfig, number: int) -> list[int]:
+def _judged_users(known: RerankData, config: RerankConfig, number: int) -> list[int]:
     """About whom a writer learns from a reward model."""
     if not config.align.judged_users:
         return _round_users(known, config, number)

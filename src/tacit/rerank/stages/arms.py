@@ -8,8 +8,8 @@ import numpy as np
 
 from tacit.rerank.ranker.tokens import Knowledge
 from tacit.rerank.stages.config import NO_WRITER, RerankConfig
-from tacit.rerank.stages.jobs import Job, cells, job_of
-from tacit.rerank.stages.material import Material
+from tacit.rerank.stages.jobs import TrainingJob, cells, job_of
+from tacit.rerank.stages.material import RerankData
 from tacit.rerank.stages.texts import Texts, load_texts
 from tacit.run.folder import Run
 from tacit.types import InputError
@@ -24,7 +24,7 @@ def arms(config: RerankConfig) -> list[str]:
     return ["base", "round 0", *config.controls]
 
 
-def arm_knowledge(run: Run, config: RerankConfig, known: Material, arm: str, device: str) -> Knowledge | None:
+def arm_knowledge(run: Run, config: RerankConfig, known: RerankData, arm: str, device: str) -> Knowledge | None:
     """The texts that an arm's rerankers read, as vectors; None for ``base``."""
     if arm == "base":
         return None
@@ -52,7 +52,7 @@ def exchanged(texts: Texts, seed: int) -> Texts:
     return {int(user): texts[int(other)] for user, other in zip(users, np.roll(users, 1), strict=True)}
 
 
-def arm_jobs(run: Run, config: RerankConfig, known: Material, arm: str, device: str) -> list[Job]:
+def arm_jobs(run: Run, config: RerankConfig, known: RerankData, arm: str, device: str) -> list[TrainingJob]:
     """Every reranker and seed of one arm."""
     texts = arm_knowledge(run, config, known, arm, device)
     return [job_of(run, config, known, cell, texts, device) for cell in cells(config, arm)]

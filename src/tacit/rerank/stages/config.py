@@ -13,7 +13,7 @@ from tacit.rerank.align.sft import WriterConfig
 from tacit.rerank.lists.lists import ListConfig
 from tacit.rerank.ranker.features import FeatureConfig
 from tacit.rerank.ranker.train_listwise import ListwiseConfig
-from tacit.rerank.ranker.train_reranker import RankerConfig
+from tacit.rerank.ranker.train_reranker import RerankerConfig
 from tacit.rerank.stages.material import KnowledgeConfig
 from tacit.rerank.writer.vectors import AXES, MODES
 from tacit.types import InputError
@@ -57,7 +57,7 @@ class RerankConfig:
     lists: ListConfig = field(default_factory=ListConfig)
     knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
     writer: WriterConfig = field(default_factory=WriterConfig)
-    ranker: RankerConfig = field(default_factory=RankerConfig)  # ranker.name is set by rankers
+    ranker: RerankerConfig = field(default_factory=RerankerConfig)  # ranker.name is set by rankers
     rankers: list[str] = field(default_factory=lambda: ["dlcm", "prm"])
     ranker_seeds: int = 5
     controls: list[str] = field(default_factory=lambda: ["tfidf", "svd", "other users' texts", "empty text"])

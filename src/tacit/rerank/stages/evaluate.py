@@ -12,7 +12,7 @@ import numpy as np
 from tacit.metrics.results import save_rows
 from tacit.rerank.evaluate.rows import (
     ALL_FEATURES,
-    Measured,
+    ArmScores,
     bound_lines,
     measured,
     save_values,
@@ -26,14 +26,15 @@ from tacit.rerank.ranker.listwise import Listwise
 from tacit.rerank.ranker.text_features import Likeness, by_vectors, by_words, text_features
 from tacit.rerank.ranker.tokens import Knowledge
 from tacit.rerank.ranker.train_listwise import ListwiseConfig, new_listwise, score_listwise, train_listwise
-from tacit.rerank.ranker.train_reranker import CUTOFF, Scores, score_lists
+from tacit.rerank.ranker.train_reranker import CUTOFF, score_lists
 from tacit.rerank.stages.arms import arm_jobs, arm_knowledge, arms
 from tacit.rerank.stages.config import NO_WRITER, RerankConfig
-from tacit.rerank.stages.jobs import Job, train_all
+from tacit.rerank.stages.jobs import TrainingJob, train_all
 from tacit.rerank.stages.knowledge import material
-from tacit.rerank.stages.material import Material
+from tacit.rerank.stages.material import RerankData
 from tacit.run.files import atomic_write
 from tacit.run.folder import Run, Stage
+from tacit.types import Floats32
 
 LISTWISE = "listwise"
 ALONE = ("EASE, all history", "EASE, liked history")  # features that are rows of their own
@@ -43,7 +44,7 @@ def evaluate(run: Run, config: RerankConfig, device: str) -> None:
     """results.json, and card.json with the protocol and where the noise comes from."""
     stage, known = run.stage("evaluate"), material(run, config)
     lists = known.test.lists
-    ranked: list[Measured] = []
+    ranked: list[ArmScores] = []
     on_validation = {}
     for arm in every_arm(config):
         jobs = arm_jobs(run, config, known, arm, device)
@@ -54,7 +55,7 @@ def evaluate(run: Run, config: RerankConfig, device: str) -> None:
     ranked.sort(key=lambda line: config.rankers.index(line.model))
     lines = [*bound_lines(known.split, lists), *ranked]
     if config.strong:
-        lines += strong_lines(run, config, known, device)
+        lines += reference_rows(run, config, known, device)
     protocol = f"{config.lists.variant} lists, {known.card['sort']} order"
     base = template(known.ratings.name, protocol, lists, config.seed)
     save_rows(run.folder / "results.json", tables(lines, lists.users, base))
@@ -74,11 +75,11 @@ def every_arm(config: RerankConfig) -> list[str]:
     return [*arms(config), *(f"round {number}" for number in range(1, config.align.rounds + 1))]
 
 
-def _test_scores(job: Job, lists: Lists) -> Scores:
+def _test_scores(job: TrainingJob, lists: Lists) -> Floats32:
     return score_lists(job.train(), lists, job.texts, histories=job.histories)
 
 
-def _chosen_by(job: Job) -> float:
+def _chosen_by(job: TrainingJob) -> float:
     """The score of the epoch that was kept, on the lists that chose it (those of validation users, by default)."""
     return float(job.stage.summary()[f"{job.settings.select}_{job.settings.criterion}@{CUTOFF}"])
 
@@ -95,7 +96,7 @@ def _best_round(ranker: str, scores: Mapping[tuple[str, str], float]) -> str:
 Parts = tuple[Featured, ...]  # the lists of training, validation and test users
 
 
-def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -> list[Measured]:
+def reference_rows(run: Run, config: RerankConfig, known: RerankData, device: str) -> list[ArmScores]:
     """EASE as it is; features of the ratings through one listwise transformer: six, all of them, texts beside all.
 
     What the catalogue says of items (mostly title and genres) stands before their longer descriptions, where there are
@@ -132,14 +133,14 @@ def strong_lines(run: Run, config: RerankConfig, known: Material, device: str) -
     return lines
 
 
-def _rating_features(known: Material, config: RerankConfig) -> Parts:
+def _rating_features(known: RerankData, config: RerankConfig) -> Parts:
     split, items = known.split, known.ratings.items
     train = cross_fitted(split, items, config.features, config.seed)
     both = [split.valid, known.test.lists]
     return train, *features(split, items, split.train_users, both, config.features)
 
 
-def _beside_texts(ratings: Parts, known: Material, config: RerankConfig, texts: Sequence[str], device: str) -> Parts:
+def _beside_texts(ratings: Parts, known: RerankData, config: RerankConfig, texts: Sequence[str], device: str) -> Parts:
     """The features of the ratings, and what these texts of the items add."""
     likenesses: dict[str, Likeness] = {
         "words": lambda: by_words(texts),

@@ -13,17 +13,17 @@ import torch
 from tacit.rerank.lists.lists import Histories, Lists
 from tacit.rerank.ranker.rerankers import Reranker
 from tacit.rerank.ranker.tokens import Knowledge
-from tacit.rerank.ranker.train_reranker import RankerConfig, new_reranker, train_ranker
+from tacit.rerank.ranker.train_reranker import RerankerConfig, new_reranker, train_ranker
 from tacit.rerank.stages.config import RerankConfig
-from tacit.rerank.stages.material import Material
+from tacit.rerank.stages.material import RerankData
 from tacit.run.folder import Run, Stage
-from tacit.run.processes import give_back, processes
+from tacit.run.processes import processes, release_memory
 from tacit.run.progress import progress
 from tacit.types import Item
 
 
 @dataclass(frozen=True)
-class Cell:
+class RerankerJob:
     """One reranker of a table: which one, with which texts, from which seed."""
 
     ranker: str
@@ -35,18 +35,18 @@ class Cell:
         return f"{self.ranker}-{self.arm.replace(' ', '-')}-seed{self.seed}"
 
 
-def cells(config: RerankConfig, arm: str) -> list[Cell]:
+def cells(config: RerankConfig, arm: str) -> list[RerankerJob]:
     """Every reranker of one arm, from each of its seeds."""
     seeds = min(config.control_seeds, config.ranker_seeds) if arm in config.controls else config.ranker_seeds
-    return [Cell(name, arm, seed) for name in config.rankers for seed in range(seeds)]
+    return [RerankerJob(name, arm, seed) for name in config.rankers for seed in range(seeds)]
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """A reranker to be trained in ``folder``, with everything that a process of its own needs for it."""
 
     folder: Path
-    settings: RankerConfig
+    settings: RerankerConfig
     items: Sequence[Item]
     train_lists: Lists
     selection: Lists
@@ -69,17 +69,19 @@ class Job:
         return model
 
 
-def job_of(run: Run, config: RerankConfig, known: Material, cell: Cell, texts: Knowledge | None, device: str) -> Job:
+def job_of(
+    run: Run, config: RerankConfig, known: RerankData, cell: RerankerJob, texts: Knowledge | None, device: str
+) -> TrainingJob:
     """A cell of the tables: trained on all training lists, its epoch chosen on validation unless its row says test."""
     settings = replace(config.ranker, name=cell.ranker)
     selection = known.test.lists if settings.select == "test" else known.split.valid
     folder, lists, histories = run.folder / "rankers" / cell.folder, known.split.train, known.split.histories
     items = known.ratings.items
-    return Job(folder, settings, items, lists, selection, histories, texts, cell.seed, device, config.dtype)
+    return TrainingJob(folder, settings, items, lists, selection, histories, texts, cell.seed, device, config.dtype)
 
 
 class Training(Protocol):
-    """A ``Job``, or another training that a process of its own can do; done, it is only read."""
+    """A ``TrainingJob``, or another training that a process of its own can do; done, it is only read."""
 
     @property
     def stage(self) -> Stage: ...
@@ -109,4 +111,4 @@ def train_all(jobs: Sequence[Training], what: str) -> None:
 
 def _train(job: Training) -> None:
     job.train()
-    give_back()
+    release_memory()

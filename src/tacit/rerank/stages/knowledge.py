@@ -20,7 +20,7 @@ from tacit.rerank.ranker.collaborative import popularity
 from tacit.rerank.stages.arms import arm_jobs, arms
 from tacit.rerank.stages.config import NO_WRITER, RerankConfig
 from tacit.rerank.stages.jobs import train_all
-from tacit.rerank.stages.material import Material
+from tacit.rerank.stages.material import RerankData
 from tacit.rerank.stages.texts import save_texts, texts_card, write_texts, writer
 from tacit.rerank.writer.compose import examples
 from tacit.rerank.writer.facts import item_facts
@@ -29,10 +29,10 @@ from tacit.run.files import atomic_write
 from tacit.run.folder import Run, Stage
 
 
-def material(run: Run, config: RerankConfig) -> Material:
+def material(run: Run, config: RerankConfig) -> RerankData:
     ratings = load_ratings(config.data, run.folder / "ratings")
     split, test, card = build(ratings, config.lists)
-    return Material(ratings, split, test, card, config.knowledge, run.folder / "texts")
+    return RerankData(ratings, split, test, card, config.knowledge, run.folder / "texts")
 
 
 def prepare(run: Run, config: RerankConfig, device: str) -> None:
@@ -61,7 +61,7 @@ def knowledge(run: Run, config: RerankConfig, device: str) -> None:
     stage.finish({"users": len(known.users), **texts_card(known, texts)})
 
 
-def _train_small_writer(stage: Stage, known: Material, config: RerankConfig, device: str) -> None:
+def _train_small_writer(stage: Stage, known: RerankData, config: RerankConfig, device: str) -> None:
     """Fresh weights learn to write like texts composed from training users' histories and the items' descriptions."""
     split = known.split
     counts = popularity(split.histories, split.train_users, split.n_items).astype(np.int64)

@@ -11,17 +11,16 @@ import numpy as np
 import torch
 
 from tacit.data.ratings.table import Ratings
-from tacit.rerank.align.feedback import Floats
 from tacit.rerank.lists.lists import Card, ListSplit, ListTest
 from tacit.rerank.ranker.collaborative import interactions as interaction_matrix
 from tacit.rerank.ranker.collaborative import mean_vectors, svd_vectors, tfidf_vectors
 from tacit.rerank.ranker.tokens import Knowledge
 from tacit.rerank.writer.compose import factors as composed_factors
 from tacit.rerank.writer.prompts import FACTORS, SHOWN, filled, short_prompt, user_prompt
-from tacit.rerank.writer.vectors import BETWEEN, Scaling, read_texts, text_vectors
+from tacit.rerank.writer.vectors import BETWEEN, Projection, read_texts, text_vectors
 from tacit.rerank.writer.writers import SMALL
 from tacit.text.lm import LMConfig
-from tacit.types import InputError
+from tacit.types import Floats32, InputError
 
 
 @dataclass
@@ -47,7 +46,7 @@ class KnowledgeConfig:
 
 
 @dataclass(frozen=True)
-class Reading:
+class TextReader:
     """Texts → vectors, scaled over the training users' first texts: a ``list_feedback.Encoder``.
 
     Several texts with ``BETWEEN`` between them are read as the mean of their vectors.
@@ -56,14 +55,14 @@ class Reading:
 
     config: KnowledgeConfig
     folder: Path
-    scaling: Scaling | None
+    scaling: Projection | None
     device: str
     dtype: str
     factors: tuple[str, ...] = ()  # what the lines are about, in the order of their vectors
-    folds: Sequence[Scaling] = ()  # of the training users, each fitted on the others
+    folds: Sequence[Projection] = ()  # of the training users, each fitted on the others
     fold_of: Mapping[str, int] = field(default_factory=dict)  # by a training user's prompt
 
-    def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats:
+    def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats32:
         several = [filled(prompt, text).split(BETWEEN) for prompt, text in zip(prompts, texts, strict=True)]
         counts = [len(told) for told in several]
         asked = [prompt for prompt, n in zip(prompts, counts, strict=True) for _ in range(n)]
@@ -80,7 +79,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Material:
+class RerankData:
     """``ratings`` and ``split`` are for trainers; ``test`` is for the evaluator, and for prompts of test users."""
 
     ratings: Ratings
@@ -112,25 +111,25 @@ class Material:
             return {user: short_prompt(*known, user, self.config.shown) for user in self.users}
         return {user: user_prompt(*known, user, by_factor=bool(self.factors)) for user in self.users}
 
-    def reading(self, first_texts: dict[int, str], device: str, dtype: str) -> Reading:
+    def reading(self, first_texts: dict[int, str], device: str, dtype: str) -> TextReader:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike.
 
         Collaborative axes are those along which these texts tell where the ratings before the cut, which a writer was
         told, put their users; a training user's texts are read along what the others' tell.
         """
-        raw = Reading(self.config, self.cache, None, device, dtype, self.factors)
+        raw = TextReader(self.config, self.cache, None, device, dtype, self.factors)
         vectors = raw([self.prompts[u] for u in self.users], [first_texts[u] for u in self.users])
         train = np.sort(self.split.train_users)  # in the order of self.users
         known = vectors[np.isin(self.users, train)]
         if self._taste is not None:
             told = self.places[train]
-            folds = Scaling.foretelling_others(known, told)
+            folds = Projection.cross_fitted(known, told)
             fold_of = {self.prompts[int(user)]: row % len(folds) for row, user in enumerate(train)}
-            return replace(raw, scaling=Scaling.foretelling(known, told), folds=folds, fold_of=fold_of)
-        return replace(raw, scaling=Scaling.fit(known, min(self.config.components, len(self.ratings.items))))
+            return replace(raw, scaling=Projection.ridge(known, told), folds=folds, fold_of=fold_of)
+        return replace(raw, scaling=Projection.fit(known, min(self.config.components, len(self.ratings.items))))
 
     @cached_property
-    def _taste(self) -> Floats | None:
+    def _taste(self) -> Floats32 | None:
         """Where the training users' ratings put each item, [n_items, components]; None where texts are read by other
         axes."""
         if not self.config.components or self.config.axes != "collaborative":
@@ -138,13 +137,13 @@ class Material:
         return self._svd(self.config.components)
 
     @cached_property
-    def places(self) -> Floats:
+    def places(self) -> Floats32:
         """Where the ratings before the cut put each user along the collaborative axes, [n_users, components]."""
         if self._taste is None:
             raise InputError("users have no place without knowledge.axes=collaborative and some knowledge.components.")
         return mean_vectors(self.split.histories, self._taste)
 
-    def _svd(self, width: int) -> Floats:
+    def _svd(self, width: int) -> Floats32:
         matrix = interaction_matrix(self.split.histories, self.split.train_users, self.split.n_items)
         return svd_vectors(matrix, width)
 
@@ -153,11 +152,11 @@ class Material:
         """Long descriptions where there are any, else title and attributes."""
         return [self.ratings.descriptions.get(item.id) or item.text for item in self.ratings.items]
 
-    def vectors(self, texts: Sequence[str], device: str, dtype: str) -> Floats:
+    def vectors(self, texts: Sequence[str], device: str, dtype: str) -> Floats32:
         """As the run's encoder reads them, unscaled; kept in the cache."""
         return text_vectors(texts, self.config.encoder, self.cache, device=device, dtype=dtype)
 
-    def item_vectors(self, reading: Reading) -> Floats:
+    def item_vectors(self, reading: TextReader) -> Floats32:
         """The items' own texts as vectors, [n_items, d].
 
         Such a text has no lines by factor. Where users have a vector a factor, of all dimensions, the item's stands in
@@ -166,19 +165,19 @@ class Material:
         vectors = self.vectors(self.item_texts, reading.device, reading.dtype)
         if self._taste is not None:
             rated = self._taste.any(1)
-            return Scaling.foretelling(vectors[rated], self._taste[rated])(vectors)
+            return Projection.ridge(vectors[rated], self._taste[rated])(vectors)
         axes = 0
         if self.config.components and reading.scaling is not None:
             axes = reading.scaling.axes.shape[1]  # few users have fewer than were asked for
-        scaled = Scaling.fit(vectors, axes)(vectors)
+        scaled = Projection.fit(vectors, axes)(vectors)
         return scaled if axes else np.tile(scaled, (1, max(len(self.factors), 1)))
 
-    def knowledge(self, texts: dict[int, str], reading: Reading) -> Knowledge:
+    def knowledge(self, texts: dict[int, str], reading: TextReader) -> Knowledge:
         """User vectors from ``texts`` (zeros for users without a list) beside the items'."""
         vectors = reading([self.prompts[u] for u in self.users], [texts[u] for u in self.users])
         return self._beside(vectors, self.item_vectors(reading), self._taste)
 
-    def _beside(self, of_users: Floats, items: Floats, places: Floats | None) -> Knowledge:
+    def _beside(self, of_users: Floats32, items: Floats32, places: Floats32 | None) -> Knowledge:
         user = np.zeros((len(self.ratings.users), of_users.shape[1]), np.float32)
         user[self.users] = of_users
         known = torch.from_numpy(user), torch.from_numpy(np.ascontiguousarray(items))
@@ -195,5 +194,5 @@ class Material:
         items = self._svd(width) if name == "svd" else tfidf_vectors([i.text for i in self.ratings.items], width)
         users = mean_vectors(self.split.histories, items)
         known = users[self.split.train_users]
-        vectors = Scaling.fit(known)(users)[self.users]
-        return self._beside(vectors, Scaling.fit(items)(items), items)
+        vectors = Projection.fit(known)(users)[self.users]
+        return self._beside(vectors, Projection.fit(items)(items), items)

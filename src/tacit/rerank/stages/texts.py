@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from tacit.rerank.stages.config import RerankConfig
-from tacit.rerank.stages.material import Material
+from tacit.rerank.stages.material import RerankData
 from tacit.rerank.writer.cache import CachedWriter
 from tacit.rerank.writer.prompts import faithfulness, filled
 from tacit.rerank.writer.vectors import BETWEEN
@@ -24,7 +24,7 @@ Texts = dict[int, str]
 def writer(
     run: Run,
     config: RerankConfig,
-    known: Material,
+    known: RerankData,
     device: str,
     folder: str | Path | None = None,
     sampling: Sampling | None = None,
@@ -42,13 +42,13 @@ def writer(
     return CachedWriter(LocalWriter.load(base, sampling, device, config.dtype), known.cache, at_once=at_once)
 
 
-def write_texts(author: Writer, known: Material, seed: int | None = None) -> Texts:
+def write_texts(author: Writer, known: RerankData, seed: int | None = None) -> Texts:
     """The likeliest text about every user, or with a ``seed`` one drawn, its numbers filled with titles."""
     written = author.write([known.prompts[u] for u in known.users], 1, seed or 0, greedy=seed is None)
     return {u: filled(known.prompts[u], options[0]) for u, options in zip(known.users, written, strict=True)}
 
 
-def texts_card(known: Material, texts: Texts) -> dict[str, float]:
+def texts_card(known: RerankData, texts: Texts) -> dict[str, float]:
     """Words, titles, and how many of these the writer was told of: means over texts, where a user has several."""
     titles = [item.title for item in known.ratings.items]
     each = [(known.prompts[user], text) for user, told in texts.items() for text in told.split(BETWEEN)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tacit.rerank.writer.writers import Writer, pieces
 from tacit.run.files import says_when_full
-from tacit.run.processes import give_back, processes
+from tacit.run.processes import processes, release_memory
 from tacit.run.progress import progress
 
 Samples = list[list[str]]  # n of each prompt
@@ -103,7 +103,7 @@ def _written_here(n: int, seed: int, greedy: bool, piece: Sequence[str]) -> Samp
 
 def _written(writer: Writer, n: int, seed: int, greedy: bool, piece: Sequence[str]) -> Samples:
     texts = writer.write(piece, n, seed, greedy)
-    give_back()  # caches of many lengths
+    release_memory()  # caches of many lengths
     return texts
 
 

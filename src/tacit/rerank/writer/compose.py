@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tacit.data.ratings.table import Ratings
-from tacit.rerank.lists.lists import Histories, Ints
+from tacit.rerank.lists.lists import Histories
 from tacit.rerank.writer.facts import Facts, Terms
 from tacit.rerank.writer.prompts import SHOWN, short_prompt, slotted, told
-from tacit.types import InputError
+from tacit.types import InputError, Ints32
 
 # The line of each kind begins with a factor's name of ``knowledge.FACTORS``; lines of titles have names of their own.
 NAMES = {
@@ -96,7 +96,7 @@ def examples(
     facts: Sequence[Facts],
     ratings: Ratings,
     histories: Histories,
-    users: Iterable[int] | Ints,
+    users: Iterable[int] | Ints32,
     each: int,
     seed: int,
     shown: int = SHOWN,

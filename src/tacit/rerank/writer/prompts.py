@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tacit.data.ratings.table import Ratings
-from tacit.rerank.lists.lists import Histories, Ints
+from tacit.rerank.lists.lists import Histories
 from tacit.rerank.writer.facts import genres, makers
 from tacit.text.tokens import plain
-from tacit.types import Item
+from tacit.types import Ints32, Item
 
 FACTORS = {
     "movies": (
@@ -128,7 +128,7 @@ def longest_fitting(prompt: Callable[[int], str], shown: int, fits: Callable[[st
     return next((text for text in candidates if fits(text)), prompt(0))
 
 
-def told(histories: Histories, user: int, shown: int | None = None) -> tuple[Ints, npt.NDArray[np.float32]]:
+def told(histories: Histories, user: int, shown: int | None = None) -> tuple[Ints32, npt.NDArray[np.float32]]:
     """Items and ratings a text about the user may use: the latest ``shown`` before the cut, oldest first."""
     items, ratings = histories.of(user, before=int(histories.cut[user]))
     first = 0 if shown is None else max(len(items) - shown, 0)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import RidgeCV
 
-from tacit.run.network import fetching
+from tacit.run.network import allow_download
 from tacit.run.progress import progress
 from tacit.text.encoder import PINNED, TextEncoder
 from tacit.text.vector_cache import Vectors, keep, recall
@@ -107,14 +107,14 @@ def text_vectors(
 
 
 @dataclass(frozen=True)
-class Scaling:
+class Projection:
     """x → (x − mean) axes, [n, d] → [n, k]; fitted on some vectors, used on others."""
 
     mean: Vectors  # [d]
     axes: Vectors  # [d, k]
 
     @classmethod
-    def foretelling(cls, vectors: Vectors, targets: Vectors) -> Scaling:
+    def ridge(cls, vectors: Vectors, targets: Vectors) -> Projection:
         """To what ``vectors`` [n, d] tell of ``targets`` [n, k] (a user's or an item's place among the ratings), by
         ridge regression, less its mean and all by one factor, so that its variance over ``vectors`` is 1.
 
@@ -127,17 +127,17 @@ class Scaling:
         return cls(mean, (axes / max(float(((vectors - mean) @ axes).std()), 1e-6)).astype(np.float32))
 
     @classmethod
-    def foretelling_others(cls, vectors: Vectors, targets: Vectors, folds: int = 10) -> list[Scaling]:
-        """Axes as ``foretelling`` gives them, for each fold (rows k, k + folds, …) fitted on the rows of the others.
+    def cross_fitted(cls, vectors: Vectors, targets: Vectors, folds: int = 10) -> list[Projection]:
+        """Axes as ``ridge`` gives them, for each fold (rows k, k + folds, …) fitted on the rows of the others.
 
         Axes tell more of what they were fitted on than of anything else. A reranker that learnt from such vectors would
         trust the vectors of new users too far.
         """
         fold = np.arange(len(vectors)) % min(folds, len(vectors))
-        return [cls.foretelling(vectors[fold != k], targets[fold != k]) for k in range(fold.max() + 1)]
+        return [cls.ridge(vectors[fold != k], targets[fold != k]) for k in range(fold.max() + 1)]
 
     @classmethod
-    def fit(cls, vectors: Vectors, components: int = 0) -> Scaling:
+    def fit(cls, vectors: Vectors, components: int = 0) -> Projection:
         """To mean 0 and variance 1 over ``vectors`` [n, d]: each dimension (a constant one becomes 0), or with
         ``components`` the leading principal axes, min(components, d, n) of them, all by one factor.
 
@@ -180,7 +180,7 @@ def _encoder(name: str, device: str, dtype: str) -> tuple[Callable[[Sequence[str
         return hashed, f"hashing {HASHED}"
     source = PINNED if name == "minilm" else name
     if name != "minilm":
-        fetching("encoder", name)
+        allow_download("encoder", name)
     model = TextEncoder.load(source, MAX_TOKENS).to(device).model.eval()
     digest = hashlib.sha256()
     for parameter in model.parameters():

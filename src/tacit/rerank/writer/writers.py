@@ -21,8 +21,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.rerank.writer.prompts import SLOT
-from tacit.run.network import fetching
-from tacit.text.generate import Once, Sampling, continuations, stream_seed, uniforms
+from tacit.run.network import allow_download
+from tacit.text.generate import NoRepeatPerLine, Sampling, continuations, stream_seed, uniforms
 from tacit.text.lm import LMConfig, max_positions, small_lm, train_tokenizer
 from tacit.types import InputError
 
@@ -142,7 +142,7 @@ class LocalWriter:
     ) -> LocalWriter:
         """From a folder in the hub's format (adapters included), or from the hub by name."""
         try:
-            fetching("writer.base", base)
+            allow_download("writer.base", base)
             tokenizer = AutoTokenizer.from_pretrained(base)
             lm: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
         except (OSError, ValueError) as error:
@@ -207,11 +207,11 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
     return list(tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=False))
 
 
-def _pointers(tokenizer: PreTrainedTokenizerBase) -> Once | None:
+def _pointers(tokenizer: PreTrainedTokenizerBase) -> NoRepeatPerLine | None:
     """Whole tokens that are a number of the prompt (``knowledge.slotted``), and the line breaks; None without any."""
     known = {token: str(tokenizer.decode([token])) for token in tokenizer.get_vocab().values()}
     slots = [token for token, text in known.items() if SLOT.fullmatch(text.strip())]
-    return Once(slots, [token for token, text in known.items() if "\n" in text]) if slots else None
+    return NoRepeatPerLine(slots, [token for token, text in known.items() if "\n" in text]) if slots else None
 
 
 def _start(answer: httpx.Response) -> str:

@@ -17,7 +17,7 @@ from tacit.dialogue.train.segments import segments
 from tacit.types import Dialogue, InputError
 
 
-class Anchor:
+class SFTAuxiliaryLoss:
     """Draws ``batch`` training dialogues at a time. ``rewind`` sets the draws, so that an iteration can be repeated."""
 
     def __init__(self, policy: Policy, dialogues: Sequence[Dialogue], batch: int) -> None:

@@ -76,7 +76,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 @dataclass(frozen=True)
-class Watch:
+class Monitor:
     """Looks at every batch; what cannot be learnt from is saved in ``folder`` and ends the run with advice."""
 
     folder: Path

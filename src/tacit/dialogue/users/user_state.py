@@ -8,16 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from tacit.dialogue.users import behaviour as act
 from tacit.dialogue.users.behaviour import BehaviourConfig
 from tacit.dialogue.users.people import People, PeopleConfig, utility
 from tacit.dialogue.users.taste import Taste
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from tacit.types import Bools, Floats64, Ints64
 
 DRAWN_CARDS = 10  # random numbers drawn a step and user, so that one user's slate never shifts another's luck
 
@@ -43,20 +39,20 @@ class Reaction:
     ``hidden`` is the step's hidden utility and ``value`` how good the user found what it looked at.
     """
 
-    utility: Floats
+    utility: Floats64
     examined: Bools
     clicked: Bools
     repeated: Bools
-    accepted: Ints
+    accepted: Ints64
     left: Bools
-    dwell_s: Floats
-    scroll: Floats
-    latency_s: Floats
-    value: Floats
-    hidden: Floats
+    dwell_s: Floats64
+    scroll: Floats64
+    latency_s: Floats64
+    value: Floats64
+    hidden: Floats64
 
 
-class Minds:
+class UserState:
     """State of n users: mood, patience, what they have seen. ``generator`` is drawn from in a fixed pattern."""
 
     def __init__(
@@ -71,14 +67,14 @@ class Minds:
         self.people, self.taste, self.tuning = people, taste, tuning
         self._people_config, self._config, self._generator = people_config, config, generator
         n = len(people)
-        self.mood: Floats = np.zeros(n)
-        self.patience: Floats = people.patience.copy()
-        self.idle: Floats = np.zeros(n)  # agent turns in a row without a slate
+        self.mood: Floats64 = np.zeros(n)
+        self.patience: Floats64 = people.patience.copy()
+        self.idle: Floats64 = np.zeros(n)  # agent turns in a row without a slate
         self.seen: Bools = np.zeros((n, len(taste.items)), dtype=bool)
         for user, rows in enumerate(zip(people.known, people.disliked, strict=True)):
             self.seen[user, [*rows[0], *rows[1]]] = True
 
-    def react(self, rows: Ints, mask: Bools, words: Floats, taking: Bools) -> Reaction:
+    def react(self, rows: Ints64, mask: Bools, words: Floats64, taking: Bools) -> Reaction:
         """rows, mask [n, K]: the cards (anything where mask is False); words [n]: length of the reply with titles;
         taking [n]: who receives an agent turn at all."""
         n, cards = mask.shape
@@ -121,7 +117,7 @@ class Minds:
         )
 
 
-def _doubled(rows: Ints, mask: Bools) -> Bools:
+def _doubled(rows: Ints64, mask: Bools) -> Bools:
     """[n, K] cards that stand higher up in the same slate already."""
     same = (rows[:, :, None] == rows[:, None, :]) & mask[:, None, :]
     return np.asarray(np.tril(same, k=-1).any(2))
