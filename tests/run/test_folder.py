@@ -302,3 +302,57 @@ def test_progress_prints_plain_lines_when_not_a_terminal(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("sft: 1/2 (50%), ") and lines[0].endswith("left, loss 1.50")
     assert lines[-1].startswith("sft: done in")
+
+
+CONFIG = "seed: 0\nlr: 0.1\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"null", b'{"later": 3, "commit": "x"}'])
+def test_a_damaged_run_json_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    Run.open(tmp_path / "run", CONFIG, 0)
+    (tmp_path / "run" / "run.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"run\.json"):
+        Run.open(tmp_path / "run", CONFIG, 0)
+    (tmp_path / "run" / "run.json").unlink()  # the remedy
+    Run.open(tmp_path / "run", CONFIG, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"seed: [", b"\xff\xfe\x00", b"- 1\n", b"word"])
+def test_a_damaged_config_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    Run.open(tmp_path / "run", CONFIG, 0)
+    (tmp_path / "run" / "config.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=r"config\.yaml is damaged"):
+        Run.open(tmp_path / "run", CONFIG, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"7", b"\xff"])
+def test_a_damaged_summary_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    stage = Run(tmp_path, 0).stage("sft")
+    stage.finish({"loss": 1.0})
+    (stage.folder / "done.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"done\.json is damaged.*delete .*sft to do the stage again"):
+        stage.summary()
+
+
+@pytest.mark.parametrize("line", [b"{", b"7", b"null", b"{}", b'{"step": "a"}', b"\xff\x00"])
+def test_a_damaged_metric_names_its_line(tmp_path: Path, line: bytes) -> None:
+    log = MetricLog(tmp_path / "metrics.jsonl")
+    log.append(1, loss=2.0)
+    with open(log.path, "ab") as file:
+        file.write(line + b"\n")
+    log.append(2, loss=1.0)
+    with pytest.raises(InputError, match=r"metrics\.jsonl line 2 is damaged"):
+        log.rows()
+
+
+def test_another_torch_or_instruction_set_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Run.open(tmp_path, CONFIG, 0)
+    record = json.loads((tmp_path / "run.json").read_text())
+    record["versions"]["torch"], record["instructions"] = "0.0.1", "m68k"
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    with caplog.at_level("WARNING", logger="tacit"):
+        Run.open(tmp_path, CONFIG, 0)
+        assert "torch 0.0.1 and goes on with" in caplog.text and "instructions m68k" in caplog.text
+        caplog.clear()
+        Run.open(tmp_path, CONFIG, 0)
+        assert not caplog.text

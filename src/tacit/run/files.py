@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tacit.types import InputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 
 
 def atomic_write(path: str | Path, content: str | bytes) -> None:
@@ -20,7 +23,7 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     data = content.encode("utf-8") if isinstance(content, str) else content
-    with says_when_full(path):
+    with says_when_unwritable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(part, "wb") as file:
@@ -39,9 +42,10 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """A fresh folder to fill; on a clean exit it takes the place of ``path``, on an error it is removed."""
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
-    with says_when_full(path):
+    with says_when_unwritable(path):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
+    with says_when_full(path):
         try:
             yield part
             sync_tree(part)
@@ -77,6 +81,42 @@ def says_when_full(path: str | Path) -> Iterator[None]:
                 f"The disk is full while writing {path}: free some space and run the same command again, it continues."
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def says_when_unwritable(path: str | Path) -> Iterator[None]:
+    """A folder one may not write to, and a full disk, become one sentence that says what to do."""
+    try:
+        with says_when_full(path):
+            yield
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}): make it writable, or choose another folder with out=..."
+        ) from error
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object in a small file of ours; ``InputError`` with the ``remedy`` where it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): {remedy}") from error
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise InputError(f"{path} is damaged, it holds no JSON: {remedy}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged, it holds {type(content).__name__} in place of an object: {remedy}")
+    return content
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what a killed process left half written below ``folder``, which this process must hold alone."""
+    for path in [*folder.rglob(".*.part"), *folder.rglob(".*.old")]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def sync_tree(folder: Path) -> None:

@@ -13,15 +13,17 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tacit.run.checkpoint import Checkpoint, Checkpoints, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
 from tacit.run.config import differences
-from tacit.run.files import atomic_folder, atomic_write, says_when_full, sync_tree
+from tacit.run.files import atomic_folder, atomic_write, read_json, says_when_full, says_when_unwritable, sync_tree
 from tacit.run.progress import progress
 from tacit.types import InputError
 
@@ -80,7 +82,19 @@ class MetricLog:
         if not self.path.exists():
             return []
         whole, _, _ = self.path.read_bytes().rpartition(b"\n")
-        return [json.loads(line) for line in whole.splitlines() if line.strip()]
+        return [self._row(number, line) for number, line in enumerate(whole.splitlines(), 1) if line.strip()]
+
+    def _row(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            raise InputError(
+                f"{self.path} line {number} is damaged: delete that line to do without its numbers, or delete "
+                f"{self.path.parent} to do the stage again."
+            )
+        return row
 
     def _drop_half_line(self) -> None:
         if self.path.exists():
@@ -127,8 +141,7 @@ class Stage:
         """What ``finish`` was told; empty before."""
         if not self.done():
             return {}
-        summary: dict[str, Any] = json.loads((self.folder / "done.json").read_text(encoding="utf-8"))
-        return summary
+        return read_json(self.folder / "done.json", f"delete {self.folder} to do the stage again.")
 
 
 @dataclass
@@ -144,7 +157,7 @@ class Run:
         folder = Path(folder)
         saved = folder / "config.yaml"
         if saved.exists():
-            changed = differences(saved.read_text(encoding="utf-8"), config_yaml)
+            changed = differences(_saved_settings(saved), config_yaml)
             fixed = {key: pair for key, pair in changed.items() if not within(key, may_change)}
             if fixed:
                 key, (old, new) = next(iter(fixed.items()))
@@ -160,9 +173,23 @@ class Run:
         return cls(folder, seed, tuple(changed))
 
     def stage(self, name: str) -> Stage:
-        with says_when_full(self.folder / name):
+        with says_when_unwritable(self.folder / name):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         return Stage(name, self.folder / name)
+
+
+def _saved_settings(path: Path) -> str:
+    """The text of a run's config.yaml, which must be a YAML mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        whole = isinstance(yaml.safe_load(text), dict)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): make it readable.") from error
+    except (UnicodeDecodeError, yaml.YAMLError):
+        whole = False
+    if not whole:
+        raise InputError(f"{path} is damaged: restore it from a copy, or delete {path.parent} to start again.")
+    return text
 
 
 def within(key: str, sections: Sequence[str]) -> bool:
@@ -174,19 +201,37 @@ def _record(folder: Path, seed: int, changed: dict[str, list[Any]]) -> None:
     """run.json: where the code stood at first, and an entry for each later opening where something was different."""
     path = folder / "run.json"
     now: dict[str, Any] = {"commit": commit(), "versions": versions(), "python": platform.python_version()}
+    now["instructions"] = instructions()
     if not path.exists():
         atomic_write(path, json.dumps({"seed": seed, **now, "later": []}, indent=1) + "\n")
         return
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    record = read_json(path, "delete it; what it told of commits and versions is lost, the run goes on.")
+    if not isinstance(record.setdefault("later", []), list):
+        raise InputError(f"{path} is damaged, 'later' is no list: delete the file; the run goes on.")
     last = {**record, **(record["later"][-1] if record["later"] else {})}
     entry = {name: value for name, value in now.items() if last.get(name) != value}
     if changed:
         entry["settings"] = changed
     if entry:
         if "commit" in entry:
-            log.warning("%s was started at %s and goes on at %s.", folder, last["commit"], now["commit"])
+            log.warning("%s was started at %s and goes on at %s.", folder, last.get("commit"), now["commit"])
+        for name, before, after in _other_bits(last, entry):
+            log.warning(
+                "%s was started with %s %s and goes on with %s: what follows may differ in the last bits.",
+                folder, name, before, after,
+            )  # fmt: skip
         record["later"].append({**now, **entry})
         atomic_write(path, json.dumps(record, indent=1) + "\n")
+
+
+def _other_bits(last: Mapping[str, Any], entry: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(what, before, now) of everything that can change a result's last bits between two openings of a run."""
+    parts = [name for name in ("python", "instructions") if name in entry and name in last]
+    changed = [(name, str(last[name]), str(entry[name])) for name in parts]
+    before, after = (one.get("versions") or {} for one in (last, entry))
+    return changed + [
+        (name, str(before[name]), str(after[name])) for name in after if name in before and before[name] != after[name]
+    ]
 
 
 def commit() -> str:
@@ -200,6 +245,13 @@ def commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return f"release {metadata.version('tacit')}"
     return head.strip() + ("+changes" if status.strip() else "")
+
+
+def instructions() -> str:
+    """The widest instruction set that torch's own kernels use here: AVX2 and AVX512 round differently."""
+    import torch  # late: a folder may be opened to be read
+
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def versions() -> dict[str, str]:
