@@ -17,6 +17,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from tacit.run.limits import broken
 from tacit.types import InputError
 
 T = TypeVar("T")
@@ -36,7 +37,20 @@ def load(cls: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -
         raise InputError(f"The key '{error.full_key}' has no value: set it in the file or as an override.") from error
     except (OmegaConfBaseException, ValueError) as error:
         raise InputError(f"{path or 'The settings'}: {_first_line(error)}") from error
+    for key, value, allowed in broken(loaded):
+        raise InputError(
+            f"{_origin(key, path, overrides)}: '{key}' must be {allowed}, not {value!r}; change the value."
+        )
     return typing.cast(T, loaded)
+
+
+def _origin(key: str, path: str | Path | None, overrides: Sequence[str]) -> str:
+    """Where ``key`` got its value: the last override or file that names it."""
+    origin = "The settings"
+    for source, values in _sources(path, overrides):
+        if key in dict(_leaves(values)) or any(key.startswith(f"{leaf}.") for leaf, _ in _leaves(values)):
+            origin = source
+    return origin
 
 
 def stated(key: str, path: str | Path, overrides: Sequence[str] = ()) -> object:
