@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tacit.run.terminal import printable
+
 _EVERY_S = 10.0
 
 
@@ -21,7 +23,7 @@ class Ticker:
 
     def __init__(self, total: int, what: str, bar: Progress | None) -> None:
         self.total = total
-        self.what = what
+        self.what = what = printable(what)
         self.done = 0
         self._bar = bar
         self._task = bar.add_task(what, total=total or None, note="") if bar is not None else None
@@ -36,6 +38,7 @@ class Ticker:
 
     def advance(self, n: int = 1, note: str = "") -> None:
         self.done += n
+        note = printable(note)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=n, note=note)
             return
@@ -66,11 +69,11 @@ def progress(total: int, what: str) -> Iterator[Ticker]:
         ticker.finished()
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield Ticker(total, what, bar)
