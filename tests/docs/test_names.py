@@ -45,3 +45,15 @@ def _is_module(name: str) -> bool:
 def _has(module: str, name: str) -> bool:
     found = importlib.util.find_spec(module)
     return found is not None and found.origin is not None and name in Path(found.origin).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "algorithms").glob("*.md")), ids=lambda page: page.name)
+def test_every_name_in_the_code_column_exists(page: Path) -> None:
+    """Of a dotted name the last part: a file, a folder, or something that a source file defines."""
+    paths = list((ROOT / "src").rglob("*"))
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in paths if path.suffix == ".py")
+    defined = set(re.findall(r"^\s*(?:def |class )?(\w+)\b(?=\(|:| =|\[)", sources, re.MULTILINE))
+    defined |= {path.name for path in paths} | {path.stem for path in paths}
+    rows = [line.split(" | ") for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    named = {name for row in rows if len(row) == 5 for name in re.findall(r"`([\w./]+)`", row[3])}
+    assert {name for name in named if re.split(r"[./](?!py$)", name)[-1] not in defined} == set()
