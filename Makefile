@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test lint bench paper-smoke clean \
+.PHONY: demo test lint docs bench paper-smoke clean \
 	rlrf4rec-table1 rlrf4rec-seed0 rlrf4rec-objectives rlrf4rec-controls rlrf4rec-best-of-n \
 	rlrf4rec-literal rlrf4rec-no-language-model
 
@@ -25,6 +25,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports
+
+# The site of docs/ and the docstrings, into site/index.html. A dead link or a missing name is an error.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(STAMP)
 	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
@@ -93,8 +97,8 @@ rlrf4rec-no-language-model: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet torch==2.13.0 -c constraints.txt
-	$(BIN)/python -m pip install --quiet -e '.[offline,viz,dev]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[offline,viz,dev,docs]' -c constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) build dist site src/*.egg-info

@@ -1,7 +1,7 @@
 """The tables and the figure of RLRF4Rec's paper (arXiv 2410.05939) with a run's own numbers in them.
 
-The paper's lists are not ours (docs/rlrf4rec.md), so its numbers stand beside ours for the differences between rows,
-not for their level.
+The paper's lists are not ours (docs/protocol-reranking.md), so its numbers stand beside ours for the differences
+between rows, not for their level.
 """
 
 from __future__ import annotations
