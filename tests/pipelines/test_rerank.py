@@ -149,6 +149,8 @@ def test_a_fork_aligns_the_same_writer_in_another_way(finished: Path, tmp_path: 
     ]
     assert gap == pytest.approx(means[0] - means[1], abs=6e-5)
     assert "dlcm · base, there − here" not in rows
+    (equal,) = (line for line in said.splitlines() if line.startswith("Equal on every list: "))
+    assert "dlcm · base" in equal and "dlcm · round 1" not in equal
     pooled_here = runner.invoke(app, ["rerank", "compare", f"{finished},{other}", str(other)]).output
     (half,) = (line.split("|")[3] for line in pooled_here.splitlines() if "round 1, there" in line)
     assert float(half.split()[0]) == pytest.approx((means[0] - means[1]) / 2, abs=6e-5)

@@ -54,7 +54,13 @@ def compare(groups: Sequence[str]) -> None:
         changed.pop("out", None)
         said = "; ".join(f"{key}={there} instead of {here}" for key, (here, there) in changed.items())
         print(f"## {name} − {groups[0]}\n\n{said or 'The same settings.'}\n")
-        _print(across(lines, first, users, base), name=lambda row: f"{row.model} · {row.arm}, there − here")
+        rows = across(lines, first, users, base)
+        if rows:
+            _print(rows, name=lambda row: f"{row.model} · {row.arm}, there − here")
+        in_first, differing = ({(row.model, row.arm) for row in part} for part in (first, rows))
+        equal = [f"{line.model} · {line.arm}" for line in lines if (line.model, line.arm) in in_first - differing]
+        if equal:
+            print(f"\nEqual on every list: {', '.join(equal)}.")
         print()
 
 

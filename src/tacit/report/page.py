@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
+from itertools import zip_longest
 from pathlib import Path
 from string import Template
 
@@ -59,7 +60,9 @@ def write(folder: Path, meta: str, lead: str, sections: Sequence[tuple[str, str,
 def table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], caption: str = "") -> str:
     """``rows``: (class of the row, cells); the first cell names the row. ``caption`` may hold markup."""
     above = f'<p class="caption">{caption}</p>' if caption else ""
-    lines = ["<thead><tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr></thead><tbody>"]
+    left = [cell.left for cell in rows[0][1]] if rows else []
+    names = [f'<th class="{"text" if on else ""}">{escape(name)}</th>' for name, on in zip_longest(head, left)]
+    lines = ["<thead><tr>" + "".join(names) + "</tr></thead><tbody>"]
     for style, cells in rows:
         lines.append(f'<tr class="{style}">' + "".join(map(_cell, cells)) + "</tr>")
     return f'{above}<div class="wide"><table>' + "\n".join(lines) + "</tbody></table></div>"
