@@ -368,7 +368,7 @@ def test_without_a_writer_the_rows_of_the_ratings_stand_alone(tmp_path: Path) ->
     assert not (tmp_path / "run").exists()
     result = CliRunner().invoke(app, ["run", str(tmp_path / "films.yaml"), *settings, "align.rounds=0"])
     assert result.exit_code == 0, result.output
-    models = {row.model for row in load_rows(tmp_path / "run" / "results.json")}
+    models = {line_name(row) for row in load_rows(tmp_path / "run" / "results.json")}
     assert {"listwise · plain features", "listwise · all features", "bound · oracle"} <= models
     assert not any("round" in model for model in models)
 
