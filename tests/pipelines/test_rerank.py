@@ -15,6 +15,7 @@ from tiny_amazon import metadata, review, write
 from typer.testing import CliRunner
 
 from tacit.cli.main import app
+from tacit.metrics.markdown import line_name
 from tacit.metrics.results import load_rows
 from tacit.pipelines.rerank import is_rerank, load_config
 from tacit.report.rerank.report import read_round, rounds_table
@@ -95,7 +96,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_row_has_an_interval_and_stands_beside_the_bounds(finished: Path) -> None:
-    rows = {row.model: row for row in load_rows(finished / "results.json") if row.metric == "NDCG"}
+    rows = {line_name(row): row for row in load_rows(finished / "results.json") if row.metric == "NDCG"}
     bounds = ("random", "popularity", "rate", "rate + seen", "exposure oracle", "oracle")
     assert {f"bound · {name}" for name in bounds} <= set(rows)
     assert {"dlcm · base", "dlcm · round 0", "dlcm · svd", "dlcm · round 1", "listwise · plain features"} <= set(rows)
@@ -143,11 +144,13 @@ def test_a_fork_aligns_the_same_writer_in_another_way(finished: Path, tmp_path: 
     rows = {cells[1].strip(): cells[3] for line in said.splitlines() if len(cells := line.split("|")) > 4}
     gap = float(rows["dlcm · round 1, there − here"].split()[0])
     means = [
-        {row.model: row.value for row in load_rows(run / "results.json") if row.metric == "NDCG"}["dlcm · round 1"]
+        {line_name(row): row.value for row in load_rows(run / "results.json") if row.metric == "NDCG"}["dlcm · round 1"]
         for run in (other, finished)
     ]
     assert gap == pytest.approx(means[0] - means[1], abs=6e-5)
     assert "dlcm · base, there − here" not in rows
+    (equal,) = (line for line in said.splitlines() if line.startswith("Equal on every list: "))
+    assert "dlcm · base" in equal and "dlcm · round 1" not in equal
     pooled_here = runner.invoke(app, ["rerank", "compare", f"{finished},{other}", str(other)]).output
     (half,) = (line.split("|")[3] for line in pooled_here.splitlines() if "round 1, there" in line)
     assert float(half.split()[0]) == pytest.approx((means[0] - means[1]) / 2, abs=6e-5)
@@ -178,7 +181,7 @@ def test_a_fork_can_leave_rerankers_out_but_not_change_them(finished: Path, tmp_
 
 
 def test_a_paired_difference_is_the_difference_of_the_means(finished: Path) -> None:
-    rows = {row.model: row.value for row in load_rows(finished / "results.json") if row.metric == "NDCG"}
+    rows = {line_name(row): row.value for row in load_rows(finished / "results.json") if row.metric == "NDCG"}
     gap = rows["dlcm · round 1 − round 0"]
     assert gap == pytest.approx(rows["dlcm · round 1"] - rows["dlcm · round 0"])
 
@@ -365,7 +368,7 @@ def test_without_a_writer_the_rows_of_the_ratings_stand_alone(tmp_path: Path) ->
     assert not (tmp_path / "run").exists()
     result = CliRunner().invoke(app, ["run", str(tmp_path / "films.yaml"), *settings, "align.rounds=0"])
     assert result.exit_code == 0, result.output
-    models = {row.model for row in load_rows(tmp_path / "run" / "results.json")}
+    models = {line_name(row) for row in load_rows(tmp_path / "run" / "results.json")}
     assert {"listwise · plain features", "listwise · all features", "bound · oracle"} <= models
     assert not any("round" in model for model in models)
 

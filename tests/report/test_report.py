@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -47,101 +48,35 @@ def ranking_rows(seed: int, gain: tuple[float, float]) -> list[Row]:
                         )
                     low, high = gain
                     difference = (low + high) / 2
-                    row = Row(
-                        "redial", protocol, slice, metric, k, difference, low, high, 4472, "ppo-sft", seed, candidates
-                    )
-                    rows.append(row)
+                    here = ("redial", protocol, slice, metric, k)
+                    rows.append(Row(*here, difference, low, high, 4472, "ppo", seed, candidates, against="sft"))
+                    rows.append(Row(*here, 0.08, 0.07, 0.09, 4472, "ppo", seed, candidates, against="popularity"))
+                    rows.append(Row(*here, 0.01, -0.01, 0.03, 4472, "ppo", seed, candidates, against="co-occurrence"))
     return rows
+
+
+USER_METRICS = ("hidden utility", "hidden utility a turn", "satisfaction", "engagement", "accepted", "agent turns")
 
 
 def other_rows(seed: int) -> list[Row]:
     rows = []
-    for model, v in (("sft", 0.42), ("ppo", 0.47), ("ppo-sft", 0.05)):
-        for metric in (
-            "hidden utility",
-            "hidden utility a turn",
-            "satisfaction",
-            "engagement",
-            "accepted",
-            "agent turns",
-        ):
-            rows.append(
-                Row(
-                    "redial",
-                    "simulated-users",
-                    "fresh users",
-                    metric,
-                    None,
-                    v,
-                    v - 0.02,
-                    v + 0.02,
-                    500,
-                    model,
-                    seed,
-                    "",
-                    True,
-                )
-            )
-        if model != "ppo-sft":
-            rows.append(
-                Row(
-                    "redial",
-                    "replies",
-                    "test agent messages",
-                    "corpus BLEU",
-                    None,
-                    3 + v,
-                    2,
-                    4,
-                    500,
-                    model,
-                    seed,
-                    "",
-                    False,
-                    "nrefs:1|case:lc",
-                )
-            )
-            rows.append(
-                Row("redial", "replies", "test agent messages", "distinct-2", None, v, None, None, 500, model, seed)
-            )
-        rows.append(
-            Row(
-                "redial",
-                "replies",
-                "test agent messages",
-                "sentence BLEU-4",
-                None,
-                5 * v,
-                4 * v,
-                6 * v,
-                500,
-                model,
-                seed,
-            )
-        )
-        rows.append(
-            Row("redial", "replies", "test agent messages", "out-of-catalogue", None, 0.0, None, None, 900, model, seed)
-        )
-    rows.append(
-        Row(
-            "redial",
-            "simulated-users",
-            "fresh users",
-            "satisfaction gain %",
-            None,
-            7.1,
-            4.0,
-            10.2,
-            500,
-            "ppo-sft",
-            seed,
-            "",
-            True,
-        )
-    )
-    rows.append(
-        Row("redial", "written-titles", "all contexts", "unlinked share", None, 0.25, 0.2, 0.3, 80, "literal", 0)
-    )
+    users, messages = ("redial", "simulated-users", "fresh users"), ("redial", "replies", "test agent messages")
+    for model, against, v in (("sft", "", 0.42), ("ppo", "", 0.47), ("ppo", "sft", 0.05)):
+        for metric in USER_METRICS:
+            value = (None, v, v - 0.02, v + 0.02)
+            rows.append(Row(*users, metric, *value, 500, model, seed, "", True, against=against))
+        bleu = (None, 5 * v, 4 * v, 6 * v)
+        rows.append(Row(*messages, "sentence BLEU-4", *bleu, 500, model, seed, against=against))
+        if not against:
+            note = "nrefs:1|case:lc"
+            rows.append(Row(*messages, "corpus BLEU", None, 3 + v, 2, 4, 500, model, seed, "", False, note))
+            rows.append(Row(*messages, "distinct-2", None, v, None, None, 500, model, seed))
+            rows.append(Row(*messages, "out-of-catalogue", None, 0.0, None, None, 900, model, seed))
+    rows.append(Row(*messages, "distinct-2", None, 0.6, None, None, 500, "human", seed))
+    gain = ("satisfaction gain %", None, 7.1, 4.0, 10.2, 500)
+    rows.append(Row(*users, *gain, "ppo", seed, "", True, against="sft"))
+    lost = ("unlinked share", None, 0.25, 0.2, 0.3, 80)
+    rows.append(Row("redial", "written-titles", "all contexts", *lost, "literal", 0))
     return rows
 
 
@@ -181,6 +116,11 @@ def build(folder: Path, gain: tuple[float, float] = (-0.004, 0.009)) -> Path:
     (folder / "sft" / "policy").mkdir(parents=True)
     items = [{"id": "a", "title": "Alien (1979)", "text": "x"}, {"id": "b", "title": "The Blob (1958)", "text": "y"}]
     (folder / "sft" / "policy" / "catalog.jsonl").write_text("\n".join(map(json.dumps, items)))
+    (folder / "prepare").mkdir()
+    observed = {"dwell": 0.25, "clicks": 0.0, "left": 1.0}
+    counts = {"dialogues": 9007, "turns": 40, "agent turns": 20, "users": 7, "items": 5, "observed": observed}
+    (folder / "prepare" / "data.json").write_text(json.dumps({"items": 6924, "train": counts}))
+    (folder / "evaluate" / "data.json").write_text(json.dumps({"test": counts | {"dialogues": 1342}}))
     (folder / "config.yaml").write_text("data:\n  name: redial\nreward:\n  force: false\nseed: 0\n")
     (folder / "run.json").write_text(
         json.dumps({"seed": 0, "commit": "abcdef0123456789", "versions": {"torch": "2.13.0"}, "later": []})
@@ -272,8 +212,8 @@ def test_a_whole_run(run: Path) -> None:
     page = path.read_text(encoding="utf-8")
     check(page)
     assert path.name == "report.html" and page == write_report(run).read_text(encoding="utf-8")
-    assert "did not clearly change</strong> new-item NDCG@5" in page and "touches zero" in page
-    assert "raised</strong> the hidden utility" in page
+    assert "<strong>Not told from zero</strong> in HR@1 (+0.0025, −0.0040 to 0.0090), HR@5" in part(page, "short")
+    assert "<strong>Higher</strong> in hidden utility (+0.050, 0.030 to 0.070)" in part(page, "short")
     assert "redial-standard, new items, full catalogue 6\u202f924, n=4\u202f472, seed 0" in page
     assert "25.0 % of the 80 titles it wrote" in page
     assert "popularity alone gets 45 to 48" in page
@@ -287,15 +227,98 @@ def test_emulated_numbers_say_so(run: Path) -> None:
     page = write_report(run).read_text(encoding="utf-8")
     label = '<span class="label">emulated</span>'
     for section in ("users", "training", "reward", "dialogues"):
-        part = page.split(f'<section id="{section}">')[1].split("</section>")[0]
-        assert label in part, section
+        assert label in part(page, section), section
     assert "not observed" in page and ">emulated<" in page
 
 
-def test_a_gain_is_claimed_only_off_zero(tmp_path: Path) -> None:
-    for name, gain, word in (("up", (0.001, 0.01), "raised"), ("down", (-0.01, -0.001), "lowered")):
+def part(page: str, section: str) -> str:
+    return page.split(f'<section id="{section}">')[1].split("</section>")[0]
+
+
+def test_a_gain_is_claimed_only_off_zero_and_in_every_slice(tmp_path: Path) -> None:
+    for name, gain, word in (("up", (0.001, 0.01), "Higher"), ("down", (-0.01, -0.001), "Lower")):
         page = write_report(build(tmp_path / name, gain)).read_text(encoding="utf-8")
-        assert f"{word}</strong> new-item NDCG@5" in page
+        for slice in ("All", "New", "Repeated"):
+            line = part(page, "short").split(f"<b>{slice} items</b>")[1].split("</li>")[0]
+            assert f"<strong>{word}</strong> in HR@1" in line and "NDCG@5 (" in line and "Not told" not in line
+
+
+def test_equal_policies_are_called_equal(tmp_path: Path) -> None:
+    short_ = part(write_report(build(tmp_path / "same", (0.0, 0.0))).read_text(encoding="utf-8"), "short")
+    assert "<strong>Equal</strong> in every case and every measure (HR@1, HR@5, HR@10, HR@50, NDCG@5)" in short_
+
+
+def test_the_page_opens_with_the_data_and_asks_the_baselines(run: Path) -> None:
+    page = write_report(run, title="Films & more").read_text(encoding="utf-8")
+    assert "<title>Films &amp; more</title>" in page and "<h1>Films &amp; more</h1>" in page
+    assert page.index('id="data"') < page.index('id="short"') < page.index('id="results"')
+    data = part(page, "data")
+    for words in ("9\u202f007", "1\u202f342", "6\u202f924 items", "25.0 %", "Never observed in this data: clicks."):
+        assert words in data, words
+    lines = part(page, "short").split("Does it beat popularity and co-occurrence?")[1]
+    assert "<strong>Higher</strong> in HR@5 against popularity (+0.0800, 0.0700 to 0.0900)" in lines
+    assert "<strong>Not told from zero</strong> in HR@5 against co-occurrence (+0.0100, −0.0100 to 0.0300)" in lines
+
+
+def test_training_charts_fold_away_behind_one(run: Path) -> None:
+    training = part(write_report(run).read_text(encoding="utf-8"), "training")
+    assert training.count("<details>") == 1 and training.count("<svg") == 2
+    assert training.index("<svg") < training.index("<details>")
+
+
+def with_data(run: Path, name: str) -> str:
+    for file in ("results.json", "config.yaml"):
+        text = (run / file).read_text(encoding="utf-8")
+        (run / file).write_text(text.replace("redial", name), encoding="utf-8")
+    return write_report(run).read_text(encoding="utf-8")
+
+
+def test_only_people_are_called_people(run: Path) -> None:
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "the human recommender named next" in page and "+17.1 % on ReDial" in page
+    page = with_data(run, "logs")
+    assert "human" not in page and "ReDial" not in page and "people's replies" not in page
+    assert "the logged agent named next" in page and "logged replies" in part(page, "language")
+
+
+def test_a_made_up_world_says_that_nobody_said_it(run: Path) -> None:
+    page = with_data(run, "synthetic")
+    assert "human" not in page and "ReDial" not in page and "nobody said any of it" in part(page, "data")
+    assert "says nothing about people" in part(page, "emulated") and "Not emulated" not in page
+
+
+def test_few_cases_are_one_line(run: Path) -> None:
+    rows = [
+        replace(row, n=12) if row.slice == "repeated" else row
+        for row in [*ranking_rows(0, (0.001, 0.01)), *other_rows(0)]
+    ]
+    save_rows(run / "results.json", rows)
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "<b>Repeated items</b> (12 cases): too few to say anything." in part(page, "short")
+    assert "<strong>Repeated items</strong>: 12 cases, too few for a table." in part(page, "results")
+    assert "Too few turns to say anything: relevance (0 turns), label (9 turns)." in part(page, "reward")
+
+
+def test_an_old_run_has_a_report_too(run: Path) -> None:
+    """No card of the data, and differences named as they once were: "ppo-sft", of these two alone."""
+    records = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    old = [record for record in records if record["against"] in ("", "sft")]
+    for record in old:
+        record["model"] = "ppo-sft" if record.pop("against") else record["model"]
+        record.pop("arm")
+    (run / "results.json").write_text(json.dumps(old), encoding="utf-8")
+    for path in (run / "prepare" / "data.json", run / "evaluate" / "data.json"):
+        path.unlink()
+    (run / "prepare" / "done.json").write_text('{"items": 6924, "train": 9007, "valid": 999}')
+    page = write_report(run).read_text(encoding="utf-8")
+    check(page)
+    assert "9007 training and 999 validation dialogues" in part(page, "data")
+    assert "holds no paired difference" in part(page, "short") and "in HR@1 (+0.0025" in part(page, "short")
+
+
+def test_a_user_who_takes_an_item_is_no_praise_of_the_words(run: Path) -> None:
+    told = part(write_report(run).read_text(encoding="utf-8"), "dialogues")
+    assert "happy" not in told and "they never read what it says" in told and "the words were not read" in told
 
 
 def test_a_forced_reward_is_red(run: Path) -> None:

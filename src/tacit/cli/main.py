@@ -135,12 +135,24 @@ def report(
     config: Config,
     overrides: Overrides = None,
     beside: Annotated[list[Path] | None, typer.Option(help="Another run to compare with; may be repeated.")] = None,
+    title: Annotated[str, typer.Option(help="The page's title. Default: the name of the run folder.")] = "",
 ) -> None:
-    """Write RUN/report.html. Needs evaluate.
+    """Write RUN/report.html, of a run of either kind. Needs evaluate.
 
-    Example: `tacit report runs/redial-seed0 --beside runs/redial-seed1 --beside runs/redial-seed2`
+    Examples:
+
+        tacit report runs/redial-seed0 --beside runs/redial-seed1 --beside runs/redial-seed2
+
+        tacit report runs/ml1m-seed0 --title "Films, first try"
     """
-    _stages(config, overrides, "report", beside or [])
+    from tacit.pipelines.rerank import is_rerank
+
+    if not is_rerank(config, overrides or []):
+        _stages(config, overrides, "report", beside or [], title)
+    elif beside:
+        raise InputError("--beside compares conversation runs; for reranking use `tacit rerank compare RUN OTHER`.")
+    else:
+        _rerank(config, overrides, "report", title)
 
 
 @app.command()
@@ -151,7 +163,8 @@ def results(
 
     Example: `tacit results runs/redial-seed0 runs/redial-seed1 runs/redial-seed2 > tables.md`
     """
-    from tacit.metrics.results import combine, markdown
+    from tacit.metrics.markdown import markdown
+    from tacit.metrics.results import combine
 
     print(markdown(combine(runs)), end="")
 
@@ -353,17 +366,19 @@ def get(
         print(path)
 
 
-def _stages(config: str, overrides: list[str] | None, only: str | None, beside: Sequence[Path] = ()) -> None:
+def _stages(
+    config: str, overrides: list[str] | None, only: str | None, beside: Sequence[Path] = (), title: str = ""
+) -> None:
     from tacit.pipelines.dialogue import load_config, run_pipeline
 
-    finished = run_pipeline(load_config(config, overrides or []), only, beside)
+    finished = run_pipeline(load_config(config, overrides or []), only, beside, title)
     print(finished.folder / "report.html" if (finished.folder / "report.html").exists() else finished.folder)
 
 
-def _rerank(config: str, overrides: list[str] | None, only: str | None) -> None:
+def _rerank(config: str, overrides: list[str] | None, only: str | None, title: str = "") -> None:
     from tacit.pipelines.rerank import load_config, run_rerank
 
-    finished = run_rerank(load_config(config, overrides or []), only)
+    finished = run_rerank(load_config(config, overrides or []), only, title)
     print(finished.folder / "report.html" if (finished.folder / "report.html").exists() else finished.folder)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tacit.metrics.markdown import line_name
 from tacit.metrics.results import Row, load_rows
 from tacit.pipelines.rerank import STAGES, load_config
 from tacit.rerank.evaluate.rows import NAMES, ArmScores, Users, across, load_values, pooled, tables, variance
@@ -27,13 +28,13 @@ def pool(folders: Sequence[Path]) -> None:
     """Print the tables of several finished runs with the seeds of all, and where the noise comes from, as Markdown."""
     runs, users = _measured(folders)
     lines, by_run = pooled(runs)
-    counts = {f"{line.model} · {line.arm}": line.seeds for line in lines}
+    counts = {(line.model, line.arm): line.seeds for line in lines}
     _print(tables(lines, users, load_rows(folders[0] / "results.json")[0]), counts)
     print("\nStandard deviations of NDCG@5:\n")
-    for name, values in by_run.items():
+    for (model, arm), values in by_run.items():
         parts = variance(values, users)
         if len(parts) > 1:
-            print(f"- {name}: " + ", ".join(f"{what} {value:.4f}" for what, value in parts.items()))
+            print(f"- {model} · {arm}: " + ", ".join(f"{what} {value:.4f}" for what, value in parts.items()))
 
 
 def compare(groups: Sequence[str]) -> None:
@@ -53,7 +54,13 @@ def compare(groups: Sequence[str]) -> None:
         changed.pop("out", None)
         said = "; ".join(f"{key}={there} instead of {here}" for key, (here, there) in changed.items())
         print(f"## {name} − {groups[0]}\n\n{said or 'The same settings.'}\n")
-        _print(across(lines, first, users, base))
+        rows = across(lines, first, users, base)
+        if rows:
+            _print(rows, name=lambda row: f"{row.model} · {row.arm}, there − here")
+        in_first, differing = ({(row.model, row.arm) for row in part} for part in (first, rows))
+        equal = [f"{line.model} · {line.arm}" for line in lines if (line.model, line.arm) in in_first - differing]
+        if equal:
+            print(f"\nEqual on every list: {', '.join(equal)}.")
         print()
 
 
@@ -111,14 +118,22 @@ def _values(folder: Path) -> Path:
     return path
 
 
-def _print(rows: Sequence[Row], seeds: dict[str, int] | None = None) -> None:
-    """A line a model, with its 95 % intervals over test users."""
-    cells = {(row.model, row.metric): row for row in rows}
+def _print(
+    rows: Sequence[Row], seeds: dict[tuple[str, str], int] | None = None, name: Callable[[Row], str] = line_name
+) -> None:
+    """A line an arm or a difference, with its 95 % intervals over test users."""
+    cells = {(name(row), row.metric): row for row in rows}
+    lines = {name(row): row for row in rows}
     last = [] if seeds is None else ["seeds"]
-    print("| | " + " | ".join([*(f"{name}@5" for name in _COLUMNS), *last]) + " |")
+    print("| | " + " | ".join([*(f"{column}@5" for column in _COLUMNS), *last]) + " |")
     print("|---" * (1 + len(_COLUMNS) + len(last)) + "|")
-    for model in dict.fromkeys(row.model for row in rows):
-        sign = "+" if " − " in model else ""
-        found = [cells[model, name] for name in _COLUMNS]
-        said = [f"{row.value:{sign}.4f} [{row.ci_low:{sign}.4f}, {row.ci_high:{sign}.4f}]" for row in found]
-        print(f"| {model} | " + " | ".join([*said, *([] if seeds is None else [str(seeds.get(model, ""))])]) + " |")
+    for line, row in lines.items():
+        values = [_cell(cells[line, column]) for column in _COLUMNS]
+        if seeds is not None:
+            values.append("" if row.against else str(seeds.get((row.model, row.arm), "")))
+        print(f"| {line} | " + " | ".join(values) + " |")
+
+
+def _cell(row: Row) -> str:
+    sign = "+" if row.against else ""
+    return f"{row.value:{sign}.4f} [{row.ci_low:{sign}.4f}, {row.ci_high:{sign}.4f}]"

@@ -6,7 +6,6 @@ The hidden utility never enters an ``Episode``, which is what trainers read; who
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from tacit.run.files import atomic_write
+from tacit.run.files import write_parquet
 from tacit.types import Dialogue, Ended, Episode, Feedback, Sample, Scored, Scorer, Turn
 
 Hidden = Sequence[Sequence[float]]  # [conversation][agent turn]
@@ -83,9 +82,7 @@ def write_rollouts(
     table = pl.DataFrame(rows, schema=_schema(rows), orient="row")
     if extra:
         table = table.with_columns([pl.Series(name, list(values), dtype=pl.Float64) for name, values in extra.items()])
-    buffer = io.BytesIO()
-    table.write_parquet(buffer, compression="zstd")
-    atomic_write(path, buffer.getvalue())
+    write_parquet(path, table)
 
 
 def _row(episode: Episode, t: int, scored: Scored, hidden: float | None) -> dict[str, object]:

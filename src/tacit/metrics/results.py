@@ -1,29 +1,36 @@
-"""Numbers that carry their definition: one row a number, and how rows of several seeds become a table."""
+"""Numbers that carry their definition: one row a number, the paired difference of two policies or arms, and files."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tacit.metrics.intervals import Estimate
+from tacit.metrics.intervals import Estimate, bootstrap_means
 from tacit.run.files import atomic_write
-from tacit.types import InputError
+from tacit.types import Floats64, InputError
 
 CUTOFFS = (1, 5, 10, 50)
-DIFFERENCE = "ppo-sft"
 # Models stand in this order wherever they are listed; others follow by name.
-MODELS = ("popularity", "copy", "co-occurrence", "co-occurrence+copy", "literal", "sft", "ppo", DIFFERENCE, "human")
+MODELS = ("popularity", "copy", "co-occurrence", "co-occurrence+copy", "literal", "sft", "ppo", "human")
+
+Pair = tuple[str, str]  # a model and the one that is subtracted from it
+Groups = Sequence[Hashable] | npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number of ``results.json``. None = not measured; the interval is 95 %, over dialogues or users."""
+    """One number of ``results.json``. None = not measured; the interval is 95 %, over dialogues or users.
+
+    ``arm`` is what a model was given (a reranker's texts), where there are several. A row with ``against`` is a paired
+    difference: this model's value minus that of the arm ``against``, or of the model ``against`` where no arm is named.
+    """
 
     dataset: str
     protocol: str
@@ -39,6 +46,8 @@ class Row:
     candidates: str = ""
     emulated: bool = False  # rests on simulated users
     note: str = ""
+    arm: str = ""
+    against: str = ""
 
     def label(self, seeds: int = 1) -> str:
         """``HR@5 [redial-standard, new items, full catalogue 6 924, n=4 472, 3 seeds]``."""
@@ -69,6 +78,33 @@ class Combined:
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else math.nan
 
 
+def differences(
+    values: Floats64, against: Floats64, groups: Groups, generator: np.random.Generator, draws: int = 1000
+) -> list[Estimate]:
+    """Mean of each column of ``values`` − ``against``, [n, m] each: two policies, or two arms, on the same n cases.
+
+    The 95 % intervals resample whole ``groups`` [n] (dialogues, or users), the same ones for all columns.
+    """
+    if values.shape != against.shape:
+        raise ValueError(f"a paired difference needs the same cases: {values.shape} against {against.shape}")
+    return bootstrap_means(values - against, groups, generator, draws)
+
+
+def difference(
+    values: Floats64, against: Floats64, groups: Groups, generator: np.random.Generator, draws: int = 1000
+) -> Estimate:
+    """``differences`` of one column, [n] each; a case that either side did not observe (NaN) is left out."""
+    seen = np.isfinite(values) & np.isfinite(against)
+    columns = values[seen][:, None], against[seen][:, None]
+    return differences(*columns, np.asarray(groups)[seen], generator, draws)[0]
+
+
+def both_measured(pairs: Iterable[Pair], models: Iterable[str]) -> list[Pair]:
+    """The pairs of which both models are there."""
+    there = set(models)
+    return [(model, against) for model, against in pairs if {model, against} <= there]
+
+
 def save_rows(path: str | Path, rows: Sequence[Row]) -> None:
     content = [{name: _plain(value) for name, value in asdict(row).items()} for row in rows]
     atomic_write(path, "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in content) + "\n]\n")
@@ -78,12 +114,31 @@ def load_rows(path: str | Path) -> list[Row]:
     source = Path(path)
     if not source.is_file():
         raise InputError(f"{source} does not exist: evaluate the run first (tacit evaluate).")
-    known = {field.name for field in fields(Row)}
     try:
         content: list[dict[str, Any]] = json.loads(source.read_text(encoding="utf-8"))
-        return [Row(**{name: value for name, value in row.items() if name in known}) for row in content]
+        return [_read(record) for record in content]
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{source} is not a results file ({error}): evaluate the run again.") from None
+
+
+def _read(record: dict[str, Any]) -> Row:
+    names = {field.name for field in fields(Row)}
+    return Row(**{name: value for name, value in _upgraded(record).items() if name in names})
+
+
+def _upgraded(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of before ``arm`` and ``against``, which named a comparison in ``model`` alone: "ppo-sft" of a
+    conversation, "dlcm · round 0 − base" of a reranker, the latter in a slice of its own."""
+    if "against" in record:
+        return record
+    model, arm, against = record["model"], "", ""
+    if model == "ppo-sft":
+        model, against = "ppo", "sft"
+    elif " · " in model:
+        model, _, arm = model.partition(" · ")
+        arm, _, against = arm.partition(" − ")
+    slice = "test users" if record["slice"] == "paired difference" else record["slice"]
+    return record | {"model": model, "arm": arm, "against": against, "slice": slice}
 
 
 def make_row(base: Row, metric: str, estimate: Estimate, k: int | None = None, **changes: Any) -> Row:
@@ -106,65 +161,20 @@ def blank(dataset: str, protocol: str, slice: str, model: str, seed: int, **extr
 
 def combine(run_folders: Iterable[str | Path]) -> list[Combined]:
     """Rows of several runs, grouped by everything but the seed, in a fixed order."""
-    groups: dict[tuple[str, str, str, str, int, str], list[Row]] = {}
+    groups: dict[tuple[str | int, ...], list[Row]] = {}
     for folder in run_folders:
         for row in load_rows(Path(folder) / "results.json"):
             if row.value is not None:
-                key = (row.dataset, row.protocol, row.slice, row.metric, row.k or 0, row.model)
-                groups.setdefault(key, []).append(row)
+                place = (row.dataset, row.protocol, row.slice, row.metric, row.k or 0)
+                groups.setdefault((*place, row.model, row.arm, row.against), []).append(row)
     combined = []
-    for key, rows in groups.items():
+    for rows in groups.values():
         seeds = tuple(row.seed for row in rows)
         if len(set(seeds)) != len(seeds):
-            raise InputError(f"two of the runs have seed {seeds[0]} and the same data ({key[0]}): give each run once.")
+            data = rows[0].dataset
+            raise InputError(f"two of the runs have seed {seeds[0]} and the same data ({data}): give each run once.")
         combined.append(Combined(rows[0], tuple(float(row.value or 0.0) for row in rows), seeds))
     return combined
-
-
-def markdown(combined: Sequence[Combined]) -> str:
-    """Tables for a document: mean ± sd over seeds, or the value and its 95 % interval for a single seed."""
-    sections = []
-    for dataset in dict.fromkeys(entry.row.dataset for entry in combined):
-        mine = [entry for entry in combined if entry.row.dataset == dataset]
-        sections.append(f"## {dataset}")
-        for place in dict.fromkeys((entry.row.protocol, entry.row.slice) for entry in mine):
-            entries = [entry for entry in mine if (entry.row.protocol, entry.row.slice) == place]
-            sections.append(_table(entries))
-    return "\n\n".join(sections) + "\n"
-
-
-def _table(entries: Sequence[Combined]) -> str:
-    first = entries[0]
-    names = list(dict.fromkeys(entry.row.name for entry in entries))
-    ranking = first.row.k is not None
-    if ranking:
-        names = [f"{metric}@{k}" for metric in ("HR", "NDCG", "MRR") for k in CUTOFFS if f"{metric}@{k}" in names]
-    parts = [first.row.slice, first.row.candidates if ranking else "", f"n={grouped(max(e.row.n for e in entries))}"]
-    parts += [f"{len(first.seeds)} seed{'s' if len(first.seeds) > 1 else ''}"]
-    parts += ["**emulated**: simulated users"] if first.row.emulated else []
-    lines = [f"**{first.row.protocol}** ({', '.join(part for part in parts if part)})", ""]
-    lines += ["| model | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    by_cell = {(entry.row.model, entry.row.name): entry for entry in entries}
-    for model in in_order({entry.row.model for entry in entries}):
-        cells = [cell(by_cell.get((model, name))) for name in names]
-        lines.append(f"| {model} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def cell(entry: Combined | None) -> str:
-    if entry is None:
-        return ""
-    sign = "+" if entry.row.model == DIFFERENCE and entry.mean > 0 else ""
-    if len(entry.values) > 1:
-        return f"{sign}{number(entry.mean)} ± {number(entry.sd)}"
-    low, high = entry.row.ci_low, entry.row.ci_high
-    interval = "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
-    return f"{sign}{number(entry.mean)}{interval}"
-
-
-def number(value: float) -> str:
-    """Four decimals below 1, fewer above: 0.0312, 2.41, 63."""
-    return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def grouped(number: int) -> str:
@@ -172,8 +182,9 @@ def grouped(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
-def in_order(models: Iterable[str]) -> list[str]:
-    return sorted(models, key=lambda model: (MODELS.index(model) if model in MODELS else len(MODELS), model))
+def in_order(models: Iterable[str], order: Sequence[str] = MODELS) -> list[str]:
+    """Models in the ``order`` of a table; those it does not hold follow by name."""
+    return sorted(models, key=lambda model: (order.index(model) if model in order else len(order), model))
 
 
 def _plain(value: Any) -> Any:

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tacit.data.dialogues.card import data_card
 from tacit.data.dialogues.sources import DataConfig, load_test, load_training
-from tacit.dialogue.evaluate.ranking import EvaluateConfig, run_evaluate
+from tacit.dialogue.evaluate.ranking import EvaluateConfig, EvaluationInputs, run_evaluate, summary
 from tacit.dialogue.evaluate.title_writer import TitleWriter, split_as_text
 from tacit.dialogue.policy.policy import Policy, PolicyConfig
 from tacit.dialogue.reward.exam import ValidationReport, require_valid
@@ -29,8 +30,9 @@ from tacit.dialogue.train.ppo_learner import PPOConfig
 from tacit.dialogue.train.sft import SFTConfig, run_sft
 from tacit.dialogue.users import oracle
 from tacit.dialogue.users.crowd import UsersConfig, UserWorld
+from tacit.metrics.results import save_rows
 from tacit.report.dialogue.report import write_report
-from tacit.run.files import atomic_folder
+from tacit.run.files import atomic_folder, atomic_write
 from tacit.run.folder import Run
 from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings
@@ -64,10 +66,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     return load_settings(RunConfig, path, overrides)
 
 
-def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[str | Path] = ()) -> Run:
+def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[str | Path] = (), title: str = "") -> Run:
     """Run what is not done yet: every stage, or ``only`` one, for which the stages before it must be done.
 
-    The report is written whenever something in it may be new; ``beside`` are other runs that it compares with.
+    The report is written whenever something in it may be new; ``beside`` are other runs that it compares with, and
+    ``title`` is its heading in place of the run folder's name.
     """
     stages = STAGES if config.literal else STAGES.without("literal")
     run = open_run(config)
@@ -75,7 +78,7 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
     stages.do(run, config, only)
     if only == "report" or (only is None and not (run.folder / "report.html").exists()):
         stages.require_before(run, "report")
-        write_report(run.folder, beside)
+        write_report(run.folder, beside, title)
     return run
 
 
@@ -99,6 +102,8 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
     world = UserWorld.fit(catalog, split.train, config.users, config.seed)
     with atomic_folder(run.folder / "users") as folder:
         world.save(folder)
+    card = {"items": len(catalog), "train": data_card(split.train), "valid": data_card(split.valid)}
+    atomic_write(stage.folder / "data.json", json.dumps(card, indent=1) + "\n")
     stage.finish({"items": len(catalog), "train": len(split.train), "valid": len(split.valid)})
 
 
@@ -149,21 +154,22 @@ def record(
 def evaluate(run: Run, config: RunConfig, device: str) -> None:
     catalog, split = load_training(config.data)
     policies = {name: _policy(run, name, device) for name in ("sft", "ppo")}
-    supervised = policies["sft"]
-    run_evaluate(
-        policies,
-        catalog,
-        split,
-        load_test(config.data),
-        _world(run, supervised),
-        _reward_model(run, supervised),
-        config.evaluate,
-        run.stage("evaluate"),
-        config.seed,
+    supervised, test, stage = policies["sft"], load_test(config.data), run.stage("evaluate")
+    atomic_write(stage.folder / "data.json", json.dumps({"test": data_card(test.dialogues)}, indent=1) + "\n")
+    inputs = EvaluationInputs(
         dataset=config.data.name,
+        catalog=catalog,
+        split=split,
+        test=test,
+        policies=policies,
+        world=_world(run, supervised),
+        scorer=_reward_model(run, supervised),
         labeller=_labeller(run, config, supervised),
-        writers={"literal": TitleWriter(_policy(run, "literal", device), config.seed)} if config.literal else None,
+        writers={"literal": TitleWriter(_policy(run, "literal", device), config.seed)} if config.literal else {},
     )
+    rows = run_evaluate(inputs, config.evaluate, stage.folder, config.seed)
+    save_rows(run.folder / "results.json", rows)
+    stage.finish(summary(rows))
 
 
 STAGES = StageTable[RunConfig](

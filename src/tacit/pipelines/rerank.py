@@ -52,11 +52,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RerankConfig
     return config
 
 
-def run_rerank(config: RerankConfig, only: str | None = None) -> Run:
-    """Run what is not done yet: every stage, or ``only`` one, for which the stages before it must be done."""
+def run_rerank(config: RerankConfig, only: str | None = None, title: str = "") -> Run:
+    """Run what is not done yet: every stage, or ``only`` one, for which the stages before it must be done.
+
+    ``title`` is the report's heading in place of the run folder's name.
+    """
     run = STAGES.open(config)
     STAGES.do(run, config, only)
     if only in (None, "evaluate", "report"):
         STAGES.require_before(run, "report")
-        write_rerank_report(run.folder)
+        write_rerank_report(run.folder, title)
     return run

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
+from itertools import zip_longest
 from pathlib import Path
 from string import Template
 
-from tacit.metrics.results import DIFFERENCE, Row, grouped, in_order
+from tacit.metrics.results import Row, grouped, in_order
 from tacit.run.files import atomic_write
 
 
@@ -28,20 +29,23 @@ EMULATED = '<span class="label">emulated</span>'
 NAMES = {
     "sft": "SFT (before)",
     "ppo": "PPO (after)",
-    DIFFERENCE: "PPO − SFT",
     "copy": "copy the context",
     "co-occurrence+copy": "co-occurrence + copy",
-    "human": "people",
+    "human": "the replies of the data",
     "literal": "titles written as text",
 }
+_SHORT = {"sft": "SFT", "ppo": "PPO"}
 
 
-def write(folder: Path, meta: str, lead: str, sections: Sequence[tuple[str, str, str]]) -> Path:
-    """``report.html`` of a run folder; ``sections``: (anchor, title, body). All but the titles is markup."""
+def write(folder: Path, meta: str, lead: str, sections: Sequence[tuple[str, str, str]], title: str = "") -> Path:
+    """``report.html`` of a run folder; ``sections``: (anchor, title, body). All but the titles is markup.
+
+    ``title`` stands in place of the folder's name.
+    """
     template = Template(files("tacit.report").joinpath("report.html").read_text(encoding="utf-8"))
     content = template.substitute(
-        title=escape(f"{folder.name}: Tacit report"),
-        heading=escape(folder.resolve().name),
+        title=escape(title or f"{folder.resolve().name}: Tacit report"),
+        heading=escape(title or folder.resolve().name),
         meta=meta,
         lead=lead,
         contents=" ".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in sections),
@@ -56,7 +60,9 @@ def write(folder: Path, meta: str, lead: str, sections: Sequence[tuple[str, str,
 def table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], caption: str = "") -> str:
     """``rows``: (class of the row, cells); the first cell names the row. ``caption`` may hold markup."""
     above = f'<p class="caption">{caption}</p>' if caption else ""
-    lines = ["<thead><tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr></thead><tbody>"]
+    left = [cell.left for cell in rows[0][1]] if rows else []
+    names = [f'<th class="{"text" if on else ""}">{escape(name)}</th>' for name, on in zip_longest(head, left)]
+    lines = ["<thead><tr>" + "".join(names) + "</tr></thead><tbody>"]
     for style, cells in rows:
         lines.append(f'<tr class="{style}">' + "".join(map(_cell, cells)) + "</tr>")
     return f'{above}<div class="wide"><table>' + "\n".join(lines) + "</tbody></table></div>"
@@ -68,21 +74,52 @@ def _cell(cell: Cell) -> str:
     return f'<td class="{style}">{escape(cell.text)}{small}</td>'
 
 
-def model_table(rows: Sequence[Row], names: Sequence[str], caption: str) -> str:
-    """One line a model, one column a metric, intervals below the values; PPO − SFT last."""
-    cells = {(row.model, row.name): row for row in rows}
+def difference_name(model: str, against: str) -> str:
+    """``PPO − SFT``, ``PPO − popularity``."""
+    return " − ".join(_SHORT.get(name, NAMES.get(name, name)) for name in (model, against))
+
+
+def model_table(
+    rows: Sequence[Row], names: Sequence[str], caption: str, called: Mapping[str, str] | None = None
+) -> str:
+    """One line a model, one column a metric, intervals below the values; the differences last.
+
+    ``called``: names of models that are not those of ``NAMES``.
+    """
+    titles = NAMES | dict(called or {})
     present = [name for name in names if any(row.name == name for row in rows)]
+    shown = [row for row in rows if row.name in present]
+    cells = {(row.model, row.against, row.name): row for row in shown}
+    levels = [(model, "") for model in in_order({row.model for row in shown if not row.against})]
+    pairs = [(row.model, row.against) for row in shown if row.against]
     lines = []
-    for model in in_order({row.model for row in rows if row.name in present}):
-        style = "strong" if model in ("sft", "ppo") else "difference" if model == DIFFERENCE else ""
-        lines.append((style, [Cell(NAMES.get(model, model)), *(value(cells.get((model, name))) for name in present)]))
+    for model, against in dict.fromkeys([*levels, *pairs]):
+        line = [cells.get((model, against, name)) for name in present]
+        name = difference_name(model, against) if against else titles.get(model, model)
+        style = "difference" if against else "strong" if model in _SHORT else ""
+        lines.append((style, [Cell(name), *map(value, line)]))
     return table(["", *present], lines, caption)
+
+
+def metric_table(rows: Sequence[Row], names: Sequence[str], caption: str) -> str:
+    """The same turned round, for few models and many metrics: one line a metric, one column a model."""
+    shown = [row for row in rows if row.name in names]
+    cells = {(row.model, row.against, row.name): row for row in shown}
+    levels = [(model, "") for model in in_order({row.model for row in shown if not row.against})]
+    columns = list(dict.fromkeys([*levels, *((row.model, row.against) for row in shown if row.against)]))
+    titles = [difference_name(*column) if column[1] else NAMES.get(column[0], column[0]) for column in columns]
+    lines = [
+        ("", [Cell(name), *(value(cells.get((*column, name))) for column in columns)])
+        for name in names
+        if any(row.name == name for row in shown)
+    ]
+    return table(["", *titles], lines, caption)
 
 
 def value(row: Row | None) -> Cell:
     if row is None or row.value is None:
         return Cell("")
-    sign = "+" if row.model == DIFFERENCE and row.value > 0 else ""
+    sign = "+" if row.against and row.value > 0 else ""
     return Cell(f"{sign}{short(row.value)}", interval(row))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class RunFiles:
     replies: dict[str, pl.DataFrame] = field(default_factory=dict)
     map: pl.DataFrame | None = None
     titles: dict[str, str] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)  # cards of the training, validation and test dialogues
+    prepared: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> RunFiles:
@@ -56,6 +59,8 @@ class RunFiles:
             _tables(folder / "evaluate" / "replies"),
             pl.read_parquet(map_path) if map_path.is_file() else None,
             {item.id: item.title for item in catalog} if catalog else {},
+            (_json(folder / "prepare" / "data.json") or {}) | (_json(folder / "evaluate" / "data.json") or {}),
+            _json(folder / "prepare" / "done.json") or {},
         )
 
     @property
@@ -67,6 +72,22 @@ class RunFiles:
         """PPO was told to use a reward model that failed."""
         failed = self.validation is not None and not self.validation.get("passed")
         return bool(failed and (self.ppo or self.config.get("reward", {}).get("force")))
+
+
+def find_row(
+    rows: Iterable[Row], model: str, name: str, slice: str = "", protocol: str = "", against: str = ""
+) -> Row | None:
+    """The first row of a model (or of its difference from ``against``); empty = any. ``protocol``: its ending."""
+    return next(
+        (
+            row
+            for row in rows
+            if (row.model, row.against, row.name) == (model, against, name)
+            and slice in ("", row.slice)
+            and row.protocol.endswith(protocol)
+        ),
+        None,
+    )
 
 
 def _text(path: Path) -> str:

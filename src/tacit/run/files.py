@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tacit.types import InputError
+
+if TYPE_CHECKING:  # the command line imports this file, and must not wait for polars
+    import polars as pl
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
@@ -35,6 +39,13 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
             part.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def write_parquet(path: str | Path, table: pl.DataFrame) -> None:
+    """A table as one Parquet file, whole or not at all."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer, compression="zstd")
+    atomic_write(path, buffer.getvalue())
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,11 +15,18 @@ from tacit.data.dialogues import synthetic
 from tacit.dialogue.evaluate import protocols, replies, reply_map, satisfaction
 from tacit.dialogue.evaluate import title_writer as literal
 from tacit.dialogue.evaluate.baselines import CoOccurrence
-from tacit.dialogue.evaluate.ranking import EvaluateConfig, collect_rows, run_evaluate
+from tacit.dialogue.evaluate.ranking import (
+    PAIRS,
+    EvaluateConfig,
+    EvaluationInputs,
+    collect_rows,
+    rank_rows,
+    run_evaluate,
+    summary,
+)
 from tacit.dialogue.users.crowd import UsersConfig, UserWorld
 from tacit.metrics import results
-from tacit.metrics.results import Row, combine, load_rows, markdown, save_rows
-from tacit.run.folder import Stage
+from tacit.metrics.results import Row, load_rows
 from tacit.types import Dialogue, InputError, Item, Sample, Slate, Split, TestSet, Turn
 
 CONFIG = EvaluateConfig(replies=40, users=24, max_turns=3, draws=100, batch=16, map=20, map_method="pca")
@@ -68,9 +74,8 @@ def evaluate(folder: Path, world: tuple[Catalog, Split, TestSet, UserWorld]) -> 
     catalog, split, test, users = world
     policies = [FakePolicy(catalog, split.train, skilled) for skilled in (False, True)]
     named = dict(zip(("sft", "ppo"), policies, strict=True))
-    stage = Stage("evaluate", folder / "evaluate")
-    rows = run_evaluate(named, catalog, split, test, users, None, CONFIG, stage, 3, dataset="synthetic")  # type: ignore[arg-type]
-    return rows, policies
+    inputs = EvaluationInputs("synthetic", catalog, split, test, named, users)  # type: ignore[arg-type]
+    return run_evaluate(inputs, CONFIG, folder / "evaluate", seed=3), policies
 
 
 @pytest.fixture(scope="module")
@@ -82,29 +87,56 @@ def run(
     return folder, rows
 
 
-def pick(rows: Sequence[Row], model: str, metric: str, slice: str = "new", protocol: str = "synthetic-standard") -> Row:
-    found = [r for r in rows if (r.model, r.name, r.slice, r.protocol) == (model, metric, slice, protocol)]
-    assert len(found) == 1, f"{len(found)} rows for {model} {metric} {slice} {protocol}"
+def pick(
+    rows: Sequence[Row],
+    model: str,
+    metric: str,
+    slice: str = "new",
+    protocol: str = "synthetic-standard",
+    against: str = "",
+) -> Row:
+    wanted = (model, against, metric, slice, protocol)
+    found = [r for r in rows if (r.model, r.against, r.name, r.slice, r.protocol) == wanted]
+    assert len(found) == 1, f"{len(found)} rows for {wanted}"
     return found[0]
 
 
 def test_every_model_protocol_and_slice_has_its_numbers(run: tuple[Path, list[Row]]) -> None:
     _, rows = run
     ranking = [row for row in rows if row.k]
-    models = {"popularity", "copy", "co-occurrence", "co-occurrence+copy", "sft", "ppo", "ppo-sft"}
-    assert {row.model for row in ranking} == models
-    assert len(ranking) == len(models) * 2 * 3 * 3 * 4
-    assert pick(rows, "sft", "HR@5").n == pick(rows, "ppo-sft", "HR@5").n > 0
+    models = {"popularity", "copy", "co-occurrence", "co-occurrence+copy", "sft", "ppo"}
+    assert {row.model for row in ranking if not row.against} == models
+    assert {(row.model, row.against) for row in ranking if row.against} == set(PAIRS)
+    assert len(ranking) == (len(models) + len(PAIRS)) * 2 * 3 * 3 * 4
+    assert pick(rows, "sft", "HR@5").n == pick(rows, "ppo", "HR@5", against="sft").n > 0
     both = [pick(rows, "ppo", "HR@50", slice).n for slice in ("all", "new", "repeated")]
     assert both[0] == both[1] + both[2]
 
 
 def test_the_difference_is_paired_and_the_baseline_is_the_same_table(run: tuple[Path, list[Row]]) -> None:
     _, rows = run
-    gain = pick(rows, "ppo-sft", "NDCG@10")
+    gain = pick(rows, "ppo", "NDCG@10", against="sft")
     assert gain.value == pytest.approx(pick(rows, "ppo", "NDCG@10").value - pick(rows, "sft", "NDCG@10").value)
     assert gain.ci_low is not None and gain.ci_low > 0, "a co-occurrence table beats catalogue order"
     assert pick(rows, "ppo", "HR@5").value == pick(rows, "co-occurrence", "HR@5").value
+    equal = pick(rows, "ppo", "HR@5", against="co-occurrence")
+    assert (equal.value, equal.ci_low, equal.ci_high) == (0.0, 0.0, 0.0)
+
+
+def test_any_pair_of_models_is_compared_and_only_those_that_are_there() -> None:
+    """Ranks 1 and 7 of "old", 2 and 1 of "new": HR@1 goes from .5 to .5, HR@5 from .5 to 1."""
+    columns = {"dialogue": ["a", "b"], "turn": [1, 1], "item": ["x", "y"], "repeated": [False, False]}
+    ranks = {"old": [1, 7], "new": [2, 1]}
+    names = ("d-standard", "d-standard/masked", "sampled-99", "sampled-99/masked")
+    tables = {model: pl.DataFrame(columns | dict.fromkeys(names, places)) for model, places in ranks.items()}
+    pairs = (("new", "old"), ("new", "absent"))
+    rows = rank_rows(tables, pairs, 9, "d", 50, 0)
+    assert {(row.model, row.against) for row in rows} == {("old", ""), ("new", ""), ("new", "old")}
+    place = {"protocol": "d-standard", "against": "old"}
+    assert pick(rows, "new", "HR@1", **place).value == 0.0 and pick(rows, "new", "HR@5", **place).value == 0.5
+    tables["old"] = tables["old"].with_columns(item=pl.Series(["x", "z"]))
+    with pytest.raises(ValueError, match="the same cases"):
+        rank_rows(tables, pairs, 9, "d", 50, 0)
 
 
 def test_replies_and_users_have_rows(run: tuple[Path, list[Row]]) -> None:
@@ -115,7 +147,7 @@ def test_replies_and_users_have_rows(run: tuple[Path, list[Row]]) -> None:
     assert "version" in bleu.note and bleu.ci_low <= bleu.value <= bleu.ci_high
     assert pick(rows, "human", "distinct-2", **place).value > pick(rows, "sft", "distinct-2", **place).value
     place = {"slice": "fresh users", "protocol": "simulated-users"}
-    hidden = pick(rows, "ppo-sft", "hidden utility", **place)
+    hidden = pick(rows, "ppo", "hidden utility", against="sft", **place)
     assert hidden.emulated and hidden.n == CONFIG.users
     assert all(row.emulated == (row.protocol == "simulated-users") for row in rows)
     first = [
@@ -144,19 +176,20 @@ def test_a_finished_part_is_not_done_again(
     run: tuple[Path, list[Row]], world: tuple[Catalog, Split, TestSet, UserWorld]
 ) -> None:
     folder, rows = run
-    saved = (folder / "results.json").read_bytes()
+    saved = (folder / "evaluate" / "rows.json").read_bytes()
     (folder / "evaluate" / "ranks" / "ppo.parquet").unlink()
     again, (sft, ppo) = evaluate(folder, world)
     assert sft.calls == 0 and ppo.calls > 0
-    assert again == rows and (folder / "results.json").read_bytes() == saved
-    assert json.loads((folder / "evaluate" / "done.json").read_text())["sft out-of-catalogue"] == 0
+    assert again == rows and (folder / "evaluate" / "rows.json").read_bytes() == saved
+    assert load_rows(folder / "evaluate" / "rows.json") == rows
+    assert summary(rows)["sft out-of-catalogue"] == 0 and "ppo − sft HR@5" in summary(rows)
 
 
 def test_no_case_is_an_error_with_a_remedy(tmp_path: Path, world: tuple[Catalog, Split, TestSet, UserWorld]) -> None:
     catalog, split, _, users = world
     test = TestSet((Dialogue("x", "u", (Turn("user", "hello"), Turn("agent", "hi"))),))
     with pytest.raises(InputError, match="no test message recommends"):
-        run_evaluate({}, catalog, split, test, users, None, CONFIG, Stage("evaluate", tmp_path), 0)
+        run_evaluate(EvaluationInputs("d", catalog, split, test, {}, users), CONFIG, tmp_path, 0)
 
 
 def test_titles_outside_the_catalogue_are_counted() -> None:
@@ -207,46 +240,10 @@ def test_satisfaction_by_hand() -> None:
     assert (user["engagement"], user["sentiment"]) == (0.4, 0.5)
 
 
-def test_a_row_prints_its_definition() -> None:
-    row = Row("redial", "redial-standard", "new", "HR", 5, 0.1, 0.09, 0.11, 4472, "sft", 0, "full catalogue 6\u202f924")
-    assert row.label(3) == "HR@5 [redial-standard, new items, full catalogue 6\u202f924, n=4\u202f472, 3 seeds]"
-    users = Row("redial", "simulated-users", "fresh users", "hidden utility", None, 0.1, 0, 1, 500, "sft", 2, "", True)
-    assert users.label() == "hidden utility [simulated-users, fresh users, n=500, seed 2, emulated]"
-
-
-def test_seeds_combine_to_mean_and_deviation(tmp_path: Path) -> None:
-    def save(name: str, seed: int, value: float) -> Path:
-        (tmp_path / name).mkdir()
-        row = Row("redial", "redial-standard", "new", "HR", 5, value, 0.0, 1.0, 10, "ppo", seed, "full catalogue 9")
-        missing = Row("redial", "redial-standard", "new", "HR", 1, None, None, None, 0, "ppo", seed)
-        save_rows(tmp_path / name / "results.json", [row, missing])
-        return tmp_path / name
-
-    folders = [save("a", 0, 0.1), save("b", 1, 0.3)]
-    (combined,) = combine(folders)
-    assert combined.mean == pytest.approx(0.2) and combined.sd == pytest.approx(np.sqrt(0.02))
-    assert "| ppo | 0.2000 ± 0.1414 |" in markdown([combined]) and "2 seeds" in markdown([combined])
-    assert "| ppo | 0.1000 [0.0000, 1.00] |" in markdown(combine(folders[:1]))
-    with pytest.raises(InputError, match="each run once"):
-        combine([folders[0], folders[0]])
-    with pytest.raises(InputError, match="evaluate the run first"):
-        load_rows(tmp_path / "none.json")
-    (tmp_path / "bad.json").write_text("[{]")
-    with pytest.raises(InputError, match="not a results file"):
-        load_rows(tmp_path / "bad.json")
-
-
-def test_results_keep_every_field_and_no_nan(tmp_path: Path) -> None:
-    base = results.blank("d", "p", "s", "m", 0, emulated=True)
-    row = results.make_row(base, "x", satisfaction.Estimate(float("nan"), 0.1, 0.2, 3))
-    save_rows(tmp_path / "results.json", [row])
-    assert row.value is None and load_rows(tmp_path / "results.json") == [row]
-
-
 def test_rows_come_from_the_files_alone(
     run: tuple[Path, list[Row]], world: tuple[Catalog, Split, TestSet, UserWorld]
 ) -> None:
     folder, rows = run
     models = [path.stem for path in (folder / "evaluate" / "ranks").glob("*.parquet")]
-    again = collect_rows(folder / "evaluate", results.in_order(models), world[0], "synthetic", CONFIG.draws, 3)
+    again = collect_rows(folder / "evaluate", results.in_order(models), PAIRS, world[0], "synthetic", CONFIG.draws, 3)
     assert again == rows

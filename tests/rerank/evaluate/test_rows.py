@@ -5,7 +5,34 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tacit.rerank.evaluate.rows import variance
+from tacit.metrics.results import blank
+from tacit.rerank.evaluate.rows import ArmScores, across, tables, variance
+
+METRICS = ("ndcg", "kar_map", "standard_map", "consumed_ndcg")
+
+
+def line(arm: str, *seeds: list[float], model: str = "dlcm") -> ArmScores:
+    return ArmScores(model, arm, dict.fromkeys(METRICS, np.array(seeds)))
+
+
+def test_an_arm_is_compared_with_those_before_it_that_are_to_be_beaten() -> None:
+    """Two seeds of .2 .4 and .4 .6 on two lists are .3 and .5; base is .1 and .5: the gaps .2 and 0, their mean .1."""
+    lines = [line("base", [0.1, 0.5]), line("round 0", [0.2, 0.4], [0.4, 0.6]), line("base", [0.0, 0.0], model="prm")]
+    rows = tables(lines, np.array([0, 1]), blank("d", "p", "test users", "", 0))
+    gaps = [row for row in rows if row.against]
+    assert {(row.model, row.arm, row.against, row.slice) for row in gaps} == {("dlcm", "round 0", "base", "test users")}
+    (ndcg,) = (row for row in gaps if row.metric == "NDCG")
+    assert ndcg.value == pytest.approx(0.1) and (ndcg.ci_low, ndcg.ci_high) == pytest.approx((0.0, 0.2))
+    levels = {(row.model, row.arm): row.value for row in rows if row.metric == "NDCG" and not row.against}
+    assert levels == pytest.approx({("dlcm", "base"): 0.3, ("dlcm", "round 0"): 0.4, ("prm", "base"): 0.0})
+
+
+def test_across_runs_only_what_differs_has_a_row() -> None:
+    here = [line("base", [0.1, 0.5]), line("round 1", [0.2, 0.4])]
+    there = [line("base", [0.1, 0.5]), line("round 1", [0.3, 0.5]), line("round 2", [0.0, 0.0])]
+    rows = across(there, here, np.array([0, 1]), blank("d", "p", "test users", "", 0))
+    assert {(row.model, row.arm, row.against) for row in rows} == {("dlcm", "round 1", "round 1")}
+    assert [row.value for row in rows] == pytest.approx([0.1] * 3)
 
 
 def test_variance_is_split_between_writer_and_ranker_seeds() -> None:

@@ -7,9 +7,9 @@ where it stopped: ``ranks/<model>.parquet`` (one row a case), ``replies/<model>.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,20 @@ from tacit.dialogue.evaluate.title_writer import Writer, WrittenTitles, literal_
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.labels import Labeller
 from tacit.metrics import intervals
+from tacit.metrics.markdown import line_name
 from tacit.metrics.ranks import RANKING
-from tacit.metrics.results import CUTOFFS, DIFFERENCE, Row, blank, make_row, save_rows
-from tacit.run.files import atomic_write
-from tacit.run.folder import Stage
+from tacit.metrics.results import CUTOFFS, Pair, Row, blank, both_measured, differences, make_row, save_rows
+from tacit.run.files import write_parquet
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, InputError, Scorer, Split, TestSet
+
+# What alignment changed, and whether its outcome beats what needs no model.
+PAIRS: tuple[Pair, ...] = (
+    ("ppo", "sft"),
+    ("ppo", "popularity"),
+    ("ppo", "co-occurrence"),
+    ("ppo", "co-occurrence+copy"),
+)
 
 Score = Callable[[Sequence[Dialogue]], npt.NDArray[np.floating]]
 
@@ -48,71 +56,78 @@ class EvaluateConfig:
     map_method: str = "auto"  # auto (UMAP where the extra "viz" is installed) | umap | pca
 
 
-def run_evaluate(
-    policies: Mapping[str, Policy],
-    catalog: Catalog,
-    split: Split,
-    test: TestSet,
-    world: World,
-    scorer: Scorer | None,
-    config: EvaluateConfig,
-    stage: Stage,
-    seed: int,
-    *,
-    dataset: str = "data",
-    labeller: Labeller | None = None,
-    writers: Mapping[str, Writer] | None = None,
-) -> list[Row]:
-    """All parts in order, for ``policies`` ("sft", "ppo") and the trivial rankers; returns the rows it also writes.
+@dataclass(frozen=True)
+class EvaluationInputs:
+    """What is evaluated, and on what. ``policies`` and ``writers`` go by the names that their rows will carry.
 
-    ``split`` feeds the co-occurrence table only (its training part, like popularity in ``catalog.counts``).
-    Without ``labeller`` the engagement and sentiment of simulated users are left out. ``writers`` are language models
-    that write titles as text ("literal"); they are ranked by what they wrote.
+    ``split`` feeds the co-occurrence table only (its training part, like popularity in ``catalog.counts``). Without
+    ``labeller`` the engagement and sentiment of simulated users are left out. ``writers`` are language models that
+    write titles as text; they are ranked by what they wrote. The map of replies reads the encoder of the first policy.
     """
-    found = protocols.cases(test, catalog)
+
+    dataset: str
+    catalog: Catalog
+    split: Split
+    test: TestSet
+    policies: Mapping[str, Policy]
+    world: World
+    scorer: Scorer | None = None
+    labeller: Labeller | None = None
+    writers: Mapping[str, Writer] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] = PAIRS
+
+
+def run_evaluate(inputs: EvaluationInputs, config: EvaluateConfig, folder: Path, seed: int) -> list[Row]:
+    """All parts in order, for the policies and the trivial rankers; returns the rows that it also writes."""
+    found = protocols.cases(inputs.test, inputs.catalog)
     if not found:
         raise InputError("no test message recommends an item after something was said: give other test dialogues.")
-    folder = stage.folder
-    rankers: dict[str, Score] = {name: ranker.scores for name, ranker in baselines(catalog, split.train).items()}
-    rankers |= {name: _scores_of(policy) for name, policy in policies.items()}
-    for name, writer in (writers or {}).items():
-        path = folder / "literal" / f"{name}.parquet"
-        write_literal(path, name, writer, found, catalog, config.written, config.batch)
-        rankers[name] = WrittenTitles(pl.read_parquet(path), catalog).scores
+    rankers = _rankers(inputs, found, config, folder)
     for name, score in rankers.items():
-        write_ranks(folder / "ranks" / f"{name}.parquet", name, score, found, catalog, dataset, seed, config.batch)
-    for name, policy in policies.items():
+        path = folder / "ranks" / f"{name}.parquet"
+        write_ranks(path, name, score, found, inputs.catalog, inputs.dataset, seed, config.batch)
+    for name, policy in inputs.policies.items():
         if config.replies:
             path = folder / "replies" / f"{name}.parquet"
-            write_replies(path, name, policy, test, config.replies, seed, config.batch)
+            write_replies(path, name, policy, inputs.test, config.replies, seed, config.batch)
         if config.users:
             path = folder / "users" / f"{name}.parquet"
-            write_conversations(
-                path, name, policy, world, scorer, labeller, config.users, config.max_turns, config.batch, seed
-            )
-    if config.map and config.users and "sft" in policies:
-        encoder = policies["sft"].encoder
+            users = inputs.world, inputs.scorer, inputs.labeller, config.users, config.max_turns
+            write_conversations(path, name, policy, *users, config.batch, seed)
+    if config.map and config.users and inputs.policies:
+        encoder = next(iter(inputs.policies.values())).encoder
         write_map(folder / "map.parquet", _tables(folder / "users"), encoder, config.map, config.map_method, seed)
-    rows = collect_rows(folder, list(rankers), catalog, dataset, config.draws, seed)
+    rows = collect_rows(folder, list(rankers), inputs.pairs, inputs.catalog, inputs.dataset, config.draws, seed)
     save_rows(folder / "rows.json", rows)
-    if folder.name == "evaluate":
-        save_rows(folder.parent / "results.json", rows)
-    stage.finish(summary(rows))
     return rows
 
 
+def _rankers(
+    inputs: EvaluationInputs, found: Sequence[protocols.Case], config: EvaluateConfig, folder: Path
+) -> dict[str, Score]:
+    """The trivial rankers, the policies, and the writers, whose replies are written first."""
+    trivial = baselines(inputs.catalog, inputs.split.train)
+    rankers: dict[str, Score] = {name: ranker.scores for name, ranker in trivial.items()}
+    rankers |= {name: _scores_of(policy) for name, policy in inputs.policies.items()}
+    for name, writer in inputs.writers.items():
+        path = folder / "literal" / f"{name}.parquet"
+        write_literal(path, name, writer, found, inputs.catalog, config.written, config.batch)
+        rankers[name] = WrittenTitles(pl.read_parquet(path), inputs.catalog).scores
+    return rankers
+
+
 def collect_rows(
-    folder: Path, models: Sequence[str], catalog: Catalog, dataset: str, draws: int, seed: int
+    folder: Path, models: Sequence[str], pairs: Sequence[Pair], catalog: Catalog, dataset: str, draws: int, seed: int
 ) -> list[Row]:
     """Every number, from the parts' files alone."""
     ranks = {name: pl.read_parquet(folder / "ranks" / f"{name}.parquet") for name in models}
     replies = _tables(folder / "replies")
     users = _tables(folder / "users")
     return [
-        *rank_rows(ranks, len(catalog), dataset, draws, seed),
+        *rank_rows(ranks, pairs, len(catalog), dataset, draws, seed),
         *literal_rows(_tables(folder / "literal"), dataset, draws, seed),
-        *reply_rows(replies, dataset, draws, seed),
-        *satisfaction_rows(users, dataset, draws, seed),
+        *reply_rows(replies, pairs, dataset, draws, seed),
+        *satisfaction_rows(users, pairs, dataset, draws, seed),
     ]
 
 
@@ -142,34 +157,56 @@ def write_ranks(
     write_parquet(path, pl.DataFrame(columns))
 
 
-def rank_rows(tables: Mapping[str, pl.DataFrame], n_items: int, dataset: str, draws: int, seed: int) -> list[Row]:
-    """HR, NDCG and MRR of every model, protocol, slice and cutoff, then the paired difference PPO − SFT."""
+def rank_rows(
+    tables: Mapping[str, pl.DataFrame], pairs: Sequence[Pair], n_items: int, dataset: str, draws: int, seed: int
+) -> list[Row]:
+    """HR, NDCG and MRR of every model, protocol, slice and cutoff, then the paired difference of each of ``pairs``."""
+    compared = both_measured(pairs, tables)
     rows: list[Row] = []
     for protocol in protocols.protocols(dataset):
         for slice in protocols.SLICES:
-            values: dict[tuple[str, str, int], Floats64] = {}
-            groups: npt.NDArray[np.generic] = np.empty(0)
-            for model, ranked in tables.items():
-                repeated = ranked["repeated"].to_numpy()
-                both = protocols.CaseRanks(
-                    ranked[protocol.name].to_numpy(), ranked[f"{protocol.name}/masked"].to_numpy()
-                )
-                ranks = protocols.slice_ranks(slice, both, repeated)
-                groups = ranked["dialogue"].to_numpy()[protocols.in_slice(slice, repeated)]
-                for metric, formula in RANKING.items():
-                    values |= {(model, metric, k): formula(ranks, k) for k in CUTOFFS}
-            if {"sft", "ppo"} <= set(tables):
-                for metric in RANKING:
-                    for k in CUTOFFS:
-                        gain = values["ppo", metric, k] - values["sft", metric, k]
-                        values[DIFFERENCE, metric, k] = gain
-            candidates = protocol.candidates(n_items)
-            table = np.stack(list(values.values()), axis=1)
-            estimates = intervals.bootstrap_means(table, groups, np.random.default_rng([seed, 11]), draws)
-            for (model, metric, k), estimate in zip(values, estimates, strict=True):
-                base = blank(dataset, protocol.name, slice, model, seed, candidates=candidates)
-                rows.append(make_row(base, metric, estimate, k))
+            values = {model: _case_values(ranked, protocol, slice) for model, ranked in tables.items()}
+            groups = _case_groups(tables, slice)
+            levels = intervals.bootstrap_means(
+                np.concatenate(list(values.values()), axis=1), groups, np.random.default_rng([seed, 11]), draws
+            )
+            gains = differences(
+                _beside(values, [model for model, _ in compared]),
+                _beside(values, [against for _, against in compared]),
+                groups,
+                np.random.default_rng([seed, 11]),
+                draws,
+            )
+            base = blank(dataset, protocol.name, slice, "", seed, candidates=protocol.candidates(n_items))
+            names = [*((model, "") for model in values), *compared]
+            for ((model, against), (metric, k)), estimate in zip(product(names, _COLUMNS), levels + gains, strict=True):
+                rows.append(make_row(base, metric, estimate, k, model=model, against=against))
     return rows
+
+
+_COLUMNS = tuple((metric, k) for metric in RANKING for k in CUTOFFS)
+
+
+def _case_values(ranked: pl.DataFrame, protocol: protocols.Protocol, slice: str) -> Floats64:
+    """Every metric at every cutoff of each case of a slice, [n, len(_COLUMNS)]."""
+    both = protocols.CaseRanks(ranked[protocol.name].to_numpy(), ranked[f"{protocol.name}/masked"].to_numpy())
+    ranks = protocols.slice_ranks(slice, both, ranked["repeated"].to_numpy())
+    return np.stack([RANKING[metric](ranks, k) for metric, k in _COLUMNS], axis=1)
+
+
+def _beside(values: Mapping[str, Floats64], models: Sequence[str]) -> Floats64:
+    """The columns of these models side by side, [n, len(models) · len(_COLUMNS)]."""
+    cases = len(next(iter(values.values())))
+    return np.concatenate([np.empty((cases, 0)), *(values[model] for model in models)], axis=1)
+
+
+def _case_groups(tables: Mapping[str, pl.DataFrame], slice: str) -> npt.NDArray[np.generic]:
+    """The dialogue of each case of a slice, [n]; all models must have been ranked on the same cases."""
+    cases = [table.select("dialogue", "turn", "item", "repeated") for table in tables.values()]
+    if not all(table.equals(cases[0]) for table in cases):
+        raise ValueError("all models must have been ranked on the same cases")
+    dialogues: npt.NDArray[np.generic] = cases[0]["dialogue"].to_numpy()
+    return dialogues[protocols.in_slice(slice, cases[0]["repeated"].to_numpy())]
 
 
 def summary(rows: Sequence[Row]) -> dict[str, float | None]:
@@ -178,14 +215,8 @@ def summary(rows: Sequence[Row]) -> dict[str, float | None]:
     for row in rows:
         standard = row.protocol.endswith("-standard") and row.slice == "new" and row.name in ("HR@5", "NDCG@5")
         if standard or row.metric in ("hidden utility", "out-of-catalogue"):
-            chosen[f"{row.model} {row.name}"] = row.value
+            chosen[f"{line_name(row)} {row.name}"] = row.value
     return chosen
-
-
-def write_parquet(path: Path, table: pl.DataFrame) -> None:
-    buffer = io.BytesIO()
-    table.write_parquet(buffer, compression="zstd")
-    atomic_write(path, buffer.getvalue())
 
 
 def _tables(folder: Path) -> dict[str, pl.DataFrame]:

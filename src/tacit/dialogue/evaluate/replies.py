@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +15,8 @@ from tacit.catalog import Catalog
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals, texts
 from tacit.metrics.intervals import Estimate
-from tacit.metrics.results import DIFFERENCE, Row, blank, make_row
-from tacit.run.files import atomic_write
+from tacit.metrics.results import Pair, Row, blank, both_measured, difference, make_row
+from tacit.run.files import write_parquet
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, Slate, TestSet
 
@@ -72,9 +71,7 @@ def write_replies(path: Path, name: str, policy: Policy, test: TestSet, count: i
         "named": pl.Int64,
         "outside": pl.Int64,
     }
-    buffer = io.BytesIO()
-    pl.DataFrame(rows, schema_overrides=schema).write_parquet(buffer, compression="zstd")
-    atomic_write(path, buffer.getvalue())
+    write_parquet(path, pl.DataFrame(rows, schema_overrides=schema))
 
 
 def titles(text: str, slate: Slate | None, catalog: Catalog) -> tuple[int, int]:
@@ -90,8 +87,10 @@ def titles(text: str, slate: Slate | None, catalog: Catalog) -> tuple[int, int]:
     return len(shown) + len(linked) + invented, missing + invented
 
 
-def reply_rows(tables: Mapping[str, pl.DataFrame], dataset: str, draws: int, seed: int) -> list[Row]:
-    """BLEU (0–100) with intervals over dialogues, distinct per token, the out-of-catalogue share, and PPO − SFT."""
+def reply_rows(
+    tables: Mapping[str, pl.DataFrame], pairs: Sequence[Pair], dataset: str, draws: int, seed: int
+) -> list[Row]:
+    """BLEU (0–100) with intervals over dialogues, distinct per token, the out-of-catalogue share; then differences."""
     rows: list[Row] = []
     sentences: dict[str, Floats64] = {}
     for model, table in tables.items():
@@ -110,10 +109,13 @@ def reply_rows(tables: Mapping[str, pl.DataFrame], dataset: str, draws: int, see
         named, outside = int(table["named"].sum()), int(table["outside"].sum())
         share = Estimate(outside / named if named else 0.0, np.nan, np.nan, named)
         rows.append(make_row(base, "out-of-catalogue", share))
-    if {"sft", "ppo"} <= set(tables):
-        groups = tables["sft"]["dialogue"].to_numpy()
-        base = blank(dataset, "replies", "test agent messages", DIFFERENCE, seed)
-        gain = _mean(sentences["ppo"] - sentences["sft"], groups, draws, seed)
+    for model, against in both_measured(pairs, tables):
+        messages = [tables[name].select("dialogue", "turn") for name in (model, against)]
+        if not messages[0].equals(messages[1]):
+            raise ValueError("both policies must have answered the same messages")
+        groups, generator = messages[0]["dialogue"].to_numpy(), np.random.default_rng([seed, 14])
+        gain = difference(sentences[model], sentences[against], groups, generator, draws)
+        base = blank(dataset, "replies", "test agent messages", model, seed, against=against)
         rows.append(make_row(base, "sentence BLEU-4", gain))
     if tables:
         human = next(iter(tables.values()))["reference"].to_list()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tacit.run.files import atomic_write
+from tacit.run.files import write_parquet
 from tacit.text.encoder import TextEncoder
 
 Points = npt.NDArray[np.float64]
@@ -39,9 +38,7 @@ def write_map(
     used = chosen_method(method)
     points = umap(vectors, seed) if used == "UMAP" else pca(vectors)
     rows = rows.with_columns(x=pl.Series(points[:, 0]), y=pl.Series(points[:, 1]), method=pl.lit(used))
-    buffer = io.BytesIO()
-    rows.write_parquet(buffer, compression="zstd")
-    atomic_write(path, buffer.getvalue())
+    write_parquet(path, rows)
 
 
 def chosen_method(method: str) -> str:

@@ -6,7 +6,7 @@ training stage uses. Differences are therefore paired by user.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -21,7 +21,7 @@ from tacit.dialogue.users import oracle
 from tacit.dialogue.users.crowd import Crowd
 from tacit.metrics import intervals
 from tacit.metrics.intervals import Estimate
-from tacit.metrics.results import DIFFERENCE, Row, blank, make_row
+from tacit.metrics.results import Pair, Row, blank, both_measured, difference, make_row
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, Sample, Scorer
 
@@ -102,25 +102,28 @@ def satisfaction(engagement: Floats64, sentiment: Floats64) -> Floats64:
     return np.asarray(0.5 * engagement + 0.5 * (sentiment + 2.0) / 4.0)
 
 
-def satisfaction_rows(tables: Mapping[str, pl.DataFrame], dataset: str, draws: int, seed: int) -> list[Row]:
-    """Means over users with intervals over users, the paired difference PPO − SFT, and the proxy's gain in percent."""
+def satisfaction_rows(
+    tables: Mapping[str, pl.DataFrame], pairs: Sequence[Pair], dataset: str, draws: int, seed: int
+) -> list[Row]:
+    """Means over users with intervals over users; for each of ``pairs`` the differences, and the proxy's gain in %."""
     users = {model: _columns(per_user(table)) for model, table in tables.items()}
     rows: list[Row] = []
     for model, columns in users.items():
         base = blank(dataset, "simulated-users", "fresh users", model, seed, emulated=True)
         for metric, values in columns.items():
             rows.append(make_row(base, metric, _mean(values, draws, seed)))
-    if {"sft", "ppo"} <= set(users):
-        sft, ppo = users["sft"], users["ppo"]
-        if sorted(set(tables["sft"]["dialogue"])) != sorted(set(tables["ppo"]["dialogue"])):
+    for model, against in both_measured(pairs, users):
+        if set(tables[model]["dialogue"]) != set(tables[against]["dialogue"]):
             raise ValueError("both policies must have met the same users")
-        base = blank(dataset, "simulated-users", "fresh users", DIFFERENCE, seed, emulated=True)
-        for metric in sft:
-            rows.append(make_row(base, metric, _mean(ppo[metric] - sft[metric], draws, seed)))
-        if "satisfaction" in sft:
-            rows.append(
-                make_row(base, "satisfaction gain %", _gain(sft["satisfaction"], ppo["satisfaction"], draws, seed))
-            )
+        after, before = users[model], users[against]
+        base = blank(dataset, "simulated-users", "fresh users", model, seed, emulated=True, against=against)
+        for metric in before:
+            everyone, generator = np.arange(len(before[metric])), np.random.default_rng([seed, 15])
+            gain = difference(after[metric], before[metric], everyone, generator, draws)
+            rows.append(make_row(base, metric, gain))
+        if "satisfaction" in before:
+            percent = _gain(after["satisfaction"], before["satisfaction"], draws, seed)
+            rows.append(make_row(base, "satisfaction gain %", percent))
     return rows
 
 
@@ -140,10 +143,10 @@ def _mean(values: Floats64, draws: int, seed: int) -> Estimate:
     return intervals.bootstrap_mean(seen, np.arange(len(seen)), np.random.default_rng([seed, 15]), draws)
 
 
-def _gain(sft: Floats64, ppo: Floats64, draws: int, seed: int) -> Estimate:
-    """100·(mean PPO − mean SFT) / mean SFT over users with both, interval over users."""
-    both = np.isfinite(sft) & np.isfinite(ppo)
-    parts = np.stack([sft[both], ppo[both]], axis=1)
+def _gain(after: Floats64, before: Floats64, draws: int, seed: int) -> Estimate:
+    """100·(mean after − mean before) / mean before over users with both, interval over users."""
+    both = np.isfinite(before) & np.isfinite(after)
+    parts = np.stack([before[both], after[both]], axis=1)
     generator = np.random.default_rng([seed, 15])
     return intervals.bootstrap_sums(
         parts, np.arange(len(parts)), lambda sums: 100.0 * (sums[:, 1] / sums[:, 0] - 1.0), generator, draws

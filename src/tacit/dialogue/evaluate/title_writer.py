@@ -6,7 +6,6 @@ What is not written has no rank (it ties last), and a title that links to nothin
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from tacit.dialogue.evaluate.protocols import Case, contexts
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals
 from tacit.metrics.results import Row, blank, make_row
-from tacit.run.files import atomic_write
+from tacit.run.files import write_parquet
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, Split
 
@@ -87,9 +86,7 @@ def write_literal(
                 row = {"dialogue": case.dialogue, "turn": case.turn, "replies": replies, "titles": titles}
                 rows.append({**row, "unlinked": lost})
             bar.advance(len(part))
-    buffer = io.BytesIO()
-    pl.DataFrame(rows).write_parquet(buffer, compression="zstd")
-    atomic_write(path, buffer.getvalue())
+    write_parquet(path, pl.DataFrame(rows))
 
 
 def literal_rows(tables: dict[str, pl.DataFrame], dataset: str, draws: int, seed: int) -> list[Row]:

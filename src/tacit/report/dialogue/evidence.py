@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from tacit.report import figures, page
+from tacit.report.claims import FEW
 from tacit.report.dialogue.examples import examples
+from tacit.report.dialogue.sources import source_of
 from tacit.report.figures import FIRST, SECOND, THIRD, Line, Panel
 from tacit.report.page import EMULATED, Cell, short
 from tacit.report.run_files import RunFiles
@@ -43,8 +45,14 @@ def training(run: RunFiles) -> str:
         )
     )
     panels = [panel for panel in (_panel(run.ppo, x, *what) for what in PANELS) if panel is not None]
-    caption = "The rest of the training log, from <code>ppo/metrics.jsonl</code>. Divergences are from the SFT policy."
-    parts.append(page.figure(figures.curves(panels, "ppo"), caption))
+    caption = (
+        "From <code>ppo/metrics.jsonl</code>. Entropy: how spread the choices are. Divergence: how far the policy has "
+        "moved from SFT (KL). Channels: the parts of the reward. Clipped share: choices held back because one step "
+        "moved them too far. Explained variance: how well the expected reward is foretold; 1 is all of it."
+    )
+    if panels:
+        rest = page.figure(figures.curves(panels, "ppo"), caption)
+        parts.append(page.details(f"The rest of the training log: {len(panels)} charts", rest))
     return "".join(parts)
 
 
@@ -127,23 +135,7 @@ def reward(run: RunFiles) -> str:
         parts.append("<p><strong>Passed</strong> every check below.</p>")
     limits = report.get("thresholds", {})
     least = limits.get("min_engagement_pearson", 0.6)
-    pearson = [
-        ("", [Cell(name), Cell(_number(entry.get("r")), bad=name == "engagement" and (entry.get("r") or 0) < least),
-              Cell(_count(entry.get("n")))])
-        for name, entry in report.get("pearson", {}).items()
-    ]  # fmt: skip
-    parts.append(
-        page.table(
-            ["channel", "Pearson r", "n"],
-            pearson,
-            f"Predicted against observed on held-out sessions; {least} is asked of engagement. {EMULATED}",
-        )
-    )
-    liked: dict[str, Any] = dict(report.get("liked", {}))
-    n, positives = (_count(liked.pop(name, None)) for name in ("n", "positives"))
-    rows = [("", [Cell(LIKED.get(name, name)), Cell(_number(entry))]) for name, entry in liked.items()]
-    said = f"What people said of the recommended item (<em>liked</em>, n={n}, {positives} yes), never trained on."
-    parts.append(page.table(["", "AUC"], rows, said))
+    parts += [_channels(report.get("pearson", {}), least), _liked(run, dict(report.get("liked", {})))]
     cheats = [
         ("", [Cell(name.replace("_", " ")), Cell(_number(entry.get("mean"))), Cell(_number(entry.get("sft"))),
               Cell(_number(entry.get("difference")), _span(entry), bad=float(entry.get("difference") or 0) >= 0)])
@@ -165,22 +157,61 @@ def reward(run: RunFiles) -> str:
     return "".join(parts)
 
 
+def _channels(pearson: Mapping[str, Mapping[str, Any]], least: float) -> str:
+    """Predicted against observed, a line a channel; channels of few turns are one line."""
+    scarce = {name: entry for name, entry in pearson.items() if (entry.get("n") or 0) < FEW}
+    lines = [
+        ("", [Cell(name), Cell(_number(entry.get("r")), bad=name == "engagement" and (entry.get("r") or 0) < least),
+              Cell(_count(entry.get("n")))])
+        for name, entry in pearson.items() if name not in scarce
+    ]  # fmt: skip
+    caption = (
+        "Predicted against observed on held-out sessions. Pearson's r is 1 where one follows the other exactly and 0 "
+        f"where it tells nothing; {least} is asked of engagement. {EMULATED}"
+    )
+    table = page.table(["channel", "Pearson r", "n"], lines, caption) if lines else ""
+    told = ", ".join(f"{name} ({entry.get('n') or 0} turns)" for name, entry in scarce.items())
+    return table + (f"<p>Too few turns to say anything: {escape(told)}.</p>" if told else "")
+
+
+def _liked(run: RunFiles, liked: dict[str, Any]) -> str:
+    """The users' own words, on validation dialogues."""
+    n, positives = (liked.pop(name, None) for name in ("n", "positives"))
+    if (n or 0) < FEW:
+        return f"<p>Users' own words on items (<em>liked</em>): {n or 0}, too few to say anything.</p>"
+    lines = [("", [Cell(LIKED.get(name, name)), Cell(_number(entry))]) for name, entry in liked.items()]
+    caption = (
+        f"What {escape(source_of(run).users)} said of the recommended item (<em>liked</em>, n={_count(n)}, "
+        f"{_count(positives)} yes), on validation dialogues. AUC: how often a liked item gets the higher score of the "
+        "two; 0.5 is chance."
+    )
+    return page.table(["", "AUC"], lines, caption)
+
+
 def dialogues(run: RunFiles) -> str:
     if not {"sft", "ppo"} <= set(run.users):
         return page.missing("There are no paired conversations yet.", "Run `tacit evaluate`.")
     intro = (
         "<p>Chosen by rule, not by taste: of all users, the one PPO helped most, the median, and the one it hurt most, "
-        f"by hidden utility. {EMULATED}</p>"
+        "by hidden utility. <strong>Simulated users look at the slate, the list below a reply, and at how long the "
+        "reply is; they never read what it says.</strong> A user who takes an item is no sign that the words make "
+        f"sense: judge those yourself. {EMULATED}</p>"
     )
     return intro + examples(run.users["sft"], run.users["ppo"], run.titles)
 
 
 def emulated(run: RunFiles) -> str:
+    real = (
+        "Besides, this is the made-up world: the dialogues trained on, the held-out items and replies and the users' "
+        "words on items were generated too, so the page shows how the method works and says nothing about people."
+        if source_of(run).invented
+        else "<strong>Not emulated:</strong> the dialogues trained on, the held-out items and replies, and the users' "
+        "own words on whether they liked an item."
+    )
     parts = [
         "<p><strong>Emulated:</strong> the users of PPO and of the evaluation above are simulated. Their dwell "
         "time, scrolling, clicks, patience and hidden utility come from a model of users, not from people. "
-        "<strong>Not emulated:</strong> the dialogues trained on, the held-out items and replies, and people's words "
-        "on whether they liked an item.</p>"
+        f"{real}</p>"
     ]
     if not run.calibration:
         return parts[0] + page.missing("There is no calibration table.", "Run the stage `prepare`.")

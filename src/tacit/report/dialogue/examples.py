@@ -10,7 +10,11 @@ import polars as pl
 
 from tacit.report.page import NAMES, short
 
-ENDS = {"accepted": "The user accepts and leaves happy.", "left": "The user leaves.", "cut": "Cut at the turn limit."}
+ENDS = {
+    "accepted": "The simulated user takes an item of this slate; the words were not read.",
+    "left": "The user leaves.",
+    "cut": "Cut at the turn limit.",
+}
 
 
 def examples(sft: pl.DataFrame, ppo: pl.DataFrame, titles: Mapping[str, str]) -> str:

@@ -29,27 +29,33 @@ PAPER = {
 ABLATION = {"base": "without knowledge", "KAR": "without DPO", "RLRF4Rec": "whole"}  # Table II's names of the same rows
 
 
+def paper_title(dataset: str) -> str:
+    return "The paper's tables, beside ours" if dataset in PAPER else "The rows of the paper's tables"
+
+
 def paper_tables(rows: Sequence[Row], chosen: Mapping[str, str]) -> str:
     """Tables I and II as one, and Figure 4. ``chosen``: for each ranker the round that validation users chose."""
     if not any(chosen.values()):
         return page.missing("No round of alignment was run.", "Set `align.rounds`.")
-    cells = {(row.model, row.metric): row for row in rows}
+    cells = {(row.model, row.arm, row.metric): row for row in rows if not row.against}
     paper = PAPER.get(rows[0].dataset, {})
     lines = []
     for ranker, last in chosen.items():
         for name, arm in (("base", "base"), ("KAR", "round 0"), ("RLRF4Rec", last)):
             theirs = paper.get(ranker, {}).get(name, ())
-            ours = [page.value(cells.get((f"{ranker} · {arm}", metric))) for metric in METRICS]
-            beside = [Cell(short(value)) for value in theirs] or [Cell(""), Cell("")]
+            ours = [page.value(cells.get((ranker, arm, metric))) for metric in METRICS]
+            beside = [Cell(short(value)) for value in theirs] if theirs or not paper else [Cell(""), Cell("")]
             lines.append(("", [Cell(f"{ranker.upper()} · {name}", f"{ABLATION[name]}; ours: {arm}"), *ours, *beside]))
-    head = ["", "MAP@5, ours", "NDCG@5, ours", "MAP@5, paper", "NDCG@5, paper"]
-    caption = (
-        "KAR's MAP@5. The round of RLRF4Rec is the one that validation users chose; the paper reads its best round off "
-        "the test curve and tells no variance. Its lists are others: compare differences, not levels."
-    )
+    head = ["", "MAP@5, ours", "NDCG@5, ours", *(["MAP@5, paper", "NDCG@5, paper"] if paper else [])]
+    caption = "KAR's MAP@5. The round of RLRF4Rec is the one that validation users chose."
+    if paper:
+        caption += (
+            " The paper reads its best round off the test curve and tells no variance. Its lists are others: compare "
+            "differences, not levels."
+        )
     return page.table(head, lines, caption) + page.figure(
         _over_rounds(rows, list(chosen)),
-        "Figure 4: test users, round by round; round 0 is the writer before any.",
+        "The paper's Figure 4: test users, round by round; round 0 is the writer before any.",
     )
 
 
@@ -59,9 +65,13 @@ def _over_rounds(rows: Sequence[Row], rankers: Sequence[str]) -> str:
     for metric in METRICS:
         lines = []
         for ranker, shade in zip(rankers, cycle((SECOND, FIRST, THIRD)), strict=False):
-            found = [r for r in rows if r.metric == metric and r.model.startswith(f"{ranker} · round ")]
-            plain = [r for r in found if " − " not in r.model and r.value is not None]
-            rounds = [int(r.model.rsplit(" ", 1)[1]) for r in plain]
-            lines.append(Line(ranker.upper(), rounds, [r.value or 0.0 for r in plain], shade))
+            points = {
+                int(row.arm.removeprefix("round ")): row.value
+                for row in rows
+                if (row.model, row.metric, row.against) == (ranker, metric, "")
+                and row.arm.startswith("round ")
+                and row.value is not None
+            }
+            lines.append(Line(ranker.upper(), list(points), list(points.values()), shade))
         panels.append(Panel(f"{metric}@5", lines))
     return figures.curves(panels, "rounds", columns=2, xlabel="round")

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from tacit.metrics.results import Row
+from tacit.metrics.markdown import line_name
+from tacit.metrics.results import Row, grouped
 from tacit.report import page
+from tacit.report.claims import point, points
 from tacit.report.page import Cell, short
 from tacit.report.provenance import provenance
-from tacit.report.rerank.paper import paper_tables
+from tacit.report.rerank.paper import paper_tables, paper_title
 from tacit.report.rerank.tuning import tuning
 from tacit.report.run_files import RunFiles
 from tacit.rerank.align.pairs import Pair, read_pairs
-from tacit.rerank.evaluate.rows import ALL_FEATURES, NAMES
+from tacit.rerank.evaluate.rows import NAMES
 from tacit.rerank.writer.prompts import filled
 
-DIFFERENCE = "paired difference"
-# The other differences stand in the table.
-_LEADING = re.compile(rf"· (round \d+|descriptions) − (base|round 0|{ALL_FEATURES})$")
+PARTS = {"train": "training", "valid": "validation", "test": "test"}
+PLACES = 4  # decimals of a difference: gains here are thousandths
 
 
-def write_rerank_report(run_folder: str | Path) -> Path:
-    """Write ``report.html`` into the run folder."""
+def write_rerank_report(run_folder: str | Path, title: str = "") -> Path:
+    """Write ``report.html`` into the run folder; ``title`` is its heading in place of the folder's name."""
     folder = Path(run_folder)
     run = RunFiles.read(folder)
     card: dict[str, Any] = json.loads((folder / "evaluate" / "card.json").read_text(encoding="utf-8"))
     rounds = [read_round(path) for path in sorted((folder / "align").glob("round*")) if (path / "card.json").is_file()]
     sections = [
+        ("data", "Your data", _data(card["protocol"])),
+        ("short", "What happened", _headline(run.rows)),
         ("results", "Does knowledge help, and does alignment?", _gains(run.rows)),
-        ("paper", "The paper's tables, beside ours", paper_tables(run.rows, card["round chosen on validation"])),
+        ("paper", paper_title(run.dataset), paper_tables(run.rows, card["round chosen on validation"])),
         ("tables", "Every row, beside the bounds of its protocol", _table(run.rows)),
         ("rounds", "Feedback and pairs, round by round", rounds_table(rounds)),
         ("tuning", "How the writer was tuned", tuning(folder)),
@@ -43,7 +45,7 @@ def write_rerank_report(run_folder: str | Path) -> Path:
         ("config", "How this run was made", provenance(run)),
     ]
     meta = escape(f"commit {str(run.run.get('commit', 'unknown'))[:12]}, seed {run.run.get('seed', '?')}")
-    return page.write(folder, meta, _lead(run.rows), sections)
+    return page.write(folder, meta, LEAD, sections, title)
 
 
 def read_round(folder: Path) -> tuple[str, dict[str, Any], list[Pair]]:
@@ -55,35 +57,69 @@ def read_round(folder: Path) -> tuple[str, dict[str, Any], list[Pair]]:
     )
 
 
-def _lead(rows: Sequence[Row]) -> str:
-    """One sentence for each gain that texts make, with its interval, and whether zero lies inside it."""
-    said = []
-    for row in rows:
-        asked = row.slice == DIFFERENCE and row.metric == "NDCG" and _LEADING.search(row.model)
-        if asked and row.value is not None and row.ci_low is not None:
-            verdict = (
-                "above zero" if row.ci_low > 0 else "below zero" if (row.ci_high or 0) < 0 else "not told from zero"
-            )
-            gap = _gap(row)
-            said.append(f"<li>{escape(row.model)}: {gap.text} [{escape(gap.small)}], {verdict}.</li>")
-    return f"<p>Paired gains in NDCG@5 on test users, 95 % intervals over users:</p><ul>{''.join(said)}</ul>"
+LEAD = (
+    "<p>A language model (the <em>writer</em>) writes a text about what each user likes; a <em>reranker</em> reads it "
+    "and orders a short list for that user. In every <em>round</em> of alignment the writer is tuned towards what "
+    "made the rerankers order better. This page says whether texts help, whether alignment helps beyond that, and how "
+    "far each number can be trusted.</p>"
+)
+
+
+def _data(protocol: Mapping[str, Any]) -> str:
+    """How much there is, and how it was divided."""
+    parts = {title: protocol[part] for part, title in PARTS.items() if isinstance(protocol.get(part), Mapping)}
+    measures = dict.fromkeys(name for part in parts.values() for name in part)
+    lines = [("", [Cell(name), *(Cell(_size(part.get(name))) for part in parts.values())]) for name in measures]
+    sizes = ", ".join(f"{grouped(protocol[name])} {name}" for name in ("users", "items", "ratings") if name in protocol)
+    caption = (
+        f"{escape(str(protocol.get('data', '')))}: {sizes}. A positive is an item of the list that the user liked."
+    )
+    return page.table(["", *parts], lines, caption)
+
+
+def _size(value: Any) -> str:
+    return grouped(value) if isinstance(value, int) else "" if value is None else _plain(value)
+
+
+def _headline(rows: Sequence[Row]) -> str:
+    """Every comparison in NDCG@5 with its interval, a line a reranker, by what may be claimed."""
+    gains = [row for row in rows if row.against and row.metric == "NDCG"]
+    lines = [
+        point(model, [(_arms(row), row) for row in gains if row.model == model], PLACES, "lists", ":")
+        for model in dict.fromkeys(row.model for row in gains)
+    ]
+    if not any(lines):
+        return page.missing("Nothing was compared.", "Run `tacit rerank evaluate`.")
+    text = (
+        "<p><em>NDCG@5</em> is 1 where a list's liked items stand first, and less the lower they stand; only the first "
+        "five places count. Numbers are paired differences on the test users' lists, ranker seeds averaged first, with "
+        "95 % intervals over users. <em>Not told from zero</em>: the interval touches zero, so nothing is claimed. "
+        "<em>base</em> reads no text; <em>round 0</em> reads the writer's texts before alignment, and <em>round 1</em> "
+        "those after one round; the other arms are controls.</p>"
+    )
+    return text + points(lines)
+
+
+def _arms(row: Row) -> str:
+    """What is compared, where the reranker is named beside it."""
+    return f"{row.arm} against {row.against}"
 
 
 def _gains(rows: Sequence[Row]) -> str:
-    gains = [row for row in rows if row.slice == DIFFERENCE]
+    gains = [row for row in rows if row.against]
     caption = "Paired on the same lists, ranker seeds averaged first; the interval is a bootstrap over test users."
     return _lines(gains, ["NDCG", "MAP (KAR)", "NDCG consumed"], caption)
 
 
 def _gap(row: Row) -> Cell:
-    """Signed, in four decimals: gains here are thousandths."""
+    """Signed, in four decimals."""
     if row.value is None:
         return Cell("")
-    return Cell(f"{'+' if row.value > 0 else ''}{short(row.value, 4)}", page.interval(row, 4))
+    return Cell(f"{'+' if row.value > 0 else ''}{short(row.value, PLACES)}", page.interval(row, PLACES))
 
 
 def _table(rows: Sequence[Row]) -> str:
-    plain = [row for row in rows if row.slice != DIFFERENCE]
+    plain = [row for row in rows if not row.against]
     caption = (
         "NDCG consumed orders a list's consumed items among themselves: preference without exposure. A list with "
         "nothing liked counts as 0 everywhere. Small: 95 % interval over users."
@@ -93,13 +129,13 @@ def _table(rows: Sequence[Row]) -> str:
 
 def _lines(rows: Sequence[Row], metrics: Sequence[str], caption: str) -> str:
     """One line a model in the order of the rows, one column a metric."""
-    cells = {(row.model, row.metric): row for row in rows}
+    cells = {(line_name(row), row.metric): row for row in rows}
     lines = []
-    for model in dict.fromkeys(row.model for row in rows):
-        note = next((row.note for row in rows if row.model == model and row.note), "")
-        found = [cells.get((model, name)) for name in metrics]
-        values = [_gap(row) if row is not None and row.slice == DIFFERENCE else page.value(row) for row in found]
-        lines.append(("", [Cell(model, note, left=True), *values]))
+    for name in dict.fromkeys(line_name(row) for row in rows):
+        note = next((row.note for row in rows if row.note and line_name(row) == name), "")
+        line = [cells.get((name, metric)) for metric in metrics]
+        values = [_gap(row) if row is not None and row.against else page.value(row) for row in line]
+        lines.append(("", [Cell(name, note, left=True), *values]))
     return page.table(["", *(f"{name}@5" for name in metrics)], lines, caption)
 
 

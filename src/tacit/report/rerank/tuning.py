@@ -22,7 +22,7 @@ PPO: Mapping[str, str] = {
 DPO: Mapping[str, str] = {
     "loss": "Loss",
     "pair_accuracy": "Pairs in the right order",
-    "logprob_chosen": "Log-probability of chosen texts",
+    "logprob_chosen": "Chosen texts, log-prob.",
 }
 _PPO_CAPTION = (
     "A batch of users is written about, scored and learnt from, one after the other; every batch is of other users, so "

@@ -17,7 +17,7 @@ from safetensors.numpy import load, save
 
 from tacit.metrics.intervals import Estimate
 from tacit.metrics.lists import clustered_interval, estimates, measure
-from tacit.metrics.results import Row, make_row
+from tacit.metrics.results import Row, difference, make_row
 from tacit.metrics.results import blank as blank_row
 from tacit.rerank.evaluate.bounds import bound_scores
 from tacit.rerank.lists.lists import Lists, ListSplit
@@ -68,20 +68,21 @@ def bound_lines(split: ListSplit, lists: Lists) -> list[ArmScores]:
 
 def rows_of(line: ArmScores, users: Users, base: Row) -> list[Row]:
     """A row a metric; the note tells the spread over seeds."""
-    found = estimates(line.mean, users)
     spread = line.values["ndcg"].mean(axis=1).std(ddof=1) if line.seeds > 1 else 0.0
     note = f"{line.seeds} ranker seeds, sd {spread:.4f}" if line.seeds > 1 else ""
-    name = f"{line.model} · {line.arm}"
-    return [make_row(base, NAMES[metric], e, K, model=name, note=note) for metric, e in found.items()]
+    return [
+        make_row(base, NAMES[metric], estimate, K, model=line.model, arm=line.arm, note=note)
+        for metric, estimate in estimates(line.mean, users).items()
+    ]
 
 
-def difference_rows(line: ArmScores, against: ArmScores, users: Users, base: Row, name: str = "") -> list[Row]:
+def difference_rows(line: ArmScores, against: ArmScores, users: Users, base: Row) -> list[Row]:
     """Of two arms of one ranker, paired on the lists, seeds averaged first; the interval is over users."""
-    name = name or f"{line.model} · {line.arm} − {against.arm}"
+    names = {"model": line.model, "arm": line.arm, "against": against.arm}
     rows = []
     for metric in ("ndcg", "kar_map", "consumed_ndcg"):
-        gap = clustered_interval(line.mean[metric] - against.mean[metric], users)
-        rows.append(make_row(base, NAMES[metric], gap, K, model=name, slice="paired difference"))
+        gap = difference(line.mean[metric], against.mean[metric], users, np.random.default_rng(0))
+        rows.append(make_row(base, NAMES[metric], gap, K, **names))
     return rows
 
 
@@ -98,13 +99,13 @@ def tables(lines: Sequence[ArmScores], users: Users, base: Row) -> list[Row]:
 
 def across(there: Sequence[ArmScores], here: Sequence[ArmScores], users: Users, base: Row) -> list[Row]:
     """Every line that two runs have in common and that differs, ``there`` minus ``here``, paired on the lists."""
-    known = {(line.model, line.arm): line for line in here}
-    both = [(line, known[line.model, line.arm]) for line in there if (line.model, line.arm) in known]
-    found = []
-    for line, against in both:
+    by_name = {(line.model, line.arm): line for line in here}
+    pairs = [(line, by_name[line.model, line.arm]) for line in there if (line.model, line.arm) in by_name]
+    rows = []
+    for line, against in pairs:
         if not np.array_equal(line.values["ndcg"], against.values["ndcg"]):
-            found += difference_rows(line, against, users, base, f"{line.model} · {line.arm}, there − here")
-    return found
+            rows += difference_rows(line, against, users, base)
+    return rows
 
 
 def variance(runs: Sequence[Floats64], users: Users) -> dict[str, float]:
@@ -151,13 +152,14 @@ def load_values(path: Path) -> tuple[list[ArmScores], dict[str, npt.NDArray[np.i
     return [ArmScores(*name, values) for name, values in columns.items()], lists
 
 
-def pooled(runs: Sequence[Sequence[ArmScores]]) -> tuple[list[ArmScores], dict[str, list[Floats64]]]:
+def pooled(runs: Sequence[Sequence[ArmScores]]) -> tuple[list[ArmScores], dict[tuple[str, str], list[Floats64]]]:
     """Lines that all ``runs`` have, measured on the same lists, with the seeds of them all; and each one's NDCG by run.
 
     A line that is the same in every run (a bound, or a ranker without texts from the same seeds) counts once.
     """
     by_name = [{(line.model, line.arm): line for line in run} for run in runs]
-    lines, parts = [], {}
+    lines: list[ArmScores] = []
+    parts: dict[tuple[str, str], list[Floats64]] = {}
     for name, first in by_name[0].items():
         same = [run[name] for run in by_name if name in run]
         if len(same) < len(runs):
@@ -166,7 +168,7 @@ def pooled(runs: Sequence[Sequence[ArmScores]]) -> tuple[list[ArmScores], dict[s
             same = [first]
         joined = {metric: np.concatenate([line.values[metric] for line in same]) for metric in first.values}
         lines.append(ArmScores(*name, joined))
-        parts[" · ".join(name)] = [line.values["ndcg"] for line in same]
+        parts[name] = [line.values["ndcg"] for line in same]
     return lines, parts
 
 

@@ -1,0 +1,66 @@
+"""Rows of results printed as Markdown, and the names that their lines carry in print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tacit.metrics.results import CUTOFFS, MODELS, Combined, Row, grouped
+
+
+def line_name(row: Row) -> str:
+    """What a row's line is called in print: ``sft``, ``ppo − sft``, ``dlcm · base``, ``dlcm · round 0 − base``."""
+    name = " · ".join(part for part in (row.model, row.arm) if part)
+    return f"{name} − {row.against}" if row.against else name
+
+
+def markdown(combined: Sequence[Combined]) -> str:
+    """Tables for a document: mean ± sd over seeds, or the value and its 95 % interval for a single seed."""
+    sections = []
+    for dataset in dict.fromkeys(entry.row.dataset for entry in combined):
+        mine = [entry for entry in combined if entry.row.dataset == dataset]
+        sections.append(f"## {dataset}")
+        for place in dict.fromkeys((entry.row.protocol, entry.row.slice) for entry in mine):
+            entries = [entry for entry in mine if (entry.row.protocol, entry.row.slice) == place]
+            sections.append(_table(entries))
+    return "\n\n".join(sections) + "\n"
+
+
+def _table(entries: Sequence[Combined]) -> str:
+    first = entries[0]
+    names = list(dict.fromkeys(entry.row.name for entry in entries))
+    ranking = first.row.k is not None
+    if ranking:
+        order = [f"{metric}@{k}" for metric in ("HR", "NDCG", "MRR") for k in CUTOFFS]
+        names.sort(key=lambda name: order.index(name) if name in order else len(order))
+    parts = [first.row.slice, first.row.candidates if ranking else "", f"n={grouped(max(e.row.n for e in entries))}"]
+    parts += [f"{len(first.seeds)} seed{'s' if len(first.seeds) > 1 else ''}"]
+    parts += ["**emulated**: simulated users"] if first.row.emulated else []
+    lines = [f"**{first.row.protocol}** ({', '.join(part for part in parts if part)})", ""]
+    lines += ["| model | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    by_cell = {(line_name(entry.row), entry.row.name): entry for entry in entries}
+    for line in dict.fromkeys(line_name(entry.row) for entry in sorted(entries, key=_place)):
+        cells = [cell(by_cell.get((line, name))) for name in names]
+        lines.append(f"| {line} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _place(entry: Combined) -> tuple[bool, int]:
+    """Differences last, models in their order; sorting is stable, so that arms stay as they were measured."""
+    model = entry.row.model
+    return bool(entry.row.against), MODELS.index(model) if model in MODELS else len(MODELS)
+
+
+def cell(entry: Combined | None) -> str:
+    if entry is None:
+        return ""
+    sign = "+" if entry.row.against and entry.mean > 0 else ""
+    if len(entry.values) > 1:
+        return f"{sign}{number(entry.mean)} ± {number(entry.sd)}"
+    low, high = entry.row.ci_low, entry.row.ci_high
+    interval = "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
+    return f"{sign}{number(entry.mean)}{interval}"
+
+
+def number(value: float) -> str:
+    """Four decimals below 1, fewer above: 0.0312, 2.41, 63."""
+    return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
