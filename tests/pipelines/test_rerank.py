@@ -27,9 +27,8 @@ from tacit.rerank.ranker.tokens import item_attributes
 from tacit.rerank.stages.arms import arm_knowledge, exchanged
 from tacit.rerank.stages.evaluate import reference_rows
 from tacit.rerank.stages.knowledge import material
-from tacit.rerank.stages.texts import load_texts
 from tacit.rerank.writer.prompts import filled
-from tacit.rerank.writer.vectors import BETWEEN
+from tacit.rerank.writer.texts import load_texts
 from tacit.rerank.writer.writers import LocalWriter
 from tacit.run.folder import Run
 from tacit.text.generate import Sampling
@@ -250,7 +249,7 @@ def test_ppo_may_learn_from_a_reward_model_about_users_who_gave_no_feedback(fini
     known = material(Run(tmp_path, 0), load_config(tmp_path))
     prompts = [known.prompts[user] for user in texts]
     drawn = writer.write(prompts[:3], 1, 1)
-    assert list(texts.values())[:3] == [filled(p, options[0]) for p, options in zip(prompts, drawn, strict=False)]
+    assert list(texts.values())[:3] == [(filled(p, options[0]),) for p, options in zip(prompts, drawn, strict=False)]
     assert card["pairs"]["groups"] == 20 and card["model"]["users"] <= 12
     assert all(
         row["reward"] == pytest.approx(row["channel_foretold"]) and 0 <= row["channel_ndcg"] <= 1 for row in rows
@@ -297,10 +296,10 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
     assert "agreement of nearness" in rounds_table([read_round(tmp_path / "nearness" / "align" / "round1")])
     kept = [path.read_text() for path in (tmp_path / "random" / "texts").glob("texts-*.jsonl")]
     written = {text for lines in kept for piece in lines.splitlines() for text in json.loads(piece).values()}
-    options = {filled(known.prompts[u], text) for u in first for text in written} | set(first.values())
+    options = {filled(known.prompts[u], text) for u in first for text in written} | {text for (text,) in first.values()}
     for name, texts in chosen.items():
-        parts = [text.split(BETWEEN) for text in texts.values()]
-        assert all(len(part) == (2 if name == "random" else 1) and set(part) <= options for part in parts)
+        n = 2 if name == "random" else 1
+        assert all(len(of_user) == n and set(of_user) <= options for of_user in texts.values())
 
 
 @pytest.mark.parametrize(
@@ -423,7 +422,7 @@ def test_the_protocol_is_printed_with_its_bounds(tmp_path: Path) -> None:
 
 
 def test_everyone_gets_somebody_elses_text() -> None:
-    texts = {user: f"about {user}" for user in range(5)}
+    texts = {user: (f"about {user}",) for user in range(5)}
     others = exchanged(texts, seed=1)
     assert sorted(others.values()) == sorted(texts.values()) and all(others[u] != texts[u] for u in texts)
 

@@ -103,8 +103,8 @@ def test_pure_noise_teaches_next_to_nothing_of_new_users() -> None:
 
 
 def test_a_writer_is_scored_by_the_model_and_the_rankers_feedback_stays_beside_it() -> None:
-    def encode(prompts: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-        return np.array([[float(word) for word in text.split()] for text in texts], np.float32)
+    def encode(users: Sequence[int], texts: Sequence[tuple[str, ...]]) -> np.ndarray:
+        return np.array([[float(word) for word in text.split()] for (text,) in texts], np.float32)
 
     class Obedient:
         def __call__(self, rows: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from tacit.rerank.stages.config import AlignConfig, RerankConfig, check
 from tacit.rerank.stages.material import KnowledgeConfig, RerankData
 from tacit.rerank.writer.compose import factors
 from tacit.rerank.writer.prompts import FACTORS
-from tacit.rerank.writer.vectors import AXES, BETWEEN, HASHED, Projection, hashed
+from tacit.rerank.writer.vectors import AXES, HASHED, Projection, hashed
 from tacit.types import InputError
 
 RATINGS = random_ratings(n_users=20)
@@ -34,11 +34,11 @@ def test_each_line_has_its_place(tmp_path: Path) -> None:
     material = known(tmp_path, mode="factors")
     names = factors("movies")
     assert material.factors == names and names[0] == "Genre" and names[-1] == "Lately"
-    texts = {user: f"LATELY: film {user}\nGenre: war and love {user % 3}." for user in material.users}
+    texts = {user: (f"LATELY: film {user}\nGenre: war and love {user % 3}.",) for user in material.users}
     reading = material.reading(texts, "cpu", "float32")
     assert material.knowledge(texts, reading).user.shape == (20, 9 * HASHED)
     plain = replace(reading, scaling=None)
-    for text, vector in zip(texts.values(), plain([""] * len(texts), list(texts.values())), strict=True):
+    for (text,), vector in zip(texts.values(), plain(list(texts), list(texts.values())), strict=True):
         first, last = text.splitlines()[::-1]
         places = vector.reshape(9, HASHED)
         assert np.array_equal(places[[0, -1]], hashed([first.partition(": ")[2], last.partition(": ")[2]]))
@@ -47,15 +47,16 @@ def test_each_line_has_its_place(tmp_path: Path) -> None:
 
 def test_several_texts_about_a_user_are_read_one_by_one_and_averaged(tmp_path: Path) -> None:
     material = known(tmp_path)
-    reading = replace(material.reading(dict.fromkeys(material.users, "war"), "cpu", "float32"), scaling=None)
-    one, two, three = (reading([""], [text])[0] for text in ("war films", "love", "old comedies"))
-    both = reading(["", ""], [BETWEEN.join(["war films", "love", "old comedies"]), "love"])
+    reading = replace(material.reading(dict.fromkeys(material.users, ("war",)), "cpu", "float32"), scaling=None)
+    user = material.users[0]
+    one, two, three = (reading([user], [(text,)])[0] for text in ("war films", "love", "old comedies"))
+    both = reading([user, user], [("war films", "love", "old comedies"), ("love",)])
     np.testing.assert_allclose(both, [(one + two + three) / 3, two], rtol=1e-6)
     assert reading([], []).shape == (0, HASHED)
 
 
 def test_an_item_stands_in_every_factors_place(tmp_path: Path) -> None:
-    texts = {user: f"Genre: war {user}" for user in known(tmp_path).users}
+    texts = {user: (f"Genre: war {user}",) for user in known(tmp_path).users}
     by_factor, plain = (known(tmp_path, mode=mode) for mode in ("factors", "clean"))
     vectors = by_factor.item_vectors(by_factor.reading(texts, "cpu", "float32")).reshape(len(RATINGS.items), 9, HASHED)
     whole = plain.item_vectors(plain.reading(texts, "cpu", "float32"))
@@ -64,7 +65,7 @@ def test_an_item_stands_in_every_factors_place(tmp_path: Path) -> None:
 
 def test_a_reranker_reads_both_sides(tmp_path: Path) -> None:
     material = known(tmp_path, mode="factors")
-    texts = {user: "Genre: war" if user % 2 else "Author: none of the factors" for user in material.users}
+    texts = {user: ("Genre: war" if user % 2 else "Author: none of the factors",) for user in material.users}
     knowledge = material.knowledge(texts, material.reading(texts, "cpu", "float32"))
     assert knowledge.user.shape[1] == knowledge.item.shape[1]
     model = new_reranker(RerankerConfig(), RATINGS.items, knowledge.user.shape[1], seed=0)
@@ -77,7 +78,7 @@ def test_a_reranker_reads_both_sides(tmp_path: Path) -> None:
 def test_both_sides_have_the_same_axes(tmp_path: Path, mode: str, components: int, axes: str) -> None:
     """Also where there are fewer training users, or items, than axes were asked for."""
     material = known(tmp_path, components, mode=mode, axes=axes)
-    texts = {user: f"Genre: war {user}\nLately: film {user % 5}" for user in material.users}
+    texts = {user: (f"Genre: war {user}\nLately: film {user % 5}",) for user in material.users}
     knowledge = material.knowledge(texts, material.reading(texts, "cpu", "float32"))
     assert knowledge.user.shape[1] == knowledge.item.shape[1] <= components
 
@@ -85,24 +86,24 @@ def test_both_sides_have_the_same_axes(tmp_path: Path, mode: str, components: in
 def test_collaborative_axes_are_fitted_on_training_users_alone(tmp_path: Path) -> None:
     """Other texts of validation and test users change nothing; other texts of training users do."""
     material = known(tmp_path, 3)
-    texts = {user: f"Genre: war {user % 4}" for user in material.users}
+    texts = {user: (f"Genre: war {user % 4}",) for user in material.users}
     scaling = material.reading(texts, "cpu", "float32").scaling
-    others = {user: texts[user] if user in material.split.train_users else "Lately: love" for user in texts}
+    others = {user: texts[user] if user in material.split.train_users else ("Lately: love",) for user in texts}
     assert scaling is not None
     np.testing.assert_array_equal(material.reading(others, "cpu", "float32").scaling.axes, scaling.axes)
     first = int(material.split.train_users[0])
-    changed = material.reading({**texts, first: "Lately: love"}, "cpu", "float32").scaling
+    changed = material.reading({**texts, first: ("Lately: love",)}, "cpu", "float32").scaling
     assert not np.array_equal(changed.axes, scaling.axes)
 
 
 def test_axes_tell_of_each_user_what_its_own_text_tells(tmp_path: Path) -> None:
     """Text and ratings of one user belong together, in whatever order the split names its users."""
     material = known(tmp_path, 3)
-    texts = {user: f"Genre: war {user} and love {user % 3}" for user in material.users}
+    texts = {user: (f"Genre: war {user} and love {user % 3}",) for user in material.users}
     train = material.split.train_users
     assert not np.array_equal(train, np.sort(train))
     told = mean_vectors(material.split.histories, material._taste)
-    by_user = [(hashed([texts[int(user)]])[0], told[user]) for user in train]
+    by_user = [(hashed(texts[int(user)])[0], told[user]) for user in train]
     expected = Projection.ridge(*(np.stack(part) for part in zip(*by_user, strict=True)))
     found = material.reading(texts, "cpu", "float32").scaling
     np.testing.assert_allclose(found.axes, expected.axes, rtol=1e-3, atol=1e-5)
@@ -111,15 +112,31 @@ def test_axes_tell_of_each_user_what_its_own_text_tells(tmp_path: Path) -> None:
 def test_axes_of_a_training_user_are_fitted_on_others(tmp_path: Path) -> None:
     """With another text of one training user its own texts are read as before, all others' along new axes."""
     material = known(tmp_path, 3)
-    texts = {user: f"Genre: war {user % 4}" for user in material.users}
+    texts = {user: (f"Genre: war {user % 4}",) for user in material.users}
     one, other = np.sort(material.split.train_users)[:2].tolist()
-    prompts = [material.prompts[user] for user in (one, other, int(material.test.users[0]))]
     before, after = (
-        material.reading(told, "cpu", "float32")(prompts, ["Genre: war 2"] * 3)
-        for told in (texts, {**texts, one: "Lately: love"})
+        material.reading(told, "cpu", "float32")([one, other, int(material.test.users[0])], [("Genre: war 2",)] * 3)
+        for told in (texts, {**texts, one: ("Lately: love",)})
     )
     np.testing.assert_array_equal(before[0], after[0])
     assert not np.array_equal(before[1], after[1]) and not np.array_equal(before[2], after[2])
+
+
+def test_users_with_one_prompt_keep_their_own_axes(tmp_path: Path) -> None:
+    """Two training users of different folds, and one who is not in training, all asked about in the same words."""
+    data = known(tmp_path, 3)
+    texts = {user: (f"Genre: war {user % 4}",) for user in data.users}
+    one, other = np.sort(data.split.train_users)[:2].tolist()
+    asked, answers = [one, other, int(data.test.users[0])], [("Genre: war 2",)] * 3
+    apart = data.reading(texts, "cpu", "float32")
+    alike = replace(apart, prompts={**apart.prompts, **dict.fromkeys(asked, "liked: films;")})
+    assert apart.fold_of[one] != apart.fold_of[other]
+    vectors = alike(asked, answers)
+    np.testing.assert_array_equal(vectors, apart(asked, answers))
+    plain = replace(alike, scaling=None)(asked, answers)
+    scalings = [apart.folds[apart.fold_of[one]], apart.folds[apart.fold_of[other]], apart.scaling]
+    for scaling, vector, raw in zip(scalings, vectors, plain, strict=True):
+        np.testing.assert_allclose(vector, scaling(raw[None])[0], rtol=1e-4, atol=1e-5)
 
 
 def test_dlcm_match_needs_the_ratings_axes() -> None:
@@ -134,7 +151,7 @@ def test_dlcm_match_needs_the_ratings_axes() -> None:
 def test_dlcm_match_finds_items_where_the_ratings_put_them(tmp_path: Path) -> None:
     """Of a run with texts and of a control without: a place for every item, centred, as long as a user's vector."""
     material = known(tmp_path, 3)
-    texts = {user: f"Genre: war {user % 4}" for user in material.users}
+    texts = {user: (f"Genre: war {user % 4}",) for user in material.users}
     of_texts = material.knowledge(texts, material.reading(texts, "cpu", "float32"))
     for knowledge in (of_texts, material.without_language_model("svd", 3)):
         assert knowledge.places is not None and knowledge.places.shape == (len(RATINGS.items), knowledge.user.shape[1])

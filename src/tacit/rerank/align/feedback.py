@@ -43,10 +43,10 @@ def context(user: int | str, prompt: str) -> Dialogue:
 
 
 class Encoder(Protocol):
-    """Texts → vectors. The prompts come along because the literal encoding reads the history out of them."""
+    """Texts → vectors. The users come along because a text is read beside its user's prompt, along the user's axes."""
 
-    def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats32:
-        """float32 [n, d] for n prompts and the n texts written for them."""
+    def __call__(self, users: Sequence[int], texts: Sequence[tuple[str, ...]]) -> Floats32:
+        """float32 [n, d] for n users (repeats allowed), each with one text or several that are read together."""
         ...
 
 
@@ -133,7 +133,7 @@ class RerankerScorer:
                 f"users {outside[:5]} are not among the {len(self._fold)} training users whose feedback may be used: "
                 "a score of theirs would leak validation or test labels into the alignment"
             )
-        return users, self.encode([context.turns[0].text for context in contexts], [turn.text for turn in turns])
+        return users, self.encode(users, [(turn.text,) for turn in turns])
 
     def channels(self, users: list[int], vectors: Floats32) -> list[dict[str, float]]:
         """Every channel of n texts about ``users``."""

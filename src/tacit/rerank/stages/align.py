@@ -39,9 +39,9 @@ from tacit.rerank.stages.config import RerankConfig
 from tacit.rerank.stages.jobs import TrainingJob, train_all
 from tacit.rerank.stages.knowledge import material
 from tacit.rerank.stages.material import RerankData, TextReader
-from tacit.rerank.stages.texts import Texts, load_texts, save_texts, texts_card, write_texts, writer
+from tacit.rerank.stages.texts import texts_card, write_texts, writer
 from tacit.rerank.writer.prompts import filled
-from tacit.rerank.writer.vectors import BETWEEN
+from tacit.rerank.writer.texts import Texts, load_texts, save_texts
 from tacit.run.files import atomic_write
 from tacit.run.folder import Run, Stage
 from tacit.text.generate import Sampling
@@ -93,7 +93,7 @@ def _sample_vectors(
     users, n = _round_users(known, config, 1), config.knowledge.samples
     prompts = [known.prompts[u] for u in users]
     samples = writer(run, config, known, device).write(prompts, n, _sample_seed(config, 1))
-    read = reading([p for p in prompts for _ in range(n)], [text for options in samples for text in options])
+    read = reading([u for u in users for _ in range(n)], [(text,) for options in samples for text in options])
     vectors = user[:, None].repeat(1, n, 1)
     vectors[users] = torch.from_numpy(read).unflatten(0, (len(users), n))
     return vectors
@@ -136,7 +136,7 @@ class _Round:
                 known = found, settings, self.tuned, self.config.seed, self.device, self.config.dtype
                 align(self.base, tokenizer, *known)
             texts = self._texts(scorer.encode, reward)
-            save_texts(self.stage, texts)
+            save_texts(self.stage.folder, texts)
             self.stage.finish({**card, "texts": texts_card(self.known, texts)})
         return self.tuned.folder / "writer"
 
@@ -206,8 +206,8 @@ def _judge(
 ) -> tuple[TextReward, list[Group]]:
     """A reward model, or what stands in its place as a control; and the groups with what it says of each text."""
     users = [int(group.options[0].context.user) for group in groups]
-    prompts = [option.context.turns[0].text for group in groups for option in group.options]
-    vectors = encode(prompts, [option.sample.text for group in groups for option in group.options])
+    options = [(user, option) for user, group in zip(users, groups, strict=True) for option in group.options]
+    vectors = encode([user for user, _ in options], [(option.sample.text,) for _, option in options])
     if config.align.judge == "nearness":
         return nearest(groups, vectors, known.places[users])
     return learn(groups, vectors, known.places[users], config.seed)
@@ -232,9 +232,9 @@ def _best_of_n(
     first, seed = load_texts(run.folder / "knowledge"), _sample_seed(config, number)
     prompts = [known.prompts[u] for u in known.users]
     samples = writer(run, config, known, device).write(prompts, config.align.best_of, seed)
-    options = [[first[u], *texts] for u, texts in zip(known.users, samples, strict=True)]
+    options = [[*first[u], *texts] for u, texts in zip(known.users, samples, strict=True)]
     n = 1 + config.align.best_of
-    vectors = encode([p for p in prompts for _ in range(n)], [text for texts in options for text in texts])
+    vectors = encode([u for u in known.users for _ in range(n)], [(text,) for texts in options for text in texts])
     sets = list(combinations(range(n), config.align.keep))
     means = np.stack([vectors.reshape(len(prompts), n, -1)[:, each].mean(1) for each in map(list, sets)], axis=1)
     places = np.repeat(known.places[known.users], len(sets), axis=0)
@@ -243,7 +243,7 @@ def _best_of_n(
         liked = np.random.default_rng([seed, n]).random(liked.shape)
     best = (liked if config.align.pairs == "swapped" else -liked).argmin(1)
     return {
-        u: BETWEEN.join(filled(prompt, texts[k]) for k in sets[which])
+        u: tuple(filled(prompt, texts[k]) for k in sets[which])
         for u, prompt, texts, which in zip(known.users, prompts, options, best.tolist(), strict=True)
     }
 

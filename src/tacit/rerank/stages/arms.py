@@ -10,7 +10,7 @@ from tacit.rerank.ranker.tokens import Knowledge
 from tacit.rerank.stages.config import NO_WRITER, RerankConfig
 from tacit.rerank.stages.jobs import TrainingJob, cells, job_of
 from tacit.rerank.stages.material import RerankData
-from tacit.rerank.stages.texts import Texts, load_texts
+from tacit.rerank.writer.texts import Texts, load_texts
 from tacit.run.folder import Run
 from tacit.types import InputError
 
@@ -35,7 +35,7 @@ def arm_knowledge(run: Run, config: RerankConfig, known: RerankData, arm: str, d
     if arm == "other users' texts":
         return known.knowledge(exchanged(first, config.seed), reading)
     if arm == "empty text":
-        return known.knowledge(dict.fromkeys(first, ""), reading)
+        return known.knowledge(dict.fromkeys(first, ("",)), reading)
     if arm.startswith("round "):
         number = int(arm.removeprefix("round "))
         return known.knowledge(load_texts(round_folder(run, number)) if number else first, reading)

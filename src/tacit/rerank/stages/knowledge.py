@@ -21,9 +21,10 @@ from tacit.rerank.stages.arms import arm_jobs, arms
 from tacit.rerank.stages.config import NO_WRITER, RerankConfig
 from tacit.rerank.stages.jobs import train_all
 from tacit.rerank.stages.material import RerankData
-from tacit.rerank.stages.texts import save_texts, texts_card, write_texts, writer
+from tacit.rerank.stages.texts import texts_card, write_texts, writer
 from tacit.rerank.writer.compose import examples
 from tacit.rerank.writer.facts import item_facts
+from tacit.rerank.writer.texts import save_texts
 from tacit.rerank.writer.writers import small_writer
 from tacit.run.files import atomic_write
 from tacit.run.folder import Run, Stage
@@ -57,7 +58,7 @@ def knowledge(run: Run, config: RerankConfig, device: str) -> None:
     if config.knowledge.writer == "small":
         _train_small_writer(stage, known, config, device)
     texts = write_texts(writer(run, config, known, device), known)
-    save_texts(stage, texts)
+    save_texts(stage.folder, texts)
     stage.finish({"users": len(known.users), **texts_card(known, texts)})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from tacit.rerank.ranker.collaborative import mean_vectors, svd_vectors, tfidf_v
 from tacit.rerank.ranker.tokens import Knowledge
 from tacit.rerank.writer.compose import factors as composed_factors
 from tacit.rerank.writer.prompts import FACTORS, SHOWN, filled, short_prompt, user_prompt
-from tacit.rerank.writer.vectors import BETWEEN, Projection, read_texts, text_vectors
+from tacit.rerank.writer.texts import Texts
+from tacit.rerank.writer.vectors import Projection, read_texts, text_vectors
 from tacit.rerank.writer.writers import SMALL
 from tacit.text.lm import LMConfig
 from tacit.types import Floats32, InputError
@@ -47,32 +49,34 @@ class KnowledgeConfig:
 
 @dataclass(frozen=True)
 class TextReader:
-    """Texts → vectors, scaled over the training users' first texts: a ``list_feedback.Encoder``.
+    """Texts → vectors, scaled over the training users' first texts: a ``feedback.Encoder``.
 
-    Several texts with ``BETWEEN`` between them are read as the mean of their vectors.
+    Several texts about one user are read as the mean of their vectors.
     A text about a training user is scaled by what the texts about others taught.
     """
 
     config: KnowledgeConfig
     folder: Path
+    prompts: Mapping[int, str]  # by user
     scaling: Projection | None
     device: str
     dtype: str
     factors: tuple[str, ...] = ()  # what the lines are about, in the order of their vectors
     folds: Sequence[Projection] = ()  # of the training users, each fitted on the others
-    fold_of: Mapping[str, int] = field(default_factory=dict)  # by a training user's prompt
+    fold_of: Mapping[int, int] = field(default_factory=dict)  # by training user
 
-    def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats32:
-        several = [filled(prompt, text).split(BETWEEN) for prompt, text in zip(prompts, texts, strict=True)]
-        counts = [len(told) for told in several]
-        asked = [prompt for prompt, n in zip(prompts, counts, strict=True) for _ in range(n)]
-        read = read_texts(asked, [text for told in several for text in told], self.config.mode)
-        each = text_vectors(read, self.config.encoder, self.folder, self.factors, self.device, self.dtype)
-        vectors = np.stack([part.mean(0) for part in np.split(each, np.cumsum(counts)[:-1])]) if counts else each
+    def __call__(self, users: Sequence[int], texts: Sequence[tuple[str, ...]]) -> Floats32:
+        """float32 [n, d] for n users (repeats allowed) and the one or several texts about each."""
+        counts = [len(of_user) for of_user in texts]
+        prompts = [self.prompts[user] for user, n in zip(users, counts, strict=True) for _ in range(n)]
+        answers = [filled(p, text) for p, text in zip(prompts, chain.from_iterable(texts), strict=True)]
+        inputs = read_texts(prompts, answers, self.config.mode)
+        rows = text_vectors(inputs, self.config.encoder, self.folder, self.factors, self.device, self.dtype)
+        vectors = np.stack([part.mean(0) for part in np.split(rows, np.cumsum(counts)[:-1])]) if counts else rows
         if self.scaling is None:
             return vectors
         scaled = self.scaling(vectors)
-        fold = np.array([self.fold_of.get(prompt, -1) for prompt in prompts])
+        fold = np.array([self.fold_of.get(user, -1) for user in users])
         for k, scaling in enumerate(self.folds):
             scaled[fold == k] = scaling(vectors[fold == k])
         return scaled
@@ -111,22 +115,22 @@ class RerankData:
             return {user: short_prompt(*known, user, self.config.shown) for user in self.users}
         return {user: user_prompt(*known, user, by_factor=bool(self.factors)) for user in self.users}
 
-    def reading(self, first_texts: dict[int, str], device: str, dtype: str) -> TextReader:
+    def reading(self, first_texts: Texts, device: str, dtype: str) -> TextReader:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike.
 
         Collaborative axes are those along which these texts tell where the ratings before the cut, which a writer was
         told, put their users; a training user's texts are read along what the others' tell.
         """
-        raw = TextReader(self.config, self.cache, None, device, dtype, self.factors)
-        vectors = raw([self.prompts[u] for u in self.users], [first_texts[u] for u in self.users])
-        train = np.sort(self.split.train_users)  # in the order of self.users
-        known = vectors[np.isin(self.users, train)]
+        raw = TextReader(self.config, self.cache, self.prompts, None, device, dtype, self.factors)
+        vectors = raw(self.users, [first_texts[u] for u in self.users])
+        train_users = np.sort(self.split.train_users)  # in the order of self.users
+        of_train = vectors[np.isin(self.users, train_users)]
         if self._taste is not None:
-            told = self.places[train]
-            folds = Projection.cross_fitted(known, told)
-            fold_of = {self.prompts[int(user)]: row % len(folds) for row, user in enumerate(train)}
-            return replace(raw, scaling=Projection.ridge(known, told), folds=folds, fold_of=fold_of)
-        return replace(raw, scaling=Projection.fit(known, min(self.config.components, len(self.ratings.items))))
+            places = self.places[train_users]
+            folds = Projection.cross_fitted(of_train, places)
+            fold_of = {int(user): row % len(folds) for row, user in enumerate(train_users)}
+            return replace(raw, scaling=Projection.ridge(of_train, places), folds=folds, fold_of=fold_of)
+        return replace(raw, scaling=Projection.fit(of_train, min(self.config.components, len(self.ratings.items))))
 
     @cached_property
     def _taste(self) -> Floats32 | None:
@@ -172,9 +176,9 @@ class RerankData:
         scaled = Projection.fit(vectors, axes)(vectors)
         return scaled if axes else np.tile(scaled, (1, max(len(self.factors), 1)))
 
-    def knowledge(self, texts: dict[int, str], reading: TextReader) -> Knowledge:
+    def knowledge(self, texts: Texts, reading: TextReader) -> Knowledge:
         """User vectors from ``texts`` (zeros for users without a list) beside the items'."""
-        vectors = reading([self.prompts[u] for u in self.users], [texts[u] for u in self.users])
+        vectors = reading(self.users, [texts[u] for u in self.users])
         return self._beside(vectors, self.item_vectors(reading), self._taste)
 
     def _beside(self, of_users: Floats32, items: Floats32, places: Floats32 | None) -> Knowledge:

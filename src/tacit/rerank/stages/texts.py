@@ -1,8 +1,7 @@
-"""Texts about users: who writes them, what is counted of them, and where a run keeps them."""
+"""Texts about users: who writes them, and what is counted of them."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -11,14 +10,11 @@ from tacit.rerank.stages.config import RerankConfig
 from tacit.rerank.stages.material import RerankData
 from tacit.rerank.writer.cache import CachedWriter
 from tacit.rerank.writer.prompts import faithfulness, filled
-from tacit.rerank.writer.vectors import BETWEEN
+from tacit.rerank.writer.texts import Texts
 from tacit.rerank.writer.writers import EndpointWriter, LocalWriter, Writer
-from tacit.run.files import atomic_write
-from tacit.run.folder import Run, Stage
+from tacit.run.folder import Run
 from tacit.text.generate import Sampling
 from tacit.types import InputError
-
-Texts = dict[int, str]
 
 
 def writer(
@@ -45,21 +41,12 @@ def writer(
 def write_texts(author: Writer, known: RerankData, seed: int | None = None) -> Texts:
     """The likeliest text about every user, or with a ``seed`` one drawn, its numbers filled with titles."""
     written = author.write([known.prompts[u] for u in known.users], 1, seed or 0, greedy=seed is None)
-    return {u: filled(known.prompts[u], options[0]) for u, options in zip(known.users, written, strict=True)}
+    return {u: (filled(known.prompts[u], options[0]),) for u, options in zip(known.users, written, strict=True)}
 
 
 def texts_card(known: RerankData, texts: Texts) -> dict[str, float]:
     """Words, titles, and how many of these the writer was told of: means over texts, where a user has several."""
     titles = [item.title for item in known.ratings.items]
-    each = [(known.prompts[user], text) for user, told in texts.items() for text in told.split(BETWEEN)]
-    prompts, alone = [prompt for prompt, _ in each], [text for _, text in each]
-    return {"texts a user": len(each) / max(len(texts), 1), **faithfulness(prompts, alone, titles)}
-
-
-def save_texts(stage: Stage, texts: Texts) -> None:
-    atomic_write(stage.folder / "texts.json", json.dumps(texts, ensure_ascii=False, indent=0) + "\n")
-
-
-def load_texts(folder: Path) -> Texts:
-    found = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
-    return {int(user): text for user, text in found.items()}
+    prompts = [known.prompts[user] for user, of_user in texts.items() for _ in of_user]
+    single = [text for of_user in texts.values() for text in of_user]
+    return {"texts a user": len(single) / max(len(texts), 1), **faithfulness(prompts, single, titles)}

@@ -29,7 +29,6 @@ from tacit.types import InputError
 MODES = ("literal", "clean", "factors")
 AXES = ("collaborative", "principal")
 MAX_TOKENS = 512
-BETWEEN = "\n\n* * *\n\n"  # between several texts about one user: each is read alone, and their vectors are averaged
 HASHED = 512  # dimensions of the hashing encoder
 _PENALTIES = tuple(10.0**power for power in np.arange(-2.0, 3.1, 0.5))  # beside sums of squares of unit vectors
 _PIECE = 2048  # texts kept together in one file: what a kill can cost
