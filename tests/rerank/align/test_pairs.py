@@ -62,14 +62,6 @@ def test_few_lists_are_not_used() -> None:
     assert len(list_pairs.pairs([few], min_lists=4)) == 1
 
 
-def test_length_matched_pairs_are_of_one_length() -> None:
-    """Ten words against nine differ by a tenth; the widest margin, against the short text, is not taken."""
-    texts = group(option("w " * 10, 0.9), option("w " * 9, 0.5), option("w", 0.1))
-    (pair,) = list_pairs.length_matched([texts])
-    assert pair.lengths == (10, 9) and pair.margin == pytest.approx(0.4)
-    assert list_pairs.length_matched([group(option("w w", 1.0), option("w", 0.0))]) == []
-
-
 def test_random_pairs_do_not_look_at_the_score() -> None:
     groups = noise(400, seed=0, shared=1.0)
     drawn = list_pairs.random_pairs(groups, seed=1)

@@ -57,24 +57,6 @@ def pairs(groups: Sequence[Group], min_lists: int = MIN_LISTS, min_margin: float
     return found
 
 
-def length_matched(groups: Sequence[Group], within: float = 0.1, min_lists: int = MIN_LISTS) -> list[Pair]:
-    """In every group the two texts furthest apart in NDCG@5 whose numbers of words differ by at most ``within``.
-
-    A control: what is learnt from these pairs is not a taste for long or short texts.
-    """
-    found = []
-    for group in _usable(groups, min_lists):
-        alike = [
-            (best, worst)
-            for best in group.options
-            for worst in group.options
-            if best.score > worst.score and _length_gap(best, worst) <= within
-        ]
-        if alike:
-            found.append(_pair(*max(alike, key=lambda two: two[0].score - two[1].score), []))
-    return found
-
-
 def random_pairs(groups: Sequence[Group], seed: int, min_lists: int = MIN_LISTS) -> list[Pair]:
     """Two different texts of every group that has a pair, drawn without a look at the scores. A control."""
     generator = np.random.default_rng(seed)
@@ -98,12 +80,6 @@ def _usable(groups: Sequence[Group], min_lists: int) -> list[Group]:
 
 def _merit(option: Scored) -> tuple[float, ...]:
     return option.score, *(option.channels[name] for name in DECIDES)
-
-
-def _length_gap(a: Scored, b: Scored) -> float:
-    """Difference in words over the longer of the two, in [0, 1]."""
-    short, long = sorted((len(a.sample.text.split()), len(b.sample.text.split())))
-    return (long - short) / max(long, 1)
 
 
 def _pair(chosen: Scored, rejected: Scored, others: Sequence[Scored]) -> Pair:

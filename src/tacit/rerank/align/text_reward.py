@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from tacit.rerank.align.feedback import RerankerScorer, Rows
-from tacit.types import Dialogue, Floats32, Floats64, Group, Turn
+from tacit.rerank.align.feedback import Rows
+from tacit.types import Floats32, Floats64, Group
 
 PREDICTED = "foretold"  # the channel of a model that was fitted on other users, or of nearness
 MOST_LISTS = 50  # a user with more of them counts no more than one with as many
@@ -114,26 +114,6 @@ def _told(groups: Sequence[Group], judged: Floats64) -> list[Group]:
         Group(tuple(replace(o, channels={**o.channels, PREDICTED: next(each)}) for o in group.options))
         for group in groups
     ]
-
-
-class JudgedScorer:
-    """``tacit.types.Scorer``: the score is what a reward model foretells of a ranker's feedback.
-
-    The feedback itself stays among the channels, so that a writer that learns to please the model alone is seen. Users
-    whose feedback the model was not fitted on may be asked about too, as long as the ranker knows them.
-    """
-
-    name = "reward model"
-
-    def __init__(self, ranker: RerankerScorer, reward: TextReward, places: Floats32) -> None:
-        """``places`` [n_users, k] holds every user's place among the ratings."""
-        self.ranker, self.reward, self.places = ranker, reward, places
-
-    def score(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> list[tuple[float, dict[str, float]]]:
-        users, vectors = self.ranker.read(contexts, turns)
-        predicted = self.reward(vectors, self.places[users]).tolist()
-        channels = self.ranker.channels(users, vectors)
-        return [(value, {**one, PREDICTED: value}) for value, one in zip(predicted, channels, strict=True)]
 
 
 def as_predicted(groups: Sequence[Group]) -> list[Group]:

@@ -23,7 +23,6 @@ from tacit.rerank.align.pairs import (
     export_llama_factory,
     export_trl,
     judged,
-    length_matched,
     pair_card,
     pairs,
     random_pairs,
@@ -32,19 +31,18 @@ from tacit.rerank.align.pairs import (
     swapped,
 )
 from tacit.rerank.align.ppo import Task, align_by_scores
-from tacit.rerank.align.text_reward import PREDICTED, JudgedScorer, TextReward, as_predicted, learn, nearest
+from tacit.rerank.align.text_reward import PREDICTED, TextReward, as_predicted, learn, nearest
 from tacit.rerank.lists.past import Past
 from tacit.rerank.stages.arms import arm_jobs, round_folder
 from tacit.rerank.stages.config import RerankConfig
+from tacit.rerank.stages.material import RerankData, TextReader
 from tacit.rerank.stages.jobs import TrainingJob, train_all
 from tacit.rerank.stages.knowledge import material
-from tacit.rerank.stages.material import RerankData, TextReader
 from tacit.rerank.stages.texts import texts_card, write_texts, writer
 from tacit.rerank.writer.prompts import filled
 from tacit.rerank.writer.texts import Texts, load_texts, save_texts
 from tacit.run.files import atomic_write
 from tacit.run.folder import Run, Stage
-from tacit.text.generate import Sampling
 from tacit.types import Group, Scorer
 
 
@@ -157,11 +155,7 @@ class _Round:
         card = self._card_of_a_signal(feedback)
         reward, groups = _judge(feedback, known, scorer.encode, self.config)
         card[wanted.judge] = asdict(judged(groups, PREDICTED, self.config.seed))
-        users = _judged_users(known, self.config, self.number)
-        judge = JudgedScorer(scorer, reward, known.places)
-        if wanted.method == "ppo":
-            return self._ppo(users, judge), card, reward
-        return self._sampled(users, judge) if wanted.judged_users else as_predicted(groups), card, reward
+        return as_predicted(groups), card, reward
 
     def _sampled(self, users: list[int], scorer: Scorer) -> list[Group]:
         """N texts about each of these users, scored."""
@@ -193,11 +187,7 @@ class _Round:
         if self.config.align.method == "best_of_n":
             assert reward is not None, "rerank_config.check asks for a judge"
             return _best_of_n(self.run, self.config, self.known, reward, encode, self.number, self.device)
-        tuned, wanted, known = self.tuned.folder / "writer", self.config.align, self.known
-        if wanted.method == "ppo" and wanted.ppo.read == "drawn":
-            as_learnt = Sampling(wanted.ppo.temperature, 1.0, self.config.knowledge.max_tokens)
-            author = writer(self.run, self.config, known, self.device, tuned, as_learnt)
-            return write_texts(author, known, _sample_seed(self.config, self.number))
+        tuned, known = self.tuned.folder / "writer", self.known
         return write_texts(writer(self.run, self.config, known, self.device, tuned), known)
 
 
@@ -260,18 +250,8 @@ def _round_users(known: RerankData, config: RerankConfig, number: int) -> list[i
     return sorted(int(user) for user in users)
 
 
-def _judged_users(known: RerankData, config: RerankConfig, number: int) -> list[int]:
-    """About whom a writer learns from a reward model."""
-    if not config.align.judged_users:
-        return _round_users(known, config, number)
-    users = np.random.default_rng([config.seed, number, 1]).permutation(known.split.train_users)
-    return sorted(int(user) for user in users[: config.align.judged_users])
-
-
 def _pairs(groups: Sequence[Group], config: RerankConfig, number: int) -> list[Pair]:
     best_worst = partial(pairs, groups, min_margin=config.align.min_margin)
-    if config.align.pairs == "length_matched":
-        return length_matched(groups)
     if config.align.pairs == "random":
         return random_pairs(groups, config.seed + number)
     return swapped(best_worst()) if config.align.pairs == "swapped" else best_worst()

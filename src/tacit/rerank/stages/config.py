@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tacit.data.ratings.sources import RatingsConfig
 from tacit.rerank.align.dpo import OBJECTIVES, DPOSettings
 from tacit.rerank.align.feedback import REWARDS
-from tacit.rerank.align.ppo import READS, WriterPPOConfig
+from tacit.rerank.align.ppo import WriterPPOConfig
 from tacit.rerank.align.sft import WriterConfig
 from tacit.rerank.lists.lists import ListConfig
 from tacit.rerank.ranker.features import FeatureConfig
@@ -22,7 +22,7 @@ NO_WRITER = "none"
 METHODS = ("dpo", "ppo", "best_of_n")
 JUDGES = ("lists", "model", "nearness")
 MOST_SETS = 5000  # of texts among which a reward model chooses
-PAIRS = ("best_worst", "length_matched", "random", "swapped")
+PAIRS = ("best_worst", "random", "swapped")
 
 
 @dataclass
@@ -39,10 +39,9 @@ class AlignConfig:
     # feedback, which says what of it text and history foretell) | nearness (to the user's place among the ratings: a
     # control that asks no recommender)
     judge: str = "lists"
-    judged_users: int = 0  # about whom dpo or ppo learns from that judge; 0 = those who gave the feedback
     best_of: int = 5  # samples a user beside the first text, for best_of_n
     keep: int = 1  # how many of these texts are read, each alone, their vectors averaged
-    pairs: str = "best_worst"  # best_worst | length_matched | random | swapped (the last two are controls)
+    pairs: str = "best_worst"  # best_worst | random | swapped (the last two are controls)
     min_margin: float = 0.0  # of the reward, by which best and worst must differ
     users: int = 0  # training users a round; 0 = all
     force: bool = False  # train although best and worst cannot be told apart on other lists
@@ -96,8 +95,6 @@ def check(config: RerankConfig) -> None:
         raise InputError(f"align.reads={config.align.reads} is unknown: choose samples or first.")
     if config.align.method not in METHODS:
         raise InputError(f"align.method={config.align.method} is unknown: choose one of {', '.join(METHODS)}.")
-    if config.align.ppo.read not in READS:
-        raise InputError(f"align.ppo.read={config.align.ppo.read} is unknown: choose one of {', '.join(READS)}.")
     if config.align.method == "ppo" and config.align.pairs != "best_worst":
         raise InputError(
             f"align.pairs={config.align.pairs} is a control of align.method=dpo: ppo learns from no pairs."
@@ -117,9 +114,9 @@ def _check_judge(config: RerankConfig, by_ratings: bool) -> None:
             f"align.judge={wanted.judge} holds a text against its user's place among the ratings: set "
             "knowledge.axes=collaborative and some knowledge.components."
         )
-    if wanted.judged_users and (wanted.judge == "lists" or wanted.method == "best_of_n"):
+    if wanted.method == "ppo" and wanted.judge != "lists":
         raise InputError(
-            "align.judged_users are for dpo and ppo that learn from a reward model: set align.judge=model."
+            f"align.judge={wanted.judge} orders texts for pairs, of which ppo takes none: set align.judge=lists."
         )
     if wanted.method != "best_of_n":
         return
@@ -137,5 +134,3 @@ def _check_judge(config: RerankConfig, by_ratings: bool) -> None:
             f"align.keep={wanted.keep} of {1 + wanted.best_of} texts can be chosen in more than {MOST_SETS:,} ways: "
             "lower align.best_of or align.keep."
         )
-    if wanted.pairs == "length_matched":
-        raise InputError("align.method=best_of_n chooses texts, not pairs: align.pairs=best_worst, random or swapped.")
