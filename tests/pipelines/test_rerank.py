@@ -25,8 +25,8 @@ from tacit.rerank.align.pairs import read_pairs
 from tacit.rerank.evaluate.rows import load_values, pooled
 from tacit.rerank.ranker.tokens import item_attributes
 from tacit.rerank.stages.arms import arm_knowledge, exchanged
+from tacit.rerank.stages.context import RerankRun
 from tacit.rerank.stages.evaluate import reference_rows
-from tacit.rerank.stages.knowledge import material
 from tacit.rerank.writer.prompts import filled
 from tacit.rerank.writer.texts import load_texts
 from tacit.run.folder import Run
@@ -184,10 +184,10 @@ def test_a_paired_difference_is_the_difference_of_the_means(finished: Path) -> N
 
 
 def test_pairs_come_from_training_users_alone(finished: Path) -> None:
-    known = material(Run(finished, 0), load_config(finished))
+    data = RerankRun.open(Run(finished, 0), load_config(finished), "cpu").data
     found = read_pairs(finished / "align" / "round1" / "pairs.jsonl")
-    assert found and {int(pair.user) for pair in found} <= set(known.split.train_users.tolist())
-    assert all(pair.prompt == known.prompts[int(pair.user)] for pair in found)
+    assert found and {int(pair.user) for pair in found} <= set(data.split.train_users.tolist())
+    assert all(pair.prompt == data.prompts[int(pair.user)] for pair in found)
 
 
 def test_the_report_names_every_part_and_nothing_is_a_pickle(finished: Path) -> None:
@@ -263,7 +263,7 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
         card = json.loads((folder / "align" / "round1" / "card.json").read_text())
         assert 0 <= card[judge]["rate"]["value"] <= 1 and not (folder / "align" / "round1" / "tune").exists()
     first = load_texts(finished / "knowledge")
-    known = material(Run(tmp_path, 0), load_config(tmp_path / "random"))
+    data = RerankRun.open(Run(tmp_path, 0), load_config(tmp_path / "random"), "cpu").data
     assert all(set(texts) == set(first) for texts in chosen.values())
     differ = [user for user in first if chosen["best_worst"][user] != chosen["swapped"][user]]
     assert len(differ) > len(first) / 2 and chosen["random"] not in (chosen["best_worst"], chosen["swapped"])
@@ -271,7 +271,7 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
     assert "agreement of nearness" in rounds_table([read_round(tmp_path / "nearness" / "align" / "round1")])
     kept = [path.read_text() for path in (tmp_path / "random" / "texts").glob("texts-*.jsonl")]
     written = {text for lines in kept for piece in lines.splitlines() for text in json.loads(piece).values()}
-    options = {filled(known.prompts[u], text) for u in first for text in written} | {text for (text,) in first.values()}
+    options = {filled(data.prompts[u], text) for u in first for text in written} | {text for (text,) in first.values()}
     for name, texts in chosen.items():
         n = 2 if name == "random" else 1
         assert all(len(of_user) == n and set(of_user) <= options for of_user in texts.values())
@@ -310,11 +310,11 @@ def test_pairs_of_the_reward_model_differ_from_those_of_the_lists(finished: Path
 
 
 def test_an_empty_text_tells_no_two_users_apart_and_leaves_the_items_as_they_are(finished: Path) -> None:
-    run, config = Run(finished, 0), load_config(finished)
-    known = material(run, config)
-    written, empty = (arm_knowledge(run, config, known, arm, "cpu") for arm in ("round 0", "empty text"))
+    context = RerankRun.open(Run(finished, 0), load_config(finished), "cpu")
+    written, empty = (arm_knowledge(context, arm) for arm in ("round 0", "empty text"))
     assert written is not None and empty is not None
-    others = sorted(set(known.users) - {int(user) for user in known.split.train_users})  # read along the same axes
+    split = context.data.split
+    others = sorted(set(context.data.users) - set(split.train_users.tolist()))  # read along the same axes
     assert len(others) > 1 and len(empty.user[others].unique(dim=0)) == 1 < len(written.user[others].unique(dim=0))
     assert empty.item.equal(written.item)
 
@@ -322,14 +322,15 @@ def test_an_empty_text_tells_no_two_users_apart_and_leaves_the_items_as_they_are
 def test_descriptions_stand_beside_what_the_catalogue_says(finished: Path, tmp_path: Path) -> None:
     """Films of one genre are described in the same words; the writer's texts then stand on top of them."""
     shutil.copytree(finished / "knowledge", tmp_path / "knowledge")
-    run, config = Run(tmp_path, 0), replace(load_config(finished), strong_seeds=1)
-    known = material(run, config)
-    items = known.ratings.items
-    told = {item.id: f"Everybody dances in this {item.attributes['genre'][0]}." for item in items[:-1]}
+    config = replace(load_config(finished), strong_seeds=1)
     config.align.rounds = 0
-    known = replace(known, ratings=replace(known.ratings, descriptions=told))
-    assert known.item_texts == [*told.values(), items[-1].text]
-    lines = [line for line in reference_rows(run, config, known, "cpu") if line.model == "listwise"]
+    context = RerankRun.open(Run(tmp_path, 0), config, "cpu")
+    ratings = context.data.ratings
+    items = ratings.items
+    told = {item.id: f"Everybody dances in this {item.attributes['genre'][0]}." for item in items[:-1]}
+    context = replace(context, data=replace(context.data, ratings=replace(ratings, descriptions=told)))
+    assert context.data.item_texts == [*told.values(), items[-1].text]
+    lines = [line for line in reference_rows(context) if line.model == "listwise"]
     arms = ["plain features", "all features", "features without ties", "catalogue texts", "descriptions", "round 0"]
     assert [line.arm for line in lines] == arms
     assert not np.array_equal(lines[3].values["ndcg"], lines[4].values["ndcg"])
@@ -375,10 +376,10 @@ def test_amazon_books_from_the_published_files_to_rerankers(tmp_path: Path, monk
         assert result.exit_code == 0, result.output + repr(result.exception)
         monkeypatch.delattr("tacit.data.ratings.amazon.read_reviews", raising=False)
     config = load_config(tmp_path / "run")
-    known = material(Run(tmp_path / "run", 0), config)
-    assert (len(known.ratings.users), len(known.ratings.items)) == (36, 44)
-    assert known.ratings.positive_above == 4.0 and set(known.split.histories.cut) == {15}
-    attributes, n = item_attributes(known.ratings.items, config.ranker.attributes)
+    data = RerankRun.open(Run(tmp_path / "run", 0), config, "cpu").data
+    assert (len(data.ratings.users), len(data.ratings.items)) == (36, 44)
+    assert data.ratings.positive_above == 4.0 and set(data.split.histories.cut) == {15}
+    attributes, n = item_attributes(data.ratings.items, config.ranker.attributes)
     assert attributes.shape == (44, 2) and n == 3 + 4
     texts = json.loads((tmp_path / "run" / "knowledge" / "texts.json").read_text())
     assert len(texts) == 36

@@ -42,7 +42,7 @@ class Pair:
         return len(self.chosen.split()), len(self.rejected.split())
 
 
-def pairs(groups: Sequence[Group], min_lists: int = MIN_LISTS, min_margin: float = 0.0) -> list[Pair]:
+def best_worst(groups: Sequence[Group], min_lists: int = MIN_LISTS, min_margin: float = 0.0) -> list[Pair]:
     """The best and the worst text of every group, by score, on a tie by NDCG@5, MAP@5, then by the ranker's own loss.
 
     Dropped are groups whose texts are equal in all of these, groups over fewer than ``min_lists`` lists, and pairs
@@ -62,7 +62,7 @@ def random_pairs(groups: Sequence[Group], seed: int, min_lists: int = MIN_LISTS)
     generator = np.random.default_rng(seed)
     found = []
     for group in _usable(groups, min_lists):
-        if pairs([group], min_lists):
+        if best_worst([group], min_lists):
             texts = list({option.sample.text: option for option in group.options}.values())
             first, second, *rest = (texts[i] for i in generator.permutation(len(texts)))
             found.append(_pair(first, second, rest))
@@ -116,9 +116,9 @@ def split_half(groups: Sequence[Group], seed: int, reward: str = "ndcg", min_lis
     return _agreement(groups, [(chooses["odd"], "even"), (chooses["even"], "odd")], seed, min_lists)
 
 
-def judged(groups: Sequence[Group], judge: str, seed: int, min_lists: int = MIN_LISTS) -> Agreement:
-    """Best and worst by the channel ``judge``, compared by NDCG@5 on the user's lists, which it must not have seen."""
-    return _agreement(groups, [(judge, "ndcg")], seed, min_lists)
+def agreement_of(groups: Sequence[Group], channel: str, seed: int, min_lists: int = MIN_LISTS) -> Agreement:
+    """Best and worst by ``channel``, compared by NDCG@5 on the user's lists, which it must not have seen."""
+    return _agreement(groups, [(channel, "ndcg")], seed, min_lists)
 
 
 def _agreement(groups: Sequence[Group], ways: Sequence[tuple[str, str]], seed: int, min_lists: int) -> Agreement:

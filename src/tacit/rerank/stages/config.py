@@ -14,7 +14,7 @@ from tacit.rerank.lists.lists import ListConfig
 from tacit.rerank.ranker.features import FeatureConfig
 from tacit.rerank.ranker.train_listwise import ListwiseConfig
 from tacit.rerank.ranker.train_reranker import RerankerConfig
-from tacit.rerank.stages.material import KnowledgeConfig
+from tacit.rerank.stages.data import KnowledgeConfig
 from tacit.rerank.writer.vectors import AXES, MODES
 from tacit.types import InputError
 

@@ -13,7 +13,7 @@ from tacit.rerank.lists.lists import ListConfig, build
 from tacit.rerank.ranker.collaborative import mean_vectors
 from tacit.rerank.ranker.train_reranker import RerankerConfig, new_reranker, score_lists
 from tacit.rerank.stages.config import AlignConfig, RerankConfig, check
-from tacit.rerank.stages.material import KnowledgeConfig, RerankData
+from tacit.rerank.stages.data import KnowledgeConfig, RerankData
 from tacit.rerank.writer.compose import factors
 from tacit.rerank.writer.prompts import FACTORS
 from tacit.rerank.writer.vectors import AXES, HASHED, Projection, hashed
