@@ -286,7 +286,7 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
         ([*BEST_OF_N, "align.best_of=30", "align.keep=15"], "more than 5,000 ways"),
         (["align.method=ppo", "align.judge=model"], "set align.judge=lists"),
         (["align.judge=me"], "choose one of lists, model"),
-        (["align.judge=model", "knowledge.axes=principal"], "knowledge.axes=collaborative"),
+        (["align.judge=model", "knowledge.components=0"], "set some knowledge.components"),
     ],
 )
 def test_what_a_reward_model_cannot_do_is_refused_before_anything_runs(

@@ -1,4 +1,4 @@
-"""What a run reads, with a vector for each factor of a text: widths, order, prompts, and what has no lines."""
+"""What a run reads: texts as vectors along the axes of the ratings, and what has no such axes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from tacit.rerank.ranker.collaborative import mean_vectors
 from tacit.rerank.ranker.train_reranker import RerankerConfig, new_reranker, score_lists
 from tacit.rerank.stages.config import AlignConfig, RerankConfig, check
 from tacit.rerank.stages.data import KnowledgeConfig, RerankData
-from tacit.rerank.writer.compose import factors
-from tacit.rerank.writer.prompts import FACTORS
-from tacit.rerank.writer.vectors import AXES, HASHED, Projection, hashed
+from tacit.rerank.writer.vectors import HASHED, Projection, hashed
 from tacit.types import InputError
 
 RATINGS = random_ratings(n_users=20)
@@ -29,22 +27,6 @@ def known(folder: Path, components: int = 0, **settings: str) -> RerankData:
     )
 
 
-def test_each_line_has_its_place(tmp_path: Path) -> None:
-    """The small writer's texts: nine names, those of titles last, in any order and case."""
-    material = known(tmp_path, mode="factors")
-    names = factors("movies")
-    assert material.factors == names and names[0] == "Genre" and names[-1] == "Lately"
-    texts = {user: (f"LATELY: film {user}\nGenre: war and love {user % 3}.",) for user in material.users}
-    reading = material.reading(texts, "cpu", "float32")
-    assert material.knowledge(texts, reading).user.shape == (20, 9 * HASHED)
-    plain = replace(reading, scaling=None)
-    for (text,), vector in zip(texts.values(), plain(list(texts), list(texts.values())), strict=True):
-        first, last = text.splitlines()[::-1]
-        places = vector.reshape(9, HASHED)
-        assert np.array_equal(places[[0, -1]], hashed([first.partition(": ")[2], last.partition(": ")[2]]))
-        assert not places[1:-1].any()
-
-
 def test_several_texts_about_a_user_are_read_one_by_one_and_averaged(tmp_path: Path) -> None:
     material = known(tmp_path)
     reading = replace(material.reading(dict.fromkeys(material.users, ("war",)), "cpu", "float32"), scaling=None)
@@ -55,32 +37,16 @@ def test_several_texts_about_a_user_are_read_one_by_one_and_averaged(tmp_path: P
     assert reading([], []).shape == (0, HASHED)
 
 
-def test_an_item_stands_in_every_factors_place(tmp_path: Path) -> None:
-    texts = {user: (f"Genre: war {user}",) for user in known(tmp_path).users}
-    by_factor, plain = (known(tmp_path, mode=mode) for mode in ("factors", "clean"))
-    vectors = by_factor.item_vectors(by_factor.reading(texts, "cpu", "float32")).reshape(len(RATINGS.items), 9, HASHED)
-    whole = plain.item_vectors(plain.reading(texts, "cpu", "float32"))
-    assert all((vectors[:, place] == whole).all() for place in range(9))
-
-
-def test_a_reranker_reads_both_sides(tmp_path: Path) -> None:
-    material = known(tmp_path, mode="factors")
-    texts = {user: ("Genre: war" if user % 2 else "Author: none of the factors",) for user in material.users}
-    knowledge = material.knowledge(texts, material.reading(texts, "cpu", "float32"))
-    assert knowledge.user.shape[1] == knowledge.item.shape[1]
-    model = new_reranker(RerankerConfig(), RATINGS.items, knowledge.user.shape[1], seed=0)
-    assert np.isfinite(score_lists(model, material.split.valid, knowledge)).all()
-
-
-@pytest.mark.parametrize("mode", ["clean", "factors"])
-@pytest.mark.parametrize("components", [3, 100])
-@pytest.mark.parametrize("axes", AXES)
-def test_both_sides_have_the_same_axes(tmp_path: Path, mode: str, components: int, axes: str) -> None:
-    """Also where there are fewer training users, or items, than axes were asked for."""
-    material = known(tmp_path, components, mode=mode, axes=axes)
-    texts = {user: (f"Genre: war {user}\nLately: film {user % 5}",) for user in material.users}
-    knowledge = material.knowledge(texts, material.reading(texts, "cpu", "float32"))
-    assert knowledge.user.shape[1] == knowledge.item.shape[1] <= components
+@pytest.mark.parametrize(("components", "width"), [(0, HASHED), (3, 3), (100, 15)])
+def test_a_reranker_reads_both_sides_along_the_same_axes(tmp_path: Path, components: int, width: int) -> None:
+    """Every dimension with 0 components; with more axes than training users, one fewer than users."""
+    data = known(tmp_path, components)
+    texts = {user: (f"Genre: war {user}\nLately: film {user % 5}",) for user in data.users}
+    knowledge = data.knowledge(texts, data.reading(texts, "cpu", "float32"))
+    assert len(data.split.train_users) == 16
+    assert knowledge.user.shape[1] == knowledge.item.shape[1] == width
+    model = new_reranker(RerankerConfig(), RATINGS.items, width, seed=0)
+    assert np.isfinite(score_lists(model, data.split.valid, knowledge)).all()
 
 
 def test_collaborative_axes_are_fitted_on_training_users_alone(tmp_path: Path) -> None:
@@ -140,12 +106,12 @@ def test_users_with_one_prompt_keep_their_own_axes(tmp_path: Path) -> None:
 
 
 def test_dlcm_match_needs_the_ratings_axes() -> None:
-    for knowledge in (KnowledgeConfig(axes="principal"), KnowledgeConfig(components=0)):
-        check(RerankConfig(knowledge=knowledge))
-        with pytest.raises(InputError, match="dlcm_match compares"):
-            check(RerankConfig(knowledge=knowledge, rankers=["dlcm", "dlcm_match"]))
-        with pytest.raises(InputError, match="dlcm_match compares"):
-            check(RerankConfig(knowledge=knowledge, align=AlignConfig(ranker="dlcm_match")))
+    knowledge = KnowledgeConfig(components=0)
+    check(RerankConfig(knowledge=knowledge))
+    with pytest.raises(InputError, match="dlcm_match compares"):
+        check(RerankConfig(knowledge=knowledge, rankers=["dlcm", "dlcm_match"]))
+    with pytest.raises(InputError, match="dlcm_match compares"):
+        check(RerankConfig(knowledge=knowledge, align=AlignConfig(ranker="dlcm_match")))
 
 
 def test_dlcm_match_finds_items_where_the_ratings_put_them(tmp_path: Path) -> None:
@@ -158,21 +124,6 @@ def test_dlcm_match_finds_items_where_the_ratings_put_them(tmp_path: Path) -> No
         assert knowledge.places.mean(0).abs().max() < 1e-5 and knowledge.places.std() > 0.5
 
 
-def test_unknown_axes_are_refused() -> None:
-    with pytest.raises(InputError, match=r"knowledge\.axes=x is unknown: choose one of collaborative, principal"):
-        check(RerankConfig(knowledge=KnowledgeConfig(axes="x")))
-
-
-def test_other_writers_are_asked_for_lines_by_factor(tmp_path: Path) -> None:
-    clean, by_factor = (known(tmp_path, writer="endpoint", mode=mode) for mode in ("clean", "factors"))
-    assert by_factor.factors == FACTORS["movies"] and clean.factors == ()
-    asked = "Write one line for each factor, beginning with its name and a colon."
-    assert all(prompt.endswith(asked) for prompt in by_factor.prompts.values())
-    assert not any(asked in prompt for prompt in clean.prompts.values())
-    small = [known(tmp_path, mode=mode).prompts for mode in ("clean", "factors")]
-    assert small[0] == small[1]  # a small writer writes lines anyway
-
-
 def test_an_unknown_mode_is_refused_before_anything_is_trained() -> None:
-    with pytest.raises(InputError, match=r"knowledge\.mode=raw is unknown: choose one of literal, clean, factors"):
+    with pytest.raises(InputError, match=r"knowledge\.mode=raw is unknown: choose one of literal, clean"):
         check(RerankConfig(knowledge=KnowledgeConfig(mode="raw")))

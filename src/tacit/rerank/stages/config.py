@@ -15,7 +15,7 @@ from tacit.rerank.ranker.features import FeatureConfig
 from tacit.rerank.ranker.train_listwise import ListwiseConfig
 from tacit.rerank.ranker.train_reranker import RerankerConfig
 from tacit.rerank.stages.data import KnowledgeConfig
-from tacit.rerank.writer.vectors import AXES, MODES
+from tacit.rerank.writer.vectors import MODES
 from tacit.types import InputError
 
 NO_WRITER = "none"
@@ -81,13 +81,11 @@ def check(config: RerankConfig) -> None:
         raise InputError(f"align.dpo.objective={config.align.dpo.objective}: choose one of {', '.join(OBJECTIVES)}.")
     if config.knowledge.mode not in MODES:
         raise InputError(f"knowledge.mode={config.knowledge.mode} is unknown: choose one of {', '.join(MODES)}.")
-    if config.knowledge.axes not in AXES:
-        raise InputError(f"knowledge.axes={config.knowledge.axes} is unknown: choose one of {', '.join(AXES)}.")
-    by_ratings = config.knowledge.axes == "collaborative" and config.knowledge.components > 0
+    by_ratings = config.knowledge.components > 0
     if "dlcm_match" in (*config.rankers, config.align.ranker) and not by_ratings:
         raise InputError(
-            "dlcm_match compares users and items along the ratings' axes: set knowledge.axes=collaborative and some "
-            "knowledge.components, or take other rankers (rankers, align.ranker)."
+            "dlcm_match compares users and items along the ratings' axes: set some knowledge.components, or take other "
+            "rankers (rankers, align.ranker)."
         )
     if config.align.reward not in REWARDS:
         raise InputError(f"align.reward={config.align.reward} is unknown: choose one of {', '.join(REWARDS)}.")
@@ -112,7 +110,7 @@ def _check_judge(config: RerankConfig, by_ratings: bool) -> None:
     if wanted.judge != "lists" and not by_ratings:
         raise InputError(
             f"align.judge={wanted.judge} holds a text against its user's place among the ratings: set "
-            "knowledge.axes=collaborative and some knowledge.components."
+            "some knowledge.components."
         )
     if wanted.method == "ppo" and wanted.judge != "lists":
         raise InputError(

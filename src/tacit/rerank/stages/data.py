@@ -16,8 +16,7 @@ from tacit.rerank.lists.lists import Card, ListSplit, ListTest
 from tacit.rerank.ranker.collaborative import interactions as interaction_matrix
 from tacit.rerank.ranker.collaborative import mean_vectors, svd_vectors, tfidf_vectors
 from tacit.rerank.ranker.tokens import Knowledge
-from tacit.rerank.writer.compose import factors as composed_factors
-from tacit.rerank.writer.prompts import FACTORS, SHOWN, filled, short_prompt, user_prompt
+from tacit.rerank.writer.prompts import SHOWN, filled, short_prompt, user_prompt
 from tacit.rerank.writer.texts import Texts
 from tacit.rerank.writer.vectors import Projection, read_texts, text_vectors
 from tacit.rerank.writer.writers import SMALL
@@ -32,12 +31,10 @@ class KnowledgeConfig:
     url: str = ""  # endpoint only: up to and including /v1
     model: str = ""  # endpoint only: the model's name there
     encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
-    # clean (the answer alone) | factors (the answer line by line, a vector a factor) | literal (history and answer, cut
-    # at 512 tokens, as KAR)
-    mode: str = "clean"
-    components: int = 16  # axes of the vectors that a reranker reads; 0 = every dimension, as KAR
-    # collaborative (what the texts tell of SVD vectors of the training users' ratings) | principal
-    axes: str = "collaborative"
+    mode: str = "clean"  # clean (the answer alone) | literal (history and answer, cut at 512 tokens, as KAR)
+    # axes of the vectors that a reranker reads: what the texts tell of SVD vectors of the training users' ratings; 0 =
+    # every dimension, as KAR
+    components: int = 16
     samples: int = 10  # N texts a training user and round
     temperature: float = 1.0
     top_p: float = 0.95
@@ -61,7 +58,6 @@ class TextReader:
     scaling: Projection | None
     device: str
     dtype: str
-    factors: tuple[str, ...] = ()  # what the lines are about, in the order of their vectors
     folds: Sequence[Projection] = ()  # of the training users, each fitted on the others
     fold_of: Mapping[int, int] = field(default_factory=dict)  # by training user
 
@@ -71,7 +67,7 @@ class TextReader:
         prompts = [self.prompts[user] for user, n in zip(users, counts, strict=True) for _ in range(n)]
         answers = [filled(p, text) for p, text in zip(prompts, chain.from_iterable(texts), strict=True)]
         inputs = read_texts(prompts, answers, self.config.mode)
-        rows = text_vectors(inputs, self.config.encoder, self.folder, self.factors, self.device, self.dtype)
+        rows = text_vectors(inputs, self.config.encoder, self.folder, self.device, self.dtype)
         vectors = np.stack([part.mean(0) for part in np.split(rows, np.cumsum(counts)[:-1])]) if counts else rows
         if self.scaling is None:
             return vectors
@@ -99,29 +95,21 @@ class RerankData:
         parts = [self.split.train_users, self.split.valid_users, self.test.users]
         return sorted(int(user) for user in np.concatenate(parts))
 
-    @property
-    def factors(self) -> tuple[str, ...]:
-        """The lines that are read one by one: those a small writer learns from, or those another is asked for."""
-        if self.config.mode != "factors":
-            return ()
-        domain = self.ratings.domain
-        return composed_factors(domain) if self.config.writer == "small" else FACTORS[domain]
-
     @cached_property
     def prompts(self) -> dict[int, str]:
         """What the writer is asked about each user."""
-        known = self.ratings, self.split.histories
+        ratings, histories = self.ratings, self.split.histories
         if self.config.writer == "small":
-            return {user: short_prompt(*known, user, self.config.shown) for user in self.users}
-        return {user: user_prompt(*known, user, by_factor=bool(self.factors)) for user in self.users}
+            return {user: short_prompt(ratings, histories, user, self.config.shown) for user in self.users}
+        return {user: user_prompt(ratings, histories, user) for user in self.users}
 
     def reading(self, first_texts: Texts, device: str, dtype: str) -> TextReader:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike.
 
-        Collaborative axes are those along which these texts tell where the ratings before the cut, which a writer was
+        The axes are those along which these texts tell where the ratings before the cut, which a writer was
         told, put their users; a training user's texts are read along what the others' tell.
         """
-        raw = TextReader(self.config, self.cache, self.prompts, None, device, dtype, self.factors)
+        raw = TextReader(self.config, self.cache, self.prompts, None, device, dtype)
         vectors = raw(self.users, [first_texts[u] for u in self.users])
         train_users = np.sort(self.split.train_users)  # in the order of self.users
         of_train = vectors[np.isin(self.users, train_users)]
@@ -130,21 +118,19 @@ class RerankData:
             folds = Projection.cross_fitted(of_train, places)
             fold_of = {int(user): row % len(folds) for row, user in enumerate(train_users)}
             return replace(raw, scaling=Projection.ridge(of_train, places), folds=folds, fold_of=fold_of)
-        return replace(raw, scaling=Projection.fit(of_train, min(self.config.components, len(self.ratings.items))))
+        return replace(raw, scaling=Projection.fit(of_train))
 
     @cached_property
     def _taste(self) -> Floats32 | None:
-        """Where the training users' ratings put each item, [n_items, components]; None where texts are read by other
-        axes."""
-        if not self.config.components or self.config.axes != "collaborative":
-            return None
-        return self._svd(self.config.components)
+        """Where the training users' ratings put each item, [n_items, components]; None where texts are read in every
+        dimension."""
+        return self._svd(self.config.components) if self.config.components else None
 
     @cached_property
     def places(self) -> Floats32:
-        """Where the ratings before the cut put each user along the collaborative axes, [n_users, components]."""
+        """Where the ratings before the cut put each user along the axes of the ratings, [n_users, components]."""
         if self._taste is None:
-            raise InputError("users have no place without knowledge.axes=collaborative and some knowledge.components.")
+            raise InputError("users have no place without axes of the ratings: set some knowledge.components.")
         return mean_vectors(self.split.histories, self._taste)
 
     def _svd(self, width: int) -> Floats32:
@@ -161,20 +147,12 @@ class RerankData:
         return text_vectors(texts, self.config.encoder, self.cache, device=device, dtype=dtype)
 
     def item_vectors(self, reading: TextReader) -> Floats32:
-        """The items' own texts as vectors, [n_items, d].
-
-        Such a text has no lines by factor. Where users have a vector a factor, of all dimensions, the item's stands in
-        each one's place, because the adaptor's shared experts read both sides: [n_items, d · len(factors)].
-        """
+        """The items' own texts as vectors, [n_items, d]."""
         vectors = self.vectors(self.item_texts, reading.device, reading.dtype)
         if self._taste is not None:
             rated = self._taste.any(1)
             return Projection.ridge(vectors[rated], self._taste[rated])(vectors)
-        axes = 0
-        if self.config.components and reading.scaling is not None:
-            axes = reading.scaling.axes.shape[1]  # few users have fewer than were asked for
-        scaled = Projection.fit(vectors, axes)(vectors)
-        return scaled if axes else np.tile(scaled, (1, max(len(self.factors), 1)))
+        return Projection.fit(vectors)(vectors)
 
     def knowledge(self, texts: Texts, reading: TextReader) -> Knowledge:
         """User vectors from ``texts`` (zeros for users without a list) beside the items'."""
@@ -184,11 +162,11 @@ class RerankData:
     def _beside(self, of_users: Floats32, items: Floats32, places: Floats32 | None) -> Knowledge:
         user = np.zeros((len(self.ratings.users), of_users.shape[1]), np.float32)
         user[self.users] = of_users
-        known = torch.from_numpy(user), torch.from_numpy(np.ascontiguousarray(items))
+        vectors = torch.from_numpy(user), torch.from_numpy(np.ascontiguousarray(items))
         if places is None:
-            return Knowledge(*known)
+            return Knowledge(*vectors)
         scaled = (places - places.mean(0)) / places.std()
-        return Knowledge(*known, places=torch.from_numpy(np.ascontiguousarray(scaled)))
+        return Knowledge(*vectors, places=torch.from_numpy(np.ascontiguousarray(scaled)))
 
     def without_language_model(self, name: str, width: int) -> Knowledge:
         """The obligatory control: vectors from the ratings (svd) or from title and genre words (tfidf), no writer.
@@ -197,6 +175,5 @@ class RerankData:
         """
         items = self._svd(width) if name == "svd" else tfidf_vectors([i.text for i in self.ratings.items], width)
         users = mean_vectors(self.split.histories, items)
-        known = users[self.split.train_users]
-        vectors = Projection.fit(known)(users)[self.users]
+        vectors = Projection.fit(users[self.split.train_users])(users)[self.users]
         return self._beside(vectors, Projection.fit(items)(items), items)

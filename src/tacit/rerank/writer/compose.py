@@ -67,11 +67,6 @@ class Told:
         return [facts for facts, r in zip(self.items, self.ratings, strict=True) if r <= self.positive_above]
 
 
-def factors(domain: str) -> tuple[str, ...]:
-    """The names with which lines of composed texts begin, those of titles last."""
-    return (*NAMES[domain].values(), *TITLE_NAMES.values())
-
-
 def compose(
     facts: Sequence[Facts],
     ratings: Ratings,
