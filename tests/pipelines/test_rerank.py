@@ -242,7 +242,7 @@ def begun(finished: Path, folder: Path) -> None:
         shutil.copytree(finished / name, folder / name)
 
 
-BEST_OF_N = ["align.method=best_of_n", "align.judge=model", "align.best_of=3", "align.force=true"]
+BEST_OF_N = ["align.method=best_of_n", "align.preference_source=model", "align.best_of=3", "align.force=true"]
 
 
 def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_choose_others(
@@ -255,7 +255,7 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
         begun(finished, folder)
         judge = "nearness" if name == "nearness" else "model"
         pairs = "best_worst" if name == "nearness" else name
-        settings = [f"align.judge={judge}", f"align.pairs={pairs}", f"align.keep={keep}", f"out={folder}"]
+        settings = [f"align.preference_source={judge}", f"align.pairs={pairs}", f"align.keep={keep}", f"out={folder}"]
         command = ["rerank", "align", str(folder), *BEST_OF_N, *settings]
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output + repr(result.exception)
@@ -280,13 +280,16 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (["align.method=best_of_n"], "set align.judge=model"),
+        (["rankers=[dlcm, dlcn]"], "a list of one of dlcm, prm"),
+        (["controls=[svd, noise]"], "a list of one of tfidf, svd, other users' texts, empty text"),
+        (["align.pairs=longest"], "one of best_worst, random, swapped"),
+        (["align.method=best_of_n"], "set align.preference_source=model"),
         ([*BEST_OF_N, "align.rounds=2"], "align.rounds=1"),
         ([*BEST_OF_N, "align.keep=5"], "no more than there are"),
         ([*BEST_OF_N, "align.best_of=30", "align.keep=15"], "more than 5,000 ways"),
-        (["align.method=ppo", "align.judge=model"], "set align.judge=lists"),
-        (["align.judge=me"], "choose one of lists, model"),
-        (["align.judge=model", "knowledge.components=0"], "set some knowledge.components"),
+        (["align.method=ppo", "align.preference_source=model"], "set align.preference_source=lists"),
+        (["align.preference_source=me"], "one of lists, model, nearness"),
+        (["align.preference_source=model", "knowledge.components=0"], "set some knowledge.components"),
     ],
 )
 def test_what_a_reward_model_cannot_do_is_refused_before_anything_runs(
@@ -300,7 +303,7 @@ def test_what_a_reward_model_cannot_do_is_refused_before_anything_runs(
 def test_pairs_of_the_reward_model_differ_from_those_of_the_lists(finished: Path, tmp_path: Path) -> None:
     begun(finished, tmp_path)
     result = CliRunner().invoke(
-        app, ["rerank", "align", str(tmp_path), "align.judge=model", "align.force=true", f"out={tmp_path}"]
+        app, ["rerank", "align", str(tmp_path), "align.preference_source=model", "align.force=true", f"out={tmp_path}"]
     )
     assert result.exit_code == 0, result.output + repr(result.exception)
     lists, model = (read_round(folder / "align" / "round1")[2] for folder in (finished, tmp_path))

@@ -125,5 +125,5 @@ def test_dlcm_match_finds_items_where_the_ratings_put_them(tmp_path: Path) -> No
 
 
 def test_an_unknown_mode_is_refused_before_anything_is_trained() -> None:
-    with pytest.raises(InputError, match=r"knowledge\.mode=raw is unknown: choose one of literal, clean"):
+    with pytest.raises(InputError, match=r"knowledge\.mode must be one of clean, kar_input, not 'raw'"):
         check(RerankConfig(knowledge=KnowledgeConfig(mode="raw")))

@@ -14,26 +14,23 @@ from tiny_knowledge import world
 from tacit.rerank.writer import vectors as module
 from tacit.rerank.writer.prompts import short_prompt, user_prompt
 from tacit.rerank.writer.vectors import HASHED, Projection, hashed, read_texts, text_vectors
-from tacit.types import InputError
 
 
-def test_literal_is_the_history_and_the_answer() -> None:
-    read = read_texts(['Given a user: "Heat", 5 stars; "Alien", 1 stars; Analyse.'], ["Likes crime."], "literal")
+def test_kars_input_is_the_history_and_the_answer() -> None:
+    read = read_texts(['Given a user: "Heat", 5 stars; "Alien", 1 stars; Analyse.'], ["Likes crime."], "kar_input")
     assert read == ['Given a user: "Heat", 5 stars; "Alien", 1 stars. Likes crime.']
-    assert read_texts(["no history"], ["Likes crime."], "literal") == ["Likes crime."]
+    assert read_texts(["no history"], ["Likes crime."], "kar_input") == ["Likes crime."]
 
 
-def test_literal_works_on_both_prompts() -> None:
+def test_kars_input_works_on_both_prompts() -> None:
     for prompt in (user_prompt(*world(), user=0), short_prompt(*world(), user=0)):
-        (read,) = read_texts([prompt], ["Likes crime."], "literal")
+        (read,) = read_texts([prompt], ["Likes crime."], "kar_input")
         assert all(title in read for title in ("Heat", "Airplane", "Amélie")) and read.endswith(". Likes crime.")
         assert "Analyse" not in read and "preferences:" not in read
 
 
 def test_clean_is_the_answer() -> None:
     assert read_texts(["a;"], ["Likes crime."], "clean") == ["Likes crime."]
-    with pytest.raises(InputError, match="'raw' is unknown: choose one of literal, clean"):
-        read_texts(["a;"], ["b"], "raw")
 
 
 def test_hashing() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from tacit.types import Dialogue, Floats32, Floats64, Group, Ints32, Sample, Sco
 
 Rows = npt.NDArray[np.int64]
 K = 5  # where both metrics are cut
-REWARDS = ("ndcg", "likelihood")
+Reward = Literal["ndcg", "likelihood"]
 
 
 def folds(train_users: Ints32, k: int, seed: int) -> list[Ints32]:
@@ -111,7 +111,7 @@ class RerankerScorer:
         folds: Sequence[Ints32],
         lists: Lists,
         encode: Encoder,
-        reward: str = "ndcg",
+        reward: Reward = "ndcg",
         batch: int = 1024,
     ) -> None:
         self.rankers, self.encode, self.reward, self.batch = rankers, encode, reward, batch

@@ -22,7 +22,7 @@ from sklearn.linear_model import RidgeCV
 from tacit.rerank.align.feedback import Rows
 from tacit.types import Floats32, Floats64, Group
 
-PREDICTED = "foretold"  # the channel of a model that was fitted on other users, or of nearness
+PREDICTED = "predicted"  # the channel of a model that was fitted on other users, or of nearness
 MOST_LISTS = 50  # a user with more of them counts no more than one with as many
 _PENALTIES = tuple(10.0**power for power in np.arange(0.0, 5.1))
 

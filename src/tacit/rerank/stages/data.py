@@ -18,7 +18,7 @@ from tacit.rerank.ranker.collaborative import mean_vectors, svd_vectors, tfidf_v
 from tacit.rerank.ranker.tokens import Knowledge
 from tacit.rerank.writer.prompts import SHOWN, filled, short_prompt, user_prompt
 from tacit.rerank.writer.texts import Texts
-from tacit.rerank.writer.vectors import Projection, read_texts, text_vectors
+from tacit.rerank.writer.vectors import Mode, Projection, read_texts, text_vectors
 from tacit.rerank.writer.writers import SMALL
 from tacit.text.lm import LMConfig
 from tacit.types import Floats32, InputError
@@ -31,7 +31,7 @@ class KnowledgeConfig:
     url: str = ""  # endpoint only: up to and including /v1
     model: str = ""  # endpoint only: the model's name there
     encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
-    mode: str = "clean"  # clean (the answer alone) | literal (history and answer, cut at 512 tokens, as KAR)
+    mode: Mode = "clean"  # clean (the answer alone) | kar_input (history and answer, cut at 512 tokens, as KAR)
     # axes of the vectors that a reranker reads: what the texts tell of SVD vectors of the training users' ratings; 0 =
     # every dimension, as KAR
     components: int = 16

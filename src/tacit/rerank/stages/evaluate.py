@@ -20,7 +20,7 @@ from tacit.rerank.evaluate.rows import (
     template,
     variance,
 )
-from tacit.rerank.lists.lists import Lists
+from tacit.rerank.lists.lists import IN_WORDS, Lists
 from tacit.rerank.ranker.features import PLAIN, TIES, Featured, cross_fitted, features
 from tacit.rerank.ranker.listwise import Listwise
 from tacit.rerank.ranker.text_features import Likeness, by_vectors, by_words, text_features
@@ -43,19 +43,20 @@ def evaluate(run: Run, config: RerankConfig, device: str) -> None:
     """results.json, and card.json with the protocol and where the noise comes from."""
     stage, context = run.stage("evaluate"), RerankRun.open(run, config, device)
     data, lists = context.data, context.data.test.lists
+    names: Sequence[str] = config.rankers
     ranked: list[ArmScores] = []
-    on_validation = {}
+    on_validation: dict[tuple[str, str], float] = {}
     for arm in every_arm(config):
         jobs = arm_jobs(context, arm)
         for name in config.rankers:
             of_ranker = [job for job in jobs if job.settings.name == name]
             ranked.append(measured(name, arm, [_test_scores(job, lists) for job in of_ranker], lists))
             on_validation[name, arm] = float(np.mean([_chosen_by(job) for job in of_ranker]))
-    ranked.sort(key=lambda line: config.rankers.index(line.model))
+    ranked.sort(key=lambda line: names.index(line.model))
     lines = [*bound_lines(data.split, lists), *ranked]
     if config.strong:
         lines += reference_rows(context)
-    protocol = f"{config.lists.variant} lists, {data.card['sort']} order"
+    protocol = f"{IN_WORDS[config.lists.variant]}, {data.card['sort']} order"
     base = template(data.ratings.name, protocol, lists, config.seed)
     save_rows(run.folder / "results.json", tables(lines, lists.users, base))
     save_values(stage.folder / "values.safetensors", lines, lists)

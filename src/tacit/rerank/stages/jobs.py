@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 from tacit.rerank.lists.lists import Histories, Lists
-from tacit.rerank.ranker.rerankers import Reranker
+from tacit.rerank.ranker.rerankers import RankerName, Reranker
 from tacit.rerank.ranker.tokens import Knowledge
 from tacit.rerank.ranker.train_reranker import RerankerConfig, new_reranker, train_ranker
 from tacit.rerank.stages.config import RerankConfig
@@ -26,7 +26,7 @@ from tacit.types import Item
 class RerankerJob:
     """One reranker of a table: which one, with which texts, from which seed."""
 
-    ranker: str
+    ranker: RankerName
     arm: str
     seed: int
 

@@ -49,15 +49,15 @@ class Preferences:
 
 def preferences(this: Round, scorer: RerankerScorer) -> Preferences:
     """Of the round's samples; raises where the lists' feedback is noise. Card and pairs are kept before that."""
-    align, seed, source = this.context.config.align, this.context.config.seed, this.context.config.align.judge
+    align, seed = this.context.config.align, this.context.config.seed
     groups = this.scored(scorer)
     card, agreement = feedback_card(this, groups)
     pairs = keep_pairs(this, groups, card)
     require_signal(agreement, align.force)
-    if source == "lists":
+    if align.preference_source == "lists":
         return Preferences(pairs, None, card)
     reward, groups = _modelled(this, groups, scorer.encode)
-    card[source] = asdict(agreement_of(groups, PREDICTED, seed))
+    card[align.preference_source] = asdict(agreement_of(groups, PREDICTED, seed))
     return Preferences(keep_pairs(this, as_predicted(groups), card), reward, card)
 
 
@@ -83,4 +83,4 @@ def _modelled(this: Round, groups: Groups, encode: Encoder) -> tuple[TextReward,
     users = [int(group.options[0].context.user) for group in groups]
     options = [(user, option) for user, group in zip(users, groups, strict=True) for option in group.options]
     vectors = encode([user for user, _ in options], [(option.sample.text,) for _, option in options])
-    return REWARD_MODELS[config.align.judge](groups, vectors, data.places[users], config.seed)
+    return REWARD_MODELS[config.align.preference_source](groups, vectors, data.places[users], config.seed)

@@ -1,6 +1,6 @@
 """Preference and item texts as vectors: which part of a text is read, by which encoder, and kept on disk.
 
-``literal`` is KAR's input (arXiv 2306.10933, knowledge_encoding/lm_encoding.py): the history out of the prompt, ". "
+``kar_input`` is KAR's (arXiv 2306.10933, knowledge_encoding/lm_encoding.py): the history out of the prompt, ". "
 and the answer, cut at 512 tokens, so that a long history hides most of the answer. ``clean`` reads the answer alone.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,9 +24,8 @@ from tacit.run.network import allow_download
 from tacit.run.progress import progress
 from tacit.text.encoder import PINNED, TextEncoder
 from tacit.text.vector_cache import Vectors, keep, recall
-from tacit.types import InputError
 
-MODES = ("literal", "clean")
+Mode = Literal["clean", "kar_input"]
 MAX_TOKENS = 512
 HASHED = 512  # dimensions of the hashing encoder
 _PENALTIES = tuple(10.0**power for power in np.arange(-2.0, 3.1, 0.5))  # beside sums of squares of unit vectors
@@ -33,16 +33,14 @@ _PIECE = 2048  # texts kept together in one file: what a kill can cost
 _TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
-def read_texts(prompts: Sequence[str], answers: Sequence[str], mode: str) -> list[str]:
-    """What the encoder reads of each answer: ``literal`` puts the prompt's history before it, else it stands alone."""
-    if mode not in MODES:
-        raise InputError(f"mode {mode!r} is unknown: choose one of {', '.join(MODES)}.")
-    if mode != "literal":
+def read_texts(prompts: Sequence[str], answers: Sequence[str], mode: Mode) -> list[str]:
+    """What the encoder reads of each answer: ``kar_input`` puts the prompt's history before it."""
+    if mode == "clean":
         return list(answers)
-    return [literal(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    return [kar_input(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
 
 
-def literal(prompt: str, answer: str) -> str:
+def kar_input(prompt: str, answer: str) -> str:
     """The prompt up to its last ";", which ends the history, then ". " and the answer."""
     history = prompt.rpartition(";")[0]
     return f"{history}. {answer}" if history else answer
