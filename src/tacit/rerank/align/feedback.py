@@ -154,9 +154,9 @@ class RerankerScorer:
         values = np.zeros((4, len(texts)))
         with progress(len(texts), "scoring lists under texts") as bar:
             for f, ranker in enumerate(self.rankers):
-                mine = np.flatnonzero(fold_of[texts] == f)
-                for start in range(0, len(mine), self.batch):
-                    part = mine[start : start + self.batch]
+                of_fold = np.flatnonzero(fold_of[texts] == f)
+                for start in range(0, len(of_fold), self.batch):
+                    part = of_fold[start : start + self.batch]
                     scores, losses = ranker(rows[part], vectors[texts[part]])
                     labels = self._labels[rows[part]]
                     ordered = in_order(scores, labels)

@@ -48,25 +48,25 @@ def best_worst(groups: Sequence[Group], min_lists: int = MIN_LISTS, min_margin: 
     Dropped are groups whose texts are equal in all of these, groups over fewer than ``min_lists`` lists, and pairs
     whose scores differ by less than ``min_margin``.
     """
-    found = []
+    pairs = []
     for group in _usable(groups, min_lists):
         ranked = sorted(group.options, key=_merit)
         lost = [option for option in ranked if _merit(option) < _merit(ranked[-1])]
         if lost and ranked[-1].score - lost[0].score >= min_margin:
-            found.append(_pair(ranked[-1], lost[0], lost[1:]))
-    return found
+            pairs.append(_pair(ranked[-1], lost[0], lost[1:]))
+    return pairs
 
 
 def random_pairs(groups: Sequence[Group], seed: int, min_lists: int = MIN_LISTS) -> list[Pair]:
     """Two different texts of every group that has a pair, drawn without a look at the scores. A control."""
     generator = np.random.default_rng(seed)
-    found = []
+    pairs = []
     for group in _usable(groups, min_lists):
         if best_worst([group], min_lists):
             texts = list({option.sample.text: option for option in group.options}.values())
             first, second, *rest = (texts[i] for i in generator.permutation(len(texts)))
-            found.append(_pair(first, second, rest))
-    return found
+            pairs.append(_pair(first, second, rest))
+    return pairs
 
 
 def swapped(of: Sequence[Pair]) -> list[Pair]:
@@ -83,8 +83,8 @@ def _merit(option: Scored) -> tuple[float, ...]:
 
 
 def _pair(chosen: Scored, rejected: Scored, others: Sequence[Scored]) -> Pair:
-    said = {chosen.sample.text, rejected.sample.text}
-    rest = dict.fromkeys(option.sample.text for option in others if option.sample.text not in said)
+    both = {chosen.sample.text, rejected.sample.text}
+    rest = dict.fromkeys(option.sample.text for option in others if option.sample.text not in both)
     return Pair(
         user=chosen.context.user,
         prompt=chosen.context.turns[0].text,
@@ -125,8 +125,8 @@ def _agreement(groups: Sequence[Group], ways: Sequence[tuple[str, str]], seed: i
     """``ways`` are (channel that chooses best and worst, channel that compares them)."""
     values, users, tied = [], [], 0
     for group in _usable(groups, min_lists):
-        found = [_held_out_margin(group, choose, verify) for choose, verify in ways]
-        margins = [margin for margin in found if margin is not None]
+        by_way = [_held_out_margin(group, choose, verify) for choose, verify in ways]
+        margins = [margin for margin in by_way if margin is not None]
         values += [((np.sign(m) + 1) / 2, m) for m in margins]
         users += [group.options[0].context.user] * len(margins)
         tied += not margins

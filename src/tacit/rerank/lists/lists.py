@@ -75,10 +75,10 @@ class FirstPlaces:
 
         An item was seen before a list if its place is below the list's ``start``.
         """
-        wanted = users[:, None].astype(np.int64) * self._n_items + items
-        at = np.minimum(np.searchsorted(self._known, wanted), len(self._known) - 1)
+        pairs = users[:, None].astype(np.int64) * self._n_items + items
+        at = np.minimum(np.searchsorted(self._known, pairs), len(self._known) - 1)
         places = self._first[at] - self._offsets[users][:, None]
-        return np.where(self._known[at] == wanted, places, NEVER).astype(np.int32)
+        return np.where(self._known[at] == pairs, places, NEVER).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,9 @@ def build(ratings: Ratings, config: ListConfig) -> tuple[ListSplit, ListTest, Ca
     histories = _histories(ordered, len(ratings.users), config.text_history)
     train_users, valid_users, test_users = _split_users(ratings, config)
     generator = random.Random(config.list_seed)
-    known = draw_lists(histories, np.concatenate([train_users, valid_users]), ratings, config, generator)
+    drawn = draw_lists(histories, np.concatenate([train_users, valid_users]), ratings, config, generator)
     test = ListTest(test_users, draw_lists(histories, test_users, ratings, config, generator))
-    train, valid = known.of_users(train_users), known.of_users(valid_users)
+    train, valid = drawn.of_users(train_users), drawn.of_users(valid_users)
     if not (len(train) and len(valid) and len(test.lists)):
         raise InputError("The users of a part have no lists: a user needs two interactions, the users ten or more.")
     n_items = len(ratings.items)

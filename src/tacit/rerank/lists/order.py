@@ -23,8 +23,8 @@ def possible_rules(frame: pl.DataFrame) -> tuple[Rule, ...]:
     An interaction without a rank among others that have one comes last, in the order of the file.
     """
     timed = frame["time"].null_count() == 0
-    known = {"rank": frame["rank"].null_count() < len(frame), "second": timed, "day": timed, "file": True}
-    return tuple(rule for rule in RULES if known[rule])
+    allowed = {"rank": frame["rank"].null_count() < len(frame), "second": timed, "day": timed, "file": True}
+    return tuple(rule for rule in RULES if allowed[rule])
 
 
 def choose_rule(frame: pl.DataFrame, sort: Sort) -> Rule:

@@ -82,8 +82,8 @@ def short_prompt(ratings: Ratings, histories: Histories, user: int, shown: int =
 
 def _numbered(number: int, item: Item, loved: bool) -> str:
     """ "#3 Heat (1995) [loved action crime];"."""
-    said = (["loved"] if loved else []) + list(genres(item))
-    title, of = (plain(text).translate(_OURS) for text in (item.title, " ".join(said)))
+    marks = (["loved"] if loved else []) + list(genres(item))
+    title, of = (plain(text).translate(_OURS) for text in (item.title, " ".join(marks)))
     return f"#{number} {title} [{of}];"
 
 
@@ -125,15 +125,15 @@ def faithfulness(prompts: Sequence[str], texts: Sequence[str], titles: Sequence[
     longest_first = sorted(map(re.escape, titles), key=len, reverse=True)
     anyone = re.compile(f"({'|'.join(longest_first)})")
     pieces = [anyone.split(text) for text in texts]  # what stands between titles, and at odd places the titles
-    named = [found[1::2] for found in pieces]
+    named = [parts[1::2] for parts in pieces]
     told_of = [set(anyone.findall(prompt)) for prompt in prompts]
-    backed = sum(title in known for found, known in zip(named, told_of, strict=True) for title in found)
+    backed = sum(title in titles_told for parts, titles_told in zip(named, told_of, strict=True) for title in parts)
     count, n = sum(map(len, named)), max(len(texts), 1)
-    untitled = [" ".join(found[::2]).splitlines() for found in pieces]
+    untitled = [" ".join(parts[::2]).splitlines() for parts in pieces]
     return {
         "words": sum(len(text.split()) for text in texts) / n,
         "titles": count / n,
-        "different titles": sum(len(set(found)) for found in named) / n,
+        "different titles": sum(len(set(of_text)) for of_text in named) / n,
         "factors again": sum(map(_factors_again, untitled)) / n,
         "stammering lines": sum(_stammers(line) for lines in untitled for line in lines) / n,
         "titles the prompt holds": backed / max(count, 1),

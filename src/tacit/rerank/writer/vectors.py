@@ -64,8 +64,8 @@ def text_vectors(
         return np.zeros((0, HASHED if encoder == "hashing" else 0), np.float32)
     encode, weights = _encoder(encoder, device, dtype)
     different = sorted(set(texts))  # whatever their order, the same texts are read in the same pieces
-    known = {} if folder is None else recall(different, folder, weights)
-    missing = [text for text in different if text not in known]
+    stored = {} if folder is None else recall(different, folder, weights)
+    missing = [text for text in different if text not in stored]
     if missing:
         with progress(len(missing), "reading the texts") as bar:
             for start in range(0, len(missing), _PIECE):
@@ -73,9 +73,9 @@ def text_vectors(
                 vectors = encode(piece)
                 if folder is not None:
                     keep(piece, vectors, folder, weights)
-                known |= zip(piece, vectors, strict=True)
+                stored |= zip(piece, vectors, strict=True)
                 bar.advance(len(piece))
-    return np.stack([known[text] for text in texts])
+    return np.stack([stored[text] for text in texts])
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _encoder(name: str, device: str, dtype: str) -> tuple[Callable[[Sequence[str
 
     def encode(texts: Sequence[str]) -> Vectors:
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == "bfloat16"):
-            found = model.encode(list(texts), batch_size=64, show_progress_bar=False, convert_to_numpy=True)
-        return np.asarray(found, dtype=np.float32)
+            vectors = model.encode(list(texts), batch_size=64, show_progress_bar=False, convert_to_numpy=True)
+        return np.asarray(vectors, dtype=np.float32)
 
     return encode, f"{digest.hexdigest()} {MAX_TOKENS} {dtype}"
