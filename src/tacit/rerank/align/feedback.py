@@ -97,7 +97,7 @@ class RerankerScorer:
 
     Channels, each a mean over the user's lists, higher is better: ``ndcg`` (NDCG@5), ``map`` (KAR's MAP@5), ``fit``
     (minus the ranker's own loss, nats), ``even`` and ``odd`` (NDCG@5 of every second list, in time, for
-    ``tacit.list_pairs.split_half``), ``likelihood`` (``list_metrics.log_likelihood``, nats), the same of every
+    ``pairs.split_half``), ``likelihood`` (``metrics.lists.log_likelihood``, nats), the same of every
     second list, and ``lists``, their number. A user without lists has 0 everywhere. The score is the channel
     ``reward``: ``ndcg``, as in the paper, or ``likelihood``, which moves with every score where NDCG@5 moves only when
     two candidates change places.

@@ -21,7 +21,7 @@ from tacit.rerank.writer.facts import Facts, Terms
 from tacit.rerank.writer.prompts import SHOWN, short_prompt, slotted, told
 from tacit.types import InputError, Ints32
 
-# The line of each kind begins with a factor's name of ``knowledge.FACTORS``; lines of titles have names of their own.
+# The line of each kind begins with a factor's name of ``prompts.FACTORS``; lines of titles have names of their own.
 NAMES = {
     "movies": {
         "genre": "Genre",
@@ -98,7 +98,7 @@ def examples(
 ) -> list[tuple[str, str]]:
     """``each`` pairs (short prompt, text) for every one of ``users``, on which a small writer is trained.
 
-    The texts point at the prompt's titles by number (``knowledge.slotted``).
+    The texts point at the prompt's titles by number (``prompts.slotted``).
     A user's texts depend on ``seed`` and the user alone, not on who else is asked for.
     """
     pairs = []
