@@ -67,14 +67,16 @@ def stated(key: str, path: str | Path, overrides: Sequence[str] = ()) -> object:
     return found
 
 
-def check_types(config: object) -> None:
-    """``InputError`` where settings made in Python hold what their types do not allow: another kind, another choice."""
+def check_types(config: object, prefix: str = "") -> None:
+    """``InputError`` where settings made in Python hold what their types do not allow: another kind, another choice.
+
+    ``prefix`` stands before the key: the section that ``config`` is."""
     try:
         OmegaConf.structured(config)
     except OmegaConfBaseException as error:
         key = error.full_key or "?"
         value = functools.reduce(getattr, key.partition("[")[0].split("."), config)
-        raise InputError(f"{key} must be {_type_name(_type_at(type(config), key))}, not {value!r}.") from error
+        raise InputError(f"{prefix}{key} must be {_type_name(_type_at(type(config), key))}, not {value!r}.") from error
 
 
 def dump(config: object) -> str:

@@ -17,6 +17,7 @@ from tacit.rerank.lists.lists import Histories, Lists
 from tacit.rerank.lists.past import Past
 from tacit.rerank.ranker.best_epoch import BestEpoch, RankerResult
 from tacit.rerank.ranker.rerankers import Knowledge, ListBatch, RankerName, Reranker, build_reranker, item_attributes
+from tacit.run.config import check_types
 from tacit.run.folder import Stage
 from tacit.run.progress import Ticker, progress
 from tacit.types import Floats32, InputError, Item
@@ -86,6 +87,7 @@ def train_ranker(
 
 
 def _check(config: RerankerConfig, train: Lists, selection: Lists) -> None:
+    check_types(config, "ranker.")
     if config.batch < 2 or config.epochs < 1 or config.patience < 1:
         raise InputError("ranker.batch must be at least 2 lists, ranker.epochs and ranker.patience at least 1.")
     if len(train) < 2 or not len(selection):
