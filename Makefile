@@ -66,13 +66,13 @@ rlrf4rec-objectives: rlrf4rec-seed0
 # The writer as it is: of six texts about everyone the three that a reward model of the feedback likes best, over two
 # writers; and, as controls, three of the same six drawn blindly, the three nearest to the user's place among the
 # ratings, and all six. What the choice is worth is printed last.
-BEST = align.method=best_of_n align.judge=model align.keep=3
+BEST = align.method=best_of_n align.preference_source=model align.keep=3
 CHOSEN = runs/rlrf4rec-chosen
 rlrf4rec-best-of-n: rlrf4rec-seed0
 	set -e; $(call REALIGN,chosen0,$(BEST))
 	$(RLRF4REC) 'rankers=[dlcm_match]' controls=[] strong=false align.rounds=1 $(BEST) seed=1 out=$(CHOSEN)1
 	set -e; for seed in 0 1; do \
-	for control in blind:align.pairs=random nearest:align.judge=nearness six:align.keep=6; do \
+	for control in blind:align.pairs=random nearest:align.preference_source=nearness six:align.keep=6; do \
 	  run=runs/rlrf4rec-$${control%%:*}$$seed; \
 	  test -d $$run || $(BIN)/tacit rerank fork $(CHOSEN)$$seed $$run $${control#*:} ranker_seeds=3; \
 	  $(BIN)/tacit run $$run; done; done
@@ -82,12 +82,12 @@ rlrf4rec-best-of-n: rlrf4rec-seed0
 
 # Pairs that must not help, or must do harm.
 rlrf4rec-controls: rlrf4rec-seed0
-	set -e; for name in random swapped length_matched; do \
+	set -e; for name in random swapped; do \
 	  $(call REALIGN,$$name,align.pairs=$$name); done
 
 # KAR's own way: chosen on the test lists, history and answer in one vector.
 rlrf4rec-literal: $(STAMP)
-	$(RLRF4REC) ranker.select=test ranker.criterion=map ranker.batch=64 knowledge.mode=literal knowledge.components=0 \
+	$(RLRF4REC) ranker.select=test ranker.criterion=map ranker.batch=64 knowledge.mode=kar_input knowledge.components=0 \
 	  'rankers=[dlcm,prm]' align.ranker=dlcm align.rounds=0 strong=false out=runs/rlrf4rec-literal
 
 rlrf4rec-no-language-model: $(STAMP)

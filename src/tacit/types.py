@@ -179,12 +179,6 @@ class Group:
 
     options: tuple[Scored, ...]
 
-    def pair(self) -> tuple[Scored, Scored] | None:
-        """(best, worst), or None on a tie."""
-        best = max(self.options, key=lambda option: option.score)
-        worst = min(self.options, key=lambda option: option.score)
-        return None if best.score == worst.score else (best, worst)
-
 
 @dataclass(frozen=True, slots=True)
 class Split:

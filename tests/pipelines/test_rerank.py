@@ -25,14 +25,11 @@ from tacit.rerank.align.pairs import read_pairs
 from tacit.rerank.evaluate.rows import load_values, pooled
 from tacit.rerank.ranker.tokens import item_attributes
 from tacit.rerank.stages.arms import arm_knowledge, exchanged
+from tacit.rerank.stages.context import RerankRun
 from tacit.rerank.stages.evaluate import reference_rows
-from tacit.rerank.stages.knowledge import material
-from tacit.rerank.stages.texts import load_texts
 from tacit.rerank.writer.prompts import filled
-from tacit.rerank.writer.vectors import BETWEEN
-from tacit.rerank.writer.writers import LocalWriter
+from tacit.rerank.writer.texts import load_texts
 from tacit.run.folder import Run
-from tacit.text.generate import Sampling
 
 GENRES = ("comedy", "horror", "western", "musical")
 SMALL = [
@@ -187,10 +184,10 @@ def test_a_paired_difference_is_the_difference_of_the_means(finished: Path) -> N
 
 
 def test_pairs_come_from_training_users_alone(finished: Path) -> None:
-    known = material(Run(finished, 0), load_config(finished))
+    data = RerankRun.open(Run(finished, 0), load_config(finished), "cpu").data
     found = read_pairs(finished / "align" / "round1" / "pairs.jsonl")
-    assert found and {int(pair.user) for pair in found} <= set(known.split.train_users.tolist())
-    assert all(pair.prompt == known.prompts[int(pair.user)] for pair in found)
+    assert found and {int(pair.user) for pair in found} <= set(data.split.train_users.tolist())
+    assert all(pair.prompt == data.prompts[int(pair.user)] for pair in found)
 
 
 def test_the_report_names_every_part_and_nothing_is_a_pickle(finished: Path) -> None:
@@ -232,32 +229,9 @@ def test_ppo_takes_the_place_of_pairs_and_samples_no_more_texts(finished: Path, 
     assert len(users) == len(groups) and all(len(group.options) == 3 for group in groups)
     assert {int(pair.user) for pair in found} <= users
     assert set(load_texts(tmp_path / "align" / "round1")) == set(load_texts(finished / "knowledge"))
+    assert all(words in tuning(tmp_path) for words in ("Round 1", "Feedback: NDCG@5", "KL to the first writer"))
     refused = CliRunner().invoke(app, ["run", str(tmp_path), "align.method=ppo", "align.pairs=random"])
     assert refused.exit_code == 2 and "ppo learns from no pairs" in refused.output
-
-
-def test_ppo_may_learn_from_a_reward_model_about_users_who_gave_no_feedback(finished: Path, tmp_path: Path) -> None:
-    begun(finished, tmp_path)
-    settings = ["align.method=ppo", "align.judge=model", "align.users=12", "align.judged_users=20", "align.ppo.users=8"]
-    settings += ["align.ppo.read=drawn", "align.ppo.temperature=0.7"]
-    result = CliRunner().invoke(app, ["rerank", "align", str(tmp_path), *settings, f"out={tmp_path}"])
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    _, card, _ = read_round(tmp_path / "align" / "round1")
-    tuned = tmp_path / "align" / "round1" / "tune"
-    rows = [json.loads(line) for line in (tuned / "metrics.jsonl").read_text().splitlines()]
-    writer = LocalWriter.load(str(tuned / "writer"), Sampling(0.7, 1.0, load_config(tmp_path).knowledge.max_tokens))
-    texts = load_texts(tmp_path / "align" / "round1")
-    known = material(Run(tmp_path, 0), load_config(tmp_path))
-    prompts = [known.prompts[user] for user in texts]
-    drawn = writer.write(prompts[:3], 1, 1)
-    assert list(texts.values())[:3] == [filled(p, options[0]) for p, options in zip(prompts, drawn, strict=False)]
-    assert card["pairs"]["groups"] == 20 and card["model"]["users"] <= 12
-    assert all(
-        row["reward"] == pytest.approx(row["channel_foretold"]) and 0 <= row["channel_ndcg"] <= 1 for row in rows
-    )
-    assert all(words in tuning(tmp_path) for words in ("Round 1", "Feedback: NDCG@5", "KL to the first writer"))
-    refused = CliRunner().invoke(app, ["run", str(tmp_path), "align.judge=lists", "align.judged_users=20"])
-    assert refused.exit_code == 2 and "set align.judge=model" in refused.output
 
 
 def begun(finished: Path, folder: Path) -> None:
@@ -268,7 +242,7 @@ def begun(finished: Path, folder: Path) -> None:
         shutil.copytree(finished / name, folder / name)
 
 
-BEST_OF_N = ["align.method=best_of_n", "align.judge=model", "align.best_of=3", "align.force=true"]
+BEST_OF_N = ["align.method=best_of_n", "align.preference_source=model", "align.best_of=3", "align.force=true"]
 
 
 def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_choose_others(
@@ -281,7 +255,7 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
         begun(finished, folder)
         judge = "nearness" if name == "nearness" else "model"
         pairs = "best_worst" if name == "nearness" else name
-        settings = [f"align.judge={judge}", f"align.pairs={pairs}", f"align.keep={keep}", f"out={folder}"]
+        settings = [f"align.preference_source={judge}", f"align.pairs={pairs}", f"align.keep={keep}", f"out={folder}"]
         command = ["rerank", "align", str(folder), *BEST_OF_N, *settings]
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output + repr(result.exception)
@@ -289,7 +263,7 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
         card = json.loads((folder / "align" / "round1" / "card.json").read_text())
         assert 0 <= card[judge]["rate"]["value"] <= 1 and not (folder / "align" / "round1" / "tune").exists()
     first = load_texts(finished / "knowledge")
-    known = material(Run(tmp_path, 0), load_config(tmp_path / "random"))
+    data = RerankRun.open(Run(tmp_path, 0), load_config(tmp_path / "random"), "cpu").data
     assert all(set(texts) == set(first) for texts in chosen.values())
     differ = [user for user in first if chosen["best_worst"][user] != chosen["swapped"][user]]
     assert len(differ) > len(first) / 2 and chosen["random"] not in (chosen["best_worst"], chosen["swapped"])
@@ -297,22 +271,25 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
     assert "agreement of nearness" in rounds_table([read_round(tmp_path / "nearness" / "align" / "round1")])
     kept = [path.read_text() for path in (tmp_path / "random" / "texts").glob("texts-*.jsonl")]
     written = {text for lines in kept for piece in lines.splitlines() for text in json.loads(piece).values()}
-    options = {filled(known.prompts[u], text) for u in first for text in written} | set(first.values())
+    options = {filled(data.prompts[u], text) for u in first for text in written} | {text for (text,) in first.values()}
     for name, texts in chosen.items():
-        parts = [text.split(BETWEEN) for text in texts.values()]
-        assert all(len(part) == (2 if name == "random" else 1) and set(part) <= options for part in parts)
+        n = 2 if name == "random" else 1
+        assert all(len(of_user) == n and set(of_user) <= options for of_user in texts.values())
 
 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (["align.method=best_of_n"], "set align.judge=model"),
+        (["rankers=[dlcm, dlcn]"], "a list of one of dlcm, prm"),
+        (["controls=[svd, noise]"], "a list of one of tfidf, svd, other users' texts, empty text"),
+        (["align.pairs=longest"], "one of best_worst, random, swapped"),
+        (["align.method=best_of_n"], "set align.preference_source=model"),
         ([*BEST_OF_N, "align.rounds=2"], "align.rounds=1"),
         ([*BEST_OF_N, "align.keep=5"], "no more than there are"),
         ([*BEST_OF_N, "align.best_of=30", "align.keep=15"], "more than 5,000 ways"),
-        ([*BEST_OF_N, "align.pairs=length_matched"], "best_worst, random or swapped"),
-        (["align.judge=me"], "choose one of lists, model"),
-        (["align.judge=model", "knowledge.axes=principal"], "knowledge.axes=collaborative"),
+        (["align.method=ppo", "align.preference_source=model"], "set align.preference_source=lists"),
+        (["align.preference_source=me"], "one of lists, model, nearness"),
+        (["align.preference_source=model", "knowledge.components=0"], "set some knowledge.components"),
     ],
 )
 def test_what_a_reward_model_cannot_do_is_refused_before_anything_runs(
@@ -326,7 +303,7 @@ def test_what_a_reward_model_cannot_do_is_refused_before_anything_runs(
 def test_pairs_of_the_reward_model_differ_from_those_of_the_lists(finished: Path, tmp_path: Path) -> None:
     begun(finished, tmp_path)
     result = CliRunner().invoke(
-        app, ["rerank", "align", str(tmp_path), "align.judge=model", "align.force=true", f"out={tmp_path}"]
+        app, ["rerank", "align", str(tmp_path), "align.preference_source=model", "align.force=true", f"out={tmp_path}"]
     )
     assert result.exit_code == 0, result.output + repr(result.exception)
     lists, model = (read_round(folder / "align" / "round1")[2] for folder in (finished, tmp_path))
@@ -336,11 +313,11 @@ def test_pairs_of_the_reward_model_differ_from_those_of_the_lists(finished: Path
 
 
 def test_an_empty_text_tells_no_two_users_apart_and_leaves_the_items_as_they_are(finished: Path) -> None:
-    run, config = Run(finished, 0), load_config(finished)
-    known = material(run, config)
-    written, empty = (arm_knowledge(run, config, known, arm, "cpu") for arm in ("round 0", "empty text"))
+    context = RerankRun.open(Run(finished, 0), load_config(finished), "cpu")
+    written, empty = (arm_knowledge(context, arm) for arm in ("round 0", "empty text"))
     assert written is not None and empty is not None
-    others = sorted(set(known.users) - {int(user) for user in known.split.train_users})  # read along the same axes
+    split = context.data.split
+    others = sorted(set(context.data.users) - set(split.train_users.tolist()))  # read along the same axes
     assert len(others) > 1 and len(empty.user[others].unique(dim=0)) == 1 < len(written.user[others].unique(dim=0))
     assert empty.item.equal(written.item)
 
@@ -348,14 +325,15 @@ def test_an_empty_text_tells_no_two_users_apart_and_leaves_the_items_as_they_are
 def test_descriptions_stand_beside_what_the_catalogue_says(finished: Path, tmp_path: Path) -> None:
     """Films of one genre are described in the same words; the writer's texts then stand on top of them."""
     shutil.copytree(finished / "knowledge", tmp_path / "knowledge")
-    run, config = Run(tmp_path, 0), replace(load_config(finished), strong_seeds=1)
-    known = material(run, config)
-    items = known.ratings.items
-    told = {item.id: f"Everybody dances in this {item.attributes['genre'][0]}." for item in items[:-1]}
+    config = replace(load_config(finished), strong_seeds=1)
     config.align.rounds = 0
-    known = replace(known, ratings=replace(known.ratings, descriptions=told))
-    assert known.item_texts == [*told.values(), items[-1].text]
-    lines = [line for line in reference_rows(run, config, known, "cpu") if line.model == "listwise"]
+    context = RerankRun.open(Run(tmp_path, 0), config, "cpu")
+    ratings = context.data.ratings
+    items = ratings.items
+    told = {item.id: f"Everybody dances in this {item.attributes['genre'][0]}." for item in items[:-1]}
+    context = replace(context, data=replace(context.data, ratings=replace(ratings, descriptions=told)))
+    assert context.data.item_texts == [*told.values(), items[-1].text]
+    lines = [line for line in reference_rows(context) if line.model == "listwise"]
     arms = ["plain features", "all features", "features without ties", "catalogue texts", "descriptions", "round 0"]
     assert [line.arm for line in lines] == arms
     assert not np.array_equal(lines[3].values["ndcg"], lines[4].values["ndcg"])
@@ -401,10 +379,10 @@ def test_amazon_books_from_the_published_files_to_rerankers(tmp_path: Path, monk
         assert result.exit_code == 0, result.output + repr(result.exception)
         monkeypatch.delattr("tacit.data.ratings.amazon.read_reviews", raising=False)
     config = load_config(tmp_path / "run")
-    known = material(Run(tmp_path / "run", 0), config)
-    assert (len(known.ratings.users), len(known.ratings.items)) == (36, 44)
-    assert known.ratings.positive_above == 4.0 and set(known.split.histories.cut) == {15}
-    attributes, n = item_attributes(known.ratings.items, config.ranker.attributes)
+    data = RerankRun.open(Run(tmp_path / "run", 0), config, "cpu").data
+    assert (len(data.ratings.users), len(data.ratings.items)) == (36, 44)
+    assert data.ratings.positive_above == 4.0 and set(data.split.histories.cut) == {15}
+    attributes, n = item_attributes(data.ratings.items, config.ranker.attributes)
     assert attributes.shape == (44, 2) and n == 3 + 4
     texts = json.loads((tmp_path / "run" / "knowledge" / "texts.json").read_text())
     assert len(texts) == 36
@@ -423,7 +401,7 @@ def test_the_protocol_is_printed_with_its_bounds(tmp_path: Path) -> None:
 
 
 def test_everyone_gets_somebody_elses_text() -> None:
-    texts = {user: f"about {user}" for user in range(5)}
+    texts = {user: (f"about {user}",) for user in range(5)}
     others = exchanged(texts, seed=1)
     assert sorted(others.values()) == sorted(texts.values()) and all(others[u] != texts[u] for u in texts)
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from tacit.run.config import differences, dump, keys, load, stated
+from tacit.run.config import check_types, differences, dump, keys, load, stated
 from tacit.types import InputError
 
 
@@ -142,3 +143,29 @@ def test_keys_and_differences() -> None:
     assert keys(Settings)[:3] == ["policy", "policy.lr", "policy.window"]
     other = Settings(policy=Inner(window=2), seed=1)
     assert differences(dump(Settings()), dump(other)) == {"policy.window": (8, 2), "seed": (0, 1)}
+
+
+@dataclass
+class Choices:
+    way: Literal["short", "long"] = "short"
+    ways: list[Literal["short", "long"]] = field(default_factory=lambda: ["long"])
+
+
+@dataclass
+class WithChoices:
+    trip: Choices = field(default_factory=Choices)
+
+
+def test_a_choice_is_checked_where_it_is_read(tmp_path: Path) -> None:
+    """The key, what is allowed, what was given; from a file, an override, or Python."""
+    assert load(WithChoices, None, ["trip.way=long", "trip.ways=[short]"]).trip == Choices("long", ["short"])
+    path = write(tmp_path, "trip: {way: far}\n")
+    with pytest.raises(InputError, match=r"c\.yaml: 'trip\.way' must be one of short, long, not 'far'"):
+        load(WithChoices, path)
+    with pytest.raises(InputError, match=r"override 'trip\.ways=\[far\]': .* must be a list of one of short, long"):
+        load(WithChoices, None, ["trip.ways=[far]"])
+    check_types(WithChoices())
+    with pytest.raises(InputError, match=r"trip\.way must be one of short, long, not 'far'"):
+        check_types(WithChoices(Choices(way="far")))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"trip\.ways\[1\] must be a list of one of short, long"):
+        check_types(WithChoices(Choices(ways=["short", "far"])))  # type: ignore[list-item]

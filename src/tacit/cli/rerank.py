@@ -9,7 +9,7 @@ from tacit.data.ratings.sources import load_ratings
 from tacit.metrics.lists import METRICS
 from tacit.pipelines.rerank import load_config
 from tacit.rerank.evaluate.bounds import Row, bounds, sort_variants
-from tacit.rerank.lists.lists import build
+from tacit.rerank.lists.lists import IN_WORDS, build
 
 _HEAD = {"kar_map": "MAP@5 (KAR)", "standard_map": "MAP@5", "ndcg": "NDCG@5", "consumed_ndcg": "NDCG@5 consumed"}
 
@@ -20,7 +20,7 @@ def protocol(config_file: str, overrides: Sequence[str], every_order: bool) -> N
     ratings = load_ratings(config.data)
     if every_order:
         for variant in sort_variants(ratings, config.lists):
-            print(f"## {ratings.name}, literal lists, {variant.rule} order\n")
+            print(f"## {ratings.name}, {IN_WORDS['kar_lists']}, {variant.rule} order\n")
             print(_table(variant.rows), "\n")
         return
     split, test, card = build(ratings, replace(config.lists))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,20 +18,22 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from tacit.run.changed_keys import current
 from tacit.run.limits import broken
 from tacit.types import InputError
 
 T = TypeVar("T")
 
 
-def load(cls: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -> T:
+def load(cls: type[T], path: str | Path | None, overrides: Sequence[str] = (), saved: bool = False) -> T:
     """Defaults of ``cls``, then the YAML file with its includes, then the overrides, later ones winning.
 
-    An override is ``key=value``, or the name of a further YAML file.
+    An override is ``key=value``, or the name of a further YAML file. ``saved``: the file is what a run folder keeps of
+    its settings, and may have been written by an earlier version (``changed_keys``).
     """
     config: DictConfig = OmegaConf.structured(cls)
     for origin, values in _sources(path, overrides):
-        config = _merge(config, cls, values, origin)
+        config = _merge(config, cls, current(values, origin, saved and origin == str(path)), origin)
     try:
         loaded = OmegaConf.to_object(config)
     except MissingMandatoryValue as error:
@@ -64,14 +67,28 @@ def stated(key: str, path: str | Path, overrides: Sequence[str] = ()) -> object:
     return found
 
 
+def check_types(config: object, prefix: str = "") -> None:
+    """``InputError`` where settings made in Python hold what their types do not allow: another kind, another choice.
+
+    ``prefix`` stands before the key: the section that ``config`` is."""
+    try:
+        OmegaConf.structured(config)
+    except OmegaConfBaseException as error:
+        key = error.full_key or "?"
+        value = functools.reduce(getattr, key.partition("[")[0].split("."), config)
+        raise InputError(f"{prefix}{key} must be {_type_name(_type_at(type(config), key))}, not {value!r}.") from error
+
+
 def dump(config: object) -> str:
     """The resolved settings as YAML. ``load`` of it gives an equal object."""
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
 def differences(left_yaml: str, right_yaml: str) -> dict[str, tuple[object, object]]:
-    """Leaf keys whose values differ between two dumps, as ``{key: (left, right)}``."""
-    left, right = (dict(_leaves(yaml.safe_load(text) or {})) for text in (left_yaml, right_yaml))
+    """Leaf keys whose values differ between two dumps, as ``{key: (left, right)}``; those of an earlier version are
+    read under today's names."""
+    both = (current(yaml.safe_load(text) or {}, "config.yaml", saved=True) for text in (left_yaml, right_yaml))
+    left, right = (dict(_leaves(values)) for values in both)
     keys = list(left) + [key for key in right if key not in left]
     return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
 
@@ -221,9 +238,13 @@ def _value_at(values: Any, key: str) -> Any:
 
 
 def _type_name(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return f"one of {', '.join(map(str, typing.get_args(kind)))}"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     if typing.get_origin(kind) is list:
-        return f"a list of {getattr(typing.get_args(kind)[0], '__name__', 'values')}"
+        (inner,) = typing.get_args(kind)
+        choices = typing.get_origin(inner) is typing.Literal
+        return f"a list of {_type_name(inner) if choices else getattr(inner, '__name__', 'values')}"
     return names.get(kind, getattr(kind, "__name__", str(kind)))
 
 

@@ -94,7 +94,7 @@ class StageTable(Generic[S]):
 def load_settings(cls: type[S], path: str | Path, overrides: Sequence[str] = ()) -> S:
     """From a config file, or from a run folder (then its own settings, written back to the same folder)."""
     source, file = Path(path), settings_file(path)
-    config = load(cls, file, overrides)
+    config = load(cls, file, overrides, saved=file != source)
     if config.dtype not in DTYPES:
         raise InputError(f"dtype={config.dtype}: choose one of {', '.join(DTYPES)}.")
     if file != source and not any(override.startswith("out=") for override in overrides):

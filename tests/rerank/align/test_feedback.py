@@ -38,9 +38,9 @@ def lists_of(users: Sequence[int], labels: Sequence[Sequence[int]]) -> Lists:
     return Lists(np.array(users, np.int32), items, np.array(labels, np.int8), np.array(labels) > 0, start)
 
 
-def numbers(prompts: Sequence[str], texts: Sequence[str]) -> Floats32:
+def numbers(users: Sequence[int], texts: Sequence[tuple[str, ...]]) -> Floats32:
     """An encoder: a text is the numbers it spells."""
-    return np.array([[float(word) for word in text.split()] for text in texts], dtype=np.float32)
+    return np.array([[float(word) for word in text.split()] for (text,) in texts], dtype=np.float32)
 
 
 class Obedient:

@@ -38,7 +38,7 @@ def noise(users: int, seed: int, shared: float) -> list[Group]:
 
 
 def test_best_against_worst_and_what_lost_besides() -> None:
-    (pair,) = list_pairs.pairs([group(option("mid", 0.5), option("best", 0.75), option("worst", 0.25))])
+    (pair,) = list_pairs.best_worst([group(option("mid", 0.5), option("best", 0.75), option("worst", 0.25))])
     assert pair == Pair("u", "prompt of u", "best", "worst", 0.5, 6, others=("mid",))
 
 
@@ -46,28 +46,20 @@ def test_a_tie_is_broken_by_map_then_by_the_loss_and_else_dropped() -> None:
     by_map = group(option("a", 0.5, map=0.3), option("b", 0.5, map=0.4))
     by_fit = group(option("a", 0.5, fit=-0.2), option("b", 0.5, fit=-0.3))
     equal = group(option("a", 0.5), option("b", 0.5))
-    found = list_pairs.pairs([by_map, by_fit, equal])
+    found = list_pairs.best_worst([by_map, by_fit, equal])
     assert [(p.chosen, p.rejected, p.margin) for p in found] == [("b", "a", 0.0), ("a", "b", 0.0)]
-    assert list_pairs.pairs([by_map, by_fit], min_margin=1e-6) == []
+    assert list_pairs.best_worst([by_map, by_fit], min_margin=1e-6) == []
 
 
 def test_what_shares_the_top_did_not_lose() -> None:
-    (pair,) = list_pairs.pairs([group(option("a", 1.0), option("b", 1.0), option("c", 0.0))])
+    (pair,) = list_pairs.best_worst([group(option("a", 1.0), option("b", 1.0), option("c", 0.0))])
     assert pair.rejected == "c" and pair.others == ()
 
 
 def test_few_lists_are_not_used() -> None:
     few = group(option("a", 1.0, lists=4), option("b", 0.0, lists=4))
-    assert list_pairs.pairs([few]) == []
-    assert len(list_pairs.pairs([few], min_lists=4)) == 1
-
-
-def test_length_matched_pairs_are_of_one_length() -> None:
-    """Ten words against nine differ by a tenth; the widest margin, against the short text, is not taken."""
-    texts = group(option("w " * 10, 0.9), option("w " * 9, 0.5), option("w", 0.1))
-    (pair,) = list_pairs.length_matched([texts])
-    assert pair.lengths == (10, 9) and pair.margin == pytest.approx(0.4)
-    assert list_pairs.length_matched([group(option("w w", 1.0), option("w", 0.0))]) == []
+    assert list_pairs.best_worst([few]) == []
+    assert len(list_pairs.best_worst([few], min_lists=4)) == 1
 
 
 def test_random_pairs_do_not_look_at_the_score() -> None:
@@ -80,7 +72,7 @@ def test_random_pairs_do_not_look_at_the_score() -> None:
 
 
 def test_swapping_twice_changes_nothing() -> None:
-    found = list_pairs.pairs(noise(5, seed=0, shared=0.5))
+    found = list_pairs.best_worst(noise(5, seed=0, shared=0.5))
     swapped = list_pairs.swapped(found)
     assert [(p.chosen, p.rejected, p.margin) for p in swapped] == [(p.rejected, p.chosen, -p.margin) for p in found]
     assert list_pairs.swapped(swapped) == found
@@ -110,7 +102,7 @@ def test_split_half_by_likelihood_is_still_about_ndcg() -> None:
 def test_the_score_decides_before_ndcg() -> None:
     """Scores by likelihood: b is better there, though NDCG prefers a."""
     a, b = option("a", 0.9), option("b", 0.5)
-    (pair,) = list_pairs.pairs([group(replace(a, score=-2.0), replace(b, score=-1.5))])
+    (pair,) = list_pairs.best_worst([group(replace(a, score=-2.0), replace(b, score=-1.5))])
     assert (pair.chosen, pair.rejected) == ("b", "a") and pair.margin == pytest.approx(0.5)
 
 
@@ -139,7 +131,7 @@ def test_the_card_counts_everything_once() -> None:
         group(option("a", 0.5, lists=2), option("b", 0.1, lists=2)),
         group(option("a", 0.5), option("b", 0.5)),
     ]
-    card = list_pairs.pair_card(groups, list_pairs.pairs(groups))
+    card = list_pairs.pair_card(groups, list_pairs.best_worst(groups))
     assert card["reward"] == pytest.approx(np.mean([o.score for group in groups for o in group.options]))
     assert (card["groups"], card["pairs"], card["few_lists"], card["no_pair"]) == (4, 2, 1, 1)
     assert card["margin"] == pytest.approx(0.3) and card["decided_by_score"] == 2
@@ -149,7 +141,7 @@ def test_the_card_counts_everything_once() -> None:
 
 
 def test_exports_can_be_read_by_their_readers(tmp_path: Path) -> None:
-    found = [*list_pairs.pairs(noise(3, seed=0, shared=1.0)), Pair("v", "zwei\nZeilen", "é;", "\u2028", 0.1, 7)]
+    found = [*list_pairs.best_worst(noise(3, seed=0, shared=1.0)), Pair("v", "zwei\nZeilen", "é;", "\u2028", 0.1, 7)]
     list_pairs.export_trl(found, tmp_path / "pairs.jsonl")
     assert list_pairs.read_pairs(tmp_path / "pairs.jsonl") == found
     (tmp_path / "dataset_info.json").write_text('{"other": {"file_name": "other.json"}}')

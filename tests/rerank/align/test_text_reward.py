@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
-from tacit.rerank.align.feedback import RerankerScorer, context
-from tacit.rerank.align.text_reward import PREDICTED, JudgedScorer, TextReward, as_predicted, learn, nearest, terms
-from tacit.rerank.lists.lists import Lists
+from tacit.rerank.align.text_reward import PREDICTED, TextReward, as_predicted, learn, nearest, terms
 from tacit.types import Dialogue, Group, Sample, Scored, Turn
 
 K = 3  # axes
@@ -100,26 +96,6 @@ def test_pure_noise_teaches_next_to_nothing_of_new_users() -> None:
     own = np.array([[option.score for option in group.options] for group in blind])
     gain = own[np.arange(len(own)), judge(told).argmax(1)] - own.mean(1)
     assert abs(gain.mean()) < 3 * gain.std() / len(gain) ** 0.5
-
-
-def test_a_writer_is_scored_by_the_model_and_the_rankers_feedback_stays_beside_it() -> None:
-    def encode(prompts: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-        return np.array([[float(word) for word in text.split()] for text in texts], np.float32)
-
-    class Obedient:
-        def __call__(self, rows: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return vectors, np.zeros(len(rows), np.float32)
-
-    lists = Lists(np.array([1], np.int32), np.array([[0, 1]], np.int32), np.array([[0, 1]], np.int8),
-                  np.array([[True, True]]), np.zeros(1, np.int32))  # fmt: skip
-    places = np.array([[9.0, 9.0], [3.0, 5.0]], np.float32)
-    model = TextReward(np.array([1.0, 0.0, 0.0, 0.0, 0.0, -1.0]))  # r(x, u) = x_0 u_0 - x_1
-    scorer = JudgedScorer(RerankerScorer([Obedient()], [np.array([1], np.int32)], lists, encode), model, places)
-    ((score, channels),) = scorer.score([context(1, "p")], [Turn("agent", "2 1")])
-    assert score == channels[PREDICTED] == pytest.approx(2 * 3 - 1)
-    assert channels["ndcg"] == pytest.approx(1 / np.log2(3)) and channels["lists"] == 1  # the liked item came second
-    with pytest.raises(ValueError, match="leak"):
-        scorer.score([context(0, "p")], [Turn("agent", "2 1")])
 
 
 def test_a_user_without_lists_has_no_say() -> None:

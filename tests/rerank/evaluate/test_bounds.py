@@ -70,7 +70,7 @@ def test_every_possible_sort_rule_is_shown() -> None:
     variants = sort_variants(WORLD, ListConfig(variant="clean"), draws=20)
     assert [variant.rule for variant in variants] == ["rank", "second", "day", "file"]
     assert [variant.card["sort"] for variant in variants] == ["rank", "second", "day", "file"]
-    assert all(variant.card["variant"] == "literal" and len(variant.rows) == 6 for variant in variants)
+    assert all(variant.card["variant"] == "kar_lists" and len(variant.rows) == 6 for variant in variants)
 
 
 def movielens(name: str) -> Ratings:

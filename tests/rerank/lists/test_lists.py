@@ -188,7 +188,7 @@ def test_lists_can_be_chosen_by_user() -> None:
 
 def test_what_cannot_be_built_is_refused() -> None:
     refused = [
-        (ListConfig(variant="dirty"), "literal, clean"),
+        (ListConfig(variant="dirty"), "kar_lists, clean"),
         (ListConfig(consumed=10), "consumed"),
         (ListConfig(length=61), "number of items"),
         (ListConfig(text_history=0), "text_history"),

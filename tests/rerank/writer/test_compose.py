@@ -10,10 +10,9 @@ from tiny_knowledge import DESCRIPTIONS, FILMS, world
 from tiny_ratings import random_ratings
 
 from tacit.rerank.lists.lists import ListConfig, build
-from tacit.rerank.writer.compose import NAMES, TITLE_NAMES, Told, compose, examples, factors, listed, preferences
+from tacit.rerank.writer.compose import NAMES, TITLE_NAMES, Told, compose, examples, listed, preferences
 from tacit.rerank.writer.facts import Facts, item_facts
 from tacit.rerank.writer.prompts import FACTORS, short_prompt
-from tacit.rerank.writer.vectors import factor_texts
 from tacit.types import InputError
 
 FACTS = item_facts(FILMS, DESCRIPTIONS, np.array([9, 1, 1, 1]))
@@ -33,17 +32,6 @@ def test_lines_are_named_after_the_factors_of_the_prompts() -> None:
         assert 4 <= len(lines) <= 8 and all(line.endswith(".") for line in lines)
         assert {line.partition(": ")[0] for line in lines} <= known
         assert len({line.partition(": ")[0] for line in lines}) == len(lines)
-
-
-def test_every_line_is_found_under_its_factor() -> None:
-    assert all(len(set(factors(domain))) == 9 for domain in NAMES)
-    names = factors("movies")
-    for text in texts(0, 50):
-        lines = dict(line.split(": ", 1) for line in text.splitlines())
-        assert factor_texts(text, names) == tuple(lines.get(name, "") for name in names)
-    for domain, asked in FACTORS.items():
-        answer = "\n".join(f"{name.title()}: on {name}" for name in asked)
-        assert factor_texts(answer, asked) == tuple(f"on {name}" for name in asked), domain
 
 
 def test_only_the_history_before_the_cut_speaks() -> None:

@@ -10,8 +10,6 @@ from tacit.rerank.writer.prompts import (
     FACTORS,
     faithfulness,
     filled,
-    item_prompt,
-    longest_fitting,
     short_prompt,
     slotted,
     told,
@@ -25,8 +23,6 @@ def test_the_long_prompt_tells_the_history_and_asks_by_factor() -> None:
     assert prompt.startswith(f"Given {PROFILES[0]}, this user's ratings of movies over time are listed below. ")
     assert '"Heat (1995)", 5 stars; "Airplane! (1980)", 2 stars; "Amélie (2001)", 4 stars; Analyse' in prompt
     assert "soundtrack" in prompt and all(factor in prompt for factor in FACTORS["movies"])
-    assert "one line for each factor" not in prompt
-    assert "one line for each factor" in user_prompt(*world(), user=0, by_factor=True)
 
 
 def test_demographics_are_those_of_the_right_user() -> None:
@@ -71,15 +67,6 @@ def test_semicolons_and_angle_brackets_in_titles_cannot_pass_for_ours() -> None:
     assert "liked: #1 A, B (eos) [loved];" in short_prompt(odd, histories, 0)
 
 
-def test_the_longest_prompt_that_fits() -> None:
-    def prompt(k: int) -> str:
-        return "x" * k
-
-    assert longest_fitting(prompt, 5, lambda text: len(text) <= 3) == "xxx"
-    assert longest_fitting(prompt, 5, lambda text: True) == "xxxxx"
-    assert longest_fitting(prompt, 5, lambda text: False) == ""
-
-
 def test_what_comes_after_the_cut_changes_no_prompt() -> None:
     ratings, before = world()
     _, after = world(rated=(([0, 1, 2, 0], [5.0, 2.0, 4.0, 5.0]), ([3, 0], [4.0, 1.0])))
@@ -87,16 +74,6 @@ def test_what_comes_after_the_cut_changes_no_prompt() -> None:
     for user in (0, 1):
         assert user_prompt(ratings, before, user) == user_prompt(ratings, after, user)
         assert short_prompt(ratings, before, user) == short_prompt(ratings, after, user)
-
-
-def test_items_are_asked_about_with_their_own_factors() -> None:
-    movie = item_prompt(FILMS[0], "movies")
-    assert movie.startswith('Introduce the movie "Heat (1995)" and describe') and "director/cast, country" in movie
-    book = Item("b", "Emma", "", {"brand": ("jane austen",), "category": ("literature",)})
-    assert 'the book "Emma", which is from jane austen, and' in item_prompt(book, "books")
-    assert "writing style" in item_prompt(book, "books")
-    unknown = Item("b", "Emma", "", {"brand": ("unknown brand",)})
-    assert item_prompt(unknown, "books").startswith('Introduce the book "Emma" and')
 
 
 def test_faithfulness_counts_titles_the_prompt_holds() -> None:

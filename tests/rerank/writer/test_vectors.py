@@ -13,43 +13,24 @@ from tiny_knowledge import world
 
 from tacit.rerank.writer import vectors as module
 from tacit.rerank.writer.prompts import short_prompt, user_prompt
-from tacit.rerank.writer.vectors import HASHED, Projection, factor_texts, hashed, read_texts, text_vectors
-from tacit.types import InputError
+from tacit.rerank.writer.vectors import HASHED, Projection, hashed, read_texts, text_vectors
 
 
-def test_literal_is_the_history_and_the_answer() -> None:
-    read = read_texts(['Given a user: "Heat", 5 stars; "Alien", 1 stars; Analyse.'], ["Likes crime."], "literal")
+def test_kars_input_is_the_history_and_the_answer() -> None:
+    read = read_texts(['Given a user: "Heat", 5 stars; "Alien", 1 stars; Analyse.'], ["Likes crime."], "kar_input")
     assert read == ['Given a user: "Heat", 5 stars; "Alien", 1 stars. Likes crime.']
-    assert read_texts(["no history"], ["Likes crime."], "literal") == ["Likes crime."]
+    assert read_texts(["no history"], ["Likes crime."], "kar_input") == ["Likes crime."]
 
 
-def test_literal_works_on_both_prompts() -> None:
+def test_kars_input_works_on_both_prompts() -> None:
     for prompt in (user_prompt(*world(), user=0), short_prompt(*world(), user=0)):
-        (read,) = read_texts([prompt], ["Likes crime."], "literal")
+        (read,) = read_texts([prompt], ["Likes crime."], "kar_input")
         assert all(title in read for title in ("Heat", "Airplane", "Amélie")) and read.endswith(". Likes crime.")
         assert "Analyse" not in read and "preferences:" not in read
 
 
 def test_clean_is_the_answer() -> None:
     assert read_texts(["a;"], ["Likes crime."], "clean") == ["Likes crime."]
-    with pytest.raises(InputError, match="'raw' is unknown: choose one of literal, clean, factors"):
-        read_texts(["a;"], ["b"], "raw")
-
-
-def test_factors_are_lines_in_any_dress() -> None:
-    factors = ("genre", "plot/theme", "soundtrack")
-    answer = "Overall: a fan.\n**Genre:** drama, such as Alien: Resurrection\nand crime.\n2. Plot/Theme: heists"
-    assert factor_texts(answer, factors) == ("drama, such as Alien: Resurrection and crime.", "heists", "")
-    assert factor_texts("nothing by factor", factors) == ("", "", "")
-    assert factor_texts("- Soundtrack:\n  jazz", factors) == ("", "", "jazz")
-
-
-def test_factor_vectors_stand_side_by_side() -> None:
-    vectors = text_vectors(["Genre: crime\nTheme: heists", "Theme: heists"], "hashing", factors=("genre", "theme"))
-    assert vectors.shape == (2, 2 * HASHED) and vectors.dtype == np.float32
-    np.testing.assert_array_equal(vectors[0, :HASHED], hashed(["crime"])[0])
-    np.testing.assert_array_equal(vectors[0, HASHED:], vectors[1, HASHED:])
-    assert not vectors[1, :HASHED].any()
 
 
 def test_hashing() -> None:
@@ -115,7 +96,6 @@ def test_foretelling_axes_keep_what_tells_the_targets() -> None:
     found = Projection.ridge(vectors, 3 * told[:, None])(vectors)
     assert found.shape == (200, 1) and found.std() == pytest.approx(1.0, rel=1e-5)
     assert np.corrcoef(found[:, 0], told)[0, 1] > 0.999 and abs(np.corrcoef(found[:, 0], loud)[0, 1]) < 0.1
-    assert np.corrcoef(Projection.fit(vectors, 1)(vectors)[:, 0], loud)[0, 1] ** 2 > 0.99
 
 
 def test_foretelling_draws_what_tells_little_to_nothing() -> None:
@@ -137,13 +117,3 @@ def test_axes_fitted_on_others_tell_a_fold_nothing_of_noise() -> None:
     others = np.array([folds[row % 10](vectors[[row]])[0, 0] for row in range(60)])
     assert len(folds) == 10 and np.corrcoef(own, targets[:, 0])[0, 1] > 0.5
     assert np.corrcoef(others, targets[:, 0])[0, 1] < 0.2
-
-
-def test_principal_axes_keep_what_differs_most() -> None:
-    vectors = np.array([[3.0, 4.0], [-3.0, -4.0], [3.0, 4.0], [-3.0, -4.0]], np.float32)  # along (3, 4)/5, at ±5
-    np.testing.assert_allclose(Projection.fit(vectors, 1)(vectors), [[1], [-1], [1], [-1]], rtol=1e-6)
-    many = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
-    two, all_six = Projection.fit(many, 2)(many), Projection.fit(many, 6)(many)
-    assert np.corrcoef(two.T)[0, 1] == pytest.approx(0.0, abs=1e-5) and two.std() == pytest.approx(1.0, rel=1e-5)
-    distances = [np.linalg.norm(x[:, None] - x, axis=-1) for x in (many - many.mean(0), all_six)]
-    np.testing.assert_allclose(distances[0] / distances[0].max(), distances[1] / distances[1].max(), atol=1e-5)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from tacit.types import Dialogue, Floats32, Floats64, Group, Ints32, Sample, Sco
 
 Rows = npt.NDArray[np.int64]
 K = 5  # where both metrics are cut
-REWARDS = ("ndcg", "likelihood")
+Reward = Literal["ndcg", "likelihood"]
 
 
 def folds(train_users: Ints32, k: int, seed: int) -> list[Ints32]:
@@ -43,10 +43,10 @@ def context(user: int | str, prompt: str) -> Dialogue:
 
 
 class Encoder(Protocol):
-    """Texts → vectors. The prompts come along because the literal encoding reads the history out of them."""
+    """Texts → vectors. The users come along because a text is read beside its user's prompt, along the user's axes."""
 
-    def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats32:
-        """float32 [n, d] for n prompts and the n texts written for them."""
+    def __call__(self, users: Sequence[int], texts: Sequence[tuple[str, ...]]) -> Floats32:
+        """float32 [n, d] for n users (repeats allowed), each with one text or several that are read together."""
         ...
 
 
@@ -97,7 +97,7 @@ class RerankerScorer:
 
     Channels, each a mean over the user's lists, higher is better: ``ndcg`` (NDCG@5), ``map`` (KAR's MAP@5), ``fit``
     (minus the ranker's own loss, nats), ``even`` and ``odd`` (NDCG@5 of every second list, in time, for
-    ``tacit.list_pairs.split_half``), ``likelihood`` (``list_metrics.log_likelihood``, nats), the same of every
+    ``pairs.split_half``), ``likelihood`` (``metrics.lists.log_likelihood``, nats), the same of every
     second list, and ``lists``, their number. A user without lists has 0 everywhere. The score is the channel
     ``reward``: ``ndcg``, as in the paper, or ``likelihood``, which moves with every score where NDCG@5 moves only when
     two candidates change places.
@@ -111,7 +111,7 @@ class RerankerScorer:
         folds: Sequence[Ints32],
         lists: Lists,
         encode: Encoder,
-        reward: str = "ndcg",
+        reward: Reward = "ndcg",
         batch: int = 1024,
     ) -> None:
         self.rankers, self.encode, self.reward, self.batch = rankers, encode, reward, batch
@@ -133,7 +133,7 @@ class RerankerScorer:
                 f"users {outside[:5]} are not among the {len(self._fold)} training users whose feedback may be used: "
                 "a score of theirs would leak validation or test labels into the alignment"
             )
-        return users, self.encode([context.turns[0].text for context in contexts], [turn.text for turn in turns])
+        return users, self.encode(users, [(turn.text,) for turn in turns])
 
     def channels(self, users: list[int], vectors: Floats32) -> list[dict[str, float]]:
         """Every channel of n texts about ``users``."""
@@ -154,9 +154,9 @@ class RerankerScorer:
         values = np.zeros((4, len(texts)))
         with progress(len(texts), "scoring lists under texts") as bar:
             for f, ranker in enumerate(self.rankers):
-                mine = np.flatnonzero(fold_of[texts] == f)
-                for start in range(0, len(mine), self.batch):
-                    part = mine[start : start + self.batch]
+                of_fold = np.flatnonzero(fold_of[texts] == f)
+                for start in range(0, len(of_fold), self.batch):
+                    part = of_fold[start : start + self.batch]
                     scores, losses = ranker(rows[part], vectors[texts[part]])
                     labels = self._labels[rows[part]]
                     ordered = in_order(scores, labels)

@@ -42,49 +42,31 @@ class Pair:
         return len(self.chosen.split()), len(self.rejected.split())
 
 
-def pairs(groups: Sequence[Group], min_lists: int = MIN_LISTS, min_margin: float = 0.0) -> list[Pair]:
+def best_worst(groups: Sequence[Group], min_lists: int = MIN_LISTS, min_margin: float = 0.0) -> list[Pair]:
     """The best and the worst text of every group, by score, on a tie by NDCG@5, MAP@5, then by the ranker's own loss.
 
     Dropped are groups whose texts are equal in all of these, groups over fewer than ``min_lists`` lists, and pairs
     whose scores differ by less than ``min_margin``.
     """
-    found = []
+    pairs = []
     for group in _usable(groups, min_lists):
         ranked = sorted(group.options, key=_merit)
         lost = [option for option in ranked if _merit(option) < _merit(ranked[-1])]
         if lost and ranked[-1].score - lost[0].score >= min_margin:
-            found.append(_pair(ranked[-1], lost[0], lost[1:]))
-    return found
-
-
-def length_matched(groups: Sequence[Group], within: float = 0.1, min_lists: int = MIN_LISTS) -> list[Pair]:
-    """In every group the two texts furthest apart in NDCG@5 whose numbers of words differ by at most ``within``.
-
-    A control: what is learnt from these pairs is not a taste for long or short texts.
-    """
-    found = []
-    for group in _usable(groups, min_lists):
-        alike = [
-            (best, worst)
-            for best in group.options
-            for worst in group.options
-            if best.score > worst.score and _length_gap(best, worst) <= within
-        ]
-        if alike:
-            found.append(_pair(*max(alike, key=lambda two: two[0].score - two[1].score), []))
-    return found
+            pairs.append(_pair(ranked[-1], lost[0], lost[1:]))
+    return pairs
 
 
 def random_pairs(groups: Sequence[Group], seed: int, min_lists: int = MIN_LISTS) -> list[Pair]:
     """Two different texts of every group that has a pair, drawn without a look at the scores. A control."""
     generator = np.random.default_rng(seed)
-    found = []
+    pairs = []
     for group in _usable(groups, min_lists):
-        if pairs([group], min_lists):
+        if best_worst([group], min_lists):
             texts = list({option.sample.text: option for option in group.options}.values())
             first, second, *rest = (texts[i] for i in generator.permutation(len(texts)))
-            found.append(_pair(first, second, rest))
-    return found
+            pairs.append(_pair(first, second, rest))
+    return pairs
 
 
 def swapped(of: Sequence[Pair]) -> list[Pair]:
@@ -100,15 +82,9 @@ def _merit(option: Scored) -> tuple[float, ...]:
     return option.score, *(option.channels[name] for name in DECIDES)
 
 
-def _length_gap(a: Scored, b: Scored) -> float:
-    """Difference in words over the longer of the two, in [0, 1]."""
-    short, long = sorted((len(a.sample.text.split()), len(b.sample.text.split())))
-    return (long - short) / max(long, 1)
-
-
 def _pair(chosen: Scored, rejected: Scored, others: Sequence[Scored]) -> Pair:
-    said = {chosen.sample.text, rejected.sample.text}
-    rest = dict.fromkeys(option.sample.text for option in others if option.sample.text not in said)
+    both = {chosen.sample.text, rejected.sample.text}
+    rest = dict.fromkeys(option.sample.text for option in others if option.sample.text not in both)
     return Pair(
         user=chosen.context.user,
         prompt=chosen.context.turns[0].text,
@@ -140,17 +116,17 @@ def split_half(groups: Sequence[Group], seed: int, reward: str = "ndcg", min_lis
     return _agreement(groups, [(chooses["odd"], "even"), (chooses["even"], "odd")], seed, min_lists)
 
 
-def judged(groups: Sequence[Group], judge: str, seed: int, min_lists: int = MIN_LISTS) -> Agreement:
-    """Best and worst by the channel ``judge``, compared by NDCG@5 on the user's lists, which it must not have seen."""
-    return _agreement(groups, [(judge, "ndcg")], seed, min_lists)
+def agreement_of(groups: Sequence[Group], channel: str, seed: int, min_lists: int = MIN_LISTS) -> Agreement:
+    """Best and worst by ``channel``, compared by NDCG@5 on the user's lists, which it must not have seen."""
+    return _agreement(groups, [(channel, "ndcg")], seed, min_lists)
 
 
 def _agreement(groups: Sequence[Group], ways: Sequence[tuple[str, str]], seed: int, min_lists: int) -> Agreement:
     """``ways`` are (channel that chooses best and worst, channel that compares them)."""
     values, users, tied = [], [], 0
     for group in _usable(groups, min_lists):
-        found = [_held_out_margin(group, choose, verify) for choose, verify in ways]
-        margins = [margin for margin in found if margin is not None]
+        by_way = [_held_out_margin(group, choose, verify) for choose, verify in ways]
+        margins = [margin for margin in by_way if margin is not None]
         values += [((np.sign(m) + 1) / 2, m) for m in margins]
         users += [group.options[0].context.user] * len(margins)
         tied += not margins

@@ -41,14 +41,12 @@ from tacit.text.generate import Sampling, text_logprobs
 from tacit.types import Group, InputError, Scorer
 
 Tokens = list[int]
-READS = ("greedy", "drawn")  # what is read of a tuned writer
 
 
 @dataclass
 class WriterPPOConfig:
     users: int = 32  # a batch
     temperature: float = 1.0  # of the texts it learns from; below 1 they are nearer to the greedy one
-    read: str = "greedy"  # what is read of the tuned writer: its greedy texts | drawn (one text, as it learnt to write)
     epochs: int = 2  # over a batch's texts
     minibatch: int = 64  # texts an optimiser step
     microbatch: int = 16  # texts a forward pass: memory only

@@ -1,4 +1,4 @@
-"""What a text about a user and the user's history foretell of a recommender's feedback on it: a reward model of texts.
+"""What a text about a user and the user's history tell of a recommender's feedback on it: a reward model of texts.
 
 A user's own lists are few, so the feedback on one text is mostly luck, and a user without lists has none. Regressed
 over many users it says in general how a text's vector x should stand to the user's place u among the ratings before
@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from tacit.rerank.align.feedback import RerankerScorer, Rows
-from tacit.types import Dialogue, Floats32, Floats64, Group, Turn
+from tacit.rerank.align.feedback import Rows
+from tacit.types import Floats32, Floats64, Group
 
-PREDICTED = "foretold"  # the channel of a model that was fitted on other users, or of nearness
+PREDICTED = "predicted"  # the channel of a model that was fitted on other users, or of nearness
 MOST_LISTS = 50  # a user with more of them counts no more than one with as many
 _PENALTIES = tuple(10.0**power for power in np.arange(0.0, 5.1))
 
@@ -60,8 +60,8 @@ class TextReward:
         centred = x - x.mean(0)
         slope = float((centred * u).sum() / max((centred**2).sum(), 1e-12))  # 0 where all texts are alike
         middle = u.mean(0) - slope * x.mean(0)
-        each = np.ones_like(middle)
-        return cls(np.concatenate([2 * slope * each, -(slope**2) * each, -2 * slope * middle]))
+        ones = np.ones_like(middle)
+        return cls(np.concatenate([2 * slope * ones, -(slope**2) * ones, -2 * slope * middle]))
 
     def __call__(self, texts: Floats32, places: Floats32) -> Floats64:
         """Rewards [n] of n texts [n, k] about users at ``places`` [n, k]."""
@@ -89,51 +89,31 @@ def learn(
     lists = np.array([option.channels["lists"] for group in groups for option in group.options])
     data = vectors, places[group_of], scores, group_of, lists
     fold = np.random.default_rng(seed).permutation(len(groups))[group_of] % min(folds, len(groups))
-    judged = np.zeros(len(scores))
+    predicted = np.zeros(len(scores))
     for k in np.unique(fold):
         others = TextReward.fit(*(part[fold != k] for part in data))
-        judged[fold == k] = others(vectors[fold == k], places[group_of][fold == k])
-    return TextReward.fit(*data), _told(groups, judged)
+        predicted[fold == k] = others(vectors[fold == k], places[group_of][fold == k])
+    return TextReward.fit(*data), _with_predictions(groups, predicted)
 
 
 def nearest(groups: Sequence[Group], vectors: Floats32, places: Floats32) -> tuple[TextReward, list[Group]]:
     """The control: nearness in the reward model's place, blind to the groups' scores."""
     at = places[_group_of(groups)]
     reward = TextReward.nearness(vectors, at)
-    return reward, _told(groups, reward(vectors, at))
+    return reward, _with_predictions(groups, reward(vectors, at))
 
 
 def _group_of(groups: Sequence[Group]) -> Rows:
     return np.repeat(np.arange(len(groups)), [len(group.options) for group in groups])
 
 
-def _told(groups: Sequence[Group], judged: Floats64) -> list[Group]:
-    """``judged`` [n] of the texts of all groups, in order, as the channel ``PREDICTED``."""
-    each = iter(judged.tolist())
+def _with_predictions(groups: Sequence[Group], predicted: Floats64) -> list[Group]:
+    """``predicted`` [n] of the texts of all groups, in order, as the channel ``PREDICTED``."""
+    predictions = iter(predicted.tolist())
     return [
-        Group(tuple(replace(o, channels={**o.channels, PREDICTED: next(each)}) for o in group.options))
+        Group(tuple(replace(o, channels={**o.channels, PREDICTED: next(predictions)}) for o in group.options))
         for group in groups
     ]
-
-
-class JudgedScorer:
-    """``tacit.types.Scorer``: the score is what a reward model foretells of a ranker's feedback.
-
-    The feedback itself stays among the channels, so that a writer that learns to please the model alone is seen. Users
-    whose feedback the model was not fitted on may be asked about too, as long as the ranker knows them.
-    """
-
-    name = "reward model"
-
-    def __init__(self, ranker: RerankerScorer, reward: TextReward, places: Floats32) -> None:
-        """``places`` [n_users, k] holds every user's place among the ratings."""
-        self.ranker, self.reward, self.places = ranker, reward, places
-
-    def score(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> list[tuple[float, dict[str, float]]]:
-        users, vectors = self.ranker.read(contexts, turns)
-        predicted = self.reward(vectors, self.places[users]).tolist()
-        channels = self.ranker.channels(users, vectors)
-        return [(value, {**one, PREDICTED: value}) for value, one in zip(predicted, channels, strict=True)]
 
 
 def as_predicted(groups: Sequence[Group]) -> list[Group]:

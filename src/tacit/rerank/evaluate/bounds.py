@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """The bounds of the literal lists under one sort rule."""
+    """The bounds of KAR's lists under one sort rule."""
 
     rule: str
     card: Card
@@ -69,9 +69,9 @@ def bounds(split: ListSplit, lists: Lists, k: int = CUTOFF, draws: int = 1000, s
 
 
 def sort_variants(ratings: Ratings, config: ListConfig, draws: int = 1000, seed: int = 0) -> tuple[Variant, ...]:
-    """The literal lists under every sort rule the data allow: how much of a level comes from the order alone."""
+    """KAR's lists under every sort rule the data allow: how much of a level comes from the order alone."""
     variants = []
     for rule in possible_rules(ratings.frame):
-        split, test, card = build(ratings, replace(config, variant="literal", sort=rule))
+        split, test, card = build(ratings, replace(config, variant="kar_lists", sort=rule))
         variants.append(Variant(rule, card, bounds(split, test.lists, draws=draws, seed=seed)))
     return tuple(variants)

@@ -7,26 +7,28 @@ takes over; ``clean`` repairs what in it rewards remembering instead of ranking.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from tacit.data.ratings.table import Ratings
-from tacit.rerank.lists.order import choose_rule, in_order, possible_rules, tied_share
+from tacit.rerank.lists.order import Rule, Sort, choose_rule, in_order, possible_rules, tied_share
 from tacit.types import InputError, Ints32
 
 Card = dict[str, object]
 NEVER = np.iinfo(np.int32).max
-VARIANTS = ("literal", "clean")
+Variant = Literal["kar_lists", "clean"]
+IN_WORDS: Mapping[Variant, str] = {"kar_lists": "KAR's lists", "clean": "clean lists"}
 
 
 @dataclass
 class ListConfig:
-    variant: str = "literal"  # literal: KAR's negatives | clean: negatives the user never rated, no repeats, true order
-    sort: str = "auto"  # auto (rank or second) | rank | second | day | file
+    variant: Variant = "kar_lists"  # KAR's negatives | clean: negatives the user never rated, no repeats, true order
+    sort: Sort = "auto"  # auto: rank or second
     timezone: str = "Asia/Shanghai"  # sort=day only: whose calendar day (that of KAR's authors)
     consumed: int = 4  # consecutive interactions in a list
     length: int = 10  # candidates in a list
@@ -73,10 +75,10 @@ class FirstPlaces:
 
         An item was seen before a list if its place is below the list's ``start``.
         """
-        wanted = users[:, None].astype(np.int64) * self._n_items + items
-        at = np.minimum(np.searchsorted(self._known, wanted), len(self._known) - 1)
+        pairs = users[:, None].astype(np.int64) * self._n_items + items
+        at = np.minimum(np.searchsorted(self._known, pairs), len(self._known) - 1)
         places = self._first[at] - self._offsets[users][:, None]
-        return np.where(self._known[at] == wanted, places, NEVER).astype(np.int32)
+        return np.where(self._known[at] == pairs, places, NEVER).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,8 @@ def build(ratings: Ratings, config: ListConfig) -> tuple[ListSplit, ListTest, Ca
     """The lists of training and validation users, those of the test users, and the card that tells how they came about.
 
     Users are shuffled and divided 80/10/10: KAR's last tenth is the test, and the last ninth of its training part
-    becomes validation. Training lists are drawn before test lists. With the same file, rule and seeds the literal
-    lists are KAR's, draw by draw.
+    becomes validation. Training lists are drawn before test lists. With the same file, rule and seeds those of
+    ``kar_lists`` are KAR's, draw by draw.
     """
     _check(config, len(ratings.items))
     rule = _rule(ratings.frame, config)
@@ -135,9 +137,9 @@ def build(ratings: Ratings, config: ListConfig) -> tuple[ListSplit, ListTest, Ca
     histories = _histories(ordered, len(ratings.users), config.text_history)
     train_users, valid_users, test_users = _split_users(ratings, config)
     generator = random.Random(config.list_seed)
-    known = draw_lists(histories, np.concatenate([train_users, valid_users]), ratings, config, generator)
+    drawn = draw_lists(histories, np.concatenate([train_users, valid_users]), ratings, config, generator)
     test = ListTest(test_users, draw_lists(histories, test_users, ratings, config, generator))
-    train, valid = known.of_users(train_users), known.of_users(valid_users)
+    train, valid = drawn.of_users(train_users), drawn.of_users(valid_users)
     if not (len(train) and len(valid) and len(test.lists)):
         raise InputError("The users of a part have no lists: a user needs two interactions, the users ten or more.")
     n_items = len(ratings.items)
@@ -154,8 +156,8 @@ def build(ratings: Ratings, config: ListConfig) -> tuple[ListSplit, ListTest, Ca
 
 
 def _check(config: ListConfig, n_items: int) -> None:
-    if config.variant not in VARIANTS:
-        raise InputError(f"lists.variant is {config.variant!r}: choose one of {', '.join(VARIANTS)}.")
+    if config.variant not in get_args(Variant):
+        raise InputError(f"lists.variant is {config.variant!r}: choose one of {', '.join(get_args(Variant))}.")
     if not 1 <= config.consumed < config.length <= n_items:
         raise InputError(
             f"lists.consumed={config.consumed} and lists.length={config.length}: "
@@ -167,7 +169,7 @@ def _check(config: ListConfig, n_items: int) -> None:
         raise InputError(f"lists.users is {config.users}: give 0 for all users, or ten or more.")
 
 
-def _rule(frame: pl.DataFrame, config: ListConfig) -> str:
+def _rule(frame: pl.DataFrame, config: ListConfig) -> Rule:
     rule = choose_rule(frame, config.sort)
     if config.variant == "clean" and rule not in ("rank", "second"):
         raise InputError(f"lists.variant=clean needs the true order, not lists.sort={rule}: set lists.sort=auto.")
@@ -231,8 +233,8 @@ def draw_lists(
 
 
 def _pool(histories: Histories, user: int, ratings: Ratings, config: ListConfig) -> Sequence[int]:
-    """What a user's negatives are drawn from: every item (literal), or those the user never rated, then or later."""
-    if config.variant == "literal":
+    """What a user's negatives are drawn from: every item (KAR's lists), or those never rated, then or later."""
+    if config.variant == "kar_lists":
         return range(len(ratings.items))
     unrated = np.ones(len(ratings.items), dtype=bool)
     unrated[histories.of(user)[0]] = False
@@ -240,7 +242,7 @@ def _pool(histories: Histories, user: int, ratings: Ratings, config: ListConfig)
     if len(pool) < config.length - 1:
         raise InputError(
             f"User {ratings.users[user]} has rated all but {len(pool)} of {len(ratings.items)} items, too few "
-            f"negatives for lists of {config.length}: lower lists.length, or set lists.variant=literal."
+            f"negatives for lists of {config.length}: lower lists.length, or set lists.variant=kar_lists."
         )
     return pool
 
@@ -258,7 +260,7 @@ def _card(ratings: Ratings, config: ListConfig, order: Card, split: ListSplit, t
         **order,
         "seeds": {"users": config.split_seed, "lists": config.list_seed},
         "list": f"{config.consumed} consecutive interactions (fewer at a user's end), filled up to {config.length}",
-        "negatives": everything if config.variant == "literal" else "items the user never rated, before or after",
+        "negatives": everything if config.variant == "kar_lists" else "items the user never rated, before or after",
         "positive": f"consumed and rated above {ratings.positive_above:g}",
         "text history": f"the first min((n + 1) // 2, {config.text_history}) interactions; every list starts after it",
         "train": _shares(first_places, split.train_users, split.train),

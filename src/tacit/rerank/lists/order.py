@@ -6,24 +6,28 @@ that the interactions of one evening stand in the order of the file, which is no
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import polars as pl
 
 from tacit.types import InputError
 
-RULES = ("rank", "second", "day", "file")  # the best first
+Rule = Literal["rank", "second", "day", "file"]
+Sort = Literal["auto", Rule]
+RULES: tuple[Rule, ...] = get_args(Rule)  # the best first
 
 
-def possible_rules(frame: pl.DataFrame) -> tuple[str, ...]:
+def possible_rules(frame: pl.DataFrame) -> tuple[Rule, ...]:
     """The rules that the columns of ``Ratings.frame`` allow: ``rank`` if ranks are known, the others need every time.
 
     An interaction without a rank among others that have one comes last, in the order of the file.
     """
     timed = frame["time"].null_count() == 0
-    known = {"rank": frame["rank"].null_count() < len(frame), "second": timed, "day": timed, "file": True}
-    return tuple(rule for rule in RULES if known[rule])
+    allowed = {"rank": frame["rank"].null_count() < len(frame), "second": timed, "day": timed, "file": True}
+    return tuple(rule for rule in RULES if allowed[rule])
 
 
-def choose_rule(frame: pl.DataFrame, sort: str) -> str:
+def choose_rule(frame: pl.DataFrame, sort: Sort) -> Rule:
     """``auto`` takes the true order, by rank or by second; any other rule is taken if the data allow it."""
     allowed = possible_rules(frame)
     if sort == "auto":

@@ -40,11 +40,11 @@ class HybridExpertAdaptor(nn.Module):
         weight_2, bias_2 = self._experts(self.weight_2, side), self._experts(self.bias_2, side)
         rows = x.expand(len(weight_1), *x.shape)
         hidden = torch.baddbmm(bias_1[:, None], rows, weight_1.transpose(1, 2)).relu()  # [experts, rows, hidden]
-        each = torch.baddbmm(bias_2[:, None], hidden, weight_2.transpose(1, 2)).relu()
+        experts = torch.baddbmm(bias_2[:, None], hidden, weight_2.transpose(1, 2)).relu()
         gate = self.gates[side](x).softmax(-1)
-        mixed: Tensor = torch.einsum("re,ero->ro", gate, each)
+        mixed: Tensor = torch.einsum("re,ero->ro", gate, experts)
         return mixed
 
     def _experts(self, stacked: Tensor, side: int) -> Tensor:
-        own = self.shared + side * self.specific
-        return torch.cat([stacked[: self.shared], stacked[own : own + self.specific]])
+        first = self.shared + side * self.specific
+        return torch.cat([stacked[: self.shared], stacked[first : first + self.specific]])

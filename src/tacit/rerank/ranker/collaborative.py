@@ -89,8 +89,10 @@ def successors(
         for step, shift in enumerate(shifts):
             rows = np.flatnonzero((at + shift >= first) & (at + shift < end))
             parts.append((rows, at[rows] + shift, np.full(len(rows), decay**step, dtype=np.float32)))
-        rows, found, counted = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return sparse.csr_matrix((counted * values[found], (rows, histories.items[found])), shape=(len(at), n_items))
+        rows, at_shift, counted = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return sparse.csr_matrix(
+            (counted * values[at_shift], (rows, histories.items[at_shift])), shape=(len(at), n_items)
+        )
 
     past = table(range(-1, -LAST - 1, -1), np.ones_like(histories.ratings), DECAY)
     factor = _cholesky(_gram(past, l2))
@@ -180,8 +182,8 @@ def _ridge_rows(matrix: sparse.csr_matrix, factors: Floats32, l2: float) -> Floa
     penalty = l2 * np.eye(factors.shape[1], dtype=np.float32)
     for row in range(matrix.shape[0]):
         entries = slice(matrix.indptr[row], matrix.indptr[row + 1])
-        known = factors[matrix.indices[entries]]
-        solved[row] = np.linalg.solve(known.T @ known + penalty, known.T @ matrix.data[entries])
+        rated = factors[matrix.indices[entries]]
+        solved[row] = np.linalg.solve(rated.T @ rated + penalty, rated.T @ matrix.data[entries])
     return solved
 
 
@@ -202,9 +204,9 @@ def tfidf_vectors(texts: Sequence[str], d: int) -> Floats32:
     tf = 1 + log(count), idf = 1 + log((1 + m) / (1 + df)) over m texts; words of one text only are left out.
     """
     words = [Counter(re.findall(r"\w+", text.lower())) for text in texts]
-    known = Counter(word for counted in words for word in counted)
-    columns = {word: column for column, word in enumerate(sorted(w for w, df in known.items() if df > 1))}
-    idf = {word: 1.0 + np.log((1 + len(texts)) / (1 + known[word])) for word in columns}
+    document_counts = Counter(word for counted in words for word in counted)
+    columns = {word: column for column, word in enumerate(sorted(w for w, df in document_counts.items() if df > 1))}
+    idf = {word: 1.0 + np.log((1 + len(texts)) / (1 + document_counts[word])) for word in columns}
     if not columns:
         raise InputError("No word stands in two of the texts, so TF-IDF cannot compare them: check the items file.")
     entries = [
@@ -222,10 +224,10 @@ def tfidf_vectors(texts: Sequence[str], d: int) -> Floats32:
 def mean_vectors(histories: Histories, vectors: Floats32) -> Floats32:
     """[n_users, d]: the mean vector of the items before each user's ``cut``: what a text may tell, without a text."""
     users = np.repeat(np.arange(len(histories.cut)), np.diff(histories.offsets))
-    told = np.arange(len(users)) - histories.offsets[users] < histories.cut[users]
-    entries = (np.ones(told.sum()), (users[told], histories.items[told]))
+    before_cut = np.arange(len(users)) - histories.offsets[users] < histories.cut[users]
+    entries = (np.ones(before_cut.sum()), (users[before_cut], histories.items[before_cut]))
     rows = sparse.csr_matrix(entries, shape=(len(histories.cut), len(vectors)))
-    counts = np.bincount(users[told], minlength=len(histories.cut))
+    counts = np.bincount(users[before_cut], minlength=len(histories.cut))
     means: Floats32 = ((rows @ vectors) / np.maximum(counts, 1)[:, None]).astype(np.float32)
     return means
 

@@ -79,7 +79,7 @@ class FeatureConfig:
     next_l2: float = 10000.0  # of the weights from the last items to the next ones
     near: int = 4  # places in a history: two items at most so far apart are near in time
     sitting: int = 64  # and at most so far apart belong to one sitting
-    factors: int = 20  # numbers an item that foretell stars
+    factors: int = 20  # numbers an item that predict stars
     factors_l2: float = 15.0
     smoothing: float = 20.0  # ratings or candidates that an item's own means are drawn together by
     folds: int = 5  # of the training users, whose features come from the other folds
@@ -114,8 +114,8 @@ class Featured:
     def only(self, names: Sequence[str], relations: bool) -> Featured:
         """With these features alone, and with the relations or without."""
         columns = [self.names.index(name) for name in names]
-        kept = self.relations if relations else self.relations[..., :0]
-        return Featured(self.lists, tuple(names), self.features[..., columns], kept)
+        chosen = self.relations if relations else self.relations[..., :0]
+        return Featured(self.lists, tuple(names), self.features[..., columns], chosen)
 
 
 def cross_fitted(split: ListSplit, items: Sequence[Item], config: FeatureConfig, seed: int) -> Featured:
@@ -130,9 +130,9 @@ def cross_fitted(split: ListSplit, items: Sequence[Item], config: FeatureConfig,
     relations = np.empty((*shape, shape[1], len(RELATIONS)), dtype=np.float32)
     with progress(config.folds, "features") as bar:
         for fold in range(config.folds):
-            own = order[fold :: config.folds]
-            rows = np.flatnonzero(np.isin(split.train.users, own))
-            (part,) = features(split, items, np.setdiff1d(order, own), [split.train.take(rows)], config)
+            fold_users = order[fold :: config.folds]
+            rows = np.flatnonzero(np.isin(split.train.users, fold_users))
+            (part,) = features(split, items, np.setdiff1d(order, fold_users), [split.train.take(rows)], config)
             values[rows], relations[rows] = part.features, part.relations
             bar.advance()
     return Featured(split.train, NAMES, values, relations)
@@ -159,7 +159,7 @@ def features(
 
 
 def _joined(parts: Sequence[Lists]) -> Lists:
-    return Lists(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Lists)))
+    return Lists(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Lists)))
 
 
 Columns = dict[str, npt.NDArray[np.generic]]
@@ -175,13 +175,13 @@ class _Reading:
     config: FeatureConfig
 
     @property
-    def known(self) -> Histories:
+    def histories(self) -> Histories:
         return self.split.histories
 
     @cached_property
     def likes(self) -> Floats32:
         """[n interactions]: 1 where it is a positive label, else 0."""
-        return (self.known.ratings > self.split.positive_above).astype(np.float32)
+        return (self.histories.ratings > self.split.positive_above).astype(np.float32)
 
     @cached_property
     def ones(self) -> Floats32:
@@ -189,26 +189,26 @@ class _Reading:
 
     @cached_property
     def mean_stars(self) -> Floats32:
-        return self.mean_of(self.known.ratings)
+        return self.mean_of(self.histories.ratings)
 
     @cached_property
     def stars(self) -> Floats32:
         """[n interactions]: less the item's mean."""
-        return self.known.ratings - self.mean_stars[self.known.items]
+        return self.histories.ratings - self.mean_stars[self.histories.items]
 
     def mean_of(self, values: Floats32) -> Floats32:
         """[n]: the mean of ``values`` over the users' interactions with an item."""
-        at = places(self.known, self.users)
-        return smoothed_mean(self.known.items[at], values[at], self.split.n_items, self.config.smoothing)
+        at = places(self.histories, self.users)
+        return smoothed_mean(self.histories.items[at], values[at], self.split.n_items, self.config.smoothing)
 
     def matrix(self, values: Floats32) -> sparse.csr_matrix:
-        return interactions(self.known, self.users, self.split.n_items, values)
+        return interactions(self.histories, self.users, self.split.n_items, values)
 
     def whole(self, weights: Floats32, values: Floats32) -> Floats32:
-        return over_history(weights, values, self.known, self.lists)
+        return over_history(weights, values, self.histories, self.lists)
 
     def last(self, weights: Floats32, values: Floats32, last: int, decay: float = 1.0) -> Floats32:
-        return over_last(weights, values, self.known, self.lists, last, decay)
+        return over_last(weights, values, self.histories, self.lists, last, decay)
 
 
 def _from_weights(reading: _Reading, items: Sequence[Item]) -> tuple[Columns, Floats32]:
@@ -225,7 +225,7 @@ def _from_weights(reading: _Reading, items: Sequence[Item]) -> tuple[Columns, Fl
 
 
 def _from_lift(reading: _Reading, name: str, within: int, smoothing: float) -> tuple[Columns, Floats32]:
-    weights = lift(reading.known, reading.users, reading.split.n_items, within, smoothing)
+    weights = lift(reading.histories, reading.users, reading.split.n_items, within, smoothing)
     return {name: reading.last(weights, reading.ones, 16)}, among(weights, reading.lists.items)
 
 
@@ -251,14 +251,14 @@ def _from_stars(reading: _Reading) -> Columns:
     factors = star_factors(less_own_mean(rated), config.factors, config.factors_l2, sweeps=8, seed=0)
     return {
         "EASE, stars": reading.whole(ease(rated, config.l2), reading.stars),
-        "stars from factors": from_factors(factors, config.factors_l2, reading.stars, reading.known, reading.lists),
+        "stars from factors": from_factors(factors, config.factors_l2, reading.stars, reading.histories, reading.lists),
     }
 
 
 def _from_next_items(reading: _Reading) -> Columns:
     """From the last items to the next ones, and to the next liked ones."""
     targets, n = [reading.ones, reading.likes], reading.split.n_items
-    made = successors(reading.known, reading.users, n, targets, ahead=4, l2=reading.config.next_l2)
+    made = successors(reading.histories, reading.users, n, targets, ahead=4, l2=reading.config.next_l2)
     return {name: reading.last(next(made), reading.ones, LAST, DECAY) for name in ("next items", "next liked items")}
 
 
@@ -275,21 +275,21 @@ def _from_attributes(reading: _Reading, items: Sequence[Item]) -> Columns:
 
 def _of_items(reading: _Reading) -> Columns:
     lists, users, n = reading.lists, reading.users, reading.split.n_items
-    by_stage = _by_stage(reading.known, users, n)
+    by_stage = _by_stage(reading.histories, users, n)
     return {
-        "popularity": np.log1p(popularity(reading.known, users, n))[lists.items],
+        "popularity": np.log1p(popularity(reading.histories, users, n))[lists.items],
         "popularity at this stage": by_stage[lists.items, stage_of(lists.start)[:, None]],
         "label rate": label_rate(reading.split.train.of_users(users), n, reading.config.smoothing)[lists.items],
         "liked share": reading.mean_of(reading.likes)[lists.items],
         "mean stars": reading.mean_stars[lists.items],
-        "seen": Past(reading.known, n).seen(lists),
+        "seen": Past(reading.histories, n).seen(lists),
     }
 
 
 def _of_users(reading: _Reading) -> Columns:
     """One number for all candidates of a list: it tells how far the others can be trusted."""
     lists = reading.lists
-    liked = (sums_before(reading.known, reading.likes, lists) + 1.0) / (lists.start + 2.0)
+    liked = (sums_before(reading.histories, reading.likes, lists) + 1.0) / (lists.start + 2.0)
     wide = {"length of the history": np.log1p(lists.start), "liked share of the history": liked}
     return {name: np.broadcast_to(values[:, None], lists.items.shape) for name, values in wide.items()}
 

@@ -44,11 +44,11 @@ def over_last(
     for begin in range(0, len(lists), 4096):  # a block's ties are [4096, C, last]
         rows = slice(begin, begin + 4096)
         place = lists.start[rows, None] - np.arange(1, last + 1)
-        known = histories.offsets[lists.users[rows]][:, None] + place.clip(min=0)
-        counts = np.where(place >= 0, values[known] * decay ** np.arange(last), 0.0).astype(np.float32)
+        entries = histories.offsets[lists.users[rows]][:, None] + place.clip(min=0)
+        counts = np.where(place >= 0, values[entries] * decay ** np.arange(last), 0.0).astype(np.float32)
         if decay == 1.0:
             counts /= np.maximum((place >= 0).sum(-1, keepdims=True), 1)
-        ties = weights[histories.items[known][:, None], lists.items[rows, :, None]]
+        ties = weights[histories.items[entries][:, None], lists.items[rows, :, None]]
         scores[rows] = np.einsum("lk,lck->lc", counts, ties)
     return scores
 
@@ -62,9 +62,9 @@ def nearest(weights: Floats32, histories: Histories, lists: Lists, last: int, co
     for begin in range(0, len(lists), 1024):  # a block's weights are [1024, C, last]
         rows = slice(begin, begin + 1024)
         place = lists.start[rows, None] - np.arange(1, last + 1)
-        known = histories.items[histories.offsets[lists.users[rows]][:, None] + place.clip(min=0)]
-        found = np.where((place >= 0)[:, None], weights[known[:, None], lists.items[rows, :, None]], 0.0).clip(min=0.0)
-        scores[rows] = np.partition(found, -count, axis=-1)[..., -count:].mean(-1)
+        items = histories.items[histories.offsets[lists.users[rows]][:, None] + place.clip(min=0)]
+        ties = np.where((place >= 0)[:, None], weights[items[:, None], lists.items[rows, :, None]], 0.0).clip(min=0.0)
+        scores[rows] = np.partition(ties, -count, axis=-1)[..., -count:].mean(-1)
     return scores
 
 
@@ -78,10 +78,10 @@ def from_factors(factors: Floats32, l2: float, stars: Floats32, histories: Histo
     for user, rows in _by_user(lists):
         first, starts = int(histories.offsets[user]), lists.start[rows]
         span = slice(first, first + int(starts.max()))
-        known, given = factors[histories.items[span]].astype(np.float64), stars[span].astype(np.float64)
-        squares = _prefix(known[:, :, None] * known[:, None, :])[starts]
-        own = _prefix(given)[starts] / (starts + OWN_MEAN)
-        target = _prefix(known * given[:, None])[starts] - own[:, None] * _prefix(known)[starts]
+        rated, given = factors[histories.items[span]].astype(np.float64), stars[span].astype(np.float64)
+        squares = _prefix(rated[:, :, None] * rated[:, None, :])[starts]
+        user_mean = _prefix(given)[starts] / (starts + OWN_MEAN)
+        target = _prefix(rated * given[:, None])[starts] - user_mean[:, None] * _prefix(rated)[starts]
         taste = np.linalg.solve(squares + penalty, target[..., None])[..., 0]
         scores[rows] = np.einsum("ld,lcd->lc", taste, factors[lists.items[rows]])
     return scores

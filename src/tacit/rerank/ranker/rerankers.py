@@ -9,6 +9,8 @@ Shapes: B lists of C candidates. Scores are logits; higher is better.
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,9 +20,10 @@ from tacit.rerank.ranker.rerankers_paper import DLCMPaper, PRMPaper
 from tacit.rerank.ranker.tokens import Knowledge, ListBatch, ListTokens, MatchTokens, PersonalTokens, item_attributes
 from tacit.types import InputError
 
-__all__ = ["NAMES", "Knowledge", "ListBatch", "Reranker", "build_reranker", "item_attributes"]
+__all__ = ["NAMES", "Knowledge", "ListBatch", "RankerName", "Reranker", "build_reranker", "item_attributes"]
 
-NAMES = ("dlcm", "prm", "setrank", "dlcm_match", "dlcm_paper", "prm_paper")
+RankerName = Literal["dlcm", "prm", "setrank", "dlcm_match", "dlcm_paper", "prm_paper"]
+NAMES: tuple[str, ...] = get_args(RankerName)
 HIDDEN = 64
 TEMPERATURE = 0.5  # of SetRank's attention, as in KAR's run_rerank.py; DLCM and PRM have none
 

@@ -19,8 +19,8 @@ def list_softmax_loss(scores: Tensor, labels: Tensor) -> Tensor:
     of PRM's loss (arXiv 1904.06813) over its number of positives. A list without positives says nothing here.
     """
     positives = labels.sum(-1)
-    each = -(labels * torch.log_softmax(scores, dim=-1)).sum(-1) / positives.clamp(min=1)
-    return each.sum() / (positives > 0).sum().clamp(min=1)
+    of_lists = -(labels * torch.log_softmax(scores, dim=-1)).sum(-1) / positives.clamp(min=1)
+    return of_lists.sum() / (positives > 0).sum().clamp(min=1)
 
 
 class DLCMPaper(nn.Module):

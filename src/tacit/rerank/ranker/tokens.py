@@ -188,6 +188,6 @@ class PersonalTokens(ListTokens):
         return torch.cat([*parts, batch.seen[..., None]], dim=-1)
 
     def _mean(self, recent: Tensor) -> Tensor:
-        known = (recent >= 0).unsqueeze(-1).float()
-        total = (self.fields(recent.clamp(min=0)) * known).sum(1)
-        return total / known.sum(1).clamp(min=1)
+        present = (recent >= 0).unsqueeze(-1).float()
+        total = (self.fields(recent.clamp(min=0)) * present).sum(1)
+        return total / present.sum(1).clamp(min=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ from tacit.metrics.lists import in_order, kar_map, ndcg
 from tacit.rerank.lists.lists import Histories, Lists
 from tacit.rerank.lists.past import Past
 from tacit.rerank.ranker.best_epoch import BestEpoch, RankerResult
-from tacit.rerank.ranker.rerankers import Knowledge, ListBatch, Reranker, build_reranker, item_attributes
+from tacit.rerank.ranker.rerankers import Knowledge, ListBatch, RankerName, Reranker, build_reranker, item_attributes
+from tacit.run.config import check_types
 from tacit.run.folder import Stage
 from tacit.run.progress import Ticker, progress
 from tacit.types import Floats32, InputError, Item
@@ -26,7 +28,7 @@ METRICS = {"ndcg": ndcg, "map": kar_map}
 
 @dataclass
 class RerankerConfig:
-    name: str = "dlcm"  # dlcm | prm | setrank (as KAR runs them) | dlcm_paper | prm_paper
+    name: RankerName = "dlcm"
     attributes: list[str] = field(default_factory=lambda: ["first_genre"])  # the item attributes that are embedded
     specific: int = 5  # the adaptor's own experts a side, beside two shared ones
     dropout: float = 0.1  # of prm_paper; the others have none
@@ -35,8 +37,8 @@ class RerankerConfig:
     lr: float = 1e-3  # constant: the reference's cosine counts lists where it steps batches, and never decays
     weight_decay: float = 0.0
     patience: int = 3  # epochs in a row without a better score before stopping
-    criterion: str = "ndcg"  # ndcg | map, at 5: the score that chooses the epoch; KAR's is map
-    select: str = "valid"  # valid | test: whose lists choose the epoch; test is KAR's way, for the row that says so
+    criterion: Literal["ndcg", "map"] = "ndcg"  # at 5: the score that chooses the epoch; KAR's is map
+    select: Literal["valid", "test"] = "valid"  # whose lists choose the epoch; test is KAR's way
 
 
 def new_reranker(config: RerankerConfig, items: Sequence[Item], text_dim: int | None, seed: int) -> Reranker:
@@ -85,9 +87,7 @@ def train_ranker(
 
 
 def _check(config: RerankerConfig, train: Lists, selection: Lists) -> None:
-    for key, known in (("criterion", tuple(METRICS)), ("select", ("valid", "test"))):
-        if getattr(config, key) not in known:
-            raise InputError(f"ranker.{key}={getattr(config, key)} is not known: choose {' or '.join(known)}.")
+    check_types(config, "ranker.")
     if config.batch < 2 or config.epochs < 1 or config.patience < 1:
         raise InputError("ranker.batch must be at least 2 lists, ranker.epochs and ranker.patience at least 1.")
     if len(train) < 2 or not len(selection):

@@ -20,7 +20,7 @@ from tacit.rerank.evaluate.rows import (
     template,
     variance,
 )
-from tacit.rerank.lists.lists import Lists
+from tacit.rerank.lists.lists import IN_WORDS, Lists
 from tacit.rerank.ranker.features import PLAIN, TIES, Featured, cross_fitted, features
 from tacit.rerank.ranker.listwise import Listwise
 from tacit.rerank.ranker.text_features import Likeness, by_vectors, by_words, text_features
@@ -29,9 +29,8 @@ from tacit.rerank.ranker.train_listwise import ListwiseConfig, new_listwise, sco
 from tacit.rerank.ranker.train_reranker import CUTOFF, score_lists
 from tacit.rerank.stages.arms import arm_jobs, arm_knowledge, arms
 from tacit.rerank.stages.config import NO_WRITER, RerankConfig
+from tacit.rerank.stages.context import RerankRun
 from tacit.rerank.stages.jobs import TrainingJob, train_all
-from tacit.rerank.stages.knowledge import material
-from tacit.rerank.stages.material import RerankData
 from tacit.run.files import atomic_write
 from tacit.run.folder import Run, Stage
 from tacit.types import Floats32
@@ -42,27 +41,28 @@ ALONE = ("EASE, all history", "EASE, liked history")  # features that are rows o
 
 def evaluate(run: Run, config: RerankConfig, device: str) -> None:
     """results.json, and card.json with the protocol and where the noise comes from."""
-    stage, known = run.stage("evaluate"), material(run, config)
-    lists = known.test.lists
+    stage, context = run.stage("evaluate"), RerankRun.open(run, config, device)
+    data, lists = context.data, context.data.test.lists
+    names: Sequence[str] = config.rankers
     ranked: list[ArmScores] = []
-    on_validation = {}
+    on_validation: dict[tuple[str, str], float] = {}
     for arm in every_arm(config):
-        jobs = arm_jobs(run, config, known, arm, device)
+        jobs = arm_jobs(context, arm)
         for name in config.rankers:
-            mine = [job for job in jobs if job.settings.name == name]
-            ranked.append(measured(name, arm, [_test_scores(job, lists) for job in mine], lists))
-            on_validation[name, arm] = float(np.mean([_chosen_by(job) for job in mine]))
-    ranked.sort(key=lambda line: config.rankers.index(line.model))
-    lines = [*bound_lines(known.split, lists), *ranked]
+            of_ranker = [job for job in jobs if job.settings.name == name]
+            ranked.append(measured(name, arm, [_test_scores(job, lists) for job in of_ranker], lists))
+            on_validation[name, arm] = float(np.mean([_chosen_by(job) for job in of_ranker]))
+    ranked.sort(key=lambda line: names.index(line.model))
+    lines = [*bound_lines(data.split, lists), *ranked]
     if config.strong:
-        lines += reference_rows(run, config, known, device)
-    protocol = f"{config.lists.variant} lists, {known.card['sort']} order"
-    base = template(known.ratings.name, protocol, lists, config.seed)
+        lines += reference_rows(context)
+    protocol = f"{IN_WORDS[config.lists.variant]}, {data.card['sort']} order"
+    base = template(data.ratings.name, protocol, lists, config.seed)
     save_rows(run.folder / "results.json", tables(lines, lists.users, base))
     save_values(stage.folder / "values.safetensors", lines, lists)
     noise = {f"{line.model} · {line.arm}": variance([line.values["ndcg"]], lists.users) for line in lines}
     card = {
-        "protocol": known.card,
+        "protocol": data.card,
         "settings": asdict(config.lists),
         "round chosen on validation": {name: _best_round(name, on_validation) for name in config.rankers},
         "standard deviations of NDCG@5": {name: parts for name, parts in noise.items() if len(parts) > 1},
@@ -96,57 +96,59 @@ def _best_round(ranker: str, scores: Mapping[tuple[str, str], float]) -> str:
 Parts = tuple[Featured, ...]  # the lists of training, validation and test users
 
 
-def reference_rows(run: Run, config: RerankConfig, known: RerankData, device: str) -> list[ArmScores]:
+def reference_rows(context: RerankRun) -> list[ArmScores]:
     """EASE as it is; features of the ratings through one listwise transformer: six, all of them, texts beside all.
 
     What the catalogue says of items (mostly title and genres) stands before their longer descriptions, where there are
     any, because no language model wrote it.
     """
-    ratings = _rating_features(known, config)
-    names, rankers = ratings[0].names, run.folder / "rankers"
+    config, data = context.config, context.data
+    ratings = _rating_features(context)
+    names, rankers = ratings[0].names, context.folder / "rankers"
     without_ties = [name for name in names if name not in TIES]
-    lines = [measured("one feature", name, [ratings[-1].column(name)], known.test.lists) for name in ALONE]
+    lines = [measured("one feature", name, [ratings[-1].column(name)], data.test.lists) for name in ALONE]
 
     def add(arm: str, parts: Parts, texts: Knowledge | None = None) -> None:
         name, (train, valid, test) = f"{LISTWISE}-{arm.replace(' ', '-')}", parts
         jobs = [
-            ListwiseJob(rankers / f"{name}-seed{seed}", config.listwise, train, valid, texts, seed, device)
+            ListwiseJob(rankers / f"{name}-seed{seed}", config.listwise, train, valid, texts, seed, context.device)
             for seed in range(config.strong_seeds)
         ]
         train_all(jobs, name)
         scores = [score_listwise(job.train(), test, texts) for job in jobs]
-        lines.append(measured(LISTWISE, arm, scores, known.test.lists))
+        lines.append(measured(LISTWISE, arm, scores, data.test.lists))
 
     add("plain features", tuple(part.only(PLAIN, False) for part in ratings))
     add(ALL_FEATURES, ratings)
     add("features without ties", tuple(part.only(without_ties, False) for part in ratings))
-    told = _beside_texts(ratings, known, config, [item.text for item in known.ratings.items], device)
-    add("catalogue texts", told)
+    described = _beside_texts(ratings, context, [item.text for item in data.ratings.items])
+    add("catalogue texts", described)
     if config.knowledge.writer == NO_WRITER:
         return lines
-    if known.ratings.descriptions:
-        told = _beside_texts(ratings, known, config, known.item_texts, device)
-        add("descriptions", told)
+    if data.ratings.descriptions:
+        described = _beside_texts(ratings, context, data.item_texts)
+        add("descriptions", described)
     rounds = [arm for arm in every_arm(config) if arm.startswith("round ")]
     for arm in dict.fromkeys([*rounds[:1], *rounds[-1:]]):
-        add(arm, told, arm_knowledge(run, config, known, arm, device))
+        add(arm, described, arm_knowledge(context, arm))
     return lines
 
 
-def _rating_features(known: RerankData, config: RerankConfig) -> Parts:
-    split, items = known.split, known.ratings.items
+def _rating_features(context: RerankRun) -> Parts:
+    config, data = context.config, context.data
+    split, items = data.split, data.ratings.items
     train = cross_fitted(split, items, config.features, config.seed)
-    both = [split.valid, known.test.lists]
+    both = [split.valid, data.test.lists]
     return train, *features(split, items, split.train_users, both, config.features)
 
 
-def _beside_texts(ratings: Parts, known: RerankData, config: RerankConfig, texts: Sequence[str], device: str) -> Parts:
+def _beside_texts(ratings: Parts, context: RerankRun, texts: Sequence[str]) -> Parts:
     """The features of the ratings, and what these texts of the items add."""
     likenesses: dict[str, Likeness] = {
         "words": lambda: by_words(texts),
-        "vectors": lambda: by_vectors(known.vectors(texts, device, config.dtype)),
+        "vectors": lambda: by_vectors(context.data.vectors(texts, context.device, context.config.dtype)),
     }
-    split = known.split
+    split = context.data.split
     added = text_features(split.histories, split.positive_above, [part.lists for part in ratings], likenesses)
     return tuple(part.beside(more) for part, more in zip(ratings, added, strict=True))
 
@@ -171,6 +173,6 @@ class ListwiseJob:
         """The trained ranker; one that is done is only read."""
         width = None if self.texts is None else self.texts.user.shape[1]
         model = new_listwise(self.config, self.train_part, width, self.seed)
-        known = self.train_part, self.valid_part, self.texts, self.config, self.seed
-        train_listwise(model, *known, self.stage, self.device)
+        parts = self.train_part, self.valid_part
+        train_listwise(model, *parts, self.texts, self.config, self.seed, self.stage, self.device)
         return model

@@ -11,12 +11,12 @@ from typing import Protocol
 import torch
 
 from tacit.rerank.lists.lists import Histories, Lists
-from tacit.rerank.ranker.rerankers import Reranker
+from tacit.rerank.ranker.rerankers import RankerName, Reranker
 from tacit.rerank.ranker.tokens import Knowledge
 from tacit.rerank.ranker.train_reranker import RerankerConfig, new_reranker, train_ranker
 from tacit.rerank.stages.config import RerankConfig
-from tacit.rerank.stages.material import RerankData
-from tacit.run.folder import Run, Stage
+from tacit.rerank.stages.context import RerankRun
+from tacit.run.folder import Stage
 from tacit.run.processes import processes, release_memory
 from tacit.run.progress import progress
 from tacit.types import Item
@@ -26,7 +26,7 @@ from tacit.types import Item
 class RerankerJob:
     """One reranker of a table: which one, with which texts, from which seed."""
 
-    ranker: str
+    ranker: RankerName
     arm: str
     seed: int
 
@@ -64,20 +64,36 @@ class TrainingJob:
         """The trained reranker; one that is done is only read."""
         width = None if self.texts is None else self.texts.user.shape[1]
         model = new_reranker(self.settings, self.items, width, self.seed)
-        known = self.train_lists, self.selection, self.texts, self.settings, self.seed
-        train_ranker(model, *known, self.stage, self.device, self.dtype, self.histories)
+        train_ranker(
+            model,
+            train=self.train_lists,
+            selection=self.selection,
+            knowledge=self.texts,
+            config=self.settings,
+            seed=self.seed,
+            stage=self.stage,
+            device=self.device,
+            dtype=self.dtype,
+            histories=self.histories,
+        )
         return model
 
 
-def job_of(
-    run: Run, config: RerankConfig, known: RerankData, cell: RerankerJob, texts: Knowledge | None, device: str
-) -> TrainingJob:
+def job_of(context: RerankRun, cell: RerankerJob, texts: Knowledge | None) -> TrainingJob:
     """A cell of the tables: trained on all training lists, its epoch chosen on validation unless its row says test."""
-    settings = replace(config.ranker, name=cell.ranker)
-    selection = known.test.lists if settings.select == "test" else known.split.valid
-    folder, lists, histories = run.folder / "rankers" / cell.folder, known.split.train, known.split.histories
-    items = known.ratings.items
-    return TrainingJob(folder, settings, items, lists, selection, histories, texts, cell.seed, device, config.dtype)
+    data, settings = context.data, replace(context.config.ranker, name=cell.ranker)
+    return TrainingJob(
+        folder=context.folder / "rankers" / cell.folder,
+        settings=settings,
+        items=data.ratings.items,
+        train_lists=data.split.train,
+        selection=data.test.lists if settings.select == "test" else data.split.valid,
+        histories=data.split.histories,
+        texts=texts,
+        seed=cell.seed,
+        device=context.device,
+        dtype=context.config.dtype,
+    )
 
 
 class Training(Protocol):

@@ -21,7 +21,7 @@ from tacit.rerank.writer.facts import Facts, Terms
 from tacit.rerank.writer.prompts import SHOWN, short_prompt, slotted, told
 from tacit.types import InputError, Ints32
 
-# The line of each kind begins with a factor's name of ``knowledge.FACTORS``; lines of titles have names of their own.
+# The line of each kind begins with a factor's name of ``prompts.FACTORS``; lines of titles have names of their own.
 NAMES = {
     "movies": {
         "genre": "Genre",
@@ -67,11 +67,6 @@ class Told:
         return [facts for facts, r in zip(self.items, self.ratings, strict=True) if r <= self.positive_above]
 
 
-def factors(domain: str) -> tuple[str, ...]:
-    """The names with which lines of composed texts begin, those of titles last."""
-    return (*NAMES[domain].values(), *TITLE_NAMES.values())
-
-
 def compose(
     facts: Sequence[Facts],
     ratings: Ratings,
@@ -84,10 +79,10 @@ def compose(
     items, stars = told(histories, user, shown)
     if not len(items):
         raise InputError(f"user {ratings.users[user]!r} has no rating before the cut: leave the user out.")
-    known = Told(tuple(facts[i] for i in items), tuple(map(float, stars)), ratings.positive_above)
+    past = Told(tuple(facts[i] for i in items), tuple(map(float, stars)), ratings.positive_above)
     draw = _Draw(generator)
     names = NAMES[ratings.domain] | TITLE_NAMES
-    lines = [f"{names[kind]}: {line}." for kind, write in _WRITERS.items() if (line := write(known, draw))]
+    lines = [f"{names[kind]}: {line}." for kind, write in _WRITERS.items() if (line := write(past, draw))]
     order = generator.permutation(len(lines))[: generator.integers(_LINES[0], _LINES[1] + 1)]
     return "\n".join(lines[k] for k in order)
 
@@ -103,7 +98,7 @@ def examples(
 ) -> list[tuple[str, str]]:
     """``each`` pairs (short prompt, text) for every one of ``users``, on which a small writer is trained.
 
-    The texts point at the prompt's titles by number (``knowledge.slotted``).
+    The texts point at the prompt's titles by number (``prompts.slotted``).
     A user's texts depend on ``seed`` and the user alone, not on who else is asked for.
     """
     pairs = []
@@ -137,16 +132,16 @@ class _Draw:
         return sorted(strength, key=lambda key: -strength[key])[:n]
 
 
-def preferences(known: Told, terms: Callable[[Facts], Terms]) -> tuple[dict[str, float], dict[str, float]]:
+def preferences(past: Told, terms: Callable[[Facts], Terms]) -> tuple[dict[str, float], dict[str, float]]:
     """How strongly the user likes and avoids each term: n⁺ (n⁺ + 1)/(n + 2), and the same with n⁻.
 
     n⁺ and n⁻ count the liked and disliked items with the term, n = n⁺ + n⁻; the fraction is Laplace's estimate of the
     share of liked ones. A term is avoided only if it is disliked at least as often as liked (n⁻ ≥ n⁺), and liked less
     often than the user's items on the whole.
     """
-    plus = Counter(term for facts in known.liked for term in terms(facts))
-    minus = Counter(term for facts in known.disliked for term in terms(facts))
-    share = (len(known.liked) + 1) / (len(known.items) + 2)
+    plus = Counter(term for facts in past.liked for term in terms(facts))
+    minus = Counter(term for facts in past.disliked for term in terms(facts))
+    share = (len(past.liked) + 1) / (len(past.items) + 2)
     liked = {term: n * (n + 1) / (n + minus[term] + 2) for term, n in plus.items()}
     avoided = {
         term: n * (n + 1) / (n + plus[term] + 2)
@@ -156,12 +151,12 @@ def preferences(known: Told, terms: Callable[[Facts], Terms]) -> tuple[dict[str,
     return liked, avoided
 
 
-def _traits(known: Told, draw: _Draw, terms: Callable[[Facts], Terms], most: int, avoid: int, form: str = "{}") -> str:
+def _traits(past: Told, draw: _Draw, terms: Callable[[Facts], Terms], most: int, avoid: int, form: str = "{}") -> str:
     """ "drawn to crime and drama, such as Heat (1995), not musical": likes, perhaps with evidence, perhaps dislikes."""
-    likes, avoids = preferences(known, terms)
+    likes, avoids = preferences(past, terms)
     liked = draw.strongest(likes, draw.between(1, most))
     parts = (
-        [draw.phrase(_LIKES, form.format(listed(liked))) + _evidence(known.liked, terms, liked, draw)] if liked else []
+        [draw.phrase(_LIKES, form.format(listed(liked))) + _evidence(past.liked, terms, liked, draw)] if liked else []
     )
     if avoid and draw.chance(_DISLIKES):
         avoided = draw.strongest({t: w for t, w in avoids.items() if t not in liked}, draw.between(1, avoid))
@@ -176,25 +171,25 @@ def _evidence(liked: Sequence[Facts], terms: Callable[[Facts], Terms], named: Se
     return f", such as {listed(_some(titles, draw.between(1, 2), draw))}"
 
 
-def _genre(known: Told, draw: _Draw) -> str:
-    return _traits(known, draw, lambda facts: facts.genres, most=4, avoid=2)
+def _genre(past: Told, draw: _Draw) -> str:
+    return _traits(past, draw, lambda facts: facts.genres, most=4, avoid=2)
 
 
-def _people(known: Told, draw: _Draw) -> str:
+def _people(past: Told, draw: _Draw) -> str:
     """Directors and authors, and the two actors who are named first."""
-    return _traits(known, draw, lambda facts: facts.makers + facts.actors[:2], most=4, avoid=0)
+    return _traits(past, draw, lambda facts: facts.makers + facts.actors[:2], most=4, avoid=0)
 
 
-def _theme(known: Told, draw: _Draw) -> str:
-    return _traits(known, draw, lambda facts: facts.themes, most=6, avoid=2)
+def _theme(past: Told, draw: _Draw) -> str:
+    return _traits(past, draw, lambda facts: facts.themes, most=6, avoid=2)
 
 
-def _mood(known: Told, draw: _Draw) -> str:
-    return _traits(known, draw, lambda facts: facts.moods, most=3, avoid=1, form="{} ones")
+def _mood(past: Told, draw: _Draw) -> str:
+    return _traits(past, draw, lambda facts: facts.moods, most=3, avoid=1, form="{} ones")
 
 
-def _era(known: Told, draw: _Draw) -> str:
-    return _traits(known, draw, _period, most=3, avoid=1)
+def _era(past: Told, draw: _Draw) -> str:
+    return _traits(past, draw, _period, most=3, avoid=1)
 
 
 def _period(facts: Facts) -> Terms:
@@ -202,36 +197,34 @@ def _period(facts: Facts) -> Terms:
     return decade + ((facts.language,) if facts.language else ())
 
 
-def _acclaim(known: Told, draw: _Draw) -> str:
+def _acclaim(past: Told, draw: _Draw) -> str:
     """How widely seen the items are, and how the user rates: a mean more than half a star off the threshold is told."""
-    widely, little = (
-        sum(facts.seen == how for facts in known.items) / len(known.items) for how in ("widely", "little")
-    )
+    widely, little = (sum(facts.seen == how for facts in past.items) / len(past.items) for how in ("widely", "little"))
     taste = "mostly well-known titles" if widely > 0.7 else "often little-known titles" if little > 0.1 else ""
     taste = taste or ("well-known and rarer titles" if widely + little > 0.0 else "")
-    mean = sum(known.ratings) / len(known.ratings) - known.positive_above
+    mean = sum(past.ratings) / len(past.ratings) - past.positive_above
     habit = "a generous rater" if mean > 1.0 else "a strict rater" if mean < 0.25 else "a fair rater"
     both = [part for part in (taste, habit) if part]
     return ", ".join(both if draw.chance(0.5) else both[:1])
 
 
-def _favourites(known: Told, draw: _Draw) -> str:
+def _favourites(past: Told, draw: _Draw) -> str:
     """Of the best-rated titles."""
-    best = max(known.ratings)
-    titles = [facts.title for facts, r in zip(known.items, known.ratings, strict=True) if r == best]
-    return listed(_some(titles, draw.between(1, _TITLES), draw)) if best > known.positive_above else ""
+    best = max(past.ratings)
+    titles = [facts.title for facts, r in zip(past.items, past.ratings, strict=True) if r == best]
+    return listed(_some(titles, draw.between(1, _TITLES), draw)) if best > past.positive_above else ""
 
 
-def _disappointments(known: Told, draw: _Draw) -> str:
+def _disappointments(past: Told, draw: _Draw) -> str:
     """Of the worst-rated titles."""
-    worst = min(known.ratings)
-    titles = [facts.title for facts, r in zip(known.items, known.ratings, strict=True) if r == worst]
-    return listed(_some(titles, draw.between(1, 3), draw)) if worst <= known.positive_above else ""
+    worst = min(past.ratings)
+    titles = [facts.title for facts, r in zip(past.items, past.ratings, strict=True) if r == worst]
+    return listed(_some(titles, draw.between(1, 3), draw)) if worst <= past.positive_above else ""
 
 
-def _lately(known: Told, draw: _Draw) -> str:
+def _lately(past: Told, draw: _Draw) -> str:
     """The latest titles that were liked."""
-    titles = [facts.title for facts in known.liked[-draw.between(1, _TITLES) :]]
+    titles = [facts.title for facts in past.liked[-draw.between(1, _TITLES) :]]
     return listed(titles) if titles else ""
 
 

@@ -155,8 +155,8 @@ def _words(text: str) -> set[str]:
 def _theme_words(texts: Sequence[str], words: Sequence[set[str]]) -> set[str]:
     anywhere = _document_counts(words)
     in_plots = _document_counts(set().union(*map(_words, _PLOT.findall(text))) for text in texts)
-    told = {word for word, n in in_plots.items() if n >= _TOLD_IN_PLOTS * anywhere[word]}
-    return _of_shares(told - _NO_THEME, anywhere, texts, _THEME_SHARES)
+    in_plots_mostly = {word for word, n in in_plots.items() if n >= _TOLD_IN_PLOTS * anywhere[word]}
+    return _of_shares(in_plots_mostly - _NO_THEME, anywhere, texts, _THEME_SHARES)
 
 
 def _mood_words(texts: Sequence[str], words: Sequence[set[str]], genres: set[str]) -> set[str]:
@@ -180,13 +180,13 @@ def _of_shares(
 def _rarest_first(words: Sequence[set[str]], terms: set[str], keep: int) -> list[Terms]:
     """For each text the ``keep`` rarest of its words that are terms."""
     counts = _document_counts(words)
-    return [tuple(sorted(own & terms, key=lambda term: (counts[term], term))[:keep]) for own in words]
+    return [tuple(sorted(of_text & terms, key=lambda term: (counts[term], term))[:keep]) for of_text in words]
 
 
 def _document_counts(words: Iterable[set[str]]) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for own in words:
-        counts.update(own)
+    for of_text in words:
+        counts.update(of_text)
     return counts
 
 

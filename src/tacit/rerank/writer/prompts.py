@@ -1,4 +1,4 @@
-"""What a writer is asked: prompts about users and items, factor by factor, from the history before the cut alone.
+"""What a writer is asked: prompts about users, factor by factor, from the history before the cut alone.
 
 The long prompts follow KAR (arXiv 2306.10933, preprocess/generate_data_and_prompt.py): the same contents in the same
 order, with the demographics of the right user. The short prompt says the same to a small model that was trained on it.
@@ -8,14 +8,14 @@ In both every history item ends in ";" and nothing after the last one does, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from tacit.data.ratings.table import Ratings
 from tacit.rerank.lists.lists import Histories
-from tacit.rerank.writer.facts import genres, makers
+from tacit.rerank.writer.facts import genres
 from tacit.text.tokens import plain
 from tacit.types import Ints32, Item
 
@@ -43,21 +43,15 @@ FACTORS = {
         "critical acclaim",
     ),
 }
-_ITEM_FACTORS = {
-    "movies": ("genre", "director/cast", "country", *FACTORS["movies"][3:]),
-    "books": FACTORS["books"],
-}
-_NOUN = {"movies": ("movie", "movies"), "books": ("book", "books")}
-_BY_FACTOR = " Write one line for each factor, beginning with its name and a colon."
 _OURS = str.maketrans(";[]", ",()")  # signs of the short prompt, which no title may write
 _NUMBERED = re.compile(r"#(\d+) (.+?) \[[^]]*\];")
 SLOT = re.compile(r"#(\d+)")
 SHOWN = 20  # history items in a short prompt, and what a composed text may speak of: 512 positions hold both
 
 
-def user_prompt(ratings: Ratings, histories: Histories, user: int, by_factor: bool = False) -> str:
-    """Who the user is, every rating before the cut, oldest first, and the question; ``by_factor`` asks for lines."""
-    _, things = _NOUN[ratings.domain]
+def user_prompt(ratings: Ratings, histories: Histories, user: int) -> str:
+    """Who the user is, every rating before the cut, oldest first, and the question."""
+    things = ratings.domain
     items, stars = told(histories, user)
     history = "".join(f'"{ratings.items[i].title}", {r:g} stars; ' for i, r in zip(items, stars, strict=True))
     who = ratings.profiles[user] or "a user"
@@ -65,18 +59,6 @@ def user_prompt(ratings: Ratings, histories: Histories, user: int, by_factor: bo
         f"Given {who}, this user's ratings of {things} over time are listed below. {history}"
         f"Analyse the user's preferences on {things}, considering factors like {_listed(FACTORS[ratings.domain])}. "
         "Give clear explanations based on details from the user's rating history and other pertinent factors."
-        f"{_BY_FACTOR if by_factor else ''}"
-    )
-
-
-def item_prompt(item: Item, domain: str, by_factor: bool = False) -> str:
-    """The question that makes a writer describe one item; a book is introduced with its author, or its brand."""
-    thing, _ = _NOUN[domain]
-    brand = ", ".join(makers(item)) if domain == "books" else ""
-    return (
-        f'Introduce the {thing} "{item.title}"{f", which is from {brand}," if brand else ""} and describe its '
-        f"attributes precisely, including but not limited to {_listed(_ITEM_FACTORS[domain])}."
-        f"{_BY_FACTOR if by_factor else ''}"
     )
 
 
@@ -100,8 +82,8 @@ def short_prompt(ratings: Ratings, histories: Histories, user: int, shown: int =
 
 def _numbered(number: int, item: Item, loved: bool) -> str:
     """ "#3 Heat (1995) [loved action crime];"."""
-    said = (["loved"] if loved else []) + list(genres(item))
-    title, of = (plain(text).translate(_OURS) for text in (item.title, " ".join(said)))
+    marks = (["loved"] if loved else []) + list(genres(item))
+    title, of = (plain(text).translate(_OURS) for text in (item.title, " ".join(marks)))
     return f"#{number} {title} [{of}];"
 
 
@@ -120,12 +102,6 @@ def filled(prompt: str, text: str) -> str:
     """The other way round; numbers that the prompt does not tell, and texts without numbers, stay as they are."""
     titles = dict(_NUMBERED.findall(prompt))
     return SLOT.sub(lambda slot: titles.get(slot[1], slot[0]), text)
-
-
-def longest_fitting(prompt: Callable[[int], str], shown: int, fits: Callable[[str], bool]) -> str:
-    """``prompt(k)`` with the largest k ≤ ``shown`` that fits, ``prompt(0)`` at worst: the oldest ratings go first."""
-    candidates: Iterator[str] = (prompt(k) for k in range(shown, 0, -1))
-    return next((text for text in candidates if fits(text)), prompt(0))
 
 
 def told(histories: Histories, user: int, shown: int | None = None) -> tuple[Ints32, npt.NDArray[np.float32]]:
@@ -149,15 +125,15 @@ def faithfulness(prompts: Sequence[str], texts: Sequence[str], titles: Sequence[
     longest_first = sorted(map(re.escape, titles), key=len, reverse=True)
     anyone = re.compile(f"({'|'.join(longest_first)})")
     pieces = [anyone.split(text) for text in texts]  # what stands between titles, and at odd places the titles
-    named = [found[1::2] for found in pieces]
+    named = [parts[1::2] for parts in pieces]
     told_of = [set(anyone.findall(prompt)) for prompt in prompts]
-    backed = sum(title in known for found, known in zip(named, told_of, strict=True) for title in found)
+    backed = sum(title in titles_told for parts, titles_told in zip(named, told_of, strict=True) for title in parts)
     count, n = sum(map(len, named)), max(len(texts), 1)
-    untitled = [" ".join(found[::2]).splitlines() for found in pieces]
+    untitled = [" ".join(parts[::2]).splitlines() for parts in pieces]
     return {
         "words": sum(len(text.split()) for text in texts) / n,
         "titles": count / n,
-        "different titles": sum(len(set(found)) for found in named) / n,
+        "different titles": sum(len(set(of_text)) for of_text in named) / n,
         "factors again": sum(map(_factors_again, untitled)) / n,
         "stammering lines": sum(_stammers(line) for lines in untitled for line in lines) / n,
         "titles the prompt holds": backed / max(count, 1),

@@ -1,8 +1,7 @@
 """Preference and item texts as vectors: which part of a text is read, by which encoder, and kept on disk.
 
-``literal`` is KAR's input (arXiv 2306.10933, knowledge_encoding/lm_encoding.py): the history out of the prompt, ". "
-and the answer, cut at 512 tokens, so that a long history hides most of the answer. ``clean`` reads the answer alone;
-``factors`` reads it line by line, one vector for each factor, side by side.
+``kar_input`` is KAR's (arXiv 2306.10933, knowledge_encoding/lm_encoding.py): the history out of the prompt, ". "
+and the answer, cut at 512 tokens, so that a long history hides most of the answer. ``clean`` reads the answer alone.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,76 +24,48 @@ from tacit.run.network import allow_download
 from tacit.run.progress import progress
 from tacit.text.encoder import PINNED, TextEncoder
 from tacit.text.vector_cache import Vectors, keep, recall
-from tacit.types import InputError
 
-MODES = ("literal", "clean", "factors")
-AXES = ("collaborative", "principal")
+Mode = Literal["clean", "kar_input"]
 MAX_TOKENS = 512
-BETWEEN = "\n\n* * *\n\n"  # between several texts about one user: each is read alone, and their vectors are averaged
 HASHED = 512  # dimensions of the hashing encoder
 _PENALTIES = tuple(10.0**power for power in np.arange(-2.0, 3.1, 0.5))  # beside sums of squares of unit vectors
 _PIECE = 2048  # texts kept together in one file: what a kill can cost
 _TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_LINE = re.compile(r"^[\W\d]*([A-Za-z][\w /&-]{0,40}?)[\s*_]*:[\s*_]*(.*)$")
 
 
-def read_texts(prompts: Sequence[str], answers: Sequence[str], mode: str) -> list[str]:
-    """What the encoder reads of each answer: ``literal`` puts the prompt's history before it, else it stands alone."""
-    if mode not in MODES:
-        raise InputError(f"mode {mode!r} is unknown: choose one of {', '.join(MODES)}.")
-    if mode != "literal":
+def read_texts(prompts: Sequence[str], answers: Sequence[str], mode: Mode) -> list[str]:
+    """What the encoder reads of each answer: ``kar_input`` puts the prompt's history before it."""
+    if mode == "clean":
         return list(answers)
-    return [literal(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    return [kar_input(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
 
 
-def literal(prompt: str, answer: str) -> str:
+def kar_input(prompt: str, answer: str) -> str:
     """The prompt up to its last ";", which ends the history, then ". " and the answer."""
     history = prompt.rpartition(";")[0]
     return f"{history}. {answer}" if history else answer
-
-
-def factor_texts(answer: str, factors: Sequence[str]) -> tuple[str, ...]:
-    """What ``answer`` says on each factor: the lines from "Factor: …" on to the next such line; "" where nothing.
-
-    Case, numbering and markdown around the name do not matter. Lines before the first factor belong to none.
-    """
-    said: dict[str, list[str]] = {factor.lower(): [] for factor in factors}
-    current: list[str] = []
-    for line in answer.splitlines():
-        found = _LINE.match(line)
-        if found and found[1].lower() in said:
-            current = said[found[1].lower()]
-            line = found[2]
-        current.append(line.strip())
-    return tuple(" ".join(filter(None, said[factor.lower()])) for factor in factors)
 
 
 def text_vectors(
     texts: Sequence[str],
     encoder: str = "minilm",
     folder: Path | None = None,
-    factors: Sequence[str] = (),
     device: str = "cpu",
     dtype: str = "float32",
 ) -> Vectors:
-    """Each text as a vector, float32 [n, d]; with ``factors`` [n, d · len(factors)], zeros where a factor is not named.
+    """Each text as a vector, float32 [n, d].
 
     ``encoder`` is ``minilm`` (pinned, unit vectors), ``hashing`` (no model), or a hub name or folder such as
     ``bert-base-uncased``, whose tokens are averaged as in KAR's ``avg``, without scaling. Texts lose what follows 512
     tokens. ``dtype`` bfloat16 encodes in mixed precision. With ``folder`` the vectors are kept there, piece by piece
     (``vector_cache``).
     """
-    if factors:
-        parts = [part for text in texts for part in factor_texts(text, factors)]
-        found = text_vectors(parts, encoder, folder, device=device, dtype=dtype)
-        found[[not part for part in parts]] = 0.0
-        return found.reshape(len(texts), -1)
     if not texts:
         return np.zeros((0, HASHED if encoder == "hashing" else 0), np.float32)
     encode, weights = _encoder(encoder, device, dtype)
     different = sorted(set(texts))  # whatever their order, the same texts are read in the same pieces
-    known = {} if folder is None else recall(different, folder, weights)
-    missing = [text for text in different if text not in known]
+    stored = {} if folder is None else recall(different, folder, weights)
+    missing = [text for text in different if text not in stored]
     if missing:
         with progress(len(missing), "reading the texts") as bar:
             for start in range(0, len(missing), _PIECE):
@@ -101,9 +73,9 @@ def text_vectors(
                 vectors = encode(piece)
                 if folder is not None:
                     keep(piece, vectors, folder, weights)
-                known |= zip(piece, vectors, strict=True)
+                stored |= zip(piece, vectors, strict=True)
                 bar.advance(len(piece))
-    return np.stack([known[text] for text in texts])
+    return np.stack([stored[text] for text in texts])
 
 
 @dataclass(frozen=True)
@@ -118,7 +90,7 @@ class Projection:
         """To what ``vectors`` [n, d] tell of ``targets`` [n, k] (a user's or an item's place among the ratings), by
         ridge regression, less its mean and all by one factor, so that its variance over ``vectors`` is 1.
 
-        Principal axes keep what differs most between texts, which is how they are put; these keep what readers of
+        Principal axes would keep what differs most between texts, which is how they are put; these keep what readers of
         ratings can use. A text that tells little is drawn to 0. The penalty is chosen by leave-one-out.
         """
         ridge = RidgeCV(alphas=_PENALTIES).fit(vectors, targets)
@@ -137,22 +109,11 @@ class Projection:
         return [cls.ridge(vectors[fold != k], targets[fold != k]) for k in range(fold.max() + 1)]
 
     @classmethod
-    def fit(cls, vectors: Vectors, components: int = 0) -> Projection:
-        """To mean 0 and variance 1 over ``vectors`` [n, d]: each dimension (a constant one becomes 0), or with
-        ``components`` the leading principal axes, min(components, d, n) of them, all by one factor.
-
-        Texts of one form share most of their vector, and few users stand against many dimensions: in all of them a
-        reranker learns its training users by heart.
-        """
-        mean = vectors.mean(0)
-        if not components:
-            spread = vectors.std(0)
-            scale = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
-            return cls(mean, np.diag(scale).astype(np.float32))
-        _, _, directions = np.linalg.svd(vectors - mean, full_matrices=False)
-        axes = directions[:components].T
-        axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])  # a sign that does not wander
-        return cls(mean, (axes / max(float(((vectors - mean) @ axes).std()), 1e-6)).astype(np.float32))
+    def fit(cls, vectors: Vectors) -> Projection:
+        """Each dimension to mean 0 and variance 1 over ``vectors`` [n, d]; a constant one becomes 0."""
+        spread = vectors.std(0)
+        scale = np.where(spread > 1e-6, 1.0 / np.maximum(spread, 1e-6), 0.0)
+        return cls(vectors.mean(0), np.diag(scale).astype(np.float32))
 
     def __call__(self, vectors: Vectors) -> Vectors:
         return np.asarray((vectors - self.mean) @ self.axes, dtype=np.float32)
@@ -188,7 +149,7 @@ def _encoder(name: str, device: str, dtype: str) -> tuple[Callable[[Sequence[str
 
     def encode(texts: Sequence[str]) -> Vectors:
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == "bfloat16"):
-            found = model.encode(list(texts), batch_size=64, show_progress_bar=False, convert_to_numpy=True)
-        return np.asarray(found, dtype=np.float32)
+            vectors = model.encode(list(texts), batch_size=64, show_progress_bar=False, convert_to_numpy=True)
+        return np.asarray(vectors, dtype=np.float32)
 
     return encode, f"{digest.hexdigest()} {MAX_TOKENS} {dtype}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from tacit.rerank.lists.lists import Card, ListSplit, ListTest
 from tacit.rerank.ranker.collaborative import interactions as interaction_matrix
 from tacit.rerank.ranker.collaborative import mean_vectors, svd_vectors, tfidf_vectors
 from tacit.rerank.ranker.tokens import Knowledge
-from tacit.rerank.writer.compose import factors as composed_factors
-from tacit.rerank.writer.prompts import FACTORS, SHOWN, filled, short_prompt, user_prompt
-from tacit.rerank.writer.vectors import BETWEEN, Projection, read_texts, text_vectors
+from tacit.rerank.writer.prompts import SHOWN, filled, short_prompt, user_prompt
+from tacit.rerank.writer.texts import Texts
+from tacit.rerank.writer.vectors import Mode, Projection, read_texts, text_vectors
 from tacit.rerank.writer.writers import SMALL
 from tacit.text.lm import LMConfig
 from tacit.types import Floats32, InputError
@@ -30,12 +31,10 @@ class KnowledgeConfig:
     url: str = ""  # endpoint only: up to and including /v1
     model: str = ""  # endpoint only: the model's name there
     encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
-    # clean (the answer alone) | factors (the answer line by line, a vector a factor) | literal (history and answer, cut
-    # at 512 tokens, as KAR)
-    mode: str = "clean"
-    components: int = 16  # axes of the vectors that a reranker reads; 0 = every dimension, as KAR
-    # collaborative (what the texts tell of SVD vectors of the training users' ratings) | principal
-    axes: str = "collaborative"
+    mode: Mode = "clean"  # clean (the answer alone) | kar_input (history and answer, cut at 512 tokens, as KAR)
+    # axes of the vectors that a reranker reads: what the texts tell of SVD vectors of the training users' ratings; 0 =
+    # every dimension, as KAR
+    components: int = 16
     samples: int = 10  # N texts a training user and round
     temperature: float = 1.0
     top_p: float = 0.95
@@ -47,32 +46,33 @@ class KnowledgeConfig:
 
 @dataclass(frozen=True)
 class TextReader:
-    """Texts → vectors, scaled over the training users' first texts: a ``list_feedback.Encoder``.
+    """Texts → vectors, scaled over the training users' first texts: a ``feedback.Encoder``.
 
-    Several texts with ``BETWEEN`` between them are read as the mean of their vectors.
+    Several texts about one user are read as the mean of their vectors.
     A text about a training user is scaled by what the texts about others taught.
     """
 
     config: KnowledgeConfig
     folder: Path
+    prompts: Mapping[int, str]  # by user
     scaling: Projection | None
     device: str
     dtype: str
-    factors: tuple[str, ...] = ()  # what the lines are about, in the order of their vectors
     folds: Sequence[Projection] = ()  # of the training users, each fitted on the others
-    fold_of: Mapping[str, int] = field(default_factory=dict)  # by a training user's prompt
+    fold_of: Mapping[int, int] = field(default_factory=dict)  # by training user
 
-    def __call__(self, prompts: Sequence[str], texts: Sequence[str]) -> Floats32:
-        several = [filled(prompt, text).split(BETWEEN) for prompt, text in zip(prompts, texts, strict=True)]
-        counts = [len(told) for told in several]
-        asked = [prompt for prompt, n in zip(prompts, counts, strict=True) for _ in range(n)]
-        read = read_texts(asked, [text for told in several for text in told], self.config.mode)
-        each = text_vectors(read, self.config.encoder, self.folder, self.factors, self.device, self.dtype)
-        vectors = np.stack([part.mean(0) for part in np.split(each, np.cumsum(counts)[:-1])]) if counts else each
+    def __call__(self, users: Sequence[int], texts: Sequence[tuple[str, ...]]) -> Floats32:
+        """float32 [n, d] for n users (repeats allowed) and the one or several texts about each."""
+        counts = [len(of_user) for of_user in texts]
+        prompts = [self.prompts[user] for user, n in zip(users, counts, strict=True) for _ in range(n)]
+        answers = [filled(p, text) for p, text in zip(prompts, chain.from_iterable(texts), strict=True)]
+        inputs = read_texts(prompts, answers, self.config.mode)
+        rows = text_vectors(inputs, self.config.encoder, self.folder, self.device, self.dtype)
+        vectors = np.stack([part.mean(0) for part in np.split(rows, np.cumsum(counts)[:-1])]) if counts else rows
         if self.scaling is None:
             return vectors
         scaled = self.scaling(vectors)
-        fold = np.array([self.fold_of.get(prompt, -1) for prompt in prompts])
+        fold = np.array([self.fold_of.get(user, -1) for user in users])
         for k, scaling in enumerate(self.folds):
             scaled[fold == k] = scaling(vectors[fold == k])
         return scaled
@@ -95,52 +95,42 @@ class RerankData:
         parts = [self.split.train_users, self.split.valid_users, self.test.users]
         return sorted(int(user) for user in np.concatenate(parts))
 
-    @property
-    def factors(self) -> tuple[str, ...]:
-        """The lines that are read one by one: those a small writer learns from, or those another is asked for."""
-        if self.config.mode != "factors":
-            return ()
-        domain = self.ratings.domain
-        return composed_factors(domain) if self.config.writer == "small" else FACTORS[domain]
-
     @cached_property
     def prompts(self) -> dict[int, str]:
         """What the writer is asked about each user."""
-        known = self.ratings, self.split.histories
+        ratings, histories = self.ratings, self.split.histories
         if self.config.writer == "small":
-            return {user: short_prompt(*known, user, self.config.shown) for user in self.users}
-        return {user: user_prompt(*known, user, by_factor=bool(self.factors)) for user in self.users}
+            return {user: short_prompt(ratings, histories, user, self.config.shown) for user in self.users}
+        return {user: user_prompt(ratings, histories, user) for user in self.users}
 
-    def reading(self, first_texts: dict[int, str], device: str, dtype: str) -> TextReader:
+    def reading(self, first_texts: Texts, device: str, dtype: str) -> TextReader:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike.
 
-        Collaborative axes are those along which these texts tell where the ratings before the cut, which a writer was
+        The axes are those along which these texts tell where the ratings before the cut, which a writer was
         told, put their users; a training user's texts are read along what the others' tell.
         """
-        raw = TextReader(self.config, self.cache, None, device, dtype, self.factors)
-        vectors = raw([self.prompts[u] for u in self.users], [first_texts[u] for u in self.users])
-        train = np.sort(self.split.train_users)  # in the order of self.users
-        known = vectors[np.isin(self.users, train)]
+        raw = TextReader(self.config, self.cache, self.prompts, None, device, dtype)
+        vectors = raw(self.users, [first_texts[u] for u in self.users])
+        train_users = np.sort(self.split.train_users)  # in the order of self.users
+        of_train = vectors[np.isin(self.users, train_users)]
         if self._taste is not None:
-            told = self.places[train]
-            folds = Projection.cross_fitted(known, told)
-            fold_of = {self.prompts[int(user)]: row % len(folds) for row, user in enumerate(train)}
-            return replace(raw, scaling=Projection.ridge(known, told), folds=folds, fold_of=fold_of)
-        return replace(raw, scaling=Projection.fit(known, min(self.config.components, len(self.ratings.items))))
+            places = self.places[train_users]
+            folds = Projection.cross_fitted(of_train, places)
+            fold_of = {int(user): row % len(folds) for row, user in enumerate(train_users)}
+            return replace(raw, scaling=Projection.ridge(of_train, places), folds=folds, fold_of=fold_of)
+        return replace(raw, scaling=Projection.fit(of_train))
 
     @cached_property
     def _taste(self) -> Floats32 | None:
-        """Where the training users' ratings put each item, [n_items, components]; None where texts are read by other
-        axes."""
-        if not self.config.components or self.config.axes != "collaborative":
-            return None
-        return self._svd(self.config.components)
+        """Where the training users' ratings put each item, [n_items, components]; None where texts are read in every
+        dimension."""
+        return self._svd(self.config.components) if self.config.components else None
 
     @cached_property
     def places(self) -> Floats32:
-        """Where the ratings before the cut put each user along the collaborative axes, [n_users, components]."""
+        """Where the ratings before the cut put each user along the axes of the ratings, [n_users, components]."""
         if self._taste is None:
-            raise InputError("users have no place without knowledge.axes=collaborative and some knowledge.components.")
+            raise InputError("users have no place without axes of the ratings: set some knowledge.components.")
         return mean_vectors(self.split.histories, self._taste)
 
     def _svd(self, width: int) -> Floats32:
@@ -157,34 +147,26 @@ class RerankData:
         return text_vectors(texts, self.config.encoder, self.cache, device=device, dtype=dtype)
 
     def item_vectors(self, reading: TextReader) -> Floats32:
-        """The items' own texts as vectors, [n_items, d].
-
-        Such a text has no lines by factor. Where users have a vector a factor, of all dimensions, the item's stands in
-        each one's place, because the adaptor's shared experts read both sides: [n_items, d · len(factors)].
-        """
+        """The items' own texts as vectors, [n_items, d]."""
         vectors = self.vectors(self.item_texts, reading.device, reading.dtype)
         if self._taste is not None:
             rated = self._taste.any(1)
             return Projection.ridge(vectors[rated], self._taste[rated])(vectors)
-        axes = 0
-        if self.config.components and reading.scaling is not None:
-            axes = reading.scaling.axes.shape[1]  # few users have fewer than were asked for
-        scaled = Projection.fit(vectors, axes)(vectors)
-        return scaled if axes else np.tile(scaled, (1, max(len(self.factors), 1)))
+        return Projection.fit(vectors)(vectors)
 
-    def knowledge(self, texts: dict[int, str], reading: TextReader) -> Knowledge:
+    def knowledge(self, texts: Texts, reading: TextReader) -> Knowledge:
         """User vectors from ``texts`` (zeros for users without a list) beside the items'."""
-        vectors = reading([self.prompts[u] for u in self.users], [texts[u] for u in self.users])
+        vectors = reading(self.users, [texts[u] for u in self.users])
         return self._beside(vectors, self.item_vectors(reading), self._taste)
 
     def _beside(self, of_users: Floats32, items: Floats32, places: Floats32 | None) -> Knowledge:
         user = np.zeros((len(self.ratings.users), of_users.shape[1]), np.float32)
         user[self.users] = of_users
-        known = torch.from_numpy(user), torch.from_numpy(np.ascontiguousarray(items))
+        vectors = torch.from_numpy(user), torch.from_numpy(np.ascontiguousarray(items))
         if places is None:
-            return Knowledge(*known)
+            return Knowledge(*vectors)
         scaled = (places - places.mean(0)) / places.std()
-        return Knowledge(*known, places=torch.from_numpy(np.ascontiguousarray(scaled)))
+        return Knowledge(*vectors, places=torch.from_numpy(np.ascontiguousarray(scaled)))
 
     def without_language_model(self, name: str, width: int) -> Knowledge:
         """The obligatory control: vectors from the ratings (svd) or from title and genre words (tfidf), no writer.
@@ -193,6 +175,5 @@ class RerankData:
         """
         items = self._svd(width) if name == "svd" else tfidf_vectors([i.text for i in self.ratings.items], width)
         users = mean_vectors(self.split.histories, items)
-        known = users[self.split.train_users]
-        vectors = Projection.fit(known)(users)[self.users]
+        vectors = Projection.fit(users[self.split.train_users])(users)[self.users]
         return self._beside(vectors, Projection.fit(items)(items), items)

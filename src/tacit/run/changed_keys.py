@@ -1,0 +1,110 @@
+"""Settings that have another name today, or are gone: what run folders and config files made before still say.
+
+A key or a value that was renamed is read under its new name wherever it stands. A key that is gone is left out of a run
+folder's saved settings where it held what it was by default, for then the run did what runs do today.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tacit.types import InputError
+
+
+@dataclass(frozen=True)
+class Renamed:
+    key: str
+    now: str = ""  # "" = the key is the same, a value of it has another name
+    values: Mapping[object, object] = field(default_factory=dict)  # old → new
+
+
+@dataclass(frozen=True)
+class Gone:
+    key: str
+    default: object
+    why: str
+
+
+@dataclass(frozen=True)
+class GoneValues:
+    """The key is still there; these values of it are not."""
+
+    key: str
+    values: tuple[object, ...]
+    why: str
+
+
+CHANGES: tuple[Renamed | Gone | GoneValues, ...] = (
+    # rerankers
+    Renamed("lists.variant", values={"literal": "kar_lists"}),
+    GoneValues("knowledge.mode", ("factors",), "texts are no longer read factor by factor"),
+    Renamed("knowledge.mode", values={"literal": "kar_input"}),
+    Gone("knowledge.axes", "collaborative", "texts are read along the axes of the ratings alone"),
+    Renamed("align.judge", now="align.preference_source"),
+    Gone("align.judged_users", 0, "a writer learns about the users who gave the feedback"),
+    GoneValues("align.pairs", ("length_matched",), "pairs are no longer matched in length"),
+    Gone("align.ppo.read", "greedy", "a tuned writer's likeliest texts are read"),
+)
+
+
+def current(values: Mapping[str, Any], origin: str, saved: bool) -> dict[str, Any]:
+    """The settings ``values``, nested by section, under today's names.
+
+    ``InputError`` where what they ask for is gone; ``saved``: they are a run folder's, so that every key stands there,
+    also one that nobody set.
+    """
+    renewed = copy.deepcopy(dict(values))
+    for change in CHANGES:
+        section, name = _section(renewed, change.key)
+        if name not in section:
+            continue
+        match change:
+            case Renamed():
+                _rename(renewed, change, origin)
+            case Gone():
+                value = section.pop(name)
+                if not saved:
+                    raise InputError(f"{origin}: '{change.key}' is gone ({change.why}): leave it out.")
+                if value != change.default:
+                    raise InputError(_too_old(origin, change.key, value, change.why))
+            case GoneValues() if section[name] in change.values:
+                if not saved:
+                    raise InputError(
+                        f"{origin}: '{change.key}' can no longer be {section[name]!r} ({change.why}): choose another."
+                    )
+                raise InputError(_too_old(origin, change.key, section[name], change.why))
+    return renewed
+
+
+def _rename(values: dict[str, Any], change: Renamed, origin: str) -> None:
+    section, name = _section(values, change.key)
+    value = section[name]
+    if isinstance(value, str) and value in change.values:
+        value = change.values[value]
+    if not change.now:
+        section[name] = value
+        return
+    del section[name]
+    section, name = _section(values, change.now)
+    if name in section:
+        raise InputError(f"{origin}: '{change.key}' is now '{change.now}', which is there too: leave the first out.")
+    section[name] = value
+
+
+def _section(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """The section that a dotted key stands in (an empty one where it is not there), and the key's last name."""
+    *sections, name = key.split(".")
+    found: Any = values
+    for part in sections:
+        found = found.get(part) if isinstance(found, dict) else None
+    return (found if isinstance(found, dict) else {}), name
+
+
+def _too_old(origin: str, key: str, value: object, why: str) -> str:
+    return (
+        f"{origin}: this run was made with {key}={value}, which is gone ({why}): open it with the version that made it "
+        "(run.json names the commit)."
+    )
