@@ -71,7 +71,6 @@ def run_ppo(
     learner = Learner.of(policy, config)
     auxiliary = SFTAuxiliaryLoss(policy, dialogues, config.sft_batch) if config.sft_weight > 0.0 else None
     done = learner.restore(stage)
-    stage.log.truncate(done)
     timings = MetricLog(stage.folder / "timings.jsonl")
     with progress(config.iterations, "ppo") as bar:
         bar.resume(done)

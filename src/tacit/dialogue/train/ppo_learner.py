@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tacit import losses
 from tacit.dialogue.policy.policy import Policy
-from tacit.run.folder import Stage, pack_optimizer, unpack_optimizer
+from tacit.run.folder import Stage
+from tacit.run.resume import Resumable
 
 
 @dataclass
@@ -41,28 +42,22 @@ class Learner:
     def policy_parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimizer.param_groups if group["kind"] != "value_lr" for p in group["params"]]
 
-    def trainable(self) -> dict[str, Tensor]:
-        return {f"policy.{name}": p for name, p in self.policy.named_parameters() if p.requires_grad}
-
     def save(self, stage: Stage, iteration: int) -> None:
-        tensors, optimizer = pack_optimizer(self.optimizer)
         moments = [self.moments.count, self.moments.mean, self.moments.squares]
         coefs = {"kl_text_coef": self.kl_text_coef, "kl_slate_coef": self.kl_slate_coef}
-        stage.checkpoints.save(
-            iteration, {**self.trainable(), **tensors}, {"optimizer": optimizer, "moments": moments, **coefs}
-        )
+        self._resumable(stage).save(iteration, {"moments": moments, **coefs})
 
     def restore(self, stage: Stage) -> int:
         """Continue from the newest whole checkpoint; returns how many iterations are behind us."""
-        checkpoint = stage.checkpoints.latest()
-        if checkpoint is None:
-            return 0
-        checkpoint.into(self.trainable())
-        unpack_optimizer(self.optimizer, checkpoint.tensors, checkpoint.state["optimizer"])
-        self.moments = losses.Moments(*checkpoint.state["moments"])
-        self.kl_text_coef = checkpoint.state["kl_text_coef"]
-        self.kl_slate_coef = checkpoint.state["kl_slate_coef"]
-        return checkpoint.step
+        done, place = self._resumable(stage).restore()
+        if place:
+            self.moments = losses.Moments(*place["moments"])
+            self.kl_text_coef, self.kl_slate_coef = place["kl_text_coef"], place["kl_slate_coef"]
+        return done
+
+    def _resumable(self, stage: Stage) -> Resumable:
+        weights = {f"policy.{name}": p for name, p in self.policy.named_parameters() if p.requires_grad}
+        return Resumable(stage, weights, self.optimizer)
 
 
 @dataclass

@@ -35,8 +35,9 @@ from tacit import losses
 from tacit.rerank.align.feedback import read_groups, score_samples, write_groups
 from tacit.rerank.align.trl_stage import adapters, save_writer, without_future_warnings
 from tacit.rerank.writer.writers import LocalWriter, prompt_tokens
-from tacit.run.folder import Stage, pack_optimizer, unpack_optimizer
+from tacit.run.folder import Stage
 from tacit.run.progress import progress
+from tacit.run.resume import Resumable
 from tacit.text.generate import Sampling, text_logprobs
 from tacit.types import Group, InputError, Scorer
 
@@ -94,7 +95,8 @@ def align_by_scores(
     files = [stage.folder / "samples" / f"{number:05d}.jsonl" for number in range(1, len(batches) + 1)]
     if not stage.done():
         learner = Learner.load(lm_folder, tokenizer, task, config, seed, device, dtype)
-        done = learner.restore(stage)
+        resumable = learner.resumable(stage)
+        done, _ = resumable.restore()
         with progress(len(batches), stage.name) as bar:
             bar.resume(done)
             for number in range(done, len(batches)):
@@ -104,7 +106,7 @@ def align_by_scores(
                 groups, metrics = learner.batch(batches[number], task, scorer, seed, number)
                 write_groups(groups, files[number])
                 stage.log.append(number + 1, **metrics, lr=lr)
-                learner.save(stage, number + 1)
+                resumable.save(number + 1)
                 bar.advance(note=f"reward {metrics['reward']:.4f}, KL {metrics['kl_ref']:.2f}")
         save_writer(learner.lm, tokenizer, stage.folder / "writer")
         stage.finish({"objective": "ppo", "batches": len(batches), "texts": len(task.users) * task.samples})
@@ -264,22 +266,10 @@ class Learner:
             totals["kl_old"] += float(losses.k3(old, moved)[mask].sum()) / count
         return totals
 
-    def _weights(self) -> dict[str, Tensor]:
-        return {f"weight.{name}": p for name, p in self.lm.named_parameters() if p.requires_grad}
-
-    def save(self, stage: Stage, done: int) -> None:
-        moments, rest = pack_optimizer(self.optimizer)
-        stage.checkpoints.save(done, {**self._weights(), **moments}, {"optimizer": rest})
-
-    def restore(self, stage: Stage) -> int:
-        """Continue from the newest whole checkpoint; returns how many batches are behind us."""
-        found = stage.checkpoints.latest()
-        stage.log.truncate(found.step if found else -1)
-        if found is None:
-            return 0
-        found.into(self._weights())
-        unpack_optimizer(self.optimizer, found.tensors, found.state["optimizer"])
-        return found.step
+    def resumable(self, stage: Stage) -> Resumable:
+        """All that a batch changes: what it draws comes from the seed and its number."""
+        weights = {f"weight.{name}": p for name, p in self.lm.named_parameters() if p.requires_grad}
+        return Resumable(stage, weights, self.optimizer)
 
 
 def _pieces(rows: Sequence[int], texts: Sequence[Tokens], size: int) -> Iterator[list[int]]:
