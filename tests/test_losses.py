@@ -227,19 +227,18 @@ def test_explained_variance() -> None:
     assert losses.explained_variance(torch.zeros(4), torch.ones(4), mask) == 0.0
 
 
-def test_softmax_dpo_by_hand() -> None:
-    """Gains ln 4, 0, 0 at β = ½ weigh 2 : 1 : 1, so the chosen text has ½; without the third one it has ⅔."""
-    gains = row(math.log(4.0), 0.0, 0.0)
-    everything, two = torch.tensor([[True, True, True]]), torch.tensor([[True, True, False]])
-    assert losses.softmax_dpo_loss(gains, everything, 0.5).item() == pytest.approx(math.log(2))
-    assert losses.softmax_dpo_loss(gains, two, 0.5).item() == pytest.approx(math.log(1.5))
+def test_dpo_by_hand() -> None:
+    """β = ½ on margins 0 and 2 ln 3: σ(0) = ½, and σ(ln 3) = ¾."""
+    zero, gain = torch.zeros(2), torch.tensor([0.0, math.log(3.0)])
+    loss = losses.dpo_loss(gain - 5.0, -gain - 7.0, zero - 5.0, zero - 7.0, 0.5)
+    assert loss.tolist() == pytest.approx([math.log(2.0), math.log(4.0 / 3.0)], abs=1e-6)
 
 
-def test_softmax_dpo_with_one_rejected_text_is_dpo_and_with_none_says_nothing() -> None:
-    gains = torch.randn(6, 2, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    mask = torch.ones(6, 2, dtype=torch.bool)
-    expected = -torch.nn.functional.logsigmoid(0.3 * (gains[:, 0] - gains[:, 1])).mean()
-    torch.testing.assert_close(losses.softmax_dpo_loss(gains, mask, 0.3), expected)
-    alone = losses.softmax_dpo_loss(gains, torch.tensor([[True, False]]), 0.3)
-    alone.backward()
-    assert alone.item() == 0.0 and gains.grad is not None and (gains.grad == 0).all()
+def test_dpo_pulls_more_at_a_pair_in_the_wrong_order_and_moves_both_texts_alike() -> None:
+    """d/dΔ_chosen = -β σ(-β margin) = -d/dΔ_rejected: ½ · ¾ at a margin of -2 ln 3, ½ · ¼ at 2 ln 3."""
+    chosen = torch.tensor([-math.log(3.0), math.log(3.0)]).requires_grad_()
+    rejected = torch.tensor([math.log(3.0), -math.log(3.0)]).requires_grad_()
+    losses.dpo_loss(chosen, rejected, torch.zeros(2), torch.zeros(2), 0.5).sum().backward()
+    assert chosen.grad is not None and rejected.grad is not None
+    assert chosen.grad.tolist() == pytest.approx([-0.375, -0.125], abs=1e-6)
+    assert rejected.grad.tolist() == pytest.approx([0.375, 0.125], abs=1e-6)

@@ -180,12 +180,9 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
     return 1.0 - float(errors.var(correction=0)) / variance if variance > 1e-12 else 0.0
 
 
-def softmax_dpo_loss(gains: Tensor, mask: Tensor, beta: float) -> Tensor:
-    """-mean log σ(-log Σ_k exp(β (Δ_k - Δ_0))) over the rejected texts k ≥ 1 under ``mask``: a scalar.
+def dpo_loss(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Tensor:
+    """-log σ(β (Δ_chosen - Δ_rejected)), Δ = log π - log π_ref of a whole text: [N] each → [N], nats.
 
-    ``gains`` [N, 1 + K] are Δ = log π - log π_ref of the chosen text (column 0) and of the rejected ones. That is
-    -log of the softmax of β Δ at the chosen text; with K = 1 it is DPO
-    (Rafailov et al. 2023, arXiv 2305.18290, eq. 7). A row without a rejected text adds 0.
-    Source: Chen et al. 2024, arXiv 2406.09215 (S-DPO).
+    ln 2 where π is still π_ref. Source: Rafailov et al. 2023, arXiv 2305.18290, eq. 7.
     """
-    return -torch.log_softmax(torch.where(mask, beta * gains, -1e9), dim=-1)[:, 0].mean()
+    return -torch.nn.functional.logsigmoid(beta * ((chosen - ref_chosen) - (rejected - ref_rejected)))
