@@ -91,18 +91,6 @@ def test_weights_stored_as_bfloat16_are_trained_as_float32(tmp_path: Path) -> No
     assert not torch.equal(aligned[name], tiny.weights(tmp_path / "base")[name].float())
 
 
-def test_nothing_is_sent_anywhere(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even without the environment variables that switch telemetry and the hub off."""
-    from trl.trainer import base_trainer
-
-    def sent(**_: object) -> None:
-        raise AssertionError("telemetry")
-
-    monkeypatch.setattr(base_trainer, "send_telemetry", sent)
-    monkeypatch.delenv("CI", raising=False)
-    run(base, Stage("dpo", tmp_path), epochs=1)
-
-
 def test_bad_settings_and_no_pairs_are_refused(base: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="objective=kto is unknown: choose one of dpo, sft_best"):
         run(base, Stage("dpo", tmp_path), objective="kto")

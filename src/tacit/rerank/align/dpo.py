@@ -4,28 +4,32 @@ RLRF4Rec (arXiv 2410.05939), section III, with the settings it states; they are 
 for β, so what it does not state is taken from there. Both objectives read the same pairs, so that what they differ in
 is the objective alone:
 
-dpo       -log σ(β (Δ_chosen - Δ_rejected)), the paper's
+dpo       -log σ(β (Δ_chosen - Δ_rejected)), the paper's (``losses.dpo_loss``)
 sft_best  the likelihood of the chosen texts alone: best of N, no reference
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from tacit.losses import dpo_loss
 from tacit.rerank.align.pairs import Pair
 from tacit.rerank.align.sft import train_writer
-from tacit.rerank.align.trl_stage import InStage, TextTuning, adapters, arguments, room, run_in_stage, tokenized
+from tacit.rerank.align.tune import Example, TextTuning, by_length, examples_of, logprobs_of, prepared, tune
+from tacit.run.files import atomic_write
 from tacit.run.folder import Stage
 from tacit.types import InputError
 
 OBJECTIVES = ("dpo", "sft_best")
-Rows = list[dict[str, Any]]
+REFERENCE = "reference.safetensors"
 
 
 @dataclass
@@ -35,6 +39,28 @@ class DPOSettings(TextTuning):
     batch: int = 2
     accumulation: int = 8
     lr: float = 5e-5
+
+
+@dataclass(frozen=True)
+class Preference:
+    """DPO's mean over a step's pairs. ``reference`` [N, 2]: log P of chosen and rejected texts before training."""
+
+    reference: Tensor
+    beta: float
+
+    def count(self, rows: Sequence[int]) -> float:
+        return float(len(rows))
+
+    def sums(self, logprobs: Tensor, mask: Tensor, rows: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        chosen, rejected = torch.where(mask, logprobs, 0.0).sum(1).view(-1, 2).unbind(1)
+        ref_chosen, ref_rejected = self.reference[list(rows)].to(chosen.device).unbind(1)
+        margins = self.beta * ((chosen - ref_chosen) - (rejected - ref_rejected)).detach()
+        return dpo_loss(chosen, rejected, ref_chosen, ref_rejected, self.beta).sum(), {
+            "pair_accuracy": (margins > 0.0).float().sum(),
+            "pair_margin": margins.sum(),
+            "logprob_chosen": chosen.detach().sum(),
+            "logprob_rejected": rejected.detach().sum(),
+        }
 
 
 def align(
@@ -51,60 +77,45 @@ def align(
 
     Resumes where a kill left it; a finished stage is only read.
     """
-    if settings.objective not in OBJECTIVES:
-        raise InputError(f"align.objective={settings.objective} is unknown: choose one of {', '.join(OBJECTIVES)}")
     if stage.done():
         return stage.folder / "writer"
+    if settings.objective not in OBJECTIVES:
+        raise InputError(f"align.objective={settings.objective} is unknown: choose one of {', '.join(OBJECTIVES)}")
     if not pairs:
         raise InputError(f"{stage.name}: there are no pairs, all texts of every user scored alike or too few lists")
     lm: PreTrainedModel = AutoModelForCausalLM.from_pretrained(lm_folder, dtype="auto")
+    prompts = [pair.prompt for pair in pairs]
     if settings.objective == "sft_best":
-        prompts, texts = [pair.prompt for pair in pairs], [pair.chosen for pair in pairs]
-        return train_writer(lm, tokenizer, prompts, texts, settings, stage, seed, device, dtype)
-    return _prefer(lm, tokenizer, pairs, settings, stage, seed, device, dtype)
+        chosen = [pair.chosen for pair in pairs]
+        return train_writer(lm, tokenizer, prompts, chosen, settings, stage, seed, device, dtype)
+    model = _without_dropout(prepared(lm, settings, seed, device))
+    examples = examples_of(tokenizer, prompts, [[pair.chosen, pair.rejected] for pair in pairs], model, settings)
+    reference = _reference(model, tokenizer, examples, settings.batch, dtype, stage.folder / REFERENCE)
+    summary = {"pairs": len(pairs), "objective": settings.objective}
+    return tune(model, tokenizer, examples, Preference(reference, settings.beta), settings, stage, seed, dtype, summary)
 
 
-def _prefer(
-    lm: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    pairs: Sequence[Pair],
-    settings: DPOSettings,
-    stage: Stage,
-    seed: int,
-    device: str,
-    dtype: str,
-) -> Path:
-    """DPO by TRL."""
-    from trl.trainer.dpo_config import DPOConfig
-    from trl.trainer.dpo_trainer import DPOTrainer
-
-    own: dict[str, Any] = {"beta": settings.beta, "loss_type": ["sigmoid"]}
-    lora = adapters(lm, settings.lora)
-    return run_in_stage(
-        PreparedDPO,
-        DPOTrainer,
-        stage,
-        tokenizer,
-        _pair_rows(tokenizer, pairs, room(lm, settings)),
-        {"pairs": len(pairs), "objective": settings.objective},
-        model=lm,
-        ref_model=copy.deepcopy(lm) if lora is None else None,  # under adapters the base below them is the reference
-        args=arguments(DPOConfig, settings, stage, seed, device, dtype, large=lora is not None, **own),
-        peft_config=lora,
-    )
+def _without_dropout(model: Any) -> Any:
+    """Dropout would tell the policy from its reference before anything was learnt."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return model
 
 
-def _pair_rows(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair], limit: int) -> Rows:
-    rows = []
-    for pair in pairs:
-        prompt, (chosen, rejected) = tokenized(tokenizer, pair.prompt, [pair.chosen, pair.rejected], limit)
-        rows.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
-    return rows
+@torch.no_grad()
+def _reference(
+    model: Any, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], batch: int, dtype: str, file: Path
+) -> Tensor:
+    """log P of every chosen and rejected text, [N, 2], under the model as it begins: its adapters still add nothing.
 
-
-class PreparedDPO(InStage):
-    """TRL's DPO on rows of tokens."""
-
-    def _prepare_dataset(self, dataset: Any, *_: object) -> Any:
-        """The rows are ready: TRL would encode prompt and text together, which a writer never sees."""
-        return dataset
+    Computed once and kept, so that no second model is held and a resumed stage has the same numbers.
+    """
+    if file.is_file():
+        return load_file(file)["logprobs"]
+    logprobs = torch.zeros(len(examples), 2)
+    for rows in by_length(examples, range(len(examples)), batch):
+        values, mask = logprobs_of(model, tokenizer, [examples[row] for row in rows], dtype)
+        logprobs[rows] = torch.where(mask, values, 0.0).sum(1).view(-1, 2).cpu()
+    atomic_write(file, save({"logprobs": logprobs}))
+    return logprobs

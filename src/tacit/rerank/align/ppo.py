@@ -27,18 +27,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import get_peft_model
+from peft import PeftModel
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit import losses
 from tacit.rerank.align.feedback import read_groups, score_samples, write_groups
-from tacit.rerank.align.trl_stage import adapters, save_writer, without_future_warnings
+from tacit.rerank.align.tune import save_writer
 from tacit.rerank.writer.writers import LocalWriter, prompt_tokens
 from tacit.run.folder import Stage
 from tacit.run.progress import progress
 from tacit.run.resume import Resumable
 from tacit.text.generate import Sampling, text_logprobs
+from tacit.text.lm import with_lora
 from tacit.types import Group, InputError, Scorer
 
 Tokens = list[int]
@@ -71,7 +72,6 @@ class Task:
     max_tokens: int = 160
 
 
-@without_future_warnings()
 def align_by_scores(
     lm_folder: str | Path,
     tokenizer: PreTrainedTokenizerBase,
@@ -158,9 +158,8 @@ class Learner:
     ) -> Learner:
         lm: Any = AutoModelForCausalLM.from_pretrained(lm_folder, dtype="auto")
         torch.manual_seed(seed)  # fresh adapters
-        lora = adapters(lm, config.lora)
-        reference = copy.deepcopy(lm).to(device).eval().requires_grad_(False) if lora is None else None
-        lm = (lm if lora is None else get_peft_model(lm, lora)).to(device)
+        lm = with_lora(lm, config.lora).to(device)
+        reference = None if isinstance(lm, PeftModel) else copy.deepcopy(lm).eval().requires_grad_(False)
         sampling = Sampling(config.temperature, 1.0, task.max_tokens)
         writer = LocalWriter(lm, tokenizer, sampling)  # it sets eval: dropout would make the first ratio differ from 1
         trained = [p for p in lm.parameters() if p.requires_grad]
