@@ -22,13 +22,14 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from peft import PeftModel
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit import losses
@@ -38,6 +39,7 @@ from tacit.rerank.writer.writers import LocalWriter, prompt_tokens
 from tacit.run.folder import Stage
 from tacit.run.progress import progress
 from tacit.run.resume import Resumable
+from tacit.run.steps import accumulate, clipped_epochs
 from tacit.text.generate import Sampling, text_logprobs
 from tacit.text.lm import with_lora
 from tacit.types import Group, InputError, Scorer
@@ -233,37 +235,31 @@ class Learner:
             return text_logprobs(lm, prompts, texts, *known)
 
     def _update(self, batch: Texts, shuffles: torch.Generator) -> dict[str, float]:
-        """Epochs of minibatches, cut short where the writer has moved ``kl_stop`` away from the one that wrote."""
-        rows_of: list[dict[str, float]] = []
-        for _ in range(self.config.epochs):
-            for rows in torch.randperm(len(batch.texts), generator=shuffles).split(self.config.minibatch):
-                stats = self.gradients(batch, rows.tolist())
-                rows_of.append(stats)
-                if stats["kl_old"] > self.config.kl_stop:
-                    return _means(rows_of)
-                norm = float(nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], self.config.grad_clip))
-                if not math.isfinite(norm):
-                    raise InputError("ppo: the gradient is no longer finite; lower align.ppo.lr.")
-                self.optimizer.step()
-                stats |= {"grad_norm": norm, "steps": 1.0}
-        return _means(rows_of)
+        def broken(_: Sequence[int]) -> None:
+            raise InputError("ppo: the gradient is no longer finite; lower align.ppo.lr.")
+
+        parameters = self.optimizer.param_groups[0]["params"]
+        gradients = partial(self.gradients, batch)
+        return clipped_epochs(len(batch.texts), gradients, self.optimizer, parameters, self.config, shuffles, broken)
 
     def gradients(self, batch: Texts, rows: Sequence[int]) -> dict[str, float]:
         """Fill the gradients of one minibatch; every mean is over its tokens, whatever pieces it is cut into."""
-        self.optimizer.zero_grad(set_to_none=True)
-        count, clip = float(batch.mask[rows].sum()), self.config.clip
-        totals = {"loss": 0.0, "clip": 0.0, "kl_old": 0.0}
-        for piece in _pieces(rows, batch.texts, self.config.microbatch):
-            new, mask = self._logprobs(self.lm, [batch.prompts[i] for i in piece], [batch.texts[i] for i in piece])
-            old = batch.old[piece, : new.shape[1]].to(new.device)
-            advantages = batch.advantages[piece].to(new.device).unsqueeze(1).expand_as(new)
-            loss = losses.clipped_policy_loss(new, old, advantages, mask, clip, count)
-            torch.autograd.backward(loss)
-            moved = new.detach()
-            totals["loss"] += float(loss.detach())
-            totals["clip"] += float(losses.outside_clip(moved, old, clip)[mask].sum()) / count
-            totals["kl_old"] += float(losses.k3(old, moved)[mask].sum()) / count
-        return totals
+        count = float(batch.mask[rows].sum())
+        pieces = _pieces(rows, batch.texts, self.config.microbatch)
+        return accumulate(self.optimizer, lambda piece: self._objective(batch, piece, count), pieces)
+
+    def _objective(self, batch: Texts, rows: Sequence[int], count: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """The clipped loss of some texts, and how far their writer has gone from the one that wrote them."""
+        new, mask = self._logprobs(self.lm, [batch.prompts[i] for i in rows], [batch.texts[i] for i in rows])
+        old = batch.old[rows, : new.shape[1]].to(new.device)
+        advantages = batch.advantages[rows].to(new.device).unsqueeze(1).expand_as(new)
+        loss = losses.clipped_policy_loss(new, old, advantages, mask, self.config.clip, count)
+        moved = new.detach()
+        return loss, {
+            "loss": loss,
+            "clip": losses.outside_clip(moved, old, self.config.clip)[mask].sum() / count,
+            "kl_old": losses.k3(old, moved)[mask].sum() / count,
+        }
 
     def resumable(self, stage: Stage) -> Resumable:
         """All that a batch changes: what it draws comes from the seed and its number."""
@@ -283,14 +279,4 @@ def _channel_means(groups: Sequence[Group]) -> dict[str, float]:
     options = [option for group in groups for option in group.options]
     return {
         f"channel_{name}": float(np.mean([option.channels[name] for option in options])) for name in options[0].channels
-    }
-
-
-def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Means over the minibatches that have a value; ``steps`` are counted."""
-    names = ("loss", "clip", "kl_old", "grad_norm")
-    values = {name: [row[name] for row in rows if name in row] for name in names}
-    return {
-        **{name: float(np.mean(found)) if found else 0.0 for name, found in values.items()},
-        "steps": sum(row.get("steps", 0.0) for row in rows),
     }
