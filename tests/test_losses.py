@@ -76,7 +76,7 @@ def test_gae_table_by_hand() -> None:
     end = torch.tensor([[False, True, False, True]])
     advantages, returns = losses.gae(
         row(0, 1, 0, 2), row(0, 0.2, 1, 0.5), torch.ones(1, 4, dtype=torch.bool), end, torch.zeros(1),
-        gamma_turn=0.9, lam_turn=0.5,
+        losses.Discounts(gamma_turn=0.9, lam_turn=0.5),
     )  # fmt: skip
     torch.testing.assert_close(advantages, row(2.35, 2.15, 1.0, 1.5))
     torch.testing.assert_close(returns, row(2.35, 2.35, 2.0, 2.0))
@@ -84,8 +84,8 @@ def test_gae_table_by_hand() -> None:
 
 def test_only_a_cut_conversation_sees_the_value_of_what_follows() -> None:
     one = torch.ones(1, 1, dtype=torch.bool)
-    cut, _ = losses.gae(row(1.0), row(0.0), one, one, torch.tensor([10.0]), gamma_turn=0.9)
-    over, _ = losses.gae(row(1.0), row(0.0), one, one, torch.zeros(1), gamma_turn=0.9)
+    cut, _ = losses.gae(row(1.0), row(0.0), one, one, torch.tensor([10.0]), losses.Discounts(gamma_turn=0.9))
+    over, _ = losses.gae(row(1.0), row(0.0), one, one, torch.zeros(1), losses.Discounts(gamma_turn=0.9))
     assert cut.item() == pytest.approx(10.0) and over.item() == pytest.approx(1.0)
 
 
@@ -120,7 +120,7 @@ def test_user_words_and_padding_change_no_advantage(
     r, v, end, mask = (torch.tensor([[x[i] for x in rows]]) for i in range(4))
     advantages, returns = losses.gae(
         r.double(), v.double(), mask, end, torch.tensor([bootstrap]).double(),
-        gamma=0.97, lam=0.9, gamma_turn=0.9, lam_turn=0.8,
+        losses.Discounts(gamma=0.97, lam=0.9, gamma_turn=0.9, lam_turn=0.8),
     )  # fmt: skip
     expected = torch.tensor(slow_gae(steps, bootstrap, 0.97, 0.9)).double()
     torch.testing.assert_close(advantages[mask], expected, atol=1e-6, rtol=1e-6)
@@ -130,9 +130,9 @@ def test_user_words_and_padding_change_no_advantage(
 
 def test_with_equal_pairs_it_is_plain_token_gae() -> None:
     mask = torch.ones(1, 3, dtype=torch.bool)
-    same = dict(gamma=0.9, lam=0.8, gamma_turn=0.9, lam_turn=0.8)
+    same = losses.Discounts(gamma=0.9, lam=0.8, gamma_turn=0.9, lam_turn=0.8)
     ends = [torch.tensor([[False, x, True]]) for x in (True, False)]
-    a, b = (losses.gae(row(1, 2, 3), row(0.1, 0.2, 0.3), mask, end, torch.zeros(1), **same)[0] for end in ends)
+    a, b = (losses.gae(row(1, 2, 3), row(0.1, 0.2, 0.3), mask, end, torch.zeros(1), same)[0] for end in ends)
     torch.testing.assert_close(a, b)
 
 

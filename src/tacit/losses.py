@@ -43,35 +43,40 @@ def value_loss(value: Tensor, returns: Tensor, mask: Tensor, count: float) -> Te
     return 0.5 * torch.where(mask, (value - returns).square(), 0.0).sum() / max(count, 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Discounts:
+    """γ and λ of steps inside a turn, and of the step that ends one."""
+
+    gamma: float = 1.0
+    lam: float = 1.0
+    gamma_turn: float = 0.99
+    lam_turn: float = 0.95
+
+
 def gae(
     rewards: Tensor,
     values: Tensor,
     mask: Tensor,
     turn_end: Tensor,
     bootstrap: Tensor,
-    *,
-    gamma: float = 1.0,
-    lam: float = 1.0,
-    gamma_turn: float = 0.99,
-    lam_turn: float = 0.95,
+    discounts: Discounts,
 ) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation over the policy's own steps, packed by turn: (advantages, returns), [C, L] each.
 
     ``rewards``, ``values`` (state before the step), ``mask``, ``turn_end`` are [C, L]; ``bootstrap`` [C] is the value
     of the state after the last step (0 where the conversation truly ended). Steps under a False mask (user words,
-    titles, padding) are jumped over: the next value is that of the next *policy* step. The step that ends a turn is
-    discounted by ``gamma_turn`` and ``lam_turn``, every other one by ``gamma`` and ``lam``; equal pairs give the plain
-    token form.
+    titles, padding) are jumped over: the next value is that of the next *policy* step. The step that ends a turn has
+    ``discounts`` of its own; equal pairs give the plain token form.
     Source: Schulman et al. 2016, arXiv 1506.02438, eq. 16; packing: docs/algorithms/ppo.md, "Credit across turns".
     """
     advantages = torch.zeros_like(values)
     running = torch.zeros_like(bootstrap)
     next_value = bootstrap
-    discounts = torch.where(turn_end, gamma_turn, gamma).to(values.dtype)
-    traces = discounts * torch.where(turn_end, lam_turn, lam).to(values.dtype)
+    gamma = torch.where(turn_end, discounts.gamma_turn, discounts.gamma).to(values.dtype)
+    traces = gamma * torch.where(turn_end, discounts.lam_turn, discounts.lam).to(values.dtype)
     for t in range(values.shape[1] - 1, -1, -1):
         counts = mask[:, t]
-        delta = rewards[:, t] + discounts[:, t] * next_value - values[:, t]
+        delta = rewards[:, t] + gamma[:, t] * next_value - values[:, t]
         running = torch.where(counts, delta + traces[:, t] * running, running)
         next_value = torch.where(counts, values[:, t], next_value)
         advantages[:, t] = torch.where(counts, running, 0.0)

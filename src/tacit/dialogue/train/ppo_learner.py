@@ -80,15 +80,13 @@ class PPOConfig:
     slate_weight: float = 1.0  # of that of the slate's places
     sft_weight: float = 0.0  # of the supervised loss on training dialogues, mixed into every step (PPO-ptx)
     sft_batch: int = 8  # training dialogues a step
-    entropy_weight: float = 0.0
     gamma: float = 1.0  # inside a turn
     lam: float = 1.0
     gamma_turn: float = 0.99  # across turns; equal pairs give plain token GAE
     lam_turn: float = 0.95
-    reward_norm: str = "running_std"  # running_std | conversation (arXiv 2508.05289) | none
+    reward_norm: str = "running_std"  # running_std | conversation (arXiv 2508.05289)
     reward_clip: float = 5.0  # in standard deviations, running_std only
     no_eos_penalty: float = 1.0  # taken off the normalised reward of a reply cut before <eos>
-    mask_unfinished: bool = False  # keep the tokens of such a reply out of the policy loss
     kl_text_coef: float = 0.05  # of the summed token KL, at the start
     kl_slate_coef: float = 0.05  # of the exact slate KL, at the start
     kl_text_target: float = 2.0  # nats a turn
@@ -99,5 +97,9 @@ class PPOConfig:
     min_entropy: float = 1e-3  # nats a token below which the run stops
     grad_clip: float = 1.0
 
+    @property
+    def discounts(self) -> losses.Discounts:
+        return losses.Discounts(self.gamma, self.lam, self.gamma_turn, self.lam_turn)
 
-REWARD_NORMS = ("running_std", "conversation", "none")
+
+REWARD_NORMS = ("running_std", "conversation")

@@ -64,7 +64,7 @@ def gradients(
     slates = batch.old.slate_mask[rows]
     counts = {
         "turns": float(len(rows)),
-        "text": float(reply_mask(batch, rows, config).sum()),
+        "text": float(reply_mask(batch, rows).sum()),
         "tokens": float(batch.old.token_mask[rows].sum()),
         "places": float(slates.sum()),
         "slates": float(slates[:, 0].sum()),
@@ -93,7 +93,7 @@ def objective(
     old_tokens, old_places = batch.old.token_logprobs[index, :t], batch.old.slate_logprobs[index, :k]
     advantages = aims.token_advantages[index, :t]
     of_slates = aims.slate_advantages[index].unsqueeze(1).expand(-1, k)
-    said, clip = reply_mask(batch, index, config)[:, :t], config.clip
+    said, clip = reply_mask(batch, index)[:, :t], config.clip
 
     first = (new.token_logprobs[:, 0], old_tokens[:, 0], advantages[:, 0], new.token_mask[:, 0])
     decision = losses.clipped_policy_loss(*first, clip, counts["turns"])
@@ -104,11 +104,8 @@ def objective(
     # The KL in the reward tells earlier decisions what a state costs; only this term pulls at its own distribution.
     drift = losses.categorical_kl(new.slate_log_softmax, batch.reference.slate_log_softmax[index])
     slate_kl = _share(drift, new.slate_mask[:, 0], counts["slates"])
-    entropy = _share(new.token_entropy, new.token_mask, counts["tokens"]) + _share(
-        losses.categorical_entropy(new.slate_log_softmax), new.slate_mask[:, 0], counts["slates"]
-    )
     loss = config.decision_weight * decision + config.text_weight * text + config.slate_weight * slate
-    loss = loss + learner.kl_slate_coef * slate_kl - config.entropy_weight * entropy
+    loss = loss + learner.kl_slate_coef * slate_kl
     stats = {"loss_decision": decision, "loss_text": text, "loss_slate": slate}
     return loss, stats | movement(new, old_tokens, old_places, counts, clip)
 
@@ -135,11 +132,11 @@ def _share(x: Tensor, mask: Tensor, count: float) -> Tensor:
     return torch.where(mask, x, 0.0).sum() / max(count, 1.0)
 
 
-def reply_mask(batch: Batch, rows: Sequence[int], config: PPOConfig) -> Tensor:
+def reply_mask(batch: Batch, rows: Sequence[int]) -> Tensor:
     """[len(rows), T] bool: the tokens of replies (the decision apart) whose probability the policy loss may change."""
     mask = batch.old.token_mask[rows].clone()
     mask[:, 0] = False
-    return mask & ~batch.unfinished[rows].unsqueeze(1) if config.mask_unfinished else mask
+    return mask
 
 
 def fit_critic(
