@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tacit.data.ratings.sources import RatingsConfig
 from tacit.rerank.align.dpo import OBJECTIVES, DPOSettings
@@ -79,8 +78,7 @@ def check(config: RerankConfig) -> None:
     """Refuse, before hours of training, what a late stage could not do."""
     if config.align.pairs not in PAIRS:
         raise InputError(f"align.pairs={config.align.pairs} is unknown: choose one of {', '.join(PAIRS)}.")
-    aligned = (Path(config.out) / "align" / "done.json").is_file()  # an older run may have had another objective
-    if config.align.dpo.objective not in OBJECTIVES and not aligned:
+    if config.align.dpo.objective not in OBJECTIVES:
         raise InputError(f"align.dpo.objective={config.align.dpo.objective}: choose one of {', '.join(OBJECTIVES)}.")
     if config.knowledge.mode not in MODES:
         raise InputError(f"knowledge.mode={config.knowledge.mode} is unknown: choose one of {', '.join(MODES)}.")
