@@ -142,3 +142,15 @@ def test_keys_and_differences() -> None:
     assert keys(Settings)[:3] == ["policy", "policy.lr", "policy.window"]
     other = Settings(policy=Inner(window=2), seed=1)
     assert differences(dump(Settings()), dump(other)) == {"policy.window": (8, 2), "seed": (0, 1)}
+
+
+def test_settings_that_are_no_more_are_dropped_at_their_old_value_and_refused_at_another(tmp_path: Path) -> None:
+    removed = {"policy.window": 8, "ppo.old": 0.0}  # ``window`` is still a setting here, and so stays one
+    old = write(tmp_path, "ppo: {old: 0.0, lr: 1e-5}\npolicy: {window: 8}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tacit.run.config.REMOVED", removed)
+        assert load(Settings, old) == Settings(ppo=Inner(lr=1e-5))
+        assert differences("ppo: {old: 0.0, lr: 1}", "ppo: {lr: 1}") == {}
+        assert differences("ppo: {old: 0.5}", "ppo: {}") == {"ppo.old": (0.5, None)}
+        with pytest.raises(InputError, match=r"'ppo\.old' is no setting any more, only 0\.0 is left"):
+            load(Settings, old, ["ppo.old=0.5"])

@@ -22,6 +22,15 @@ from tacit.types import InputError
 
 T = TypeVar("T")
 
+# Settings that are no more, with the one value under which a run is what it is without them. A run folder made before
+# holds them; they are dropped when its settings are read, and refused with any other value.
+REMOVED: dict[str, object] = {
+    "align.dpo.anchor": 1.0,
+    "align.dpo.negatives": 3,
+    "ppo.entropy_weight": 0.0,
+    "ppo.mask_unfinished": False,
+}
+
 
 def load(cls: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -> T:
     """Defaults of ``cls``, then the YAML file with its includes, then the overrides, later ones winning.
@@ -30,7 +39,7 @@ def load(cls: type[T], path: str | Path | None, overrides: Sequence[str] = ()) -
     """
     config: DictConfig = OmegaConf.structured(cls)
     for origin, values in _sources(path, overrides):
-        config = _merge(config, cls, values, origin)
+        config = _merge(config, cls, _without_removed(cls, values, origin), origin)
     try:
         loaded = OmegaConf.to_object(config)
     except MissingMandatoryValue as error:
@@ -71,7 +80,10 @@ def dump(config: object) -> str:
 
 def differences(left_yaml: str, right_yaml: str) -> dict[str, tuple[object, object]]:
     """Leaf keys whose values differ between two dumps, as ``{key: (left, right)}``."""
-    left, right = (dict(_leaves(yaml.safe_load(text) or {})) for text in (left_yaml, right_yaml))
+    left, right = (
+        {key: value for key, value in _leaves(yaml.safe_load(text) or {}) if not _dropped(key, value)}
+        for text in (left_yaml, right_yaml)
+    )
     keys = list(left) + [key for key in right if key not in left]
     return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
 
@@ -147,6 +159,26 @@ def _parse_override(override: str) -> dict[str, Any]:
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise InputError(f"override '{override}': the value cannot be read; put it in quotes.") from error
     return typing.cast(dict[str, Any], values)
+
+
+def _without_removed(cls: type, values: Mapping[str, Any], origin: str, prefix: str = "") -> dict[str, Any]:
+    """``values`` less the settings of ``REMOVED`` that ``cls`` no longer has."""
+    kept: dict[str, Any] = {}
+    fields = _fields(cls)
+    for name, value in values.items():
+        key, kind = f"{prefix}{name}", fields.get(name)
+        if isinstance(value, Mapping) and dataclasses.is_dataclass(kind):
+            value = _without_removed(typing.cast(type, kind), value, origin, f"{key}.")
+        elif kind is None and key in REMOVED:
+            if not _dropped(key, value):
+                raise InputError(f"{origin}: '{key}' is no setting any more, only {REMOVED[key]!r} is left; remove it.")
+            continue
+        kept[name] = value
+    return kept
+
+
+def _dropped(key: str, value: object) -> bool:
+    return key in REMOVED and value == REMOVED[key]
 
 
 def _merge(config: DictConfig, cls: type, values: Mapping[str, Any], origin: str) -> DictConfig:
