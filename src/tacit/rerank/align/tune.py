@@ -37,8 +37,8 @@ class TextTuning:
     """Settings that every fine-tuning of a writer shares."""
 
     epochs: float = 3.0
-    batch: int = 16  # texts (or pairs) in a forward pass: memory only
-    accumulation: int = 1  # forward passes in a step, which is over batch × accumulation of them
+    batch: int = 16  # texts (or pairs) in a forward pass
+    accumulation: int = 1  # forward passes in a step, whose loss is one mean over all of them
     lr: float = 1e-3
     schedule: str = "cosine"  # a scheduler of transformers: cosine | linear | constant_with_warmup …
     warmup: float = 0.0  # share of all steps
