@@ -59,8 +59,7 @@ REALIGN = test -d runs/rlrf4rec-$(1) || $(BIN)/tacit rerank fork runs/rlrf4rec-s
 
 # Other objectives from the same number of texts.
 rlrf4rec-objectives: rlrf4rec-seed0
-	set -e; for name in dpo_sft softmax_dpo sft_best; do \
-	  $(call REALIGN,$$name,align.dpo.objective=$$name); done
+	set -e; $(call REALIGN,sft_best,align.dpo.objective=sft_best)
 	set -e; $(call REALIGN,ppo,align.method=ppo)
 
 # The writer as it is: of six texts about everyone the three that a reward model of the feedback likes best, over two

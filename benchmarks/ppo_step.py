@@ -54,9 +54,7 @@ def main(trajectories: int = 64, rounds: int = 3) -> dict[str, float]:
         batch = build(episodes, crowd.dialogues, policy, reference, config.microbatch)
         t2 = time.perf_counter()
         rewards, _ = turn_rewards(batch, losses.Moments(), config)
-        aims = targets(
-            batch, rewards, kl_text_coef=0.05, kl_slate_coef=0.05, gamma=1.0, lam=1.0, gamma_turn=0.99, lam_turn=0.95
-        )
+        aims = targets(batch, rewards, config.kl_text_coef, config.kl_slate_coef, config.discounts)
         watch = Monitor(Path(tempfile.gettempdir()) / "ppo-step-stopped", "constant")
         stats = update(learner, batch, aims, config, shuffles, 1.0, None, watch, episodes)
         t3 = time.perf_counter()

@@ -76,7 +76,7 @@ def test_gae_table_by_hand() -> None:
     end = torch.tensor([[False, True, False, True]])
     advantages, returns = losses.gae(
         row(0, 1, 0, 2), row(0, 0.2, 1, 0.5), torch.ones(1, 4, dtype=torch.bool), end, torch.zeros(1),
-        gamma_turn=0.9, lam_turn=0.5,
+        losses.Discounts(gamma_turn=0.9, lam_turn=0.5),
     )  # fmt: skip
     torch.testing.assert_close(advantages, row(2.35, 2.15, 1.0, 1.5))
     torch.testing.assert_close(returns, row(2.35, 2.35, 2.0, 2.0))
@@ -84,8 +84,8 @@ def test_gae_table_by_hand() -> None:
 
 def test_only_a_cut_conversation_sees_the_value_of_what_follows() -> None:
     one = torch.ones(1, 1, dtype=torch.bool)
-    cut, _ = losses.gae(row(1.0), row(0.0), one, one, torch.tensor([10.0]), gamma_turn=0.9)
-    over, _ = losses.gae(row(1.0), row(0.0), one, one, torch.zeros(1), gamma_turn=0.9)
+    cut, _ = losses.gae(row(1.0), row(0.0), one, one, torch.tensor([10.0]), losses.Discounts(gamma_turn=0.9))
+    over, _ = losses.gae(row(1.0), row(0.0), one, one, torch.zeros(1), losses.Discounts(gamma_turn=0.9))
     assert cut.item() == pytest.approx(10.0) and over.item() == pytest.approx(1.0)
 
 
@@ -120,7 +120,7 @@ def test_user_words_and_padding_change_no_advantage(
     r, v, end, mask = (torch.tensor([[x[i] for x in rows]]) for i in range(4))
     advantages, returns = losses.gae(
         r.double(), v.double(), mask, end, torch.tensor([bootstrap]).double(),
-        gamma=0.97, lam=0.9, gamma_turn=0.9, lam_turn=0.8,
+        losses.Discounts(gamma=0.97, lam=0.9, gamma_turn=0.9, lam_turn=0.8),
     )  # fmt: skip
     expected = torch.tensor(slow_gae(steps, bootstrap, 0.97, 0.9)).double()
     torch.testing.assert_close(advantages[mask], expected, atol=1e-6, rtol=1e-6)
@@ -130,9 +130,9 @@ def test_user_words_and_padding_change_no_advantage(
 
 def test_with_equal_pairs_it_is_plain_token_gae() -> None:
     mask = torch.ones(1, 3, dtype=torch.bool)
-    same = dict(gamma=0.9, lam=0.8, gamma_turn=0.9, lam_turn=0.8)
+    same = losses.Discounts(gamma=0.9, lam=0.8, gamma_turn=0.9, lam_turn=0.8)
     ends = [torch.tensor([[False, x, True]]) for x in (True, False)]
-    a, b = (losses.gae(row(1, 2, 3), row(0.1, 0.2, 0.3), mask, end, torch.zeros(1), **same)[0] for end in ends)
+    a, b = (losses.gae(row(1, 2, 3), row(0.1, 0.2, 0.3), mask, end, torch.zeros(1), same)[0] for end in ends)
     torch.testing.assert_close(a, b)
 
 
@@ -227,19 +227,18 @@ def test_explained_variance() -> None:
     assert losses.explained_variance(torch.zeros(4), torch.ones(4), mask) == 0.0
 
 
-def test_softmax_dpo_by_hand() -> None:
-    """Gains ln 4, 0, 0 at β = ½ weigh 2 : 1 : 1, so the chosen text has ½; without the third one it has ⅔."""
-    gains = row(math.log(4.0), 0.0, 0.0)
-    everything, two = torch.tensor([[True, True, True]]), torch.tensor([[True, True, False]])
-    assert losses.softmax_dpo_loss(gains, everything, 0.5).item() == pytest.approx(math.log(2))
-    assert losses.softmax_dpo_loss(gains, two, 0.5).item() == pytest.approx(math.log(1.5))
+def test_dpo_by_hand() -> None:
+    """β = ½ on margins 0 and 2 ln 3: σ(0) = ½, and σ(ln 3) = ¾."""
+    zero, gain = torch.zeros(2), torch.tensor([0.0, math.log(3.0)])
+    loss = losses.dpo_loss(gain - 5.0, -gain - 7.0, zero - 5.0, zero - 7.0, 0.5)
+    assert loss.tolist() == pytest.approx([math.log(2.0), math.log(4.0 / 3.0)], abs=1e-6)
 
 
-def test_softmax_dpo_with_one_rejected_text_is_dpo_and_with_none_says_nothing() -> None:
-    gains = torch.randn(6, 2, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    mask = torch.ones(6, 2, dtype=torch.bool)
-    expected = -torch.nn.functional.logsigmoid(0.3 * (gains[:, 0] - gains[:, 1])).mean()
-    torch.testing.assert_close(losses.softmax_dpo_loss(gains, mask, 0.3), expected)
-    alone = losses.softmax_dpo_loss(gains, torch.tensor([[True, False]]), 0.3)
-    alone.backward()
-    assert alone.item() == 0.0 and gains.grad is not None and (gains.grad == 0).all()
+def test_dpo_pulls_more_at_a_pair_in_the_wrong_order_and_moves_both_texts_alike() -> None:
+    """d/dΔ_chosen = -β σ(-β margin) = -d/dΔ_rejected: ½ · ¾ at a margin of -2 ln 3, ½ · ¼ at 2 ln 3."""
+    chosen = torch.tensor([-math.log(3.0), math.log(3.0)]).requires_grad_()
+    rejected = torch.tensor([math.log(3.0), -math.log(3.0)]).requires_grad_()
+    losses.dpo_loss(chosen, rejected, torch.zeros(2), torch.zeros(2), 0.5).sum().backward()
+    assert chosen.grad is not None and rejected.grad is not None
+    assert chosen.grad.tolist() == pytest.approx([-0.375, -0.125], abs=1e-6)
+    assert rejected.grad.tolist() == pytest.approx([0.375, 0.125], abs=1e-6)

@@ -43,35 +43,40 @@ def value_loss(value: Tensor, returns: Tensor, mask: Tensor, count: float) -> Te
     return 0.5 * torch.where(mask, (value - returns).square(), 0.0).sum() / max(count, 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Discounts:
+    """γ and λ of steps inside a turn, and of the step that ends one."""
+
+    gamma: float = 1.0
+    lam: float = 1.0
+    gamma_turn: float = 0.99
+    lam_turn: float = 0.95
+
+
 def gae(
     rewards: Tensor,
     values: Tensor,
     mask: Tensor,
     turn_end: Tensor,
     bootstrap: Tensor,
-    *,
-    gamma: float = 1.0,
-    lam: float = 1.0,
-    gamma_turn: float = 0.99,
-    lam_turn: float = 0.95,
+    discounts: Discounts,
 ) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation over the policy's own steps, packed by turn: (advantages, returns), [C, L] each.
 
     ``rewards``, ``values`` (state before the step), ``mask``, ``turn_end`` are [C, L]; ``bootstrap`` [C] is the value
     of the state after the last step (0 where the conversation truly ended). Steps under a False mask (user words,
-    titles, padding) are jumped over: the next value is that of the next *policy* step. The step that ends a turn is
-    discounted by ``gamma_turn`` and ``lam_turn``, every other one by ``gamma`` and ``lam``; equal pairs give the plain
-    token form.
+    titles, padding) are jumped over: the next value is that of the next *policy* step. The step that ends a turn has
+    ``discounts`` of its own; equal pairs give the plain token form.
     Source: Schulman et al. 2016, arXiv 1506.02438, eq. 16; packing: docs/algorithms/ppo.md, "Credit across turns".
     """
     advantages = torch.zeros_like(values)
     running = torch.zeros_like(bootstrap)
     next_value = bootstrap
-    discounts = torch.where(turn_end, gamma_turn, gamma).to(values.dtype)
-    traces = discounts * torch.where(turn_end, lam_turn, lam).to(values.dtype)
+    gamma = torch.where(turn_end, discounts.gamma_turn, discounts.gamma).to(values.dtype)
+    traces = gamma * torch.where(turn_end, discounts.lam_turn, discounts.lam).to(values.dtype)
     for t in range(values.shape[1] - 1, -1, -1):
         counts = mask[:, t]
-        delta = rewards[:, t] + discounts[:, t] * next_value - values[:, t]
+        delta = rewards[:, t] + gamma[:, t] * next_value - values[:, t]
         running = torch.where(counts, delta + traces[:, t] * running, running)
         next_value = torch.where(counts, values[:, t], next_value)
         advantages[:, t] = torch.where(counts, running, 0.0)
@@ -180,12 +185,9 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
     return 1.0 - float(errors.var(correction=0)) / variance if variance > 1e-12 else 0.0
 
 
-def softmax_dpo_loss(gains: Tensor, mask: Tensor, beta: float) -> Tensor:
-    """-mean log σ(-log Σ_k exp(β (Δ_k - Δ_0))) over the rejected texts k ≥ 1 under ``mask``: a scalar.
+def dpo_loss(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Tensor:
+    """-log σ(β (Δ_chosen - Δ_rejected)), Δ = log π - log π_ref of a whole text: [N] each → [N], nats.
 
-    ``gains`` [N, 1 + K] are Δ = log π - log π_ref of the chosen text (column 0) and of the rejected ones. That is
-    -log of the softmax of β Δ at the chosen text; with K = 1 it is DPO
-    (Rafailov et al. 2023, arXiv 2305.18290, eq. 7). A row without a rejected text adds 0.
-    Source: Chen et al. 2024, arXiv 2406.09215 (S-DPO).
+    ln 2 where π is still π_ref. Source: Rafailov et al. 2023, arXiv 2305.18290, eq. 7.
     """
-    return -torch.log_softmax(torch.where(mask, beta * gains, -1e9), dim=-1)[:, 0].mean()
+    return -torch.nn.functional.logsigmoid(beta * ((chosen - ref_chosen) - (rejected - ref_rejected)))

@@ -7,7 +7,15 @@ import pytest
 import tiny_writer
 import torch
 
-from tacit.text.generate import NoRepeatPerLine, Sampling, continuations, draw_nucleus, stream_seed, uniforms
+from tacit.text.generate import (
+    NoRepeatPerLine,
+    Sampling,
+    continuations,
+    draw_nucleus,
+    stream_seed,
+    text_logprobs,
+    uniforms,
+)
 
 PROMPTS = [[30, 31, 32, 33, 34], [40, 41], [50]]
 SAMPLING = Sampling(temperature=0.7, top_p=0.9, max_tokens=12)
@@ -105,3 +113,17 @@ def test_streams_depend_on_prompt_index_and_seed() -> None:
     assert base.tolist() == uniforms("a", 0, 0, 5).tolist() and base.tolist() == uniforms("a", 0, 0, 9)[:5].tolist()
     assert all(uniforms(*other, 5).tolist() != base.tolist() for other in (("b", 0, 0), ("a", 1, 0), ("a", 0, 1)))
     assert 0 <= stream_seed("a", 0, 0) < 2**31
+
+
+@pytest.mark.parametrize("once", [None, NoRepeatPerLine(tokens=(7, 8, 9), breaks=(5,))])
+def test_the_head_in_chunks_is_the_head_at_once(once: NoRepeatPerLine | None) -> None:
+    """Values and gradients, with a chunk of two places where there are nine."""
+    prompts, texts = [[3, 4, 6], [10]], [[7, 8, 5, 8, 2], [9, 4, 7, 2]]
+    found = []
+    for most in (2 * len(tiny_writer.tokenizer()), 2**27):
+        lm = tiny_writer.fresh()
+        logprobs, mask = text_logprobs(lm, prompts, texts, [2], 0.7, once, most_logits=most)
+        (logprobs * torch.arange(10.0).view(2, 5)).sum().backward()
+        found.append((logprobs.detach(), torch.cat([p.grad.flatten() for p in lm.parameters() if p.grad is not None])))
+        assert mask.tolist() == [[True] * 5, [True] * 4 + [False]] and float(logprobs[1, 4].detach()) == 0.0
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)

@@ -46,7 +46,18 @@ CHANGES: tuple[Renamed | Gone | GoneValues, ...] = (
     Renamed("align.judge", now="align.preference_source"),
     Gone("align.judged_users", 0, "a writer learns about the users who gave the feedback"),
     GoneValues("align.pairs", ("length_matched",), "pairs are no longer matched in length"),
+    Gone("align.dpo.anchor", 1.0, "DPO with the chosen text's likelihood was never above DPO"),
+    Gone("align.dpo.negatives", 3, "softmax DPO was never above DPO"),
+    GoneValues("align.dpo.objective", ("dpo_sft", "softmax_dpo"), "it was never above DPO"),
     Gone("align.ppo.read", "greedy", "a tuned writer's likeliest texts are read"),
+    # conversations
+    Gone("policy.repeat_items", False, "no run was made with it"),
+    Gone("sft.residual_decay", 0.0, "no run was made with it"),
+    Gone("signals.weights", "fixed", "the weights of the channels are settings"),
+    Gone("signals.outcome", "auto", "the weights of the channels are settings"),
+    Gone("ppo.entropy_weight", 0.0, "no run was made with it"),
+    Gone("ppo.mask_unfinished", False, "no run was made with it"),
+    GoneValues("ppo.reward_norm", ("none",), "no run was made with it"),
 )
 
 

@@ -15,12 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicLayer
+
+from tacit.text.lm import head_logits, trunk
 
 _CANDIDATES = 256  # tokens looked at first: rows whose nucleus they do not hold are sorted whole
 
 _ROOM = 64  # tokens by which the cache grows at once
+_MOST_LOGITS = 2**27  # that scoring holds at once: 512 MB, and as much again for their softmax
 
 
 @dataclass(frozen=True)
@@ -122,14 +126,16 @@ def text_logprobs(
     prompts: Sequence[Sequence[int]],
     texts: Sequence[Sequence[int]],
     ends: Collection[int],
-    temperature: float,
+    temperature: float = 1.0,
     once: NoRepeatPerLine | None = None,
+    most_logits: int = _MOST_LOGITS,
 ) -> tuple[Tensor, Tensor]:
-    """log P of every token of S texts after their prompts, and the mask of what is text, [S, T] each.
+    """log P of every token of S texts after their prompts, and the mask of what is text (0 outside), [S, T] each.
 
     P is the softmax of logits / ``temperature`` over what ``once`` leaves to each place, as ``continuations`` draws
     with top_p 1. Any of ``ends`` ends a text, so the probability of one is that of all. Prompts are padded on the left,
-    texts on the right: the head of the model is put to the texts' places only.
+    texts on the right. The model's head sees the texts' own places only, and no more than ``most_logits`` logits are
+    held at once: beyond that it goes piece by piece, and once more in the backward pass.
     """
     device = next(lm.parameters()).device
     before, after = max(map(len, prompts)), max(map(len, texts))
@@ -137,38 +143,41 @@ def text_logprobs(
     rows = [[0] * a + [*p, *t] + [0] * b for p, t, (a, b) in zip(prompts, texts, pads, strict=True)]
     ids = torch.tensor(rows, device=device)
     real = torch.tensor([[0] * a + [1] * (before + after - a - b) + [0] * b for a, b in pads], device=device)
-    out = lm(
-        input_ids=ids,
-        attention_mask=real,
-        position_ids=(real.cumsum(1) - 1).clamp(min=0),
-        use_cache=False,
-        logits_to_keep=after + 1,
-    )
-    logits = out.logits[:, :-1].float() / temperature
-    if once is not None:
-        logits[_said_in_their_line(texts, once)] = -torch.inf
-    log_p = torch.log_softmax(logits, dim=-1)
-    said, which = ids[:, before:], torch.tensor(sorted(ends), device=device)
-    each = log_p.gather(-1, said.unsqueeze(-1)).squeeze(-1)
-    each = torch.where(torch.isin(said, which), log_p[..., which].logsumexp(-1), each)
-    return each, real[:, before:].bool()
+    places = (real.cumsum(1) - 1).clamp(min=0)
+    hidden = trunk(lm)(input_ids=ids, attention_mask=real, position_ids=places, use_cache=False).last_hidden_state
+    mask = real[:, before:].bool()
+    states, targets = hidden[:, before - 1 : -1][mask], ids[:, before:][mask]  # the state before each token
+    barred = _barred_places(texts, once) if once is not None else [()] * len(targets)
+    ending = torch.tensor(sorted(ends), device=device)
+
+    def scores(start: int, stop: int) -> Tensor:
+        logits = head_logits(lm, states[start:stop]) / temperature
+        bars = [(row, token) for row, tokens in enumerate(barred[start:stop]) for token in tokens]
+        if bars:
+            logits[[row for row, _ in bars], [token for _, token in bars]] = -torch.inf
+        log_p = torch.log_softmax(logits, dim=-1)
+        own = log_p.gather(-1, targets[start:stop, None]).squeeze(-1)
+        return torch.where(torch.isin(targets[start:stop], ending), log_p[:, ending].logsumexp(-1), own)
+
+    size = max(1, most_logits // int(lm.config.get_text_config().vocab_size))
+    pieces = [(start, min(start + size, len(targets))) for start in range(0, len(targets), size)]
+    again = len(pieces) > 1 and torch.is_grad_enabled()
+    found = [checkpoint(scores, *piece, use_reentrant=False) if again else scores(*piece) for piece in pieces]
+    return found[0].new_zeros(mask.shape).masked_scatter(mask, torch.cat(found)), mask
 
 
-def _said_in_their_line(
-    texts: Sequence[Sequence[int]], once: NoRepeatPerLine
-) -> tuple[list[int], list[int], list[int]]:
-    """What ``once`` forbids in these texts: (text, place, token) of each token that its line had before that place."""
-    barred: list[tuple[int, int, int]] = []
-    for row, text in enumerate(texts):
+def _barred_places(texts: Sequence[Sequence[int]], once: NoRepeatPerLine) -> list[tuple[int, ...]]:
+    """What ``once`` forbids at each token of all texts, in order: the tokens that its line had before."""
+    barred: list[tuple[int, ...]] = []
+    for text in texts:
         line: set[int] = set()
-        for place, token in enumerate(text):
-            barred += [(row, place, said) for said in sorted(line)]
+        for token in text:
+            barred.append(tuple(sorted(line)))
             if token in once.breaks:
                 line.clear()
             if token in once.tokens:
                 line.add(token)
-    rows, places, tokens = ([entry[k] for entry in barred] for k in range(3))
-    return rows, places, tokens
+    return barred
 
 
 class _Barred:

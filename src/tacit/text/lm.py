@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from peft import LoraConfig, TaskType
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -24,6 +26,7 @@ from tacit.text.tokens import EOS, PAD, SPECIALS
 from tacit.types import InputError
 
 LORA_FROM = 1_000_000_000  # parameters; larger models get adapters unless told otherwise
+LORA_RANK = 16  # of these; LLaMA-Factory, whose other defaults the writer's tuning has, takes 8
 
 
 @dataclass
@@ -34,7 +37,7 @@ class LMConfig:
     positions: int = 320  # longest sequence of the default model, in tokens
     vocabulary: int = 4000
     dropout: float = 0.0  # it doubles the forward pass on a CPU
-    lora: int = -1  # rank; 0 = train all weights; -1 = rank 16 above one billion parameters
+    lora: int = -1  # rank; 0 = train all weights; -1 = LORA_RANK above one billion parameters
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, whole: Iterable[str] = ()) -> PreTrainedTokenizerFast:
@@ -101,25 +104,67 @@ def load_lm(base: str, config: LMConfig) -> tuple[PreTrainedModel, PreTrainedTok
     return model, tokenizer
 
 
-def add_lora(model: PreTrainedModel, config: LMConfig) -> None:
-    """Adapters on every linear layer, and the embeddings of the tokens that were added here trainable beside them."""
-    size = sum(parameter.numel() for parameter in model.parameters())
-    rank = config.lora if config.lora >= 0 else (16 if size >= LORA_FROM else 0)
+def lora_config(model: PreTrainedModel, rank: int) -> LoraConfig | None:
+    """Adapters on every linear layer but the head, α = 2 rank; None where all weights are trained.
+
+    ``rank`` -1 is ``LORA_RANK`` for a model of more than ``LORA_FROM`` parameters, and no adapters for a smaller one.
+    """
+    if rank < 0:
+        rank = LORA_RANK if model.num_parameters() >= LORA_FROM else 0
     if rank == 0:
-        return
-    fan_in_fan_out = type(model).__name__.startswith("GPT2")  # Conv1D stores its weight transposed
-    model.add_adapter(
-        LoraConfig(
-            task_type=TaskType.CAUSAL_LM,
-            r=rank,
-            lora_alpha=2 * rank,
-            target_modules="all-linear",
-            fan_in_fan_out=fan_in_fan_out,
-        )
+        return None
+    return LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=rank,
+        lora_alpha=2 * rank,
+        target_modules="all-linear",
+        fan_in_fan_out=type(model).__name__.startswith("GPT2"),  # Conv1D stores its weight transposed
     )
+
+
+def add_lora(model: PreTrainedModel, config: LMConfig) -> None:
+    """Adapters inside the policy's model, and trainable embeddings for the tokens that were added here."""
+    lora = lora_config(model, config.lora)
+    if lora is None:
+        return
+    model.add_adapter(lora)
     embeddings = model.get_input_embeddings()
     if isinstance(embeddings, nn.Embedding):
         embeddings.weight.requires_grad_(True)
+
+
+def with_lora(model: PreTrainedModel, rank: int) -> Any:
+    """The model as a writer is tuned: under adapters that can be switched off and merged, or whole and in float32.
+
+    A step of 5e-5 is lost in a weight kept as bfloat16. Fresh adapters are drawn from torch's own generator.
+    """
+    lora = lora_config(model, rank)
+    if lora is None:
+        return model.float()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by names that version 5 calls old
+        return get_peft_model(model, lora)
+
+
+def trunk(lm: Any) -> Any:
+    """The model without its head, adapters included: tokens → ``last_hidden_state``."""
+    return (lm.get_base_model() if isinstance(lm, PeftModel) else lm).base_model
+
+
+def head_logits(lm: Any, states: Tensor) -> Tensor:
+    """Last hidden states [N, width] → logits [N, V] in float32, scaled and softly capped as by the model's own forward.
+
+    The settings' names are those of transformers: Cohere's ``logit_scale``, Granite's ``logits_scaling``, Gemma's
+    ``final_logit_softcapping``.
+    """
+    config = lm.config.get_text_config()
+    logits: Tensor = lm.get_output_embeddings()(states).float()
+    if getattr(config, "logit_scale", None) is not None:
+        logits = logits * config.logit_scale
+    if getattr(config, "logits_scaling", None) is not None:
+        logits = logits / config.logits_scaling
+    cap = getattr(config, "final_logit_softcapping", None)
+    return logits if cap is None else cap * torch.tanh(logits / cap)
 
 
 def max_positions(model: PreTrainedModel) -> int:

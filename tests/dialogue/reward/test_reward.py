@@ -512,10 +512,11 @@ def test_a_killed_stage_goes_on_to_the_same_weights(
     when: str, trained: tuple[RewardModel, Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import tacit.dialogue.reward.collect as log_code
-    import tacit.dialogue.reward.train as stage_code
+    from tacit.run.resume import Resumable
 
-    module, name, last = (log_code, "_play", 3) if when == "logs" else (stage_code, "_checkpoint", 5)
-    original, calls = getattr(module, name), []
+    place: Any
+    place, name, last = (log_code, "_play", 3) if when == "logs" else (Resumable, "save", 5)
+    original, calls = getattr(place, name), []
 
     def dies(*args: Any) -> Any:
         calls.append(1)
@@ -523,10 +524,10 @@ def test_a_killed_stage_goes_on_to_the_same_weights(
             raise Killed
         return original(*args)
 
-    monkeypatch.setattr(module, name, dies)
+    monkeypatch.setattr(place, name, dies)
     with pytest.raises(Killed):
         run(tmp_path)
-    monkeypatch.setattr(module, name, original)
+    monkeypatch.setattr(place, name, original)
     again, stage = run(tmp_path)
     for key, value in trained[0].state_dict().items():
         assert torch.equal(value, again.state_dict()[key]), key

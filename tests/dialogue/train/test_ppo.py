@@ -29,7 +29,7 @@ SMALL = PPOConfig(
     iterations=3, trajectories=10, max_turns=3, minibatch=8, microbatch=4, lr=1e-3, slate_lr=1e-2,
     value_warmup=1, lr_warmup=1,
 )  # fmt: skip
-DISCOUNTS = dict(gamma=1.0, lam=1.0, gamma_turn=0.9, lam_turn=0.8)
+DISCOUNTS = losses.Discounts(gamma_turn=0.9, lam_turn=0.8)
 
 
 def record(path: Path, episodes: list[Episode], crowd: FakeCrowd, columns: dict[str, list[float]]) -> dict[str, float]:
@@ -51,7 +51,7 @@ def played(policy: Policy, seed: int = 0, n: int = 10) -> Batch:
 
 
 def plain_targets(batch: Batch, rewards: torch.Tensor) -> Targets:
-    return targets(batch, rewards, kl_text_coef=0.0, kl_slate_coef=0.0, **DISCOUNTS)
+    return targets(batch, rewards, 0.0, 0.0, DISCOUNTS)
 
 
 def test_the_reward_goes_up_and_the_slate_learns_what_users_want(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_advantages_of_a_batch_equal_those_of_plain_lists() -> None:
 def slow(steps: Sequence[tuple[float, float, bool]], bootstrap: float) -> list[float]:
     advantages, running, following = [], 0.0, bootstrap
     for reward, value, end in reversed(steps):
-        gamma, lam = (DISCOUNTS["gamma_turn"], DISCOUNTS["lam_turn"]) if end else (1.0, 1.0)
+        gamma, lam = (DISCOUNTS.gamma_turn, DISCOUNTS.lam_turn) if end else (1.0, 1.0)
         running = reward + gamma * following - value + gamma * lam * running
         advantages.append(running)
         following = value
@@ -185,28 +185,27 @@ def test_what_the_user_says_changes_no_advantage() -> None:
 
 
 def test_pieces_of_a_minibatch_give_the_gradient_of_the_whole() -> None:
-    config = replace(SMALL, entropy_weight=0.01, mask_unfinished=True)
     batch = played(tiny_policy())
     aims = plain_targets(batch, batch.scores)
     found = []
     for size in (3, 100):
         policy = tiny_policy().eval()
-        learner = Learner.of(policy, config)
-        ppo_update.gradients(learner, batch, aims, range(len(batch)), replace(config, microbatch=size))
+        learner = Learner.of(policy, SMALL)
+        ppo_update.gradients(learner, batch, aims, range(len(batch)), replace(SMALL, microbatch=size))
         found.append({name: p.grad for name, p in policy.named_parameters() if p.grad is not None})
     assert found[0].keys() == found[1].keys()
     for name in found[0]:
         torch.testing.assert_close(found[0][name], found[1][name], atol=1e-6, rtol=1e-4)
 
 
-def test_a_reply_without_an_end_costs_one_and_may_be_masked() -> None:
+def test_a_reply_without_an_end_costs_one() -> None:
     batch = played(tiny_policy())
     assert bool(batch.unfinished.any())
-    rewards, _ = ppo.turn_rewards(batch, losses.Moments(), replace(SMALL, reward_norm="none"))
-    torch.testing.assert_close(rewards, batch.scores - batch.unfinished.float())
-    rows = batch.unfinished.nonzero().flatten().tolist()
-    assert not ppo_update.reply_mask(batch, rows, replace(SMALL, mask_unfinished=True)).any()
-    assert torch.equal(ppo_update.reply_mask(batch, rows, SMALL)[:, 1:], batch.old.token_mask[rows, 1:])
+    free, _ = ppo.turn_rewards(batch, losses.Moments(), replace(SMALL, no_eos_penalty=0.0))
+    rewards, _ = ppo.turn_rewards(batch, losses.Moments(), SMALL)
+    torch.testing.assert_close(rewards, free - batch.unfinished.float())
+    rows = batch.unfinished.nonzero().flatten().tolist()  # their tokens are learnt from like any others
+    assert torch.equal(ppo_update.reply_mask(batch, rows)[:, 1:], batch.old.token_mask[rows, 1:])
 
 
 def test_rewards_are_normalised_as_asked() -> None:
@@ -303,7 +302,7 @@ def test_a_gradient_that_is_not_a_number_stops_the_run(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"min_entropy": 1e3}, "collapsed to one.*entropy_weight"),
+        ({"min_entropy": 1e3}, r"collapsed to one.*lower ppo\.lr"),
         ({"kl_limit": 1e-6, "iterations": 4}, "nats from SFT.*kl_text_coef"),
     ],
 )
@@ -314,7 +313,7 @@ def test_collapse_and_drift_stop_the_run(tmp_path: Path, change: dict[str, float
 
 
 def test_an_unknown_normalisation_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="reward_norm=batch: use one of running_std, conversation, none"):
+    with pytest.raises(InputError, match="reward_norm=batch: use one of running_std, conversation"):
         run(tmp_path, replace(SMALL, reward_norm="batch"))
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuning a writer with TRL: the right tokens count, it learns, and a kill changes nothing."""
+"""Fine-tuning a writer: the right tokens count, it learns, and a kill changes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tacit.rerank.align.sft import WriterConfig, train_writer
-from tacit.rerank.align.trl_stage import tokenized
+from tacit.rerank.align.tune import tokenized
 from tacit.run.folder import Stage
 from tacit.types import InputError
 

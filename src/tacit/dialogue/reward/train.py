@@ -18,10 +18,10 @@ from tacit.dialogue.reward.labels import Labeller, Observation, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
 from tacit.dialogue.reward.signals import SignalConfig
 from tacit.dialogue.users.crowd import UserWorld
-from tacit.run.checkpoint import pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
 from tacit.run.files import atomic_folder
 from tacit.run.folder import Stage
 from tacit.run.progress import progress
+from tacit.run.resume import Resumable
 from tacit.text.sentiment import load_sentiment
 from tacit.types import Dialogue, Floats64, Split
 
@@ -162,7 +162,9 @@ def fit(
 
     optimizer = torch.optim.AdamW(model.members.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     generator = torch.Generator().manual_seed(seed * 1000 + 41)
-    first = _resume(model, optimizer, generator, stage)
+    weights = {f"members.{name}": value for name, value in model.members.state_dict().items()}
+    resumable = Resumable(stage, weights, optimizer, [generator])
+    first, _ = resumable.restore()
     with progress(config.epochs, "reward: training") as bar:
         bar.resume(first)
         for epoch in range(first, config.epochs):
@@ -178,29 +180,8 @@ def fit(
                 total += loss.item() * len(batch)
             mean = total / len(order) / len(model.members) / target.shape[1]
             stage.log.append(epoch + 1, loss=mean)
-            _checkpoint(model, optimizer, generator, stage, epoch + 1)
+            resumable.save(epoch + 1)
             bar.advance(note=f"loss {mean:.3f}")
-
-
-def _checkpoint(
-    model: RewardModel, optimizer: torch.optim.Optimizer, generator: torch.Generator, stage: Stage, epoch: int
-) -> None:
-    tensors, state = pack_optimizer(optimizer)
-    members = {f"members.{name}": value for name, value in model.members.state_dict().items()}
-    stage.checkpoints.save(epoch, members | tensors, {"optimizer": state, "rng": pack_rng(generator)})
-
-
-def _resume(model: RewardModel, optimizer: torch.optim.Optimizer, generator: torch.Generator, stage: Stage) -> int:
-    """Epochs already done."""
-    saved = stage.checkpoints.latest()
-    done = saved.step if saved else 0
-    stage.log.truncate(done)
-    if saved:
-        members = {k.removeprefix("members."): v for k, v in saved.tensors.items() if k.startswith("members.")}
-        model.members.load_state_dict(members)
-        unpack_optimizer(optimizer, saved.tensors, saved.state["optimizer"])
-        unpack_rng(saved.state["rng"], generator)
-    return done
 
 
 @torch.no_grad()

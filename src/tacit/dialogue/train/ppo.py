@@ -71,7 +71,6 @@ def run_ppo(
     learner = Learner.of(policy, config)
     auxiliary = SFTAuxiliaryLoss(policy, dialogues, config.sft_batch) if config.sft_weight > 0.0 else None
     done = learner.restore(stage)
-    stage.log.truncate(done)
     timings = MetricLog(stage.folder / "timings.jsonl")
     with progress(config.iterations, "ppo") as bar:
         bar.resume(done)
@@ -120,16 +119,7 @@ def iterate(
     monitor.scores(episodes)
     batch = build(episodes, crowd.dialogues, policy, reference, config.microbatch)
     rewards, learner.moments = turn_rewards(batch, learner.moments, config)
-    aims = targets(
-        batch,
-        rewards,
-        kl_text_coef=learner.kl_text_coef,
-        kl_slate_coef=learner.kl_slate_coef,
-        gamma=config.gamma,
-        lam=config.lam,
-        gamma_turn=config.gamma_turn,
-        lam_turn=config.lam_turn,
-    )
+    aims = targets(batch, rewards, learner.kl_text_coef, learner.kl_slate_coef, config.discounts)
     report = rollout_metrics(episodes, batch, aims, policy.catalog)
     columns = {"reward": rewards.tolist(), "kl_text": report.kl_text_of_turns, "kl_slate": report.kl_slate_of_turns}
     hidden = record(stage.folder / "rollouts" / f"{iteration + 1:05d}.parquet", episodes, crowd, columns)
@@ -161,8 +151,6 @@ def turn_rewards(batch: Batch, moments: losses.Moments, config: PPOConfig) -> tu
     moments = moments.updated(batch.scores)
     if config.reward_norm == "conversation":
         rewards = losses.per_conversation(batch.scores, batch.conversation)
-    elif config.reward_norm == "running_std":
-        rewards = losses.scaled_by_std(batch.scores, moments.std, config.reward_clip)
     else:
-        rewards = batch.scores
+        rewards = losses.scaled_by_std(batch.scores, moments.std, config.reward_clip)
     return rewards - config.no_eos_penalty * batch.unfinished, moments

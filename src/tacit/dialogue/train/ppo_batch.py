@@ -132,15 +132,7 @@ def kl_of_turns(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def targets(
-    batch: Batch,
-    rewards: Tensor,
-    *,
-    kl_text_coef: float,
-    kl_slate_coef: float,
-    gamma: float,
-    lam: float,
-    gamma_turn: float,
-    lam_turn: float,
+    batch: Batch, rewards: Tensor, kl_text_coef: float, kl_slate_coef: float, discounts: losses.Discounts
 ) -> Targets:
     """Rewards [N] → whitened advantages and returns of every step the policy took."""
     old = batch.old
@@ -156,10 +148,7 @@ def targets(
         _grid(mask, batch),
         _grid(ends, batch),
         batch.bootstrap,
-        gamma=gamma,
-        lam=lam,
-        gamma_turn=gamma_turn,
-        lam_turn=lam_turn,
+        discounts,
     )
     advantages, returns = _ungrid(advantages, batch, mask), _ungrid(returns, batch, mask)
     white = losses.whiten(advantages, mask)

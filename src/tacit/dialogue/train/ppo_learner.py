@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tacit import losses
 from tacit.dialogue.policy.policy import Policy
-from tacit.run.folder import Stage, pack_optimizer, unpack_optimizer
+from tacit.run.folder import Stage
+from tacit.run.resume import Resumable
 
 
 @dataclass
@@ -41,28 +42,22 @@ class Learner:
     def policy_parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimizer.param_groups if group["kind"] != "value_lr" for p in group["params"]]
 
-    def trainable(self) -> dict[str, Tensor]:
-        return {f"policy.{name}": p for name, p in self.policy.named_parameters() if p.requires_grad}
-
     def save(self, stage: Stage, iteration: int) -> None:
-        tensors, optimizer = pack_optimizer(self.optimizer)
         moments = [self.moments.count, self.moments.mean, self.moments.squares]
         coefs = {"kl_text_coef": self.kl_text_coef, "kl_slate_coef": self.kl_slate_coef}
-        stage.checkpoints.save(
-            iteration, {**self.trainable(), **tensors}, {"optimizer": optimizer, "moments": moments, **coefs}
-        )
+        self._resumable(stage).save(iteration, {"moments": moments, **coefs})
 
     def restore(self, stage: Stage) -> int:
         """Continue from the newest whole checkpoint; returns how many iterations are behind us."""
-        checkpoint = stage.checkpoints.latest()
-        if checkpoint is None:
-            return 0
-        checkpoint.into(self.trainable())
-        unpack_optimizer(self.optimizer, checkpoint.tensors, checkpoint.state["optimizer"])
-        self.moments = losses.Moments(*checkpoint.state["moments"])
-        self.kl_text_coef = checkpoint.state["kl_text_coef"]
-        self.kl_slate_coef = checkpoint.state["kl_slate_coef"]
-        return checkpoint.step
+        done, place = self._resumable(stage).restore()
+        if place:
+            self.moments = losses.Moments(*place["moments"])
+            self.kl_text_coef, self.kl_slate_coef = place["kl_text_coef"], place["kl_slate_coef"]
+        return done
+
+    def _resumable(self, stage: Stage) -> Resumable:
+        weights = {f"policy.{name}": p for name, p in self.policy.named_parameters() if p.requires_grad}
+        return Resumable(stage, weights, self.optimizer)
 
 
 @dataclass
@@ -85,15 +80,13 @@ class PPOConfig:
     slate_weight: float = 1.0  # of that of the slate's places
     sft_weight: float = 0.0  # of the supervised loss on training dialogues, mixed into every step (PPO-ptx)
     sft_batch: int = 8  # training dialogues a step
-    entropy_weight: float = 0.0
     gamma: float = 1.0  # inside a turn
     lam: float = 1.0
     gamma_turn: float = 0.99  # across turns; equal pairs give plain token GAE
     lam_turn: float = 0.95
-    reward_norm: str = "running_std"  # running_std | conversation (arXiv 2508.05289) | none
+    reward_norm: str = "running_std"  # running_std | conversation (arXiv 2508.05289)
     reward_clip: float = 5.0  # in standard deviations, running_std only
     no_eos_penalty: float = 1.0  # taken off the normalised reward of a reply cut before <eos>
-    mask_unfinished: bool = False  # keep the tokens of such a reply out of the policy loss
     kl_text_coef: float = 0.05  # of the summed token KL, at the start
     kl_slate_coef: float = 0.05  # of the exact slate KL, at the start
     kl_text_target: float = 2.0  # nats a turn
@@ -104,5 +97,9 @@ class PPOConfig:
     min_entropy: float = 1e-3  # nats a token below which the run stops
     grad_clip: float = 1.0
 
+    @property
+    def discounts(self) -> losses.Discounts:
+        return losses.Discounts(self.gamma, self.lam, self.gamma_turn, self.lam_turn)
 
-REWARD_NORMS = ("running_std", "conversation", "none")
+
+REWARD_NORMS = ("running_std", "conversation")

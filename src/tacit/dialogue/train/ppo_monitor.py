@@ -113,7 +113,7 @@ class Monitor:
             self.stop(episodes, tensors, why, "raise ppo.kl_text_coef or ppo.kl_slate_coef, or lower ppo.lr")
         if values["entropy_text"] < min_entropy:
             why = f"the replies have collapsed to one (entropy {values['entropy_text']:.1e} nats a token)"
-            self.stop(episodes, tensors, why, "raise ppo.kl_text_coef or set ppo.entropy_weight=0.01")
+            self.stop(episodes, tensors, why, "raise ppo.kl_text_coef or lower ppo.lr")
 
     def stop(self, episodes: Sequence[Episode], tensors: Mapping[str, Tensor], reason: str, advice: str) -> NoReturn:
         """Save the offending batch (JSON, and safetensors where there are tensors) and end the run."""

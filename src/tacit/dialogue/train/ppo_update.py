@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tacit import losses
 from tacit.dialogue.policy.scoring import Evaluation
@@ -15,6 +14,7 @@ from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, Targets, by_length
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
 from tacit.dialogue.train.ppo_monitor import Monitor
+from tacit.run.steps import accumulate, clipped_epochs
 from tacit.types import Episode
 
 
@@ -35,22 +35,21 @@ def update(
     """
     for group in learner.optimizer.param_groups:
         group["lr"] = getattr(config, group["kind"]) * (1.0 if group["kind"] == "value_lr" else ramp)
-    log: list[dict[str, float]] = []
-    for _ in range(config.epochs):
-        order = torch.randperm(len(batch), generator=shuffles).tolist()
-        for start in range(0, len(order), config.minibatch):
-            rows = order[start : start + config.minibatch]
-            stats = gradients(learner, batch, aims, rows, config, auxiliary)
-            log.append(stats)
-            if max(stats["kl_old_text"], stats["kl_old_slate"]) > config.kl_stop:
-                return summary(log, learner)
-            norm = float(nn.utils.clip_grad_norm_(learner.policy_parameters(), config.grad_clip))
-            if not math.isfinite(norm):
-                tensors = {"advantages": aims.token_advantages[rows], "logprobs": batch.old.token_logprobs[rows]}
-                monitor.stop(episodes, tensors, "the gradient is not finite", "lower ppo.lr and ppo.slate_lr")
-            learner.optimizer.step()
-            stats["grad_norm"], stats["steps"] = norm, 1.0
-    return summary(log, learner)
+
+    def broken(rows: Sequence[int]) -> None:
+        tensors = {"advantages": aims.token_advantages[rows], "logprobs": batch.old.token_logprobs[rows]}
+        monitor.stop(episodes, tensors, "the gradient is not finite", "lower ppo.lr and ppo.slate_lr")
+
+    stats = clipped_epochs(
+        len(batch),
+        lambda rows: gradients(learner, batch, aims, rows, config, auxiliary),
+        learner.optimizer,
+        learner.policy_parameters(),
+        config,
+        shuffles,
+        broken,
+    )
+    return stats | {str(group["kind"]): float(group["lr"]) for group in learner.optimizer.param_groups}
 
 
 def gradients(
@@ -62,24 +61,21 @@ def gradients(
     auxiliary: SFTAuxiliaryLoss | None = None,
 ) -> dict[str, float]:
     """Fill the gradients of one minibatch, piece by piece; every mean is over the whole minibatch's count."""
-    learner.optimizer.zero_grad(set_to_none=True)
     slates = batch.old.slate_mask[rows]
     counts = {
         "turns": float(len(rows)),
-        "text": float(reply_mask(batch, rows, config).sum()),
+        "text": float(reply_mask(batch, rows).sum()),
         "tokens": float(batch.old.token_mask[rows].sum()),
         "places": float(slates.sum()),
         "slates": float(slates[:, 0].sum()),
     }
     ordered = by_length(batch.samples, rows)
-    totals: dict[str, float] = {}
-    for start in range(0, len(ordered), config.microbatch):
-        piece = ordered[start : start + config.microbatch]
-        loss, stats = objective(learner, batch, aims, piece, counts, config)
-        torch.autograd.backward(loss)
-        for name, value in stats.items():
-            old = totals.get(name, 0.0)
-            totals[name] = max(old, float(value)) if name == "log_ratio" else old + float(value.detach())
+    totals = accumulate(
+        learner.optimizer,
+        lambda piece: objective(learner, batch, aims, piece, counts, config),
+        (ordered[start : start + config.microbatch] for start in range(0, len(ordered), config.microbatch)),
+        largest=("log_ratio",),
+    )
     if auxiliary is not None:
         supervised = auxiliary.loss()
         torch.autograd.backward(config.sft_weight * supervised)
@@ -97,7 +93,7 @@ def objective(
     old_tokens, old_places = batch.old.token_logprobs[index, :t], batch.old.slate_logprobs[index, :k]
     advantages = aims.token_advantages[index, :t]
     of_slates = aims.slate_advantages[index].unsqueeze(1).expand(-1, k)
-    said, clip = reply_mask(batch, index, config)[:, :t], config.clip
+    said, clip = reply_mask(batch, index)[:, :t], config.clip
 
     first = (new.token_logprobs[:, 0], old_tokens[:, 0], advantages[:, 0], new.token_mask[:, 0])
     decision = losses.clipped_policy_loss(*first, clip, counts["turns"])
@@ -108,11 +104,8 @@ def objective(
     # The KL in the reward tells earlier decisions what a state costs; only this term pulls at its own distribution.
     drift = losses.categorical_kl(new.slate_log_softmax, batch.reference.slate_log_softmax[index])
     slate_kl = _share(drift, new.slate_mask[:, 0], counts["slates"])
-    entropy = _share(new.token_entropy, new.token_mask, counts["tokens"]) + _share(
-        losses.categorical_entropy(new.slate_log_softmax), new.slate_mask[:, 0], counts["slates"]
-    )
     loss = config.decision_weight * decision + config.text_weight * text + config.slate_weight * slate
-    loss = loss + learner.kl_slate_coef * slate_kl - config.entropy_weight * entropy
+    loss = loss + learner.kl_slate_coef * slate_kl
     stats = {"loss_decision": decision, "loss_text": text, "loss_slate": slate}
     return loss, stats | movement(new, old_tokens, old_places, counts, clip)
 
@@ -139,24 +132,11 @@ def _share(x: Tensor, mask: Tensor, count: float) -> Tensor:
     return torch.where(mask, x, 0.0).sum() / max(count, 1.0)
 
 
-def reply_mask(batch: Batch, rows: Sequence[int], config: PPOConfig) -> Tensor:
+def reply_mask(batch: Batch, rows: Sequence[int]) -> Tensor:
     """[len(rows), T] bool: the tokens of replies (the decision apart) whose probability the policy loss may change."""
     mask = batch.old.token_mask[rows].clone()
     mask[:, 0] = False
-    return mask & ~batch.unfinished[rows].unsqueeze(1) if config.mask_unfinished else mask
-
-
-def summary(log: Sequence[dict[str, float]], learner: Learner) -> dict[str, float]:
-    """Means over an iteration's minibatches. ``first_log_ratio`` (largest, before any step) is 0 but for rounding."""
-    names = [name for name in log[0] if name not in ("log_ratio", "steps", "grad_norm")]
-    norms = [stats["grad_norm"] for stats in log if "grad_norm" in stats]
-    return {
-        **{name: float(np.mean([stats[name] for stats in log])) for name in names},
-        "first_log_ratio": log[0]["log_ratio"],
-        "grad_norm": float(np.mean(norms)) if norms else 0.0,
-        "steps": sum(stats.get("steps", 0.0) for stats in log),
-        **{str(group["kind"]): float(group["lr"]) for group in learner.optimizer.param_groups},
-    }
+    return mask
 
 
 def fit_critic(

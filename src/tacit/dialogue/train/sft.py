@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from tacit.dialogue.policy.policy import Policy, mask_rows
 from tacit.dialogue.train.segments import Pick, Segment, segments
 from tacit.metrics.ranks import ndcg
-from tacit.run.folder import Stage, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
+from tacit.run.folder import Stage
 from tacit.run.progress import Ticker, progress
+from tacit.run.resume import Resumable
 from tacit.types import Dialogue, InputError, Split
 
 log = logging.getLogger("tacit")
@@ -51,7 +52,8 @@ def run_sft(policy: Policy, split: Split, config: SFTConfig, stage: Stage, seed:
     torch.manual_seed(seed)
     policy.encoder.requires_grad_(config.encoder_trainable)
     optimizer = _optimizer(policy, config)
-    state = _resume(policy, optimizer, stage) or {"step": 0, "epoch": 0, "batch": 0, "best": None, "bad": 0}
+    _, place = _resumable(policy, optimizer, stage).restore()
+    state = place.get("state") or {"step": 0, "epoch": 0, "batch": 0, "best": None, "bad": 0}
     total = config.epochs * -(-len(segments(split.train, policy, np.random.default_rng([seed, 0]))) // config.batch)
     with progress(total, stage.name) as bar:
         bar.resume(state["step"])
@@ -177,25 +179,14 @@ def _judge_epoch(
 
 
 def save(policy: Policy, optimizer: torch.optim.Optimizer, stage: Stage, state: dict[str, Any]) -> None:
-    """Everything the next step depends on: trained weights, optimiser moments, dropout's generator, the place."""
-    weights = {f"weight.{name}": p for name, p in policy.named_parameters() if p.requires_grad}
-    moments, rest = pack_optimizer(optimizer)
     policy.encoder.clear_cache()  # a resumed run starts without the cache, whose last bits depend on how it was batched
-    meta = {"state": state, "optimizer": rest, "rng": pack_rng(torch.default_generator)}
-    stage.checkpoints.save(state["step"], {**weights, **moments}, meta)
+    _resumable(policy, optimizer, stage).save(state["step"], {"state": state})
 
 
-def _resume(policy: Policy, optimizer: torch.optim.Optimizer, stage: Stage) -> dict[str, Any] | None:
-    found = stage.checkpoints.latest()
-    if found is None:
-        stage.log.truncate(-1)
-        return None
-    found.into({f"weight.{name}": p for name, p in policy.named_parameters() if p.requires_grad})
-    unpack_optimizer(optimizer, found.tensors, found.state["optimizer"])
-    unpack_rng(found.state["rng"], torch.default_generator)
-    stage.log.truncate(found.step)
-    state: dict[str, Any] = found.state["state"]
-    return state
+def _resumable(policy: Policy, optimizer: torch.optim.Optimizer, stage: Stage) -> Resumable:
+    """Everything the next step depends on; ``state`` is the place in the data. Dropout draws from the generator."""
+    weights = {f"weight.{name}": p for name, p in policy.named_parameters() if p.requires_grad}
+    return Resumable(stage, weights, optimizer, [torch.default_generator])
 
 
 def _optimizer(policy: Policy, config: SFTConfig) -> torch.optim.AdamW:

@@ -26,7 +26,7 @@ MIN_LISTS = 5  # a mean over fewer lists is not used
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two texts for one prompt. ``others`` lost to ``chosen`` too, worst first, ``rejected`` not among them."""
+    """Two texts for one prompt."""
 
     user: str
     prompt: str
@@ -34,7 +34,6 @@ class Pair:
     rejected: str
     margin: float  # score of chosen minus that of rejected: NDCG@5, or nats of the likelihood
     lists: int  # that each score is a mean of
-    others: tuple[str, ...] = ()
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -53,7 +52,7 @@ def best_worst(groups: Sequence[Group], min_lists: int = MIN_LISTS, min_margin: 
         ranked = sorted(group.options, key=_merit)
         lost = [option for option in ranked if _merit(option) < _merit(ranked[-1])]
         if lost and ranked[-1].score - lost[0].score >= min_margin:
-            pairs.append(_pair(ranked[-1], lost[0], lost[1:]))
+            pairs.append(_pair(ranked[-1], lost[0]))
     return pairs
 
 
@@ -64,8 +63,8 @@ def random_pairs(groups: Sequence[Group], seed: int, min_lists: int = MIN_LISTS)
     for group in _usable(groups, min_lists):
         if best_worst([group], min_lists):
             texts = list({option.sample.text: option for option in group.options}.values())
-            first, second, *rest = (texts[i] for i in generator.permutation(len(texts)))
-            pairs.append(_pair(first, second, rest))
+            first, second = (texts[i] for i in generator.permutation(len(texts))[:2])
+            pairs.append(_pair(first, second))
     return pairs
 
 
@@ -82,9 +81,7 @@ def _merit(option: Scored) -> tuple[float, ...]:
     return option.score, *(option.channels[name] for name in DECIDES)
 
 
-def _pair(chosen: Scored, rejected: Scored, others: Sequence[Scored]) -> Pair:
-    both = {chosen.sample.text, rejected.sample.text}
-    rest = dict.fromkeys(option.sample.text for option in others if option.sample.text not in both)
+def _pair(chosen: Scored, rejected: Scored) -> Pair:
     return Pair(
         user=chosen.context.user,
         prompt=chosen.context.turns[0].text,
@@ -92,7 +89,6 @@ def _pair(chosen: Scored, rejected: Scored, others: Sequence[Scored]) -> Pair:
         rejected=rejected.sample.text,
         margin=chosen.score - rejected.score,
         lists=int(chosen.channels["lists"]),
-        others=tuple(rest),
     )
 
 
@@ -185,10 +181,10 @@ def export_trl(of: Sequence[Pair], path: Path) -> None:
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """What ``export_trl`` wrote."""
+    """What ``export_trl`` wrote; files of older runs also name ``others``, which nothing reads any more."""
     with open(path, encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
-    return [Pair(**{**row, "others": tuple(row["others"])}) for row in rows]
+    return [Pair(**{name: value for name, value in row.items() if name != "others"}) for row in rows]
 
 
 def export_llama_factory(of: Sequence[Pair], folder: Path, name: str = "tacit_pairs") -> None:

@@ -22,22 +22,26 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from peft import get_peft_model
-from torch import Tensor, nn
+from peft import PeftModel
+from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit import losses
 from tacit.rerank.align.feedback import read_groups, score_samples, write_groups
-from tacit.rerank.align.trl_stage import adapters, save_writer, without_future_warnings
+from tacit.rerank.align.tune import save_writer
 from tacit.rerank.writer.writers import LocalWriter, prompt_tokens
-from tacit.run.folder import Stage, pack_optimizer, unpack_optimizer
+from tacit.run.folder import Stage
 from tacit.run.progress import progress
+from tacit.run.resume import Resumable
+from tacit.run.steps import accumulate, clipped_epochs
 from tacit.text.generate import Sampling, text_logprobs
+from tacit.text.lm import with_lora
 from tacit.types import Group, InputError, Scorer
 
 Tokens = list[int]
@@ -68,7 +72,6 @@ class Task:
     max_tokens: int = 160
 
 
-@without_future_warnings()
 def align_by_scores(
     lm_folder: str | Path,
     tokenizer: PreTrainedTokenizerBase,
@@ -92,7 +95,8 @@ def align_by_scores(
     files = [stage.folder / "samples" / f"{number:05d}.jsonl" for number in range(1, len(batches) + 1)]
     if not stage.done():
         learner = Learner.load(lm_folder, tokenizer, task, config, seed, device, dtype)
-        done = learner.restore(stage)
+        resumable = learner.resumable(stage)
+        done, _ = resumable.restore()
         with progress(len(batches), stage.name) as bar:
             bar.resume(done)
             for number in range(done, len(batches)):
@@ -102,7 +106,7 @@ def align_by_scores(
                 groups, metrics = learner.batch(batches[number], task, scorer, seed, number)
                 write_groups(groups, files[number])
                 stage.log.append(number + 1, **metrics, lr=lr)
-                learner.save(stage, number + 1)
+                resumable.save(number + 1)
                 bar.advance(note=f"reward {metrics['reward']:.4f}, KL {metrics['kl_ref']:.2f}")
         save_writer(learner.lm, tokenizer, stage.folder / "writer")
         stage.finish({"objective": "ppo", "batches": len(batches), "texts": len(task.users) * task.samples})
@@ -154,9 +158,8 @@ class Learner:
     ) -> Learner:
         lm: Any = AutoModelForCausalLM.from_pretrained(lm_folder, dtype="auto")
         torch.manual_seed(seed)  # fresh adapters
-        lora = adapters(lm, config.lora)
-        reference = copy.deepcopy(lm).to(device).eval().requires_grad_(False) if lora is None else None
-        lm = (lm if lora is None else get_peft_model(lm, lora)).to(device)
+        lm = with_lora(lm, config.lora).to(device)
+        reference = None if isinstance(lm, PeftModel) else copy.deepcopy(lm).eval().requires_grad_(False)
         sampling = Sampling(config.temperature, 1.0, task.max_tokens)
         writer = LocalWriter(lm, tokenizer, sampling)  # it sets eval: dropout would make the first ratio differ from 1
         trained = [p for p in lm.parameters() if p.requires_grad]
@@ -230,54 +233,36 @@ class Learner:
             return text_logprobs(lm, prompts, texts, *known)
 
     def _update(self, batch: Texts, shuffles: torch.Generator) -> dict[str, float]:
-        """Epochs of minibatches, cut short where the writer has moved ``kl_stop`` away from the one that wrote."""
-        rows_of: list[dict[str, float]] = []
-        for _ in range(self.config.epochs):
-            for rows in torch.randperm(len(batch.texts), generator=shuffles).split(self.config.minibatch):
-                stats = self.gradients(batch, rows.tolist())
-                rows_of.append(stats)
-                if stats["kl_old"] > self.config.kl_stop:
-                    return _means(rows_of)
-                norm = float(nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], self.config.grad_clip))
-                if not math.isfinite(norm):
-                    raise InputError("ppo: the gradient is no longer finite; lower align.ppo.lr.")
-                self.optimizer.step()
-                stats |= {"grad_norm": norm, "steps": 1.0}
-        return _means(rows_of)
+        def broken(_: Sequence[int]) -> None:
+            raise InputError("ppo: the gradient is no longer finite; lower align.ppo.lr.")
+
+        parameters = self.optimizer.param_groups[0]["params"]
+        gradients = partial(self.gradients, batch)
+        return clipped_epochs(len(batch.texts), gradients, self.optimizer, parameters, self.config, shuffles, broken)
 
     def gradients(self, batch: Texts, rows: Sequence[int]) -> dict[str, float]:
         """Fill the gradients of one minibatch; every mean is over its tokens, whatever pieces it is cut into."""
-        self.optimizer.zero_grad(set_to_none=True)
-        count, clip = float(batch.mask[rows].sum()), self.config.clip
-        totals = {"loss": 0.0, "clip": 0.0, "kl_old": 0.0}
-        for piece in _pieces(rows, batch.texts, self.config.microbatch):
-            new, mask = self._logprobs(self.lm, [batch.prompts[i] for i in piece], [batch.texts[i] for i in piece])
-            old = batch.old[piece, : new.shape[1]].to(new.device)
-            advantages = batch.advantages[piece].to(new.device).unsqueeze(1).expand_as(new)
-            loss = losses.clipped_policy_loss(new, old, advantages, mask, clip, count)
-            torch.autograd.backward(loss)
-            moved = new.detach()
-            totals["loss"] += float(loss.detach())
-            totals["clip"] += float(losses.outside_clip(moved, old, clip)[mask].sum()) / count
-            totals["kl_old"] += float(losses.k3(old, moved)[mask].sum()) / count
-        return totals
+        count = float(batch.mask[rows].sum())
+        pieces = _pieces(rows, batch.texts, self.config.microbatch)
+        return accumulate(self.optimizer, lambda piece: self._objective(batch, piece, count), pieces)
 
-    def _weights(self) -> dict[str, Tensor]:
-        return {f"weight.{name}": p for name, p in self.lm.named_parameters() if p.requires_grad}
+    def _objective(self, batch: Texts, rows: Sequence[int], count: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """The clipped loss of some texts, and how far their writer has gone from the one that wrote them."""
+        new, mask = self._logprobs(self.lm, [batch.prompts[i] for i in rows], [batch.texts[i] for i in rows])
+        old = batch.old[rows, : new.shape[1]].to(new.device)
+        advantages = batch.advantages[rows].to(new.device).unsqueeze(1).expand_as(new)
+        loss = losses.clipped_policy_loss(new, old, advantages, mask, self.config.clip, count)
+        moved = new.detach()
+        return loss, {
+            "loss": loss,
+            "clip": losses.outside_clip(moved, old, self.config.clip)[mask].sum() / count,
+            "kl_old": losses.k3(old, moved)[mask].sum() / count,
+        }
 
-    def save(self, stage: Stage, done: int) -> None:
-        moments, rest = pack_optimizer(self.optimizer)
-        stage.checkpoints.save(done, {**self._weights(), **moments}, {"optimizer": rest})
-
-    def restore(self, stage: Stage) -> int:
-        """Continue from the newest whole checkpoint; returns how many batches are behind us."""
-        found = stage.checkpoints.latest()
-        stage.log.truncate(found.step if found else -1)
-        if found is None:
-            return 0
-        found.into(self._weights())
-        unpack_optimizer(self.optimizer, found.tensors, found.state["optimizer"])
-        return found.step
+    def resumable(self, stage: Stage) -> Resumable:
+        """All that a batch changes: what it draws comes from the seed and its number."""
+        weights = {f"weight.{name}": p for name, p in self.lm.named_parameters() if p.requires_grad}
+        return Resumable(stage, weights, self.optimizer)
 
 
 def _pieces(rows: Sequence[int], texts: Sequence[Tokens], size: int) -> Iterator[list[int]]:
@@ -292,14 +277,4 @@ def _channel_means(groups: Sequence[Group]) -> dict[str, float]:
     options = [option for group in groups for option in group.options]
     return {
         f"channel_{name}": float(np.mean([option.channels[name] for option in options])) for name in options[0].channels
-    }
-
-
-def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Means over the minibatches that have a value; ``steps`` are counted."""
-    names = ("loss", "clip", "kl_old", "grad_norm")
-    values = {name: [row[name] for row in rows if name in row] for name in names}
-    return {
-        **{name: float(np.mean(found)) if found else 0.0 for name, found in values.items()},
-        "steps": sum(row.get("steps", 0.0) for row in rows),
     }

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tacit.rerank.align.trl_stage import InStage, TextTuning, adapters, arguments, room, run_in_stage, tokenized
+from tacit.rerank.align.tune import Example, TextTuning, examples_of, prepared, tune
 from tacit.run.folder import Stage
 from tacit.types import InputError
 
@@ -19,6 +21,19 @@ class WriterConfig(TextTuning):
 
     warmup: float = 0.05
     checkpoint_every: int = 200
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """The mean of -log P over a step's tokens of texts, nats: long texts count more than short ones."""
+
+    examples: Sequence[Example]
+
+    def count(self, rows: Sequence[int]) -> float:
+        return float(sum(len(text) for row in rows for text in self.examples[row].texts))
+
+    def sums(self, logprobs: Tensor, mask: Tensor, rows: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        return -torch.where(mask, logprobs, 0.0).sum(), {}
 
 
 def train_writer(
@@ -40,23 +55,6 @@ def train_writer(
         return stage.folder / "writer"
     if not prompts:
         raise InputError(f"{stage.name}: there is no text to learn from")
-    from trl.trainer.sft_config import SFTConfig
-    from trl.trainer.sft_trainer import SFTTrainer
-
-    rows = []
-    for prompt, text in zip(prompts, texts, strict=True):
-        head, (body,) = tokenized(tokenizer, prompt, [text], room(lm, config))
-        rows.append({"input_ids": head + body, "labels": [-100] * len(head) + body})
-    lora = adapters(lm, config.lora)
-    own = {"dataset_kwargs": {"skip_prepare_dataset": True}}
-    return run_in_stage(
-        InStage,
-        SFTTrainer,
-        stage,
-        tokenizer,
-        rows,
-        {"texts": len(rows)},
-        model=lm,
-        args=arguments(SFTConfig, config, stage, seed, device, dtype, large=lora is not None, **own),
-        peft_config=lora,
-    )
+    model = prepared(lm, config, seed, device)
+    examples = examples_of(tokenizer, prompts, [[text] for text in texts], model, config)
+    return tune(model, tokenizer, examples, Likelihood(examples), config, stage, seed, dtype, {"texts": len(examples)})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tacit.run.folder import Checkpoint, Stage, pack_optimizer, unpack_optimizer
+from tacit.run.folder import Stage
+from tacit.run.resume import Resumable
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,14 @@ class BestEpoch:
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, stage: Stage | None) -> None:
-        self._model, self._optimizer, self._stage = model, optimizer, stage
-        self._best = _copy(model)
-        self.epoch = self.best_epoch = 0
-        self.curve: list[dict[str, float]] = []
-        if stage is None:
-            return
-        found = stage.checkpoints.latest()
-        stage.log.truncate(found.step if found is not None else -1)
-        if found is not None:
-            self._resume(found)
+        self._weights: dict[str, Tensor] = model.state_dict()
+        self._best = {name: tensor.clone() for name, tensor in self._weights.items()}
+        self._stage = stage
+        self._resumable = self._everything(optimizer, stage) if stage is not None else None
+        done, state = self._resumable.restore() if self._resumable is not None else (0, {})
+        place: dict[str, Any] = state.get("place", {"best_epoch": 0, "curve": []})
+        self.epoch, self.best_epoch = done, int(place["best_epoch"])
+        self.curve: list[dict[str, float]] = place["curve"]
 
     @property
     def waited(self) -> int:
@@ -50,36 +51,27 @@ class BestEpoch:
         self.epoch += 1
         self.curve.append({"epoch": self.epoch, **row})
         if not self.best_epoch or row[criterion] > self.curve[self.best_epoch - 1][criterion]:
-            self.best_epoch, self._best = self.epoch, _copy(self._model)
-        if self._stage is not None:
+            self.best_epoch = self.epoch
+            _copy(self._weights, self._best)
+        if self._stage is not None and self._resumable is not None:
             self._stage.log.append(self.epoch, **row)
-            self._save(self._stage)
+            self._resumable.save(self.epoch, {"place": {"best_epoch": self.best_epoch, "curve": self.curve}})
 
     def finish(self) -> RankerResult:
         """Leave the model with the best weights, and the stage done."""
-        self._model.load_state_dict(self._best)
+        _copy(self._best, self._weights)
         if self._stage is not None and not self._stage.done():
             self._stage.finish({"best_epoch": self.best_epoch, **self.curve[self.best_epoch - 1]})
         return RankerResult(self.best_epoch, tuple(self.curve))
 
-    def _resume(self, found: Checkpoint) -> None:
-        device, place = next(self._model.parameters()).device, found.state["place"]
-        self._model.load_state_dict(_part(found, "weight."))
-        self._best = {name: tensor.to(device) for name, tensor in _part(found, "best.").items()}
-        unpack_optimizer(self._optimizer, found.tensors, found.state["optimizer"])
-        self.epoch, self.best_epoch, self.curve = found.step, place["best_epoch"], place["curve"]
-
-    def _save(self, stage: Stage) -> None:
-        moments, rest = pack_optimizer(self._optimizer)
-        weights = {f"weight.{name}": tensor for name, tensor in self._model.state_dict().items()}
+    def _everything(self, optimizer: Optimizer, stage: Stage) -> Resumable:
+        last = {f"weight.{name}": tensor for name, tensor in self._weights.items()}
         best = {f"best.{name}": tensor for name, tensor in self._best.items()}
-        place = {"best_epoch": self.best_epoch, "curve": self.curve}
-        stage.checkpoints.save(self.epoch, {**weights, **best, **moments}, {"place": place, "optimizer": rest})
+        return Resumable(stage, {**last, **best}, optimizer)
 
 
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def _part(found: Checkpoint, prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in found.tensors.items() if name.startswith(prefix)}
+@torch.no_grad()
+def _copy(source: dict[str, Tensor], target: dict[str, Tensor]) -> None:
+    """In place: the model, or what a checkpoint holds, is the same tensors before and after."""
+    for name, tensor in target.items():
+        tensor.copy_(source[name])
