@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from safetensors.torch import load_file
 
 from tacit.data.dialogues import synthetic
 from tacit.dialogue.policy.layout import fill_slots, with_slots
-from tacit.dialogue.policy.policy import Policy, PolicyConfig, mask_rows
-from tacit.dialogue.policy.slate import associations, draw_slates, slate_logprobs
+from tacit.dialogue.policy.network import PolicyConfig
+from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.policy.slate import associations, draw_slates, mask_rows, slate_logprobs
 from tacit.text.encoder import TextEncoder
 from tacit.text.lm import LMConfig
 from tacit.text.tokens import plain
@@ -71,6 +73,8 @@ def test_scoring_a_rollout_again_agrees_within_1e_4(base: str, encoder_folder: P
         assert gap(policy, policy.act(contexts(), torch.Generator().manual_seed(2))) < 1e-4
     assert any(sample.slate for sample in drawn)
     policy.save_pretrained(tmp_path / "saved")
+    stored = load_file(tmp_path / "saved" / "policy.safetensors")
+    assert {name.split(".")[0] for name in stored} == {"lm", "head", "text_value", "slate_value"}
     twin = Policy.from_pretrained(tmp_path / "saved")
     twin.layout.lengths = policy.layout.lengths
     mine, its = policy.slate_logits(contexts()), twin.slate_logits(contexts())

@@ -94,6 +94,13 @@ class SlateHead(nn.Module):
         return marks.scatter_(1, torch.where(mentioned < 0, n_items, mentioned), 1.0)[:, :-1]
 
 
+def mask_rows(logits: Tensor, rows: Tensor) -> Tensor:
+    """logits [B, n] with the item rows [B, M] (−1 = none) put out of reach."""
+    hit = torch.zeros(logits.shape[0], logits.shape[1] + 1, dtype=torch.bool, device=logits.device)
+    hit.scatter_(1, torch.where(rows < 0, logits.shape[1], rows), True)
+    return logits.masked_fill(hit[:, :-1], NEG)
+
+
 def associations(dialogues: Sequence[Dialogue], catalog: Catalog, keep: int = 100) -> tuple[Tensor, Tensor]:
     """Item-to-item association from co-mention in a dialogue: the ``keep`` strongest of each row.
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tacit.dialogue.policy.policy import Decision, Policy
+from tacit.dialogue.policy.act import Decision
+from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.cheats import CHEATS, padded
 from tacit.dialogue.reward.labels import Labeller, Observation
 from tacit.dialogue.reward.model import RewardModel

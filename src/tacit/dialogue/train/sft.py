@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tacit.dialogue.policy.policy import Policy, mask_rows
+from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.policy.slate import mask_rows
 from tacit.dialogue.train.segments import Pick, Segment, segments
 from tacit.metrics.ranks import ndcg
 from tacit.run.folder import Stage, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
