@@ -18,7 +18,6 @@ import numpy.typing as npt
 from tacit.types import Dialogue, Floats64
 
 CHANNELS = ("engagement", "relevance", "sentiment")
-PARTS = ("dwell", "scroll", "click", "continuation", "abandonment")
 
 
 @dataclass

@@ -19,7 +19,6 @@ from tacit.catalog import Catalog
 from tacit.text.sentiment import Vader
 from tacit.types import Dialogue, Turn
 
-INTENTS = ("open", "prefer", "dislike", "critique", "seen", "ask", "more", "praise", "accept", "thanks", "bye")
 MOODS = ("negative", "neutral", "positive")
 SLOTS = ("title", "genre", "genres", "person")
 Key = tuple[str, str, tuple[str, ...]]  # intent, mood, slots in the order of SLOTS
