@@ -289,12 +289,11 @@ def test_what_a_dialogue_shows() -> None:
         Turn("user", "thanks"),
         Turn("agent", "this too", slate=Slate(("2",)), feedback=Feedback(left=True, accepted=False)),
     )
-    seen = observe(Dialogue("d", "u", turns, {"0": Judgement(liked=True), "1": Judgement(liked=False)}))
+    seen = observe(Dialogue("d", "u", turns))
     assert [o.continued for o in seen] == [True, True, True, False]
     assert [o.abandoned for o in seen] == [False, False, False, True]
     assert seen[0].after == ("wild",) and seen[0].before == ("hello",)
     assert seen[1].after == ("great", "thanks")  # up to the next slate
-    assert seen[1].liked == 0.5 and seen[3].liked is None
     cut = observe(Dialogue("d", "u", turns[:4]))[-1]
     assert cut.continued is None and cut.abandoned is None  # nobody knows how it went on
     bye = Dialogue("d", "u", (*turns, Turn("user", "bye")))
@@ -329,18 +328,6 @@ def test_labels_are_the_same_after_a_round_trip() -> None:
     assert np.isfinite(labels).all()
     good = np.array([bool(o.feedback.clicked) for o in seen])
     assert labels[good].mean() > labels[~good].mean() + 1
-
-
-def test_weights_learnt_from_acceptance_and_from_liked() -> None:
-    encoder: Any = BagEncoder()
-    seen = [o for d in _sessions(60) for o in observe(d)]
-    liked = [replace(o, liked=float(bool(o.feedback.clicked))) for o in seen]
-    labeller = Labeller(CATALOG, encoder, Vader(), SignalConfig(weights="learnt")).fit(liked)
-    assert labeller.weights[0] > 0.2 and labeller.weights[2] > 0
-    with pytest.raises(InputError, match="no outcome with both values"):
-        Labeller(CATALOG, encoder, Vader(), SignalConfig(weights="learnt", outcome="liked")).fit(seen)
-    with pytest.raises(InputError, match="use fixed or learnt"):
-        Labeller(CATALOG, encoder, Vader(), SignalConfig(weights="guessed"))
 
 
 def _sessions(n: int) -> list[Dialogue]:

@@ -32,7 +32,6 @@ class PolicyConfig:
     window: int = 8  # k: utterances in the state s_t
     slate_size: int = 5
     slate_titles: int = 2  # titles the reply is conditioned on
-    repeat_items: bool = False  # may a slate show items that the dialogue already named?
     lm: LMConfig = field(default_factory=LMConfig)
 
 
@@ -90,9 +89,8 @@ class PolicyNetwork(nn.Module):
         return hidden
 
     def slate_scores(self, window: Tensor, state: Tensor, mentioned: Tensor) -> Tensor:
-        """Slate logits as the policy draws from them: items already named are out unless ``repeat_items``."""
-        logits = self.head(window, state.float(), mentioned).float()
-        return logits if self.config.repeat_items else mask_rows(logits, mentioned)
+        """Slate logits as the policy draws from them: items that the dialogue already named are out."""
+        return mask_rows(self.head(window, state.float(), mentioned).float(), mentioned)
 
     @torch.no_grad()
     def slate_logits(self, contexts: Sequence[Dialogue], batch_size: int = 64) -> Tensor:

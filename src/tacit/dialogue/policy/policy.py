@@ -72,6 +72,8 @@ class Policy(PolicyNetwork):
         if not (folder / "policy.json").is_file():
             raise InputError(f"{folder} holds no policy (policy.json is missing); give a folder such as RUN/ppo/policy")
         meta = json.loads((folder / "policy.json").read_text())
+        if meta["config"].pop("repeat_items", False):  # a setting of earlier versions
+            raise InputError(f"{folder} shows items twice (repeat_items), which no policy does now: train it again.")
         config = PolicyConfig(**{**meta["config"], "lm": LMConfig(**meta["config"]["lm"])})
         catalog = Catalog.load(folder / "catalog.jsonl")
         tokenizer = AutoTokenizer.from_pretrained(folder / "lm")
