@@ -24,12 +24,12 @@ from tacit.dialogue.reward.exam import (
     auc_within,
     centred,
     fifths,
-    judge,
     liked_auc,
     pearson,
     require_valid,
+    verdict,
 )
-from tacit.dialogue.reward.features import SCALARS, Features, wanted_items
+from tacit.dialogue.reward.features import SCALARS, Features, preferred_items
 from tacit.dialogue.reward.labels import Labeller, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
 from tacit.dialogue.reward.scorer import RewardScorer
@@ -207,7 +207,7 @@ def test_plain_facts_of_a_turn() -> None:
     opening = Turn("user", "I liked Amber Valley (2000)", mentions=("0",))
     agent = Turn("agent", "Here.", slate=Slate(("1", "2", "3")), feedback=Feedback(clicked=("2",)))
     shown = Dialogue("d", "u", (opening, agent, Turn("user", "more")))
-    assert wanted_items(shown) == ("0", "2")  # named and clicked; what was let pass is no taste
+    assert preferred_items(shown) == ("0", "2")  # named and clicked; what was let pass is no taste
     again = scalars(m, shown, Turn("agent", "Here.", slate=Slate(("0", "4"))))
     assert again["overlap"] == 0.5 and again["streak"] == 0 and again["has_taste"] == 1
     assert again["taste_mean"] > 0.8 > again["passed_over"]
@@ -414,7 +414,7 @@ def report(**changes: Any) -> ValidationReport:
         length={"correlation": 0.4, "within_decision": 0.0, "padding_gain": -0.1},
         cheats={"flattery": row, "echo": row},
     )
-    return judge(replace(base, **changes), ExamConfig())
+    return verdict(replace(base, **changes), ExamConfig())
 
 
 def test_a_failed_examination_stops_ppo_unless_forced(tmp_path: Path) -> None:

@@ -68,13 +68,14 @@ def _token_logprobs(
     chat = (tokens[:, 0] == policy.layout.chat).long()
     logprobs[:, 0] = choice.gather(1, chat.unsqueeze(1)).squeeze(1)
     entropy[:, 0] = -(choice.exp() * choice).sum(-1)
-    said = mask.clone()
-    said[:, 0] = False
-    rows = said.nonzero()[:, 0]  # logits on reply tokens only: [B, T, V] would be the largest tensor
-    logits = policy.lm.get_output_embeddings()(before[said]).float() + policy.sayable([s.slate for s in samples])[rows]
+    in_reply = mask.clone()
+    in_reply[:, 0] = False
+    rows = in_reply.nonzero()[:, 0]  # logits on reply tokens only: [B, T, V] would be the largest tensor
+    sayable = policy.sayable([s.slate for s in samples])[rows]
+    logits = policy.lm.get_output_embeddings()(before[in_reply]).float() + sayable
     distribution = torch.log_softmax(logits, dim=-1)
-    logprobs = logprobs.masked_scatter(said, distribution.gather(1, tokens[said].unsqueeze(1)).squeeze(1))
-    return logprobs, entropy.masked_scatter(said, -(distribution.exp() * distribution).sum(-1))
+    logprobs = logprobs.masked_scatter(in_reply, distribution.gather(1, tokens[in_reply].unsqueeze(1)).squeeze(1))
+    return logprobs, entropy.masked_scatter(in_reply, -(distribution.exp() * distribution).sum(-1))
 
 
 def _slate_factors(

@@ -95,10 +95,10 @@ def validate_reward(
         labels={"sentiment": labeller.sentiment.id, "weights": list(labeller.weights)},
         thresholds=asdict(config),
     )
-    return judge(report, config)
+    return verdict(report, config)
 
 
-def judge(report: ValidationReport, config: ExamConfig) -> ValidationReport:
+def verdict(report: ValidationReport, config: ExamConfig) -> ValidationReport:
     """``passed`` and, for each failed check, one sentence with its number."""
     reasons = []
     r = report.pearson["engagement"]["r"]
@@ -121,11 +121,11 @@ def judge(report: ValidationReport, config: ExamConfig) -> ValidationReport:
 
 def rewards(model: RewardModel, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> Floats64:
     """[n] rewards, in batches."""
-    found: list[float] = []
+    scores: list[float] = []
     for start in range(0, len(turns), BATCH):
         part = slice(start, start + BATCH)
-        found.extend(score for score, _ in model.score(contexts[part], turns[part]))
-    return np.array(found)
+        scores.extend(score for score, _ in model.score(contexts[part], turns[part]))
+    return np.array(scores)
 
 
 # --- the checks ---------------------------------------------------------------------------------------------------

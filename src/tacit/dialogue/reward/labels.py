@@ -54,7 +54,7 @@ class Observation:
 def observe(dialogue: Dialogue) -> list[Observation]:
     """Every agent turn of a dialogue with what it provoked. Messages of one speaker are merged first."""
     whole = dialogue.merged()
-    found = []
+    observations = []
     for t, turn in enumerate(whole.turns):
         if turn.speaker != "agent":
             continue
@@ -64,7 +64,7 @@ def observe(dialogue: Dialogue) -> list[Observation]:
         left, accepted = (turn.feedback.left, turn.feedback.accepted) if turn.feedback else (None, None)
         abandoned = bool(left and not accepted) if left is not None else False if answered else None
         continued = False if abandoned else True if answered or accepted else None
-        found.append(
+        observations.append(
             Observation(
                 context=whole.before(t),
                 turn=turn,
@@ -74,7 +74,7 @@ def observe(dialogue: Dialogue) -> list[Observation]:
                 after=tuple(later.text for later in rest[:stop] if later.speaker == "user"),
             )
         )
-    return found
+    return observations
 
 
 def _column(values: Sequence[float | bool | None]) -> Floats64:
@@ -183,7 +183,7 @@ class Labeller:
         return engagement(dwell, scroll, clicked, continued, abandoned, parts, self.config.min_parts)
 
     def _relevance(self, observations: Sequence[Observation], chunk: int = 512) -> Floats64:
-        found = np.full(len(observations), np.nan)
+        relevances = np.full(len(observations), np.nan)
         shown = [i for i, o in enumerate(observations) if o.turn.slate and o.turn.slate.items]
         for start in range(0, len(shown), chunk):
             rows = shown[start : start + chunk]
@@ -195,8 +195,8 @@ class Labeller:
             flat = self.encoder.encode([text for slate in texts for text in slate]).double().cpu().numpy()
             mask = np.arange(items.shape[1])[None, :] < np.array([len(slate) for slate in texts])[:, None]
             items[mask] = flat
-            found[rows] = relevance(query, items, mask)
-        return found
+            relevances[rows] = relevance(query, items, mask)
+        return relevances
 
     def _shift(self, observations: Sequence[Observation]) -> Floats64:
         self._feel([text for o in observations for text in (*o.before, *o.after)])

@@ -56,7 +56,7 @@ def rollout_metrics(episodes: Sequence[Episode], batch: Batch, aims: Targets, ca
     """The conversations' numbers and the policy's: both divergences, both entropies, how well the critic explains."""
     old, slates = batch.old, batch.old.slate_mask[:, 0]
     _, text, slate = kl_of_turns(batch)
-    drawn = torch.tensor([p for s in batch.samples for p, own in zip(s.logprobs, s.sampled, strict=True) if own])
+    drawn = torch.tensor([p for s in batch.samples for p, drew in zip(s.logprobs, s.sampled, strict=True) if drew])
     placed = torch.tensor([p for s in batch.samples for p in s.slate_logprobs])
     scored = torch.cat([old.token_logprobs[old.token_mask], old.slate_logprobs[old.slate_mask]]).cpu()
     values = {
