@@ -21,13 +21,14 @@ from safetensors.numpy import load_file, save_file
 from tacit.catalog import Catalog
 from tacit.dialogue.users import wording
 from tacit.dialogue.users.behaviour import BehaviourConfig
-from tacit.dialogue.users.calibrate import Row, calibrate, rows_to_json
+from tacit.dialogue.users.calibrate import CalibrationRow, calibrate, rows_to_json
 from tacit.dialogue.users.leak import LeakError, auditor
 from tacit.dialogue.users.people import People, PeopleConfig, draw_people
 from tacit.dialogue.users.speech import Speech
 from tacit.dialogue.users.taste import Taste, TasteConfig, fit_taste
 from tacit.dialogue.users.user_state import Reaction, Tuning, UserState
 from tacit.dialogue.users.wording import ItemAttributes, Reply, Speaker, SpeakerState, Utterance, user_turn
+from tacit.run.files import atomic_write
 from tacit.types import Dialogue, Ended, Feedback, InputError, Ints64, Turn
 
 READING_WPS = 4.0  # words a second, for the clock of the dialogue only
@@ -204,7 +205,7 @@ class UserWorld:
     taste: Taste
     speech: Speech
     tuning: Tuning
-    rows: tuple[Row, ...]
+    rows: tuple[CalibrationRow, ...]
     speaker: Speaker
 
     @classmethod
@@ -220,7 +221,7 @@ class UserWorld:
         people = draw_people(self.taste, self.config.people, n, generator)
         return Crowd(self.catalog, self.speaker, people, self.taste, self.config, self.tuning, generator, ids_prefix)
 
-    def calibration(self) -> tuple[Row, ...]:
+    def calibration(self) -> tuple[CalibrationRow, ...]:
         """(quantity, unit, data, simulated, emulated, source) rows for the report."""
         return self.rows
 
@@ -237,9 +238,7 @@ class UserWorld:
             "calibration": rows_to_json(self.rows),
             "speech": self.speech.to_json(),
         }
-        partial = target / "world.json.partial"
-        partial.write_text(json.dumps(state, indent=1), encoding="utf-8")
-        partial.replace(target / "world.json")
+        atomic_write(target / "world.json", json.dumps(state, indent=1))
 
     @classmethod
     def load(cls, folder: str | Path, catalog: Catalog) -> UserWorld:
@@ -262,7 +261,7 @@ class UserWorld:
             Taste(**{name: arrays[name] for name in ARRAYS}),
             speech,
             Tuning(**state["tuning"]),
-            tuple(Row(**row) for row in state["calibration"]),
+            tuple(CalibrationRow(**row) for row in state["calibration"]),
             _speaker(catalog, speech),
         )
 
