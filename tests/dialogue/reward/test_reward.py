@@ -21,11 +21,7 @@ from tacit.dialogue.reward.collect import LogConfig, with_slate
 from tacit.dialogue.reward.exam import (
     ExamConfig,
     ValidationReport,
-    auc_within,
-    centred,
-    fifths,
     liked_auc,
-    pearson,
     require_valid,
     verdict,
 )
@@ -34,6 +30,7 @@ from tacit.dialogue.reward.labels import Labeller, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
 from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.dialogue.reward.signals import SignalConfig
+from tacit.dialogue.reward.statistics import auc_within, centred, fifths, pearson
 from tacit.dialogue.reward.train import RewardConfig, masked_regression, run_reward
 from tacit.metrics.ranks import auc
 from tacit.run.folder import Stage
