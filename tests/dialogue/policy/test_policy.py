@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from pathlib import Path
 
@@ -187,6 +188,19 @@ def test_slots_stand_for_titles_and_nothing_else() -> None:
     assert fill_slots("Try <2> , or <1> !", slate, WORLD.catalog) == f"Try {second.title}, or {first.title}!"
     assert fill_slots("Try <4> now", slate, WORLD.catalog) == "Try now"
     assert plain("a <eos>  b") == "a (eos) b"
+
+
+def test_a_policy_saved_with_a_setting_that_is_no_more(encoder_folder: Path, tmp_path: Path) -> None:
+    """Earlier versions could show an item twice: a policy that did not is the same now, one that did is refused."""
+    build(encoder_folder).save_pretrained(tmp_path)
+    meta = json.loads((tmp_path / "policy.json").read_text())
+    for repeats in (False, True):
+        meta["config"]["repeat_items"] = repeats
+        (tmp_path / "policy.json").write_text(json.dumps(meta))
+        if not repeats:
+            assert Policy.from_pretrained(tmp_path).version == "fresh"
+    with pytest.raises(InputError, match="repeat_items"):
+        Policy.from_pretrained(tmp_path)
 
 
 def test_a_missing_base_or_encoder_is_named(encoder_folder: Path, tmp_path: Path) -> None:

@@ -319,6 +319,7 @@ def test_labels_are_the_same_after_a_round_trip() -> None:
     seen = [o for d in dialogues for o in observe(d)]
     labeller = Labeller(CATALOG, encoder, Vader(), SignalConfig()).fit(seen)
     record = json.loads(json.dumps(labeller.to_json()))
+    record["signals"] |= {"weights": "fixed", "outcome": "auto"}  # as earlier versions wrote it
     again = Labeller.from_json(record, CATALOG, encoder, Vader())
     assert np.array_equal(again.channels(seen), labeller.channels(seen), equal_nan=True)
     labels = labeller.labels(labeller.channels(seen))
