@@ -16,7 +16,8 @@ from pathlib import Path
 
 from tacit import losses
 from tacit.data.dialogues.sources import DataConfig, load_training
-from tacit.dialogue.policy.policy import Policy, PolicyConfig
+from tacit.dialogue.policy.network import PolicyConfig
+from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.rollout import play
 from tacit.dialogue.train.ppo import generators, turn_rewards
 from tacit.dialogue.train.ppo_batch import build, frozen_copy, targets

@@ -196,12 +196,6 @@ class TestSet:
     dialogues: tuple[Dialogue, ...]
 
 
-class Ranker(Protocol):
-    """Anything that scores the whole catalogue: float32 [len(contexts), n_items] as a numpy array."""
-
-    def scores(self, contexts: Sequence[Dialogue]) -> object: ...
-
-
 class Scorer(Protocol):
     """(s_t, a_t) → reward, with named channels. One score a turn."""
 

@@ -36,6 +36,12 @@ class Users(Protocol):
     def step(self, turns: Mapping[int, Turn]) -> Sequence[Feedback | None]: ...
 
 
+class SimulatedUsers(Protocol):
+    """A population of users: ``start`` opens ``n`` conversations."""
+
+    def start(self, n: int, generator: np.random.Generator, ids_prefix: str = "") -> Users: ...
+
+
 def play(
     act: Callable[[list[Dialogue]], list[Sample]], crowd: Users, scorer: Scorer | None, max_turns: int
 ) -> list[Episode]:

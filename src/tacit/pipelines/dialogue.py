@@ -17,7 +17,8 @@ from tacit.data.dialogues.card import data_card
 from tacit.data.dialogues.sources import DataConfig, load_test, load_training
 from tacit.dialogue.evaluate.ranking import EvaluateConfig, EvaluationInputs, run_evaluate, summary
 from tacit.dialogue.evaluate.title_writer import TitleWriter, split_as_text
-from tacit.dialogue.policy.policy import Policy, PolicyConfig
+from tacit.dialogue.policy.network import PolicyConfig
+from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.exam import ValidationReport, require_valid
 from tacit.dialogue.reward.labels import Labeller
 from tacit.dialogue.reward.model import RewardModel

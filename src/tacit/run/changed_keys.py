@@ -38,6 +38,11 @@ class GoneValues:
 
 
 CHANGES: tuple[Renamed | Gone | GoneValues, ...] = (
+    # conversations
+    Gone("policy.repeat_items", False, "a slate shows what the dialogue has not named"),
+    Gone("sft.residual_decay", 0.0, "the items' residuals are not decayed"),
+    Gone("signals.weights", "fixed", "the weights of the signals are alpha, beta and gamma"),
+    Gone("signals.outcome", "auto", "the weights of the signals are alpha, beta and gamma"),
     # rerankers
     Renamed("lists.variant", values={"literal": "kar_lists"}),
     GoneValues("knowledge.mode", ("factors",), "texts are no longer read factor by factor"),

@@ -107,6 +107,12 @@ class TextEncoder(nn.Module):
         return vectors
 
     def clear_cache(self) -> None:
+        """Forget all embeddings.
+
+        The last bits of an embedding depend on what it was batched with. A stage loads its encoder anew; what can be
+        resumed inside a stage (a file of an evaluation, an iteration, a checkpoint) begins here, with the empty cache
+        that a resumed run has.
+        """
         self._cache.clear()
 
     def train(self, mode: bool = True) -> TextEncoder:

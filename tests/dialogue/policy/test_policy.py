@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from pathlib import Path
 
 import pytest
 import tiny
 import torch
+from safetensors.torch import load_file
 
 from tacit.data.dialogues import synthetic
 from tacit.dialogue.policy.layout import fill_slots, with_slots
-from tacit.dialogue.policy.policy import Policy, PolicyConfig, mask_rows
-from tacit.dialogue.policy.slate import associations, draw_slates, slate_logprobs
+from tacit.dialogue.policy.network import PolicyConfig
+from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.policy.slate import associations, draw_slates, mask_rows, slate_logprobs
 from tacit.text.encoder import TextEncoder
 from tacit.text.lm import LMConfig
 from tacit.text.tokens import plain
@@ -71,6 +74,8 @@ def test_scoring_a_rollout_again_agrees_within_1e_4(base: str, encoder_folder: P
         assert gap(policy, policy.act(contexts(), torch.Generator().manual_seed(2))) < 1e-4
     assert any(sample.slate for sample in drawn)
     policy.save_pretrained(tmp_path / "saved")
+    stored = load_file(tmp_path / "saved" / "policy.safetensors")
+    assert {name.split(".")[0] for name in stored} == {"lm", "head", "text_value", "slate_value"}
     twin = Policy.from_pretrained(tmp_path / "saved")
     twin.layout.lengths = policy.layout.lengths
     mine, its = policy.slate_logits(contexts()), twin.slate_logits(contexts())
@@ -183,6 +188,19 @@ def test_slots_stand_for_titles_and_nothing_else() -> None:
     assert fill_slots("Try <2> , or <1> !", slate, WORLD.catalog) == f"Try {second.title}, or {first.title}!"
     assert fill_slots("Try <4> now", slate, WORLD.catalog) == "Try now"
     assert plain("a <eos>  b") == "a (eos) b"
+
+
+def test_a_policy_saved_with_a_setting_that_is_no_more(encoder_folder: Path, tmp_path: Path) -> None:
+    """Earlier versions could show an item twice: a policy that did not is the same now, one that did is refused."""
+    build(encoder_folder).save_pretrained(tmp_path)
+    meta = json.loads((tmp_path / "policy.json").read_text())
+    for repeats in (False, True):
+        meta["config"]["repeat_items"] = repeats
+        (tmp_path / "policy.json").write_text(json.dumps(meta))
+        if not repeats:
+            assert Policy.from_pretrained(tmp_path).version == "fresh"
+    with pytest.raises(InputError, match="repeat_items"):
+        Policy.from_pretrained(tmp_path)
 
 
 def test_a_missing_base_or_encoder_is_named(encoder_folder: Path, tmp_path: Path) -> None:

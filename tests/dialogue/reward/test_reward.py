@@ -21,19 +21,16 @@ from tacit.dialogue.reward.collect import LogConfig, with_slate
 from tacit.dialogue.reward.exam import (
     ExamConfig,
     ValidationReport,
-    auc_within,
-    centred,
-    fifths,
-    judge,
     liked_auc,
-    pearson,
     require_valid,
+    verdict,
 )
-from tacit.dialogue.reward.features import SCALARS, Features, wanted_items
+from tacit.dialogue.reward.features import SCALARS, Features, preferred_items
 from tacit.dialogue.reward.labels import Labeller, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
 from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.dialogue.reward.signals import SignalConfig
+from tacit.dialogue.reward.statistics import auc_within, centred, fifths, pearson
 from tacit.dialogue.reward.train import RewardConfig, masked_regression, run_reward
 from tacit.metrics.ranks import auc
 from tacit.run.folder import Stage
@@ -207,7 +204,7 @@ def test_plain_facts_of_a_turn() -> None:
     opening = Turn("user", "I liked Amber Valley (2000)", mentions=("0",))
     agent = Turn("agent", "Here.", slate=Slate(("1", "2", "3")), feedback=Feedback(clicked=("2",)))
     shown = Dialogue("d", "u", (opening, agent, Turn("user", "more")))
-    assert wanted_items(shown) == ("0", "2")  # named and clicked; what was let pass is no taste
+    assert preferred_items(shown) == ("0", "2")  # named and clicked; what was let pass is no taste
     again = scalars(m, shown, Turn("agent", "Here.", slate=Slate(("0", "4"))))
     assert again["overlap"] == 0.5 and again["streak"] == 0 and again["has_taste"] == 1
     assert again["taste_mean"] > 0.8 > again["passed_over"]
@@ -289,12 +286,11 @@ def test_what_a_dialogue_shows() -> None:
         Turn("user", "thanks"),
         Turn("agent", "this too", slate=Slate(("2",)), feedback=Feedback(left=True, accepted=False)),
     )
-    seen = observe(Dialogue("d", "u", turns, {"0": Judgement(liked=True), "1": Judgement(liked=False)}))
+    seen = observe(Dialogue("d", "u", turns))
     assert [o.continued for o in seen] == [True, True, True, False]
     assert [o.abandoned for o in seen] == [False, False, False, True]
     assert seen[0].after == ("wild",) and seen[0].before == ("hello",)
     assert seen[1].after == ("great", "thanks")  # up to the next slate
-    assert seen[1].liked == 0.5 and seen[3].liked is None
     cut = observe(Dialogue("d", "u", turns[:4]))[-1]
     assert cut.continued is None and cut.abandoned is None  # nobody knows how it went on
     bye = Dialogue("d", "u", (*turns, Turn("user", "bye")))
@@ -323,24 +319,13 @@ def test_labels_are_the_same_after_a_round_trip() -> None:
     seen = [o for d in dialogues for o in observe(d)]
     labeller = Labeller(CATALOG, encoder, Vader(), SignalConfig()).fit(seen)
     record = json.loads(json.dumps(labeller.to_json()))
+    record["signals"] |= {"weights": "fixed", "outcome": "auto"}  # as earlier versions wrote it
     again = Labeller.from_json(record, CATALOG, encoder, Vader())
     assert np.array_equal(again.channels(seen), labeller.channels(seen), equal_nan=True)
     labels = labeller.labels(labeller.channels(seen))
     assert np.isfinite(labels).all()
     good = np.array([bool(o.feedback.clicked) for o in seen])
     assert labels[good].mean() > labels[~good].mean() + 1
-
-
-def test_weights_learnt_from_acceptance_and_from_liked() -> None:
-    encoder: Any = BagEncoder()
-    seen = [o for d in _sessions(60) for o in observe(d)]
-    liked = [replace(o, liked=float(bool(o.feedback.clicked))) for o in seen]
-    labeller = Labeller(CATALOG, encoder, Vader(), SignalConfig(weights="learnt")).fit(liked)
-    assert labeller.weights[0] > 0.2 and labeller.weights[2] > 0
-    with pytest.raises(InputError, match="no outcome with both values"):
-        Labeller(CATALOG, encoder, Vader(), SignalConfig(weights="learnt", outcome="liked")).fit(seen)
-    with pytest.raises(InputError, match="use fixed or learnt"):
-        Labeller(CATALOG, encoder, Vader(), SignalConfig(weights="guessed"))
 
 
 def _sessions(n: int) -> list[Dialogue]:
@@ -427,7 +412,7 @@ def report(**changes: Any) -> ValidationReport:
         length={"correlation": 0.4, "within_decision": 0.0, "padding_gain": -0.1},
         cheats={"flattery": row, "echo": row},
     )
-    return judge(replace(base, **changes), ExamConfig())
+    return verdict(replace(base, **changes), ExamConfig())
 
 
 def test_a_failed_examination_stops_ppo_unless_forced(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from tacit.dialogue.reward.signals import (
     engagement,
     fit_dwell,
     fit_scale,
-    learn_weights,
     masked_mean,
     query_texts,
     relevance,
@@ -146,18 +145,6 @@ def test_scale_ignores_missing_and_survives_an_empty_channel() -> None:
     scale = fit_scale(np.array([[1.0, NAN, 4.0], [3.0, NAN, 4.0]]))
     assert scale.mean == (2.0, 0.0, 4.0)
     assert scale.std[0] == 1.0 and scale.std[1] == 1.0 and scale.std[2] > 0
-
-
-def test_learnt_weights_have_the_right_signs() -> None:
-    rng = np.random.default_rng(2)
-    channels = rng.normal(size=(4000, 3))
-    logit = 1.5 * channels[:, 0] - 0.7 * channels[:, 1]  # the third channel tells nothing
-    outcome = (rng.random(4000) < 1 / (1 + np.exp(-logit))).astype(float)
-    channels[rng.random(channels.shape) < 0.2] = NAN
-    outcome[:100] = NAN
-    alpha, beta, gamma = learn_weights(channels, outcome, fit_scale(channels))
-    assert alpha > 0.5 and beta < -0.15 and abs(gamma) < 0.08
-    assert abs(alpha) + abs(beta) + abs(gamma) == pytest.approx(1.0)
 
 
 def test_the_query_is_the_users_words_alone_newest_first() -> None:

@@ -12,7 +12,8 @@ import torch
 
 from tacit.data.dialogues import synthetic
 from tacit.dialogue.evaluate.title_writer import TitleWriter, split_as_text
-from tacit.dialogue.policy.policy import Policy, PolicyConfig
+from tacit.dialogue.policy.network import PolicyConfig
+from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
 from tacit.dialogue.train.segments import segments
 from tacit.run.folder import Stage

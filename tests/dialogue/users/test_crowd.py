@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hidden_users import audit_dialogue, first_steps, targets, utilities
 
 from tacit.catalog import Catalog
 from tacit.dialogue.users import oracle
 from tacit.dialogue.users.crowd import Crowd, UserWorld
-from tacit.dialogue.users.leak import LeakError, audit_dialogue
+from tacit.dialogue.users.leak import LeakError
 from tacit.dialogue.users.wording import Reply
 from tacit.types import Dialogue, Feedback, InputError, Slate, Turn
 
@@ -101,7 +102,7 @@ def test_a_deliberately_bad_recommender_lowers_hidden_utility(world: UserWorld, 
 
     def worst(crowd: Crowd, user: int) -> Turn:
         rows = np.arange(60)[None]
-        value = oracle.utilities(crowd, np.array([user]), rows)[0]
+        value = utilities(crowd, np.array([user]), rows)[0]
         return show([catalog.items[row].id for row in np.argsort(value)[:3]])
 
     converse(good, lambda c, u: show(fresh(c, u, order)))
@@ -139,18 +140,18 @@ def test_what_users_say_tells_what_they_like(world: UserWorld, catalog: Catalog)
         return show(fresh(crowd, user, [catalog.items[row].id for row in np.argsort(-score)]))
 
     listens, ignores, ceiling = start(world), start(world), start(world)
-    goals = oracle.targets(ceiling)
+    goals = targets(ceiling)
     converse(listens, reader)
     converse(ignores, lambda c, u: show(fresh(c, u, order)))
     converse(ceiling, lambda c, u: show(fresh(c, u, goals[u])), turns=1)
     gain = oracle.read(listens).total - oracle.read(ignores).total
     assert gain.mean() - 3 * gain.std() / len(gain) ** 0.5 > 0.05
-    assert oracle.read(ceiling).array()[:, 0].mean() > oracle.read(listens).array()[:, 0].mean() + 0.1
+    assert first_steps(ceiling).mean() > first_steps(listens).mean() + 0.1
 
 
 def test_warmer_words_follow_better_slates(world: UserWorld) -> None:
     good, bad = start(world), start(world)
-    goals = oracle.targets(good)
+    goals = targets(good)
     pleased = converse(good, lambda c, u: show(goals[u][:3]), turns=1)
     annoyed = converse(bad, lambda c, u: show([]), turns=1) and converse(
         bad, lambda c, u: show(["f0", "f0", "f0"]), turns=2
@@ -165,13 +166,13 @@ def test_warmer_words_follow_better_slates(world: UserWorld) -> None:
 def test_nobody_leaks_a_target(world: UserWorld, catalog: Catalog) -> None:
     crowd = start(world, 200)
     converse(crowd, lambda c, u: show(fresh(c, u, popular(catalog)), words=5))
-    for dialogue, hidden in zip(crowd.dialogues, oracle.targets(crowd), strict=True):
+    for dialogue, hidden in zip(crowd.dialogues, targets(crowd), strict=True):
         audit_dialogue(dialogue, hidden, catalog)
 
 
 def test_a_leak_fails_the_run(world: UserWorld, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd = start(world, 1)
-    title = catalog[oracle.targets(crowd)[0][0]].title
+    title = catalog[targets(crowd)[0][0]].title
     monkeypatch.setattr(crowd._speaker, "say", lambda *args: Reply(f"I want {title}", (), 0.0))
     with pytest.raises(LeakError, match="leak in dialogue 'u0'"):
         crowd.step([Turn("agent", "Hello there")])

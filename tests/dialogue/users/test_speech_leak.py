@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from hidden_users import audit, audit_dialogue
 
 from tacit.catalog import Catalog
 from tacit.dialogue.users.crowd import UserWorld
-from tacit.dialogue.users.leak import LeakError, audit, audit_dialogue, auditor
+from tacit.dialogue.users.leak import LeakError, auditor
 from tacit.dialogue.users.speech import Speech, intent_of, mood_of, plural, shared_people, slots_of, slotted, speakable
 from tacit.types import Dialogue, InputError, Item, Slate, Turn
 

@@ -21,10 +21,11 @@ from tacit.dialogue.evaluate import protocols
 from tacit.dialogue.evaluate.baselines import baselines
 from tacit.dialogue.evaluate.replies import reply_rows, write_replies
 from tacit.dialogue.evaluate.reply_map import write_map
-from tacit.dialogue.evaluate.satisfaction import World, satisfaction_rows, write_conversations
+from tacit.dialogue.evaluate.satisfaction import satisfaction_rows, write_conversations
 from tacit.dialogue.evaluate.title_writer import Writer, WrittenTitles, literal_rows, write_literal
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.labels import Labeller
+from tacit.dialogue.rollout import SimulatedUsers
 from tacit.metrics import intervals
 from tacit.metrics.markdown import line_name
 from tacit.metrics.ranks import RANKING
@@ -70,7 +71,7 @@ class EvaluationInputs:
     split: Split
     test: TestSet
     policies: Mapping[str, Policy]
-    world: World
+    world: SimulatedUsers
     scorer: Scorer | None = None
     labeller: Labeller | None = None
     writers: Mapping[str, Writer] = field(default_factory=dict)

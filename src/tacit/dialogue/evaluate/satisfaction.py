@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,7 @@ import torch
 
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.labels import Labeller, observe
-from tacit.dialogue.rollout import Users, play, write_rollouts
+from tacit.dialogue.rollout import SimulatedUsers, play, write_rollouts
 from tacit.dialogue.users import oracle
 from tacit.dialogue.users.crowd import Crowd
 from tacit.metrics import intervals
@@ -28,17 +28,11 @@ from tacit.types import Dialogue, Floats64, Sample, Scorer
 EVALUATION = 104729  # apart from every stream that training draws users from
 
 
-class World(Protocol):
-    """Simulated users: ``start`` opens ``n`` conversations."""
-
-    def start(self, n: int, generator: np.random.Generator, ids_prefix: str = "") -> Users: ...
-
-
 def write_conversations(
     path: Path,
     name: str,
     policy: Policy,
-    world: World,
+    world: SimulatedUsers,
     scorer: Scorer | None,
     labeller: Labeller | None,
     users: int,

@@ -37,7 +37,7 @@ class Writer(Protocol):
 
 
 class WrittenTitles:
-    """A ``Ranker`` over replies that were written before: the k-th linked title of M scores M − k + 1, the rest 0."""
+    """Ranks by replies that were written before: the k-th linked title of M scores M − k + 1, the rest 0."""
 
     def __init__(self, table: pl.DataFrame, catalog: Catalog) -> None:
         self._catalog = catalog

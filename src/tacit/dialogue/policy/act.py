@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from tacit.dialogue.policy.layout import fill_slots
+from tacit.dialogue.policy.network import PolicyNetwork
 from tacit.dialogue.policy.slate import draw_slates, slate_logprobs
 from tacit.types import Dialogue, Sample, Slate
 
-if TYPE_CHECKING:
-    from tacit.dialogue.policy.policy import Policy
+Decision = Literal["recommend", "reply"]
 
 
 @dataclass
@@ -27,10 +28,10 @@ class Drawn:
     reply_logprobs: list[float]
 
 
-class _Cache:
+class _KVCache:
     """A growing KV cache over ragged chunks: every chunk is left-padded, pads are masked and take no position."""
 
-    def __init__(self, policy: Policy, rows: int) -> None:
+    def __init__(self, policy: PolicyNetwork, rows: int) -> None:
         self.policy, self.past = policy, None
         self.mask = torch.zeros(rows, 0, dtype=torch.long, device=policy.device)
 
@@ -54,18 +55,22 @@ class _Cache:
         return hidden
 
 
+@torch.no_grad()
 def act(
-    policy: Policy,
+    policy: PolicyNetwork,
     contexts: Sequence[Dialogue],
     generator: torch.Generator,
-    greedy: bool,
-    decide: str | None,
+    greedy: bool = False,
+    decide: Decision | None = None,
 ) -> list[Sample]:
-    """See ``Policy.act``. Draws are made on the CPU generator, so that CPU and CUDA runs draw alike."""
+    """One turn for every context, in one batch with a KV cache. ``decide`` forces the decision.
+
+    Draws are made on the CPU generator, so that CPU and CUDA runs draw alike.
+    """
     if not contexts:
         return []
     layout = policy.layout
-    cache = _Cache(policy, len(contexts))
+    cache = _KVCache(policy, len(contexts))
     prompts = [policy.prompt(context) for context in contexts]
     choice = policy.decision_logprobs(cache.feed(prompts))
     if decide is None:
@@ -76,11 +81,28 @@ def act(
     drawn = _draw_slates(policy, contexts, state, chat, choice, None if greedy else generator)
     state = cache.feed([layout.opening(d.slate)[1:] for d in drawn])
     _write(policy, cache, state, drawn, generator, greedy)
-    return [policy.finish(prompt, d) for prompt, d in zip(prompts, drawn, strict=True)]
+    return [finish(policy, prompt, d) for prompt, d in zip(prompts, drawn, strict=True)]
+
+
+def finish(policy: PolicyNetwork, prompt: Sequence[int], drawn: Drawn) -> Sample:
+    """Tokens and log-probabilities → the Sample that is shown, logged and trained on."""
+    text = str(policy.tokenizer.decode([t for t in drawn.reply if t != policy.layout.eos], skip_special_tokens=False))
+    opening = policy.layout.opening(drawn.slate)
+    return Sample(
+        prompt_tokens=tuple(prompt),
+        tokens=(*opening, *drawn.reply),
+        sampled=(True, *[False] * (len(opening) - 1), *[True] * len(drawn.reply)),
+        logprobs=(drawn.decision_logprob, *[0.0] * (len(opening) - 1), *drawn.reply_logprobs),
+        text=fill_slots(text, drawn.slate, policy.catalog),
+        slate=drawn.slate,
+        slate_logprobs=drawn.slate_logprobs,
+        finished=bool(drawn.reply) and drawn.reply[-1] == policy.layout.eos,
+        version=policy.version,
+    )
 
 
 def _draw_slates(
-    policy: Policy,
+    policy: PolicyNetwork,
     contexts: Sequence[Dialogue],
     state: Tensor,
     chat: Tensor,
@@ -105,7 +127,7 @@ def _draw_slates(
 
 
 def _write(
-    policy: Policy, cache: _Cache, state: Tensor, drawn: list[Drawn], generator: torch.Generator, greedy: bool
+    policy: PolicyNetwork, cache: _KVCache, state: Tensor, drawn: list[Drawn], generator: torch.Generator, greedy: bool
 ) -> None:
     """Reply tokens until every row said ``<eos>`` or the budget is spent."""
     sayable = policy.sayable([d.slate for d in drawn])

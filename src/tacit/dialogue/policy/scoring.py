@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from tacit.dialogue.policy.network import PolicyNetwork, pad_right
 from tacit.dialogue.policy.slate import slate_logprobs
 from tacit.types import Dialogue, Sample
-
-if TYPE_CHECKING:
-    from tacit.dialogue.policy.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -32,10 +29,13 @@ class Evaluation:
     slate_values: Tensor  # [B], value of it
 
 
-def evaluate(policy: Policy, contexts: Sequence[Dialogue], samples: Sequence[Sample]) -> Evaluation:
-    """See ``Policy.evaluate``. The value heads read detached states, and no gradient reaches them here: the critic is
-    fitted apart (``train/critic.py``), so it does not pull at the policy's trunk (shared-trunk interference is one way
-    PPO on language models fails)."""
+def evaluate(policy: PolicyNetwork, contexts: Sequence[Dialogue], samples: Sequence[Sample]) -> Evaluation:
+    """One differentiable pass over finished turns.
+
+    The value heads read detached states, and no gradient reaches them here: the critic is fitted apart
+    (``train.ppo_update.fit_critic``), so it does not pull at the policy's trunk (shared-trunk interference is one way
+    PPO on language models fails).
+    """
     hidden = policy.trunk([[*s.prompt_tokens, *s.tokens] for s in samples])
     window = policy.encoder.encode([policy.window_text(context) for context in contexts])
     start = torch.tensor([len(s.prompt_tokens) for s in samples], device=policy.device)
@@ -59,24 +59,27 @@ def _critic_states(before: Tensor, decided: Tensor, window: Tensor) -> tuple[Ten
     return at_tokens, torch.cat([decided.float(), window], dim=-1)
 
 
-def _token_logprobs(policy: Policy, before: Tensor, mask: Tensor, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
+def _token_logprobs(
+    policy: PolicyNetwork, before: Tensor, mask: Tensor, samples: Sequence[Sample]
+) -> tuple[Tensor, Tensor]:
     tokens = pad_right([s.tokens for s in samples], policy.layout.pad, policy.device)[0]
     logprobs, entropy = torch.zeros(mask.shape, device=policy.device), torch.zeros(mask.shape, device=policy.device)
     choice = policy.decision_logprobs(before[:, 0])
     chat = (tokens[:, 0] == policy.layout.chat).long()
     logprobs[:, 0] = choice.gather(1, chat.unsqueeze(1)).squeeze(1)
     entropy[:, 0] = -(choice.exp() * choice).sum(-1)
-    said = mask.clone()
-    said[:, 0] = False
-    rows = said.nonzero()[:, 0]  # logits on reply tokens only: [B, T, V] would be the largest tensor
-    logits = policy.lm.get_output_embeddings()(before[said]).float() + policy.sayable([s.slate for s in samples])[rows]
+    in_reply = mask.clone()
+    in_reply[:, 0] = False
+    rows = in_reply.nonzero()[:, 0]  # logits on reply tokens only: [B, T, V] would be the largest tensor
+    sayable = policy.sayable([s.slate for s in samples])[rows]
+    logits = policy.lm.get_output_embeddings()(before[in_reply]).float() + sayable
     distribution = torch.log_softmax(logits, dim=-1)
-    logprobs = logprobs.masked_scatter(said, distribution.gather(1, tokens[said].unsqueeze(1)).squeeze(1))
-    return logprobs, entropy.masked_scatter(said, -(distribution.exp() * distribution).sum(-1))
+    logprobs = logprobs.masked_scatter(in_reply, distribution.gather(1, tokens[in_reply].unsqueeze(1)).squeeze(1))
+    return logprobs, entropy.masked_scatter(in_reply, -(distribution.exp() * distribution).sum(-1))
 
 
 def _slate_factors(
-    policy: Policy, contexts: Sequence[Dialogue], samples: Sequence[Sample], window: Tensor, state: Tensor
+    policy: PolicyNetwork, contexts: Sequence[Dialogue], samples: Sequence[Sample], window: Tensor, state: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     logits = policy.slate_scores(window, state, policy.mentioned(contexts))
     size = max([1, *(len(s.slate.items) for s in samples if s.slate)])
@@ -85,11 +88,3 @@ def _slate_factors(
     mask = torch.tensor([[True] * len(r) + [False] * (size - len(r)) for r in rows], device=policy.device)
     factors = torch.where(mask, slate_logprobs(logits, slates, mask), 0.0)
     return factors, mask, torch.log_softmax(logits, dim=-1)
-
-
-def pad_right(sequences: Sequence[Sequence[Any]], fill: Any, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ragged rows → [B, longest] filled with ``fill``, and the 0/1 mask of what is real."""
-    width = max(map(len, sequences))
-    ids = torch.tensor([[*s, *[fill] * (width - len(s))] for s in sequences], device=device)
-    lengths = torch.tensor([len(s) for s in sequences], device=device)
-    return ids, (torch.arange(width, device=device) < lengths[:, None]).long()

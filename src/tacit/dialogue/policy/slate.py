@@ -72,8 +72,8 @@ class SlateHead(nn.Module):
     def forward(self, window: Tensor, state: Tensor, mentioned: Tensor) -> Tensor:
         """window [B, dim], state [B, lm_width], mentioned [B, M] item rows padded with -1 → logits [B, n_items]."""
         items = self.item_vectors()
-        known = (mentioned >= 0).unsqueeze(-1).float()
-        liked = (items[mentioned.clamp(min=0)] * known).sum(1) / known.sum(1).clamp(min=1)
+        present = (mentioned >= 0).unsqueeze(-1).float()
+        liked = (items[mentioned.clamp(min=0)] * present).sum(1) / present.sum(1).clamp(min=1)
         query = self.from_window(window) + self.from_lm(state) + self.from_items(liked)
         wide = self.near_scale * self.neighbours(mentioned) + self.repeat_bias * self._repeated(mentioned)
         logits: Tensor = self.scale * (query @ items.T) + self.item_bias + wide
@@ -81,9 +81,9 @@ class SlateHead(nn.Module):
 
     def neighbours(self, mentioned: Tensor) -> Tensor:
         """[B, M] → [B, n_items]: summed association with the mentioned items."""
-        known = (mentioned >= 0).unsqueeze(-1)
+        present = (mentioned >= 0).unsqueeze(-1)
         rows = mentioned.clamp(min=0)
-        weights = torch.where(known, self.near_weights[rows], 0.0)
+        weights = torch.where(present, self.near_weights[rows], 0.0)
         total = torch.zeros(len(mentioned), len(self.item_text), device=mentioned.device)
         return total.scatter_add_(1, self.near_items[rows].flatten(1), weights.flatten(1))
 
@@ -92,6 +92,13 @@ class SlateHead(nn.Module):
         n_items = len(self.item_text)
         marks = torch.zeros(len(mentioned), n_items + 1, device=mentioned.device)
         return marks.scatter_(1, torch.where(mentioned < 0, n_items, mentioned), 1.0)[:, :-1]
+
+
+def mask_rows(logits: Tensor, rows: Tensor) -> Tensor:
+    """logits [B, n] with the item rows [B, M] (−1 = none) put out of reach."""
+    hit = torch.zeros(logits.shape[0], logits.shape[1] + 1, dtype=torch.bool, device=logits.device)
+    hit.scatter_(1, torch.where(rows < 0, logits.shape[1], rows), True)
+    return logits.masked_fill(hit[:, :-1], NEG)
 
 
 def associations(dialogues: Sequence[Dialogue], catalog: Catalog, keep: int = 100) -> tuple[Tensor, Tensor]:

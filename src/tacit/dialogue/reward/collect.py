@@ -122,7 +122,7 @@ def _popular_slate(
     slate: Slate | None, context: Dialogue, catalog: Catalog, _: float, __: np.random.Generator
 ) -> list[ItemId]:
     size = len(slate.items) if slate else 0
-    known = set(context.mentioned())
+    mentioned = set(context.mentioned())
     order = (catalog.items[int(i)].id for i in np.argsort(-catalog.counts, kind="stable"))
-    new = (item for item in order if item not in known)
+    new = (item for item in order if item not in mentioned)
     return [item for item, _ in zip(new, range(size), strict=False)]

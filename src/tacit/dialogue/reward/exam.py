@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from tacit.dialogue.policy.policy import Decision, Policy
+from tacit.dialogue.policy.act import Decision
+from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.cheats import CHEATS, padded
 from tacit.dialogue.reward.labels import Labeller, Observation
 from tacit.dialogue.reward.model import RewardModel
 from tacit.dialogue.reward.signals import CHANNELS
+from tacit.dialogue.reward.statistics import auc_within, centred, fifths, pearson
 from tacit.metrics.ranks import auc
 from tacit.run.files import atomic_write
 from tacit.run.progress import progress
@@ -94,10 +95,10 @@ def validate_reward(
         labels={"sentiment": labeller.sentiment.id, "weights": list(labeller.weights)},
         thresholds=asdict(config),
     )
-    return judge(report, config)
+    return verdict(report, config)
 
 
-def judge(report: ValidationReport, config: ExamConfig) -> ValidationReport:
+def verdict(report: ValidationReport, config: ExamConfig) -> ValidationReport:
     """``passed`` and, for each failed check, one sentence with its number."""
     reasons = []
     r = report.pearson["engagement"]["r"]
@@ -120,14 +121,11 @@ def judge(report: ValidationReport, config: ExamConfig) -> ValidationReport:
 
 def rewards(model: RewardModel, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> Floats64:
     """[n] rewards, in batches."""
-    found: list[float] = []
+    scores: list[float] = []
     for start in range(0, len(turns), BATCH):
         part = slice(start, start + BATCH)
-        found.extend(score for score, _ in model.score(contexts[part], turns[part]))
-    return np.array(found)
-
-
-# --- the checks ---------------------------------------------------------------------------------------------------
+        scores.extend(score for score, _ in model.score(contexts[part], turns[part]))
+    return np.array(scores)
 
 
 def _pearson_by_channel(
@@ -260,43 +258,6 @@ def liked_auc(model: RewardModel, dialogues: Sequence[Dialogue], least: int = 20
     reward, p, w = rewards(model, contexts, turns), np.array(popularity), np.array(words)
     values = (auc(reward, y), auc(p, y), auc(w, y), auc_within(reward, y, fifths(p)), auc_within(reward, y, fifths(w)))
     return counts | dict(zip(names, values, strict=True))
-
-
-# --- the statistics -----------------------------------------------------------------------------------------------
-
-
-def pearson(a: Floats64, b: Floats64) -> dict[str, float | None]:
-    """Pearson's r over the rows where both are finite, with Fisher's 95 % interval; None without spread."""
-    both = np.isfinite(a) & np.isfinite(b)
-    n = int(both.sum())
-    if n < 4 or a[both].std() < 1e-12 or b[both].std() < 1e-12:
-        return {"r": None, "ci_low": None, "ci_high": None, "n": float(n)}
-    r = float(np.corrcoef(a[both], b[both])[0, 1])
-    z, half = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)), 1.96 / math.sqrt(n - 3)
-    return {"r": r, "ci_low": float(np.tanh(z - half)), "ci_high": float(np.tanh(z + half)), "n": float(n)}
-
-
-def centred(values: Floats64, group: npt.NDArray[np.bool_]) -> Floats64:
-    """Values less the mean of their group."""
-    means = [values[group == g].mean() if (group == g).any() else 0.0 for g in (False, True)]
-    return np.asarray(values - np.where(group, means[1], means[0]))
-
-
-def auc_within(scores: Floats64, positive: npt.NDArray[np.bool_], strata: npt.NDArray[np.int64]) -> float | None:
-    """AUC over pairs that share a stratum; None when no stratum holds both kinds."""
-    won, pairs = 0.0, 0
-    for stratum in np.unique(strata):
-        rows = strata == stratum
-        count = int(positive[rows].sum()) * int((~positive[rows]).sum())
-        if count:
-            won += count * auc(scores[rows], positive[rows])
-            pairs += count
-    return won / pairs if pairs else None
-
-
-def fifths(values: Floats64) -> npt.NDArray[np.int64]:
-    """0 to 4 by quantile; equal values always share one."""
-    return np.searchsorted(np.quantile(values, [0.2, 0.4, 0.6, 0.8]), values, side="right").astype(np.int64)
 
 
 def summary(report: ValidationReport) -> Mapping[str, object]:

@@ -125,16 +125,16 @@ class TurnReader:
 
     def _encode(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors; the empty text is the zero vector."""
-        found = self.encoder.encode([text or " " for text in texts])
-        return found * torch.tensor([[float(bool(text.strip()))] for text in texts], device=found.device)
+        vectors = self.encoder.encode([text or " " for text in texts])
+        return vectors * torch.tensor([[float(bool(text.strip()))] for text in texts], device=vectors.device)
 
     def _items(
         self, context: Dialogue, turn: Turn, query: Tensor, masked: tuple[str, frozenset[ItemId]], tables: ItemTables
     ) -> tuple[Tensor, Tensor, dict[str, float]]:
         """(mean slate vector, mean taste vector, the scalars that are about items and form)."""
-        wanted = wanted_items(context)
-        passed = [item for item in context.mentioned() if item not in wanted]
-        taste_vector, passed_vector = self._mean(wanted, tables), self._mean(passed, tables)
+        preferred = preferred_items(context)
+        passed = [item for item in context.mentioned() if item not in preferred]
+        taste_vector, passed_vector = self._mean(preferred, tables), self._mean(passed, tables)
         agent = [past for past in context.turns if past.speaker == "agent"]
         streak = next((k for k, past in enumerate(reversed(agent)) if past.slate), len(agent))
         items = turn.slate.items if turn.slate else ()
@@ -148,12 +148,12 @@ class TurnReader:
             "unlisted": float(bool(named - set(items))),
             "unknown": float(bool(_UNKNOWN_TITLE.search(text))),
             "turns": math.log1p(len(agent)),
-            "has_taste": float(bool(wanted)),
+            "has_taste": float(bool(preferred)),
         }
         if not items:
             return self._mean((), tables), taste_vector, scalars
         index = [self.catalog.index(i) for i in items]
-        vectors, known = tables.vectors[index], {*wanted, *passed}
+        vectors, mentioned = tables.vectors[index], {*preferred, *passed}
         taste = vectors @ nn.functional.normalize(taste_vector, dim=0)
         relevant, popular = tables.texts[index] @ query, tables.popularity[index]
         scalars |= {
@@ -163,7 +163,7 @@ class TurnReader:
             "relevance_max": float(relevant.max()),
             "popularity_mean": float(popular.mean()),
             "popularity_first": float(popular[0]),
-            "overlap": sum(i in known for i in items) / len(items),
+            "overlap": sum(i in mentioned for i in items) / len(items),
             "passed_over": float((vectors @ nn.functional.normalize(passed_vector, dim=0)).mean()),
         }
         return vectors.mean(0), taste_vector, scalars
@@ -174,21 +174,21 @@ class TurnReader:
         return tables.vectors[[self.catalog.index(item) for item in items]].mean(0)
 
 
-def wanted_items(context: Dialogue) -> tuple[ItemId, ...]:
+def preferred_items(context: Dialogue) -> tuple[ItemId, ...]:
     """What the user named or clicked, without repeats. What it was shown and let pass is not its taste."""
-    found: dict[ItemId, None] = {}
+    items: dict[ItemId, None] = {}
     for turn in context.turns:
         clicked = turn.feedback.clicked if turn.feedback else None
-        found.update(dict.fromkeys(turn.mentions if turn.speaker == "user" else clicked or ()))
-    return tuple(found)
+        items.update(dict.fromkeys(turn.mentions if turn.speaker == "user" else clicked or ()))
+    return tuple(items)
 
 
 def query_vectors(encoder: TextEncoder, contexts: Sequence[Dialogue], turns: int) -> Tensor:
     """Unit mean of the last user utterances' embeddings, [n, dim]; zero where the user has said nothing."""
-    said = [query_texts(context, turns) for context in contexts]
-    flat = encoder.encode([text for texts in said for text in texts])
-    rows = torch.tensor([i for i, texts in enumerate(said) for _ in texts], dtype=torch.long, device=flat.device)
-    total = torch.zeros(len(said), flat.shape[-1], device=flat.device).index_add_(0, rows, flat)
+    queries = [query_texts(context, turns) for context in contexts]
+    flat = encoder.encode([text for texts in queries for text in texts])
+    rows = torch.tensor([i for i, texts in enumerate(queries) for _ in texts], dtype=torch.long, device=flat.device)
+    total = torch.zeros(len(queries), flat.shape[-1], device=flat.device).index_add_(0, rows, flat)
     return nn.functional.normalize(total, dim=-1)
 
 

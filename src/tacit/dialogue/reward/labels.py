@@ -1,4 +1,4 @@
-"""The scorers: weak labels straight from feedback, and the reward model learnt from them.
+"""Weak labels straight from feedback: what a reward model learns from.
 
 ``observe`` reads what each agent turn provoked off a dialogue; ``Labeller`` makes channels and weak labels of it and
 remembers how (dwell regression, scales, weights), so that the same numbers can be made again later.
@@ -7,7 +7,7 @@ remembers how (dwell regression, scales, weights), so that the same numbers can 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -24,7 +24,6 @@ from tacit.dialogue.reward.signals import (
     engagement,
     fit_dwell,
     fit_scale,
-    learn_weights,
     relevance,
     sentiment_shift,
     weak_label,
@@ -33,7 +32,7 @@ from tacit.text.encoder import TextEncoder
 from tacit.text.sentiment import Sentiment, genre_words, mask_genres, mask_titles
 from tacit.types import Dialogue, Feedback, Floats64, InputError, Turn
 
-OUTCOMES = ("liked", "accepted", "stayed")
+_FORMER_SIGNALS = ("weights", "outcome")  # settings of earlier versions; the record holds the weights themselves
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,6 @@ class Observation:
     abandoned: bool | None  # the user left without accepting
     before: tuple[str, ...] = ()  # user utterances before the turn
     after: tuple[str, ...] = ()  # user utterances after it, up to the agent's next slate
-    liked: float | None = None  # mean of the explicit judgements of the slate's items; validation and weights only
 
     @property
     def feedback(self) -> Feedback:
@@ -56,7 +54,7 @@ class Observation:
 def observe(dialogue: Dialogue) -> list[Observation]:
     """Every agent turn of a dialogue with what it provoked. Messages of one speaker are merged first."""
     whole = dialogue.merged()
-    found = []
+    observations = []
     for t, turn in enumerate(whole.turns):
         if turn.speaker != "agent":
             continue
@@ -66,9 +64,7 @@ def observe(dialogue: Dialogue) -> list[Observation]:
         left, accepted = (turn.feedback.left, turn.feedback.accepted) if turn.feedback else (None, None)
         abandoned = bool(left and not accepted) if left is not None else False if answered else None
         continued = False if abandoned else True if answered or accepted else None
-        judged = [whole.judgements[i].liked for i in (turn.slate.items if turn.slate else ()) if i in whole.judgements]
-        known = [float(liked) for liked in judged if liked is not None]
-        found.append(
+        observations.append(
             Observation(
                 context=whole.before(t),
                 turn=turn,
@@ -76,10 +72,9 @@ def observe(dialogue: Dialogue) -> list[Observation]:
                 abandoned=abandoned,
                 before=tuple(past.text for past in whole.turns[:t] if past.speaker == "user"),
                 after=tuple(later.text for later in rest[:stop] if later.speaker == "user"),
-                liked=sum(known) / len(known) if known else None,
             )
         )
-    return found
+    return observations
 
 
 def _column(values: Sequence[float | bool | None]) -> Floats64:
@@ -112,8 +107,6 @@ class Labeller:
     weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.config.weights not in ("fixed", "learnt"):
-            raise InputError(f"signals.weights={self.config.weights}: use fixed or learnt.")
         if len(self.config.parts) != 5 or min(self.config.parts) < 0 or sum(self.config.parts) <= 0:
             raise InputError("signals.parts: give five shares, none negative: dwell, scroll, click, continue, stay.")
         self.weights = self.weights or (self.config.alpha, self.config.beta, self.config.gamma)
@@ -123,14 +116,11 @@ class Labeller:
         self._felt: dict[str, float] = {}
 
     def fit(self, observations: Sequence[Observation]) -> Labeller:
-        """Dwell regression, channel scales and, when asked, the weights, from training logs."""
+        """Dwell regression and channel scales, from training logs."""
         if not observations:
             raise InputError("there is no agent turn to learn a reward from: give training dialogues or more sessions.")
         self.dwell = fit_dwell(*self._dwell_columns(observations))
-        channels = self.channels(observations)
-        self.scale = fit_scale(channels)
-        if self.config.weights == "learnt":
-            self.weights = learn_weights(channels, self._outcome(observations), self.scale)
+        self.scale = fit_scale(self.channels(observations))
         return self
 
     def channels(self, observations: Sequence[Observation]) -> Floats64:
@@ -163,7 +153,7 @@ class Labeller:
             catalog,
             encoder,
             sentiment,
-            SignalConfig(**record["signals"]),
+            SignalConfig(**{name: value for name, value in record["signals"].items() if name not in _FORMER_SIGNALS}),
             DwellModel.from_json(dwell) if dwell else None,
             ChannelScale(*(tuple(record["scale"][k]) for k in ("mean", "std"))),
             tuple(record["weights"]),
@@ -193,7 +183,7 @@ class Labeller:
         return engagement(dwell, scroll, clicked, continued, abandoned, parts, self.config.min_parts)
 
     def _relevance(self, observations: Sequence[Observation], chunk: int = 512) -> Floats64:
-        found = np.full(len(observations), np.nan)
+        relevances = np.full(len(observations), np.nan)
         shown = [i for i, o in enumerate(observations) if o.turn.slate and o.turn.slate.items]
         for start in range(0, len(shown), chunk):
             rows = shown[start : start + chunk]
@@ -205,8 +195,8 @@ class Labeller:
             flat = self.encoder.encode([text for slate in texts for text in slate]).double().cpu().numpy()
             mask = np.arange(items.shape[1])[None, :] < np.array([len(slate) for slate in texts])[:, None]
             items[mask] = flat
-            found[rows] = relevance(query, items, mask)
-        return found
+            relevances[rows] = relevance(query, items, mask)
+        return relevances
 
     def _shift(self, observations: Sequence[Observation]) -> Floats64:
         self._feel([text for o in observations for text in (*o.before, *o.after)])
@@ -225,20 +215,3 @@ class Labeller:
         new = list(dict.fromkeys(text for text in texts if text not in self._felt))
         masked = [mask_genres(mask_titles(text, self.catalog), self._genres) for text in new]
         self._felt.update(zip(new, self.sentiment(masked), strict=True))
-
-    def _outcome(self, observations: Sequence[Observation]) -> Floats64:
-        """The 0/1 outcome that learnt weights explain."""
-        columns: dict[str, Callable[[Observation], float | bool | None]] = {
-            "liked": lambda o: None if o.liked is None else o.liked >= 0.5,
-            "accepted": lambda o: o.feedback.accepted,
-            "stayed": lambda o: None if o.abandoned is None else not o.abandoned,
-        }
-        if self.config.outcome not in ("auto", *OUTCOMES):
-            raise InputError(f"signals.outcome={self.config.outcome}: use auto, {', '.join(OUTCOMES)}.")
-        for name in OUTCOMES if self.config.outcome == "auto" else (self.config.outcome,):
-            outcome = _column([columns[name](o) for o in observations])
-            if len(np.unique(outcome[np.isfinite(outcome)])) == 2:
-                return outcome
-        raise InputError(
-            f"signals.outcome={self.config.outcome}: the logs carry no outcome with both values; use weights=fixed."
-        )

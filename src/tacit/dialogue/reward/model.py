@@ -137,9 +137,9 @@ class RewardModel(nn.Module):
         observed = torch.ones(channels.shape[1:], device=channels.device)
         observed[:, CHANNELS.index("relevance")] = shown.float()
         total = (observed * self.weights.abs()).sum(-1).clamp_min(1e-6)
-        each = (channels * observed * self.weights).sum(-1) / total
-        std = each.std(0, unbiased=False)
-        return (each.mean(0) - self.config.caution * std - self.bias) / self.gain, std / self.gain
+        by_member = (channels * observed * self.weights).sum(-1) / total
+        std = by_member.std(0, unbiased=False)
+        return (by_member.mean(0) - self.config.caution * std - self.bias) / self.gain, std / self.gain
 
     @torch.no_grad()
     def score_features(self, f: Features) -> tuple[Tensor, Tensor, Tensor]:

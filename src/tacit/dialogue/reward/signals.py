@@ -3,7 +3,7 @@
 Every formula is a pure function over numpy arrays of one row a turn; NaN means *not observed* and stays apart from
 zero. A channel is missing when too little of it was observed, and a weak label is the mean of the observed ones.
 The paper (arXiv 2508.05289, section III.2) gives R = alpha*Engagement + beta*Relevance + gamma*SentimentShift and
-neither the weights nor the parts of engagement: both are settings here, and the weights can be learnt.
+neither the weights nor the parts of engagement: both are settings here.
 """
 
 from __future__ import annotations
@@ -18,16 +18,13 @@ import numpy.typing as npt
 from tacit.types import Dialogue, Floats64
 
 CHANNELS = ("engagement", "relevance", "sentiment")
-PARTS = ("dwell", "scroll", "click", "continuation", "abandonment")
 
 
 @dataclass
 class SignalConfig:
-    weights: str = "fixed"  # fixed: alpha, beta, gamma below; learnt: logistic regression, signs included
     alpha: float = 0.5  # engagement
     beta: float = 0.25  # relevance
     gamma: float = 0.25  # sentiment shift
-    outcome: str = "auto"  # learnt weights explain this: liked | accepted | stayed | auto (the first one observed)
     # shares of engagement: dwell, scroll depth, click, continuation, not abandoning
     parts: list[float] = field(default_factory=lambda: [0.25, 0.1, 0.3, 0.15, 0.2])
     min_parts: int = 2  # fewer observed parts than this: engagement is missing (continuation alone says little)
@@ -199,26 +196,3 @@ def weak_label(channels: Floats64, weights: Sequence[float], scale: ChannelScale
     weights are renormalised over the observed channels, and the label is NaN when none was observed.
     """
     return masked_mean(scale.standardise(channels), np.asarray(weights, dtype=np.float64))
-
-
-def learn_weights(channels: Floats64, outcome: Floats64, scale: ChannelScale, l2: float = 1.0) -> tuple[float, ...]:
-    """(alpha, beta, gamma) with their signs: logistic regression of a 0/1 outcome on the standardised channels.
-
-    Newton's method on the penalised log-likelihood; a missing channel stands at its mean; Σ|w| = 1. A channel that was
-    never observed gets 0. All three are 0 only if the outcome tells nothing, which is an error for the caller.
-    """
-    rows = np.isfinite(outcome) & np.isfinite(channels).any(-1)
-    x = np.nan_to_num(scale.standardise(channels[rows]), nan=0.0)
-    x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
-    y = outcome[rows]
-    penalty = np.diag([l2] * channels.shape[1] + [1e-6])
-    theta = np.zeros(x.shape[1])
-    for _ in range(50):
-        p = 1.0 / (1.0 + np.exp(-np.clip(x @ theta, -30, 30)))
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + penalty
-        step = np.linalg.solve(hessian, x.T @ (y - p) - penalty @ theta)
-        theta = theta + np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-8:
-            break
-    weights = theta[:-1]
-    return tuple(float(w) for w in weights / max(np.abs(weights).sum(), 1e-12))

@@ -77,7 +77,6 @@ def run_reward(
     seen = np.isfinite(channels).mean(0)
     report.labels["observed"] = dict(zip(("engagement", "relevance", "sentiment"), seen.tolist(), strict=True))
     report.save(stage.folder / "validation.json")
-    policy.encoder.clear_cache()
     stage.finish({**summary(report), "turns": len(train), "held_out_turns": len(held_out)})
     return model.eval()
 

@@ -1,7 +1,7 @@
-"""The training dialogues as an anchor: a supervised loss mixed into every step of PPO.
+"""A supervised loss on training dialogues, mixed into every step of PPO.
 
-What simulated users reward and what real seekers were recommended are two things; without an anchor the policy gives
-up the second for the first. Source: PPO-ptx, Ouyang et al. 2022, arXiv 2203.02155, eq. 2.
+What simulated users reward and what real seekers were recommended are two things; without this loss the policy
+gives up the second for the first. Source: PPO-ptx, Ouyang et al. 2022, arXiv 2203.02155, eq. 2.
 """
 
 from __future__ import annotations

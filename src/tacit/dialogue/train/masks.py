@@ -77,14 +77,14 @@ def _rows(policy: Policy, segment: Segment, first: int, turns: Sequence[Turn]) -
     picks = {pick.position for pick in segment.picks}
     rows: list[TokenWeight] = []
     turn = first - 1
-    for place, (token, own) in enumerate(zip(segment.tokens, segment.targets, strict=True)):
+    for place, (token, drawn) in enumerate(zip(segment.tokens, segment.targets, strict=True)):
         turn += token in (layout.user, layout.agent)
         kind: Kind = "given" if turns[turn].speaker == "agent" and token != layout.agent else "context"
-        if own:
+        if drawn:
             kind = "decision" if token in (layout.recommend, layout.chat) else "reply"
-        rows.append(TokenWeight(turn, kind, str(policy.tokenizer.decode([token])), float(own), float(own)))
+        rows.append(TokenWeight(turn, kind, str(policy.tokenizer.decode([token])), float(drawn), float(drawn)))
         slate = turns[turn].slate
-        if own and token == layout.recommend and slate:
+        if drawn and token == layout.recommend and slate:
             names = f"[slate of {len(slate.items)}: {', '.join(policy.catalog[item].title for item in slate.items)}]"
             rows.append(TokenWeight(turn, "slate", names, float(place in picks), 1.0))
     return rows

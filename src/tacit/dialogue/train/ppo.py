@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tacit import losses
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.rollout import Users, play
+from tacit.dialogue.rollout import SimulatedUsers, Users, play
 from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, build, frozen_copy, targets
 from tacit.dialogue.train.ppo_learner import REWARD_NORMS, Learner, PPOConfig
@@ -37,15 +37,9 @@ class Recorder(Protocol):
     ) -> Mapping[str, float]: ...
 
 
-class World(Protocol):
-    """Simulated users: ``start`` opens ``n`` conversations."""
-
-    def start(self, n: int, generator: np.random.Generator, ids_prefix: str = "") -> Users: ...
-
-
 def run_ppo(
     policy: Policy,
-    world: World,
+    world: SimulatedUsers,
     scorer: Scorer,
     record: Recorder,
     config: PPOConfig,
@@ -98,7 +92,7 @@ def _precision(policy: Policy, dtype: str) -> torch.autocast:
 def iterate(
     learner: Learner,
     reference: Policy,
-    world: World,
+    world: SimulatedUsers,
     scorer: Scorer,
     record: Recorder,
     auxiliary: SFTAuxiliaryLoss | None,

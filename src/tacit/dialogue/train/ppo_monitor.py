@@ -52,11 +52,11 @@ def conversation_metrics(episodes: Sequence[Episode], catalog: Catalog) -> dict[
     }
 
 
-def rollout_metrics(episodes: Sequence[Episode], batch: Batch, aims: Targets, catalog: Catalog) -> Report:
+def rollout_metrics(episodes: Sequence[Episode], batch: Batch, targets: Targets, catalog: Catalog) -> Report:
     """The conversations' numbers and the policy's: both divergences, both entropies, how well the critic explains."""
     old, slates = batch.old, batch.old.slate_mask[:, 0]
     _, text, slate = kl_of_turns(batch)
-    drawn = torch.tensor([p for s in batch.samples for p, own in zip(s.logprobs, s.sampled, strict=True) if own])
+    drawn = torch.tensor([p for s in batch.samples for p, drew in zip(s.logprobs, s.sampled, strict=True) if drew])
     placed = torch.tensor([p for s in batch.samples for p in s.slate_logprobs])
     scored = torch.cat([old.token_logprobs[old.token_mask], old.slate_logprobs[old.slate_mask]]).cpu()
     values = {
@@ -65,7 +65,7 @@ def rollout_metrics(episodes: Sequence[Episode], batch: Batch, aims: Targets, ca
         "kl_slate": float(losses.masked_mean(slate, slates)),
         "entropy_text": float(losses.masked_mean(old.token_entropy, old.token_mask)),
         "entropy_slate": float(losses.masked_mean(losses.categorical_entropy(old.slate_log_softmax), slates)),
-        "explained_variance": aims.explained_variance,
+        "explained_variance": targets.explained_variance,
         "rescore_gap": float((torch.cat([drawn, placed]) - scored).abs().max()),
     }
     return Report(values, text.sum(1).tolist(), slate.tolist())
@@ -94,12 +94,12 @@ class Monitor:
         self,
         episodes: Sequence[Episode],
         batch: Batch,
-        aims: Targets,
+        targets: Targets,
         values: Mapping[str, float],
         kl_limit: float,
         min_entropy: float,
     ) -> None:
-        tensors = {"advantages": aims.token_advantages, "returns": aims.token_returns, "rewards": aims.rewards}
+        tensors = {"advantages": targets.token_advantages, "returns": targets.token_returns, "rewards": targets.rewards}
         tensors |= {"logprobs": batch.old.token_logprobs, "reference": batch.reference.token_logprobs}
         tensors |= {"slate_logprobs": batch.old.slate_logprobs, "values": batch.old.values}
         broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]

@@ -35,15 +35,15 @@ class Segment:
 def segments(dialogues: Sequence[Dialogue], policy: Policy, shift: np.random.Generator | None) -> list[Segment]:
     """All segments of the dialogues, in order; ``shift`` moves the cuts, None starts them at the first utterance."""
     length = policy.config.window + 1
-    found: list[Segment] = []
+    pieces: list[Segment] = []
     for dialogue in dialogues:
         merged = dialogue.merged()
         first = int(shift.integers(length)) - length + 1 if shift is not None else 0
         for start in range(first, len(merged.turns), length):
             segment = _segment(merged, max(start, 0), start + length, policy)
             if any(segment.targets):
-                found.append(segment)
-    return found
+                pieces.append(segment)
+    return pieces
 
 
 def _segment(dialogue: Dialogue, start: int, stop: int, policy: Policy) -> Segment:
@@ -55,10 +55,10 @@ def _segment(dialogue: Dialogue, start: int, stop: int, policy: Policy) -> Segme
         turn = dialogue.turns[t]
         if turn.speaker == "user":
             utterance = layout.utterance(turn)
-            own = [False] * len(utterance)
+            drawn = [False] * len(utterance)
         else:
-            said, drawn = layout.agent_turn(turn)
-            utterance, own = [layout.agent, *said], [False, *drawn]
+            reply, drawn = layout.agent_turn(turn)
+            utterance, drawn = [layout.agent, *reply], [False, *drawn]
             if turn.slate and t > 0:
                 rows = tuple(policy.catalog.index(item) for item in turn.slate.items)
                 picks.append(Pick(len(tokens) + 1, dialogue.before(t), rows))
@@ -66,5 +66,5 @@ def _segment(dialogue: Dialogue, start: int, stop: int, policy: Policy) -> Segme
             picks = [pick for pick in picks if pick.position < len(tokens)]
             break
         tokens += utterance
-        targets += own
+        targets += drawn
     return Segment(tuple(tokens), tuple(targets), tuple(picks))

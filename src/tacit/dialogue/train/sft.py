@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tacit.dialogue.policy.policy import Policy, mask_rows
+from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.policy.slate import mask_rows
 from tacit.dialogue.train.segments import Pick, Segment, segments
 from tacit.metrics.ranks import ndcg
 from tacit.run.folder import Stage
@@ -37,7 +38,6 @@ class SFTConfig:
     head_lr: float = 5e-4
     encoder_trainable: bool = True
     slate_weight: float = 1.0
-    residual_decay: float = 0.0  # weight decay of the items' learnt residuals
     warmup: float = 0.1  # share of all steps
     grad_clip: float = 1.0
     patience: int = 1  # epochs without a better validation NDCG before stopping
@@ -199,7 +199,8 @@ def _optimizer(policy: Policy, config: SFTConfig) -> torch.optim.AdamW:
         {"params": trainable(policy.lm), "peak": config.lm_lr, "weight_decay": 0.01},
         {"params": trainable(policy.encoder), "peak": config.encoder_lr, "weight_decay": 0.01},
         {"params": head, "peak": config.head_lr, "weight_decay": 0.0},
-        {"params": residual, "peak": config.head_lr, "weight_decay": config.residual_decay},
+        # Apart from the head, as it is in the checkpoints of earlier runs.
+        {"params": residual, "peak": config.head_lr, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.head_lr)
 

@@ -32,7 +32,7 @@ ROUNDS = 6  # of fitting willingness and speed in turn
 
 
 @dataclass(frozen=True)
-class Row:
+class CalibrationRow:
     """One line of the calibration table. ``data`` is None where no data carries the quantity."""
 
     quantity: str
@@ -98,7 +98,7 @@ def calibrate(
     people_config: PeopleConfig,
     config: BehaviourConfig,
     seed: int,
-) -> tuple[Tuning, tuple[Row, ...]]:
+) -> tuple[Tuning, tuple[CalibrationRow, ...]]:
     """Tuning fitted to the data, and the table that shows it."""
     seen = observe(train)
     tuning = Tuning()
@@ -194,7 +194,7 @@ class Reference:
         }
 
 
-def _table(seen: Observed, played: dict[str, float]) -> tuple[Row, ...]:
+def _table(seen: Observed, played: dict[str, float]) -> tuple[CalibrationRow, ...]:
     timed, whole = len(seen.gaps) >= 20, seen.turns >= FEWEST_TURNS
     gap_s = float(np.median(seen.gaps)) if timed else None
     gap_sd = float(np.log(seen.gaps).std()) if timed else None
@@ -205,22 +205,22 @@ def _table(seen: Observed, played: dict[str, float]) -> tuple[Row, ...]:
     ours = (True, "no data carries it: constants of our own")
     follows = (not whole, "follows from the fit")
     return (
-        Row("latency, median", "s", gap_s, played["latency_s"], *fitted(timed)),
-        Row("latency, sd of log", "", gap_sd, played["latency_log_sd"], *fitted(timed)),
-        Row("agent turns, mean", "turns", seen.turns if whole else None, played["turns"], *fitted(whole)),
-        Row("agent turns, sd", "turns", seen.turns_sd if whole else None, played["turns_sd"], *follows),
-        Row(
+        CalibrationRow("latency, median", "s", gap_s, played["latency_s"], *fitted(timed)),
+        CalibrationRow("latency, sd of log", "", gap_sd, played["latency_log_sd"], *fitted(timed)),
+        CalibrationRow("agent turns, mean", "turns", seen.turns if whole else None, played["turns"], *fitted(whole)),
+        CalibrationRow("agent turns, sd", "turns", seen.turns_sd if whole else None, played["turns_sd"], *follows),
+        CalibrationRow(
             "dialogues with an acceptance",
             "share",
             seen.accepted,
             played["accepted"],
             *fitted(seen.accepted is not None),
         ),
-        Row("dialogues left", "share", None, played["left"], *ours),
-        Row("dwell, median", "s", None, played["dwell_s"], *ours),
-        Row("scroll depth, mean", "share", None, played["scroll"], *ours),
+        CalibrationRow("dialogues left", "share", None, played["left"], *ours),
+        CalibrationRow("dwell, median", "s", None, played["dwell_s"], *ours),
+        CalibrationRow("scroll depth, mean", "share", None, played["scroll"], *ours),
     )
 
 
-def rows_to_json(rows: Sequence[Row]) -> list[dict[str, object]]:
+def rows_to_json(rows: Sequence[CalibrationRow]) -> list[dict[str, object]]:
     return [asdict(row) for row in rows]

@@ -19,15 +19,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from tacit.catalog import Catalog
-from tacit.dialogue.users import wording as replies
+from tacit.dialogue.users import wording
 from tacit.dialogue.users.behaviour import BehaviourConfig
-from tacit.dialogue.users.calibrate import Row, calibrate, rows_to_json
+from tacit.dialogue.users.calibrate import CalibrationRow, calibrate, rows_to_json
 from tacit.dialogue.users.leak import LeakError, auditor
 from tacit.dialogue.users.people import People, PeopleConfig, draw_people
 from tacit.dialogue.users.speech import Speech
 from tacit.dialogue.users.taste import Taste, TasteConfig, fit_taste
 from tacit.dialogue.users.user_state import Reaction, Tuning, UserState
-from tacit.dialogue.users.wording import Facts, Reply, Speaker, SpeakerState, Utterance, user_turn
+from tacit.dialogue.users.wording import ItemAttributes, Reply, Speaker, SpeakerState, Utterance, user_turn
+from tacit.run.files import atomic_write
 from tacit.types import Dialogue, Ended, Feedback, InputError, Ints64, Turn
 
 READING_WPS = 4.0  # words a second, for the clock of the dialogue only
@@ -77,7 +78,7 @@ class Crowd:
         for user, speaker_state in enumerate(self._speaker_states):
             name = f"{ids_prefix}{user}"
             self.dialogues.append(Dialogue(name, name, ()))
-            self._answer(user, replies.opening(speaker_state, self._words))
+            self._answer(user, wording.opening(speaker_state, self._words))
 
     def __len__(self) -> int:
         return len(self.active)
@@ -160,9 +161,9 @@ class Crowd:
                 else [Utterance("critique", "negative"), Utterance("bye", "neutral")]
             )
         looked = np.flatnonzero(reaction.examined[user])
-        return replies.wishes_for(
+        return wording.utterances_for(
             self._speaker_states[user],
-            self._speaker.facts,
+            self._speaker.attributes,
             [int(row) for row in rows[looked]],
             [float(u) for u in reaction.utility[user, looked]],
             [bool(r) for r in reaction.repeated[user, looked]],
@@ -174,24 +175,24 @@ class Crowd:
     def _answer(self, user: int, utterances: Sequence[Utterance], latency_s: float = 0.0) -> float:
         """Append the user's words, checked for leaks; returns their sentiment."""
         dialogue = self.dialogues[user]
-        said = dialogue.mentioned()
-        hidden = [item for item in self._targets[user] if item not in said]
-        reply = self._speaker.say(self._speaker_states[user], utterances, hidden, said, self._words)
+        mentioned = dialogue.mentioned()
+        hidden = [item for item in self._targets[user] if item not in mentioned]
+        reply = self._speaker.say(self._speaker_states[user], utterances, hidden, mentioned, self._words)
         self._clock[user] += latency_s
         answer = user_turn(reply, self._catalog, float(self._clock[user]))
         if self._config.audit:
-            self._check(dialogue, reply, answer, hidden, said)
+            self._check(dialogue, reply, answer, hidden, mentioned)
         self.dialogues[user] = dialogue.then(answer)
         self._speaker_states[user].last_sentiment = reply.sentiment
         return reply.sentiment
 
     def _check(
-        self, dialogue: Dialogue, reply: Reply, answer: Turn, hidden: Sequence[str], said: Sequence[str]
+        self, dialogue: Dialogue, reply: Reply, answer: Turn, hidden: Sequence[str], mentioned: Sequence[str]
     ) -> None:
-        leak = self._speaker.auditor.find(answer.text, hidden, allowed=[*said, *answer.mentions])
-        told = [item for item in answer.mentions if item in hidden]
-        if leak or told:
-            what = leak or f"the mention of {told[0]!r}"
+        leak = self._speaker.auditor.find(answer.text, hidden, allowed=[*mentioned, *answer.mentions])
+        named = [item for item in answer.mentions if item in hidden]
+        if leak or named:
+            what = leak or f"the mention of {named[0]!r}"
             raise LeakError(f"leak in dialogue {dialogue.id!r}: {reply.text!r} holds {what}; fix what the user says.")
 
 
@@ -204,7 +205,7 @@ class UserWorld:
     taste: Taste
     speech: Speech
     tuning: Tuning
-    rows: tuple[Row, ...]
+    rows: tuple[CalibrationRow, ...]
     speaker: Speaker
 
     @classmethod
@@ -220,7 +221,7 @@ class UserWorld:
         people = draw_people(self.taste, self.config.people, n, generator)
         return Crowd(self.catalog, self.speaker, people, self.taste, self.config, self.tuning, generator, ids_prefix)
 
-    def calibration(self) -> tuple[Row, ...]:
+    def calibration(self) -> tuple[CalibrationRow, ...]:
         """(quantity, unit, data, simulated, emulated, source) rows for the report."""
         return self.rows
 
@@ -237,9 +238,7 @@ class UserWorld:
             "calibration": rows_to_json(self.rows),
             "speech": self.speech.to_json(),
         }
-        partial = target / "world.json.partial"
-        partial.write_text(json.dumps(state, indent=1), encoding="utf-8")
-        partial.replace(target / "world.json")
+        atomic_write(target / "world.json", json.dumps(state, indent=1))
 
     @classmethod
     def load(cls, folder: str | Path, catalog: Catalog) -> UserWorld:
@@ -262,13 +261,13 @@ class UserWorld:
             Taste(**{name: arrays[name] for name in ARRAYS}),
             speech,
             Tuning(**state["tuning"]),
-            tuple(Row(**row) for row in state["calibration"]),
+            tuple(CalibrationRow(**row) for row in state["calibration"]),
             _speaker(catalog, speech),
         )
 
 
 def _speaker(catalog: Catalog, speech: Speech) -> Speaker:
-    return Speaker(catalog, speech, Facts.of(catalog), auditor(catalog))
+    return Speaker(catalog, speech, ItemAttributes.of(catalog), auditor(catalog))
 
 
 def _state(path: Path) -> dict[str, Any]:

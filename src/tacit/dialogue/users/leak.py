@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from rapidfuzz import fuzz
 
 from tacit.catalog import Catalog, normalise_title
-from tacit.types import Dialogue, InputError, ItemId
+from tacit.types import InputError, ItemId
 
 FUZZY = 92.0  # rapidfuzz partial ratio from which a title counts as said
 FUZZY_LETTERS = 8  # shorter titles are compared exactly only
@@ -56,29 +56,6 @@ class Auditor:
                 if f" {value} " in plain:
                     return f"{value!r}, which only {title!r} has"
         return None
-
-
-def audit(text: str, targets: Iterable[ItemId], catalog: Catalog, allowed: Iterable[ItemId] = ()) -> None:
-    """Raise LeakError when ``text`` gives away a target."""
-    leak = auditor(catalog).find(text, targets, allowed)
-    if leak:
-        raise LeakError(f"leak in the text a recommender receives: {text!r} holds {leak}; fix what the user says.")
-
-
-def audit_dialogue(dialogue: Dialogue, targets: Sequence[ItemId], catalog: Catalog) -> None:
-    """Every user turn, against the targets that the agent had not shown before it."""
-    shown: set[ItemId] = set()
-    said: set[ItemId] = set()
-    for turn in dialogue.turns:
-        if turn.speaker == "agent":
-            shown |= {*turn.mentions, *(turn.slate.items if turn.slate else ())}
-            continue
-        hidden = [id for id in targets if id not in shown]
-        told = [id for id in turn.mentions if id in hidden]
-        if told:
-            raise LeakError(f"leak in dialogue {dialogue.id!r}: the user mentions its own target {told[0]!r}.")
-        said |= set(turn.mentions)
-        audit(turn.text, hidden, catalog, allowed=said | shown)
 
 
 @lru_cache(maxsize=4)

@@ -17,11 +17,9 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
-import numpy.typing as npt
 
 from tacit.dialogue.users.crowd import Crowd
-from tacit.dialogue.users.people import utility as fresh_utility
-from tacit.types import Ended, Floats64, ItemId
+from tacit.types import Ended, Floats64
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,6 @@ class Hidden(Sequence[tuple[float, ...]]):
     def __getitem__(self, at: slice) -> tuple[tuple[float, ...], ...]: ...
     def __getitem__(self, at: int | slice) -> tuple[float, ...] | tuple[tuple[float, ...], ...]:
         return self.steps[at]
-
-    def array(self) -> Floats64:
-        """[n, longest] steps, NaN where there was no step."""
-        grid = np.full((len(self.steps), max((len(s) for s in self.steps), default=0)), np.nan)
-        for user, steps in enumerate(self.steps):
-            grid[user, : len(steps)] = steps
-        return grid
 
 
 def read(crowd: object) -> Hidden:
@@ -70,13 +61,3 @@ def total(steps: list[float], ended: Ended | None, accepted_value: float, horizo
     if ended == "left":
         return sum(steps) / (len(steps) + saved)
     return sum(steps) / len(steps)
-
-
-def utilities(crowd: Crowd, users: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Floats64:
-    """[m, K] utility of fresh catalogue ``rows`` [m, K] for ``users`` [m]."""
-    return fresh_utility(crowd._people, crowd._user_state.taste, crowd._config.people, users, rows)
-
-
-def targets(crowd: Crowd) -> list[tuple[ItemId, ...]]:
-    """Each user's best unknown items, best first: the ceiling of any slate, and what the leak audit guards."""
-    return list(crowd._targets)

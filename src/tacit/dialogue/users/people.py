@@ -20,7 +20,7 @@ from tacit.dialogue.users.taste import Taste
 from tacit.types import Floats64, Ints64
 
 MEDIAN_UTILITY, TOP_UTILITY, TOP_QUANTILE = 0.3, 0.9, 0.99
-CHUNK = 256  # users whose wishes for the whole catalogue are held at once
+CHUNK = 256  # users whose utilities of the whole catalogue are held at once
 
 
 @dataclass
@@ -161,15 +161,15 @@ def _logit(p: float) -> float:
 
 def _known(taste: Taste, seeker: int, utterance: Floats64, order: Floats64, config: PeopleConfig) -> tuple[int, ...]:
     """Liked items the user has seen: the real seeker's, in random order, filled up with well-known ones it likes."""
-    own = list(dict.fromkeys(taste.liked_by(seeker).tolist()))
-    own = [own[i] for i in np.argsort(order[: len(own)], kind="stable")][: config.known]
-    if len(own) < config.known:
+    liked = list(dict.fromkeys(taste.liked_by(seeker).tolist()))
+    liked = [liked[i] for i in np.argsort(order[: len(liked)], kind="stable")][: config.known]
+    if len(liked) < config.known:
         fame = utterance + 0.7 * taste.popularity
-        fame[own] = -np.inf
+        fame[liked] = -np.inf
         extra = np.argsort(-fame, kind="stable")[: 3 * config.known]
-        picks = np.argsort(order[32 : 32 + len(extra)], kind="stable")[: config.known - len(own)]
-        own += extra[picks].tolist()
-    return tuple(own)
+        picks = np.argsort(order[32 : 32 + len(extra)], kind="stable")[: config.known - len(liked)]
+        liked += extra[picks].tolist()
+    return tuple(liked)
 
 
 def _disliked(taste: Taste, utterance: Floats64, known: set[int], order: Floats64, count: int) -> tuple[int, ...]:

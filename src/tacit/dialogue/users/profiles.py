@@ -1,4 +1,4 @@
-"""Who a simulated user is: a mixture of five temperaments, and what each does to wishes and patience."""
+"""Who a simulated user is: a mixture of five temperaments, and what each does to taste and patience."""
 
 from __future__ import annotations
 

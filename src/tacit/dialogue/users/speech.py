@@ -19,7 +19,6 @@ from tacit.catalog import Catalog
 from tacit.text.sentiment import Vader
 from tacit.types import Dialogue, Turn
 
-INTENTS = ("open", "prefer", "dislike", "critique", "seen", "ask", "more", "praise", "accept", "thanks", "bye")
 MOODS = ("negative", "neutral", "positive")
 SLOTS = ("title", "genre", "genres", "person")
 Key = tuple[str, str, tuple[str, ...]]  # intent, mood, slots in the order of SLOTS
@@ -140,10 +139,10 @@ class Speech:
                 if intent:
                     texts.setdefault((intent, text))
         scores = Vader()([masked(text) for _, text in texts])
-        found: dict[Key, list[Line]] = defaultdict(list)
+        mined: dict[Key, list[Line]] = defaultdict(list)
         for (intent, text), score in zip(texts, scores, strict=True):
-            found[intent, mood_of(score), slots_of(text)].append(Line(text, round(score, 4)))
-        pools = {key: _some(lines, generator) for key, lines in sorted(found.items())}
+            mined[intent, mood_of(score), slots_of(text)].append(Line(text, round(score, 4)))
+        pools = {key: _some(lines, generator) for key, lines in sorted(mined.items())}
         return cls(_with_templates(pools))
 
     def choose(self, intent: str, mood: str, have: Set[str], need: Set[str], generator: np.random.Generator) -> Line:

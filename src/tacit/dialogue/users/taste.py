@@ -54,7 +54,8 @@ class Taste:
 def likes(dialogue: Dialogue, mention: float) -> dict[str, float]:
     """Item → weight in (0, 1]: liked by the form 1; spoken of by the user without a verdict ``mention``; disliked out.
 
-    Where a source has no forms (own logs, OpenDialKG), an accepted or clicked item counts as liked.
+    A click counts as liked, whatever the source; a judgement, where there is one, has the last word. That an item was
+    accepted is not read.
     """
     weights: dict[str, float] = {}
     for turn in dialogue.turns:

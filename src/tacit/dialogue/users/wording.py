@@ -51,7 +51,7 @@ class Reply:
 
 
 @dataclass
-class Facts:
+class ItemAttributes:
     """Genres and well-shared people of each item, and how common each genre is."""
 
     genres: list[tuple[str, ...]]
@@ -59,7 +59,7 @@ class Facts:
     share: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, catalog: Catalog) -> Facts:
+    def of(cls, catalog: Catalog) -> ItemAttributes:
         shared = shared_people(catalog)
         genres, people = [], []
         for item in catalog.items:
@@ -71,19 +71,19 @@ class Facts:
 
 
 class Speaker:
-    """Puts wishes into words. Shares nothing of a user's hidden state but what the wish names."""
+    """Puts utterances into words. Shares nothing of a user's hidden state but what the utterance names."""
 
-    def __init__(self, catalog: Catalog, speech: Speech, facts: Facts, auditor: Auditor) -> None:
-        self.catalog, self.speech, self.facts, self.auditor = catalog, speech, facts, auditor
+    def __init__(self, catalog: Catalog, speech: Speech, attributes: ItemAttributes, auditor: Auditor) -> None:
+        self.catalog, self.speech, self.attributes, self.auditor = catalog, speech, attributes, auditor
 
     def speaker_state(self, people: People, user: int) -> SpeakerState:
         """What the user may tell: known items, its favourite and least favourite genres, people of known items."""
         liked = Counter(
-            genre for row in (*people.known[user], *people.targets[user]) for genre in self.facts.genres[row]
+            genre for row in (*people.known[user], *people.targets[user]) for genre in self.attributes.genres[row]
         )
-        by_lift = sorted(liked, key=lambda genre: (-liked[genre] / self.facts.share[genre] ** 0.5, genre))
-        common = [genre for genre, _ in self.facts.share.most_common(12)]
-        names = [name for row in people.known[user] for name in self.facts.people[row]]
+        by_lift = sorted(liked, key=lambda genre: (-liked[genre] / self.attributes.share[genre] ** 0.5, genre))
+        common = [genre for genre, _ in self.attributes.share.most_common(12)]
+        names = [name for row in people.known[user] for name in self.attributes.people[row]]
         return SpeakerState(
             known=list(people.known[user]),
             disliked=list(people.disliked[user]),
@@ -97,10 +97,10 @@ class Speaker:
         speaker_state: SpeakerState,
         utterances: Sequence[Utterance],
         hidden: Sequence[str],
-        said: Sequence[str],
+        mentioned: Sequence[str],
         generator: np.random.Generator,
     ) -> Reply:
-        """Words for the wishes, none of which gives away a ``hidden`` item. ``said``: items mentioned or shown."""
+        """The utterances in words that give no ``hidden`` item away. ``mentioned``: items named or shown so far."""
         parts, mentions, sentiments = [], [], []
         for utterance in utterances:
             named = [] if utterance.title is None else [self.catalog.items[utterance.title].id]
@@ -109,7 +109,7 @@ class Speaker:
                 text = _sentence(self._fill(line.text, utterance))
                 if attempt < AGAIN and line.text in speaker_state.spoken:
                     continue
-                if self.auditor.find(text, hidden, allowed=[*said, *named]) is None:
+                if self.auditor.find(text, hidden, allowed=[*mentioned, *named]) is None:
                     break
             speaker_state.spoken.add(line.text)
             parts.append(text)
@@ -137,9 +137,9 @@ class Speaker:
         return text.replace("{person}", _name(utterance.person)) if utterance.person is not None else text
 
 
-def wishes_for(
+def utterances_for(
     speaker_state: SpeakerState,
-    facts: Facts,
+    attributes: ItemAttributes,
     shown: Sequence[int],
     worth: Sequence[float],
     repeated: Sequence[bool],
@@ -166,7 +166,7 @@ def wishes_for(
         return [praise, preference(speaker_state, generator)] if kind > 0.6 else [praise]
     worst = int(np.argmin(worth))
     if worth[worst] < 0.35:
-        disliked = [genre for genre in facts.genres[shown[worst]] if genre in speaker_state.avoided]
+        disliked = [genre for genre in attributes.genres[shown[worst]] if genre in speaker_state.avoided]
         if disliked and generator.random() < 0.4:
             return [Utterance("dislike", "negative", genre=disliked[0]), _steer(speaker_state, generator)]
         mood_word = "negative" if mood < 0.2 or generator.random() < 0.7 else "neutral"

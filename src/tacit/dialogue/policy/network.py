@@ -1,0 +1,142 @@
+"""What a policy is made of and what it computes of a state: the weights, without drawing from them.
+
+``act`` draws turns from it, ``scoring`` scores them again, and ``policy.Policy`` is the one that can be trained, saved
+and talked to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from tacit.catalog import Catalog
+from tacit.dialogue.policy.layout import Layout, Lengths, window_text
+from tacit.dialogue.policy.slate import NEG, SlateHead, mask_rows
+from tacit.text.encoder import PINNED, TextEncoder
+from tacit.text.lm import LMConfig, max_positions
+from tacit.types import Dialogue, Slate
+
+MENTIONS = 16  # the most recent items that a query reads
+
+
+@dataclass
+class PolicyConfig:
+    base: str = "small"  # "small" (trained from scratch on the dialogues), a hub name, or a local folder
+    encoder: str = PINNED
+    encoder_tokens: int = 96  # of the window; the oldest utterances are cut
+    window: int = 8  # k: utterances in the state s_t
+    slate_size: int = 5
+    slate_titles: int = 2  # titles the reply is conditioned on
+    lm: LMConfig = field(default_factory=LMConfig)
+
+
+class PolicyNetwork(nn.Module):
+    """A language model that decides and writes, a slate head that ranks the catalogue, two value heads, an encoder."""
+
+    speakable: Tensor
+
+    def __init__(
+        self,
+        lm: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        encoder: TextEncoder,
+        head: SlateHead,
+        catalog: Catalog,
+        config: PolicyConfig,
+    ) -> None:
+        super().__init__()
+        self.lm, self.tokenizer, self.encoder, self.head = lm, tokenizer, encoder, head
+        self.catalog, self.config, self.version = catalog, config, "fresh"
+        self.layout = Layout(tokenizer, catalog, _lengths(max_positions(lm), config), config.slate_titles)
+        width = lm.config.hidden_size + encoder.dim
+        self.text_value = _value_head(width)
+        self.slate_value = _value_head(width)
+        speakable = torch.zeros(lm.get_output_embeddings().weight.shape[0])
+        speakable[[i for i in tokenizer.all_special_ids if i < len(speakable)]] = NEG
+        speakable[len(tokenizer) :] = NEG
+        speakable[self.layout.eos] = 0.0
+        self.register_buffer("speakable", speakable, persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.item_bias.device
+
+    def item_vectors(self) -> Tensor:
+        """[n_items, dim]."""
+        return self.head.item_vectors()
+
+    def window_text(self, context: Dialogue) -> str:
+        return window_text(context.window(self.config.window))
+
+    def prompt(self, context: Dialogue) -> list[int]:
+        return self.layout.prompt(context.window(self.config.window))
+
+    def mentioned(self, contexts: Sequence[Dialogue]) -> Tensor:
+        """[B, M] rows of the most recently mentioned items, newest first, padded with -1."""
+        rows = [[self.catalog.index(i) for i in reversed(c.mentioned()[-MENTIONS:])] for c in contexts]
+        width = max([1, *map(len, rows)])
+        return torch.tensor([r + [-1] * (width - len(r)) for r in rows], device=self.device).view(len(rows), width)
+
+    def trunk(self, sequences: Sequence[Sequence[int]]) -> Tensor:
+        """Last hidden states of right-padded sequences, [B, L, width]."""
+        ids, mask = pad_right(sequences, self.layout.pad, self.device)
+        hidden: Tensor = self.lm.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        return hidden
+
+    def slate_scores(self, window: Tensor, state: Tensor, mentioned: Tensor) -> Tensor:
+        """Slate logits as the policy draws from them: items that the dialogue already named are out."""
+        return mask_rows(self.head(window, state.float(), mentioned).float(), mentioned)
+
+    @torch.no_grad()
+    def slate_logits(self, contexts: Sequence[Dialogue], batch_size: int = 64) -> Tensor:
+        """[B, n_items] for evaluation, float32, nothing masked."""
+        chunks = []
+        for start in range(0, len(contexts), batch_size):
+            part = contexts[start : start + batch_size]
+            prompts = [[*self.prompt(context), self.layout.recommend] for context in part]
+            hidden = self.trunk(prompts)
+            last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=self.device)
+            state = hidden[torch.arange(len(part), device=self.device), last]
+            window = self.encoder.encode([self.window_text(context) for context in part])
+            chunks.append(self.head(window, state.float(), self.mentioned(part)).float())
+        return torch.cat(chunks) if chunks else torch.zeros(0, len(self.catalog))
+
+    def sayable(self, slates: Sequence[Slate | None]) -> Tensor:
+        """Additive mask [B, V]: ordinary tokens, ``<eos>``, and the slots whose titles the reply was given."""
+        mask = self.speakable.repeat(len(slates), 1)
+        for row, slate in enumerate(slates):
+            shown = min(len(slate.items), self.config.slate_titles) if slate else 0
+            mask[row, self.layout.slots[:shown]] = 0.0
+        return mask
+
+    def decision_logprobs(self, state: Tensor) -> Tensor:
+        """log P(<recommend>), log P(<chat>) from the states at ``<agent>``: [B, width] → [B, 2]."""
+        logits = self.lm.get_output_embeddings()(state).float()
+        return torch.log_softmax(logits[:, [self.layout.recommend, self.layout.chat]], dim=-1)
+
+
+def pad_right(sequences: Sequence[Sequence[Any]], fill: Any, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ragged rows → [B, longest] filled with ``fill``, and the 0/1 mask of what is real."""
+    width = max(map(len, sequences))
+    ids = torch.tensor([[*s, *[fill] * (width - len(s))] for s in sequences], device=device)
+    lengths = torch.tensor([len(s) for s in sequences], device=device)
+    return ids, (torch.arange(width, device=device) < lengths[:, None]).long()
+
+
+def _value_head(width: int) -> nn.Sequential:
+    """Zero-initialised at the end: the first advantages are the rewards themselves."""
+    last = nn.Linear(128, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(width, 128), nn.Tanh(), last)
+
+
+def _lengths(positions: int, config: PolicyConfig) -> Lengths:
+    usual = Lengths()
+    opening = 2 + config.slate_titles * (usual.title + 1)
+    return Lengths(prompt=min(48 + 16 * config.window, positions - opening - usual.reply))
