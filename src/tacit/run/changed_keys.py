@@ -43,6 +43,9 @@ CHANGES: tuple[Renamed | Gone | GoneValues, ...] = (
     Gone("sft.residual_decay", 0.0, "the items' residuals are not decayed"),
     Gone("signals.weights", "fixed", "the weights of the signals are alpha, beta and gamma"),
     Gone("signals.outcome", "auto", "the weights of the signals are alpha, beta and gamma"),
+    Gone("ppo.entropy_weight", 0.0, "no run was made with it"),
+    Gone("ppo.mask_unfinished", False, "no run was made with it"),
+    GoneValues("ppo.reward_norm", ("none",), "no run was made with it"),
     # rerankers
     Renamed("lists.variant", values={"literal": "kar_lists"}),
     GoneValues("knowledge.mode", ("factors",), "texts are no longer read factor by factor"),
@@ -55,14 +58,6 @@ CHANGES: tuple[Renamed | Gone | GoneValues, ...] = (
     Gone("align.dpo.negatives", 3, "softmax DPO was never above DPO"),
     GoneValues("align.dpo.objective", ("dpo_sft", "softmax_dpo"), "it was never above DPO"),
     Gone("align.ppo.read", "greedy", "a tuned writer's likeliest texts are read"),
-    # conversations
-    Gone("policy.repeat_items", False, "no run was made with it"),
-    Gone("sft.residual_decay", 0.0, "no run was made with it"),
-    Gone("signals.weights", "fixed", "the weights of the channels are settings"),
-    Gone("signals.outcome", "auto", "the weights of the channels are settings"),
-    Gone("ppo.entropy_weight", 0.0, "no run was made with it"),
-    Gone("ppo.mask_unfinished", False, "no run was made with it"),
-    GoneValues("ppo.reward_norm", ("none",), "no run was made with it"),
 )
 
 
