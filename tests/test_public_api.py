@@ -1,4 +1,4 @@
-"""The Python blocks of the documentation run as printed, and ``import tacit`` stays cheap."""
+"""The Python blocks of README.md run as printed, and ``import tacit`` stays cheap."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tacit.metrics.intervals import Estimate
 from tacit.metrics.lists import ndcg
 from tacit.types import InputError
 
-BLOCKS = ROOT / "tests" / "fixtures" / "readme_python.md"
+README = ROOT / "README.md"
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def world(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path
 
 
-def test_the_blocks_run_as_printed(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", BLOCKS.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+def test_the_blocks_of_the_readme_run_as_printed(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 3
     names: dict[str, object] = {"__name__": "blocks"}
     for number, block in enumerate(blocks, 1):
-        exec(compile(block, f"{BLOCKS.name}, block {number}", "exec"), names)
+        exec(compile(block, f"{README.name}, block {number}", "exec"), names)
         assert capsys.readouterr().out.strip(), f"block {number} prints nothing"
 
 
