@@ -33,6 +33,7 @@ from tacit.run.folder import Run
 
 GENRES = ("comedy", "horror", "western", "musical")
 SMALL = [
+    "dtype=float32",  # `auto` measures, and two runs that are compared must not differ in it
     "knowledge.encoder=hashing",
     "knowledge.composed=1",
     "knowledge.samples=3",
