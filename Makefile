@@ -10,15 +10,20 @@ export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test lint docs bench paper-smoke clean \
+.PHONY: demo test integration lint docs build bench paper-smoke clean \
 	rlrf4rec-table1 rlrf4rec-seed0 rlrf4rec-objectives rlrf4rec-controls rlrf4rec-best-of-n \
 	rlrf4rec-literal rlrf4rec-no-language-model
 
 demo: $(STAMP)
 	$(BIN)/tacit demo
 
+# No network, any processor.
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2
+
+# What needs more than this package: an installation of the wheel. Skipped, saying why, where that cannot be had.
+integration: $(STAMP) build
+	$(BIN)/python -m pytest -q -rs tests/integration
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -29,6 +34,12 @@ lint: $(STAMP)
 # The site of docs/ and the docstrings, into site/index.html. A dead link or a missing name is an error.
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The source distribution and the wheel, into dist/.
+build: $(STAMP)
+	rm -rf build dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
 
 bench: $(STAMP)
 	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done

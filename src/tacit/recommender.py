@@ -1,12 +1,146 @@
-"""A trained recommender: the policy of a run, and people who talk to it."""
+"""A trained recommender: the policy of a run, people who talk to it, and the reward that it learned from."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from tacit.catalog import Catalog
+from tacit.data.dialogues import logs
 from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.reward.model import RewardModel
+from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.run.network import quiet_progress_bars
-from tacit.types import InputError, Turn
+from tacit.types import Dialogue, InputError, Item, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Turn):
+    """The recommender's turn: ``text`` is the reply, ``slate`` what it shows (None when it only talks).
+
+    ``titles`` are those of the slate, best first, and ``propensities[k]`` is P(slate.items[k] | the conversation,
+    slate.items[:k]) under sampling, in (0, 1]. Both are empty without a slate.
+    """
+
+    titles: tuple[str, ...] = ()
+
+    @property
+    def propensities(self) -> tuple[float, ...]:
+        return (self.slate.propensities or ()) if self.slate is not None else ()
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """A policy that recommends in conversation. ``load`` makes one from a run folder."""
+
+    policy: Policy
+
+    @property
+    def catalog(self) -> Catalog:
+        """What can be recommended; ``catalog[item_id].title`` is a title."""
+        return self.policy.catalog
+
+    @property
+    def version(self) -> str:
+        """The stage that trained the policy, and its step."""
+        return self.policy.version
+
+    def start(self, *, seed: int = 0, greedy: bool = False) -> Chat:
+        """A new conversation. ``seed`` is of its draws; ``greedy`` always takes the likeliest turn instead."""
+        return Chat(self, torch.Generator(self.policy.device).manual_seed(seed), greedy)
+
+    def next_turn(self, dialogue: Dialogue, *, generator: torch.Generator, greedy: bool = False) -> Reply:
+        """What the recommender says next in ``dialogue``, drawn with ``generator``; no call remembers another."""
+        turn = self.policy.act([dialogue], generator, greedy=greedy)[0].turn()
+        titles = tuple(self.catalog[item].title for item in turn.slate.items) if turn.slate is not None else ()
+        return Reply(turn.speaker, turn.text, turn.mentions, turn.slate, titles=titles)
+
+    def user_turn(self, text: str) -> Turn:
+        """What a user typed, with the catalogue titles in it linked."""
+        return Turn("user", text, mentions=tuple(dict.fromkeys(item for _, _, item in self.catalog.link(text))))
+
+    def extended(self, items: Iterable[Item]) -> Recommender:
+        """The same recommender with those of ``items`` added that its catalogue lacks: recommendable at once."""
+        return Recommender(self.policy.extended([item for item in items if item.id not in self.catalog]))
+
+
+class Chat:
+    """One conversation with a recommender. ``dialogue`` is everything said so far."""
+
+    def __init__(self, recommender: Recommender, generator: torch.Generator, greedy: bool = False) -> None:
+        self.recommender, self.dialogue = recommender, Dialogue("chat", "you", ())
+        self._generator, self._greedy = generator, greedy
+
+    def say(self, text: str) -> Reply:
+        """The user says ``text``; the recommender's answer. Titles in the text count as mentioned."""
+        self.dialogue = self.dialogue.then(self.recommender.user_turn(text))
+        reply = self.recommender.next_turn(self.dialogue, generator=self._generator, greedy=self._greedy)
+        self.dialogue = self.dialogue.then(Turn(reply.speaker, reply.text, reply.mentions, reply.slate))
+        return reply
+
+
+def load(run: str | Path, *, stage: str = "", device: str = "cpu") -> Recommender:
+    """The recommender that a run has trained: its last finished policy, or that of ``stage`` (sft or ppo).
+
+    ``run`` may also be a policy folder itself, such as RUN/ppo/policy. Raises ``InputError`` where there is none.
+    """
+    return Recommender(policy_of(Path(run), stage).to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class TurnScore:
+    """The reward of one agent turn: ``turn`` is its place in the dialogue, from 0.
+
+    ``reward`` is centred and scaled on the supervised policy's turns. ``channels`` are its parts in their own units
+    (engagement, sentiment and, where a slate was shown, relevance), and ``std``, by how much the ensemble disagrees
+    about the reward.
+    """
+
+    dialogue: str
+    turn: int
+    reward: float
+    channels: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A reward that was learned from implicit feedback. ``load_reward`` makes one from a run folder."""
+
+    model: RewardModel
+
+    @property
+    def catalog(self) -> Catalog:
+        """The items that the dialogues may name."""
+        return self.model.catalog
+
+    def read(self, file: str | Path) -> Iterator[Dialogue]:
+        """Dialogues of a file, one a line (see ``tacit data convert``). A bad line raises ``InputError``."""
+        return (dialogue for _, dialogue in logs.read(Path(file), self.catalog))
+
+    def score(self, dialogues: Iterable[Dialogue]) -> list[TurnScore]:
+        """Every agent turn of ``dialogues``, in order, judged by the turn and what was said before it alone."""
+        return [score for dialogue in dialogues for score in self._turns(dialogue)]
+
+    def _turns(self, dialogue: Dialogue) -> Sequence[TurnScore]:
+        agent = [t for t, turn in enumerate(dialogue.turns) if turn.speaker == "agent"]
+        contexts, turns = [dialogue.before(t) for t in agent], [dialogue.turns[t] for t in agent]
+        scored = RewardScorer(self.model).score(contexts, turns)
+        return [TurnScore(dialogue.id, t, *score) for t, score in zip(agent, scored, strict=True)]
+
+
+def load_reward(run: str | Path, *, device: str = "cpu") -> Reward:
+    """The reward model of a run, with the sentence encoder as supervised fine-tuning left it.
+
+    Whether it passed its examination stands in RUN/reward/validation.json. Raises ``InputError`` where there is none.
+    """
+    folder = Path(run)
+    if not (folder / "reward" / "done.json").is_file():
+        raise InputError(f"{folder / 'reward' / 'done.json'} does not exist: run `tacit reward {folder}` first.")
+    encoder = policy_of(folder, "sft").to(device).encoder
+    return Reward(RewardModel.from_pretrained(folder / "reward" / "model", encoder).to(device))
 
 
 def policy_of(folder: Path, stage: str = "") -> Policy:
@@ -20,8 +154,3 @@ def policy_of(folder: Path, stage: str = "") -> Policy:
         if (folder / name / "done.json").is_file():
             return Policy.from_pretrained(folder / name / "policy")
     raise InputError(f"{folder} holds no finished {stage or 'sft or ppo'} stage: run `tacit run CONFIG` first.")
-
-
-def user_turn(policy: Policy, text: str) -> Turn:
-    """What was typed, with the catalogue titles in it linked."""
-    return Turn("user", text, mentions=tuple(dict.fromkeys(item for _, _, item in policy.catalog.link(text))))

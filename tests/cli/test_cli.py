@@ -11,28 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from places import ROOT
+from tiny_run import DEMO, TINY
 from typer.testing import CliRunner, Result
 
 from tacit.cli.main import app
-
-TINY = [
-    *("data.limit=0.12", "policy.lm.layers=1", "policy.lm.width=32", "policy.lm.vocabulary=400"),
-    *(
-        "policy.encoder_tokens=16",
-        "sft.epochs=1",
-        "sft.encoder_trainable=true",
-        "sft.validation_picks=20",
-        "sft.checkpoint_every=2",
-    ),
-    *("reward.epochs=2", "reward.dialogues=10", "reward.force=true", "reward.exam.contexts=8"),
-    *("reward.logs.sessions=8", "reward.logs.explore_sessions=8", "reward.logs.popular_sessions=4"),
-    *("reward.logs.cheat_sessions=2", "reward.logs.max_turns=2"),
-    *("ppo.iterations=3", "ppo.trajectories=6", "ppo.max_turns=2", "ppo.value_warmup=1"),
-    *("evaluate.replies=8", "evaluate.users=8", "evaluate.max_turns=2", "evaluate.draws=50"),
-    *("evaluate.map=10", "evaluate.map_method=pca"),
-]
-DEMO = str(ROOT / "configs" / "demo.yaml")
+from tacit.run.version import VERSION
 
 
 def call(*words: str, **more: str) -> Result:
@@ -106,6 +89,19 @@ def test_data_convert_and_get_say_what_they_lack(tmp_path: Path) -> None:
     assert "unknown" in refused("data", "get", "netflix", str(tmp_path))
 
 
+def test_every_stage_with_a_command_has_one_and_nothing_else_does() -> None:
+    from tacit.cli.main import RERANK_STAGES, STAGES
+    from tacit.pipelines import dialogue, rerank
+
+    assert list(STAGES) == [name for name in dialogue.STAGES.functions if name not in dialogue.STAGES.part_of]
+    assert list(RERANK_STAGES) == list(rerank.STAGES.functions)
+
+
+def test_the_version_is_told_and_completion_can_be_installed() -> None:
+    assert call("--version").stdout == f"tacit {VERSION}\n"
+    assert "--install-completion" in call("--help").stdout
+
+
 @pytest.mark.parametrize("words", [[], ["run"], ["sft"], ["chat"], ["score"], ["inspect", "mask"], ["data", "check"]])
 def test_help_is_there(words: list[str]) -> None:
     result = call(*words, "--help")
@@ -119,9 +115,9 @@ def test_help_does_not_wait_for_torch_and_starts_offline() -> None:
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0; start()\n"
         "import os; assert os.environ['HF_HUB_OFFLINE'] == '1' == os.environ['HF_HUB_DISABLE_TELEMETRY']\n"
         "assert not {'torch', 'transformers', 'polars'} & set(sys.modules)\n"
-        "from tacit.run.network import fetching; import huggingface_hub.constants as c\n"
-        "assert c.HF_HUB_OFFLINE; fetching('policy.base', '/'); assert c.HF_HUB_OFFLINE\n"
-        "fetching('policy.base', 'somebody/some-model'); assert not c.HF_HUB_OFFLINE\n"
+        "from tacit.run.network import allow_download; import huggingface_hub.constants as c\n"
+        "assert c.HF_HUB_OFFLINE; allow_download('policy.base', '/'); assert c.HF_HUB_OFFLINE\n"
+        "allow_download('policy.base', 'somebody/some-model'); assert not c.HF_HUB_OFFLINE\n"
     )
     clean = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
     done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True)
@@ -151,13 +147,9 @@ def test_every_config_loads_and_the_cpu_one_undoes_the_big_model() -> None:
 # --- a whole run ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    result = call("run", DEMO, f"out={folder}", *TINY)
-    assert result.exit_code == 0, result.output
-    assert result.stdout == f"{folder / 'report.html'}\n"
-    return folder
+@pytest.fixture
+def finished(tiny_run: Path) -> Path:
+    return tiny_run
 
 
 def state(folder: Path) -> dict[str, bytes]:

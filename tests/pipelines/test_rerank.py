@@ -33,6 +33,7 @@ from tacit.run.folder import Run
 
 GENRES = ("comedy", "horror", "western", "musical")
 SMALL = [
+    "dtype=float32",  # `auto` measures, and two runs that are compared must not differ in it
     "knowledge.encoder=hashing",
     "knowledge.composed=1",
     "knowledge.samples=3",
@@ -318,7 +319,9 @@ def test_an_empty_text_tells_no_two_users_apart_and_leaves_the_items_as_they_are
     assert written is not None and empty is not None
     split = context.data.split
     others = sorted(set(context.data.users) - set(split.train_users.tolist()))  # read along the same axes
-    assert len(others) > 1 and len(empty.user[others].unique(dim=0)) == 1 < len(written.user[others].unique(dim=0))
+    assert len(others) > 1
+    spread = [float((texts.user[others] - texts.user[others].mean(0)).abs().max()) for texts in (empty, written)]
+    assert spread[0] < 1e-5 < 1e-2 < spread[1]  # not 0: the last bits of a product depend on the row's place
     assert empty.item.equal(written.item)
 
 

@@ -92,8 +92,25 @@ def test_settings_come_from_a_file_or_a_run_folder(tmp_path: Path) -> None:
     (tmp_path / "run").rename(tmp_path / "moved")
     assert load_settings(Config, tmp_path / "moved") == replace(config, out=str(tmp_path / "moved"))
     assert load_settings(Config, tmp_path / "moved", ["out=there"]).out == "there"
-    with pytest.raises(InputError, match=r"dtype=int8: choose one of float32, bfloat16"):
+    with pytest.raises(InputError, match=r"dtype=int8: choose one of auto, float32, bfloat16"):
         load_settings(Config, file, ["dtype=int8"])
+
+
+def test_the_dtype_that_was_chosen_stays_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine where bfloat16 is fast, and then on another one."""
+    stages, config = table([]), Config(dtype="auto", out=str(tmp_path / "run"))
+    monkeypatch.setattr("tacit.run.stages.choose_dtype", lambda device, width: ("bfloat16", "it was tried"))
+    begun = stages.settled(config)
+    assert begun.dtype == "bfloat16"
+    stages.open(begun)
+    monkeypatch.setattr("tacit.run.stages.choose_dtype", lambda device, width: ("float32", "it was tried"))
+    assert stages.settled(config) == begun  # asked for by the config again
+    assert load_settings(Config, tmp_path / "run").dtype == "bfloat16"  # or by the folder
+    assert stages.settled(replace(config, out=str(tmp_path / "other"))).dtype == "float32"
+    with pytest.raises(InputError, match=r"made with dtype=bfloat16 and you ask for dtype=float32"):
+        stages.open(stages.settled(replace(config, dtype="float32")))
+    with pytest.raises(InputError, match="dtype=int8"):
+        stages.settled(replace(config, dtype="int8"))
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:

@@ -6,32 +6,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 from tacit.catalog import Catalog
-from tacit.dialogue.policy.policy import Policy
-from tacit.recommender import policy_of, user_turn
-from tacit.types import Dialogue, Turn
+from tacit.recommender import Reply, load
 
 
 def chat(folder: Path, stage: str, seed: int, greedy: bool, items: Path | None = None) -> None:
-    policy = policy_of(folder, stage)
+    recommender = load(folder, stage=stage)
     if items is not None:
-        policy = policy.extended([item for item in Catalog.load(items) if item.id not in policy.catalog])
-    generator = torch.Generator(policy.device).manual_seed(seed)
-    dialogue = Dialogue("chat", "you", ())
-    print(f"{policy.version}, {len(policy.catalog)} items. An empty line ends.", file=sys.stderr)
+        recommender = recommender.extended(Catalog.load(items).items)
+    conversation = recommender.start(seed=seed, greedy=greedy)
+    print(f"{recommender.version}, {len(recommender.catalog)} items. An empty line ends.", file=sys.stderr)
     for text in _lines():
-        dialogue = dialogue.then(user_turn(policy, text))
-        turn = policy.act([dialogue], generator, greedy=greedy)[0].turn()
-        dialogue = dialogue.then(turn)
-        print(shown(policy, turn), flush=True)
+        print(shown(conversation.say(text)), flush=True)
 
 
-def shown(policy: Policy, turn: Turn) -> str:
+def shown(reply: Reply) -> str:
     """The reply, and the slate below it, best first."""
-    cards = [f"  {k}. {policy.catalog[item].title}" for k, item in enumerate(turn.slate.items if turn.slate else (), 1)]
-    return "\n".join([f"agent> {turn.text}", *cards])
+    return "\n".join([f"agent> {reply.text}", *(f"  {k}. {title}" for k, title in enumerate(reply.titles, 1))])
 
 
 def _lines() -> Iterator[str]:

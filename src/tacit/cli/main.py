@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from tacit.run.files import says_when_full
 from tacit.run.network import start_quiet
+from tacit.run.version import VERSION
 from tacit.types import InputError
 
 # What a command needs is imported when it runs: `tacit --help` must not wait for torch.
@@ -33,7 +34,6 @@ class _Group(TyperGroup):
 app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_show_locals=False,
     rich_markup_mode="markdown",
     help="""Align a language model that recommends with what its users do.
@@ -62,8 +62,16 @@ Overrides = Annotated[
 ]
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"tacit {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def start() -> None:
+def start(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
     start_quiet()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     logging.getLogger("tacit").setLevel(logging.INFO)
@@ -94,40 +102,50 @@ def run(config: Config, overrides: Overrides = None) -> None:
         _stages(config, overrides, None)
 
 
-@app.command()
-def sft(config: Config, overrides: Overrides = None) -> None:
-    """Fine-tune the policy on the training dialogues. Example: `tacit sft configs/redial.yaml data.path=DIR`"""
-    _stages(config, overrides, "sft")
+STAGES = {
+    "sft": """Fine-tune the policy on the training dialogues. Example: `tacit sft configs/redial.yaml data.path=DIR`""",
+    "reward": """Learn the reward from implicit feedback, and examine it. Needs sft.
+
+Example: `tacit reward runs/redial-seed0`""",
+    "ppo": """Align the policy with the reward by PPO. Needs reward.
+
+Examples:
+
+    tacit ppo runs/redial-seed0
+
+    tacit ppo runs/redial-seed0 reward.force=true     (although the reward failed its examination)""",
+    "evaluate": """Measure the policies before and after PPO, and the trivial baselines. Needs ppo.
+
+With other evaluation settings an earlier evaluation is made anew:
+
+    tacit evaluate runs/redial-seed0 evaluate.users=2000""",
+}
+RERANK_STAGES = {
+    "prepare": """Build the lists, and write their card with its bounds on validation users.""",
+    "knowledge": """Train the small writer (unless one is given), and write a text about every user. Needs prepare.""",
+    "train": """Train the rerankers without texts, with the first texts, and with the controls. Needs knowledge.""",
+    "align": """Rounds of sampling, scoring, pairs and DPO (or PPO), each with new texts and rerankers. Needs train.
+
+Refuses pairs that are noise; `align.force=true` trains on them all the same.""",
+    "evaluate": """Measure every reranker on the test users' lists beside the bounds; write the report. Needs align.""",
+}
 
 
-@app.command()
-def reward(config: Config, overrides: Overrides = None) -> None:
-    """Learn the reward from implicit feedback, and examine it. Needs sft. Example: `tacit reward runs/redial-seed0`"""
-    _stages(config, overrides, "reward")
+def _stage_commands(
+    group: typer.Typer, stages: dict[str, str], do: Callable[[str, list[str] | None, str], None]
+) -> None:
+    """A command a stage: the same arguments, and ``do`` with the stage's name."""
+
+    def add(name: str, help: str) -> None:
+        @group.command(name, help=help)
+        def command(config: Config, overrides: Overrides = None) -> None:
+            do(config, overrides, name)
+
+    for name, help in stages.items():
+        add(name, help)
 
 
-@app.command()
-def ppo(config: Config, overrides: Overrides = None) -> None:
-    """Align the policy with the reward by PPO. Needs reward.
-
-    Examples:
-
-        tacit ppo runs/redial-seed0
-
-        tacit ppo runs/redial-seed0 reward.force=true     (although the reward failed its examination)
-    """
-    _stages(config, overrides, "ppo")
-
-
-@app.command()
-def evaluate(config: Config, overrides: Overrides = None) -> None:
-    """Measure the policies before and after PPO, and the trivial baselines. Needs ppo.
-
-    With other evaluation settings an earlier evaluation is made anew:
-
-        tacit evaluate runs/redial-seed0 evaluate.users=2000
-    """
-    _stages(config, overrides, "evaluate")
+_stage_commands(app, STAGES, lambda config, overrides, name: _stages(config, overrides, name))
 
 
 @app.command()
@@ -176,6 +194,19 @@ def demo(overrides: Overrides = None) -> None:
 
 
 @app.command()
+def doctor(
+    configs: Annotated[list[Path] | None, typer.Argument(metavar="CONFIG...", help="Default: those shipped.")] = None,
+) -> None:
+    """Say what this machine has, what each config needs, and what to do about what is missing. Asks no network.
+
+    Example: `tacit doctor configs/redial.yaml`
+    """
+    from tacit.cli.doctor import doctor as examine
+
+    examine(configs or [])
+
+
+@app.command()
 def chat(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a policy folder in one.")],
     stage: Annotated[str, typer.Option(help="Which policy: ppo or sft. Default: the last that is there.")] = "",
@@ -218,37 +249,7 @@ def rerank_protocol(
     protocol(config, overrides or [], every_order)
 
 
-@rerank_app.command("prepare")
-def rerank_prepare(config: Config, overrides: Overrides = None) -> None:
-    """Build the lists, and write their card with its bounds on validation users."""
-    _rerank(config, overrides, "prepare")
-
-
-@rerank_app.command("knowledge")
-def rerank_knowledge(config: Config, overrides: Overrides = None) -> None:
-    """Train the small writer (unless one is given), and write a text about every user. Needs prepare."""
-    _rerank(config, overrides, "knowledge")
-
-
-@rerank_app.command("train")
-def rerank_train(config: Config, overrides: Overrides = None) -> None:
-    """Train the rerankers without texts, with the first texts, and with the controls. Needs knowledge."""
-    _rerank(config, overrides, "train")
-
-
-@rerank_app.command("align")
-def rerank_align(config: Config, overrides: Overrides = None) -> None:
-    """Rounds of sampling, scoring, pairs and DPO (or PPO), with new texts and rerankers after each. Needs train.
-
-    Refuses pairs that are noise; `align.force=true` trains on them all the same.
-    """
-    _rerank(config, overrides, "align")
-
-
-@rerank_app.command("evaluate")
-def rerank_evaluate(config: Config, overrides: Overrides = None) -> None:
-    """Measure every reranker on the test users' lists, beside the bounds, and write the report. Needs align."""
-    _rerank(config, overrides, "evaluate")
+_stage_commands(rerank_app, RERANK_STAGES, lambda config, overrides, name: _rerank(config, overrides, name))
 
 
 @rerank_app.command("pool")

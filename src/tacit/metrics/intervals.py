@@ -21,6 +21,9 @@ class Estimate:
     high: float
     n: int
 
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}], n = {self.n}"
+
 
 def bootstrap_sums(
     parts: Floats64,

@@ -43,6 +43,8 @@ from tacit.types import Episode
 
 log = logging.getLogger("tacit")
 
+ENCODER_WIDTH, GPT2_WIDTH = 384, 768  # MiniLM's, and that of the smallest GPT-2
+
 
 @dataclass
 class RunConfig:
@@ -57,7 +59,7 @@ class RunConfig:
     literal: bool = False  # also fine-tune paper A's literal baseline: a language model that writes titles as text
     seed: int = 0  # of everything random in the run, but for the synthetic data itself (data.seed)
     device: str = "auto"  # auto (a GPU where there is one) | cpu | cuda | cuda:1 | mps
-    dtype: str = "float32"  # float32 | bfloat16 (autocast in training)
+    dtype: str = "auto"  # auto (the faster one here, measured when the run begins) | float32 | bfloat16 (autocast)
     threads: int = 0  # CPU threads; 0 leaves OMP_NUM_THREADS in charge
     out: str = ""  # the run folder; empty = runs/<name of the config file>-seed<seed>
 
@@ -74,6 +76,7 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
     ``title`` is its heading in place of the run folder's name.
     """
     stages = STAGES if config.literal else STAGES.without("literal")
+    config = stages.settled(config)
     run = open_run(config)
     announce_downloads(run, config)
     stages.do(run, config, only)
@@ -188,7 +191,15 @@ STAGES = StageTable[RunConfig](
     },
     free=("out", "device", "threads", "reward.force", "evaluate"),
     part_of={"prepare": "sft", "literal": "evaluate"},
+    width=lambda config: trained_width(config),
 )
+
+
+def trained_width(config: RunConfig) -> int:
+    """Of the network that most of a training step goes into: the encoder where it is trained, else the language model;
+    that of a base on disk or a hub is taken for GPT-2's."""
+    lm = config.policy.lm.width if config.policy.base == "small" else GPT2_WIDTH
+    return max(lm, ENCODER_WIDTH) if config.sft.encoder_trainable else lm
 
 
 def announce_downloads(run: Run, config: RunConfig) -> None:

@@ -15,6 +15,8 @@ from tacit.run.folder import Run
 from tacit.run.stages import StageTable, load_settings, settings_file
 from tacit.types import InputError
 
+LARGE_WIDTH = 1024  # about that of a language model from a hub
+
 STAGES = StageTable[RerankConfig](
     "tacit rerank",
     {"prepare": prepare, "knowledge": knowledge, "train": train, "align": align_rounds, "evaluate": evaluate},
@@ -35,6 +37,7 @@ STAGES = StageTable[RerankConfig](
         "strong_seeds": "evaluate",
     },
     free=("out", "device", "threads", "align.force"),
+    width=lambda config: config.knowledge.lm.width if config.knowledge.writer == "small" else LARGE_WIDTH,
 )
 
 
@@ -57,6 +60,7 @@ def run_rerank(config: RerankConfig, only: str | None = None, title: str = "") -
 
     ``title`` is the report's heading in place of the run folder's name.
     """
+    config = STAGES.settled(config)
     run = STAGES.open(config)
     STAGES.do(run, config, only)
     if only in (None, "evaluate", "report"):

@@ -25,6 +25,7 @@ from tacit.run.checkpoint import Checkpoint, Checkpoints, pack_optimizer, pack_r
 from tacit.run.config import differences
 from tacit.run.files import atomic_folder, atomic_write, read_json, says_when_full, says_when_unwritable, sync_tree
 from tacit.run.progress import progress
+from tacit.run.version import VERSION
 from tacit.types import InputError
 
 __all__ = [
@@ -45,7 +46,7 @@ __all__ = [
 
 log = logging.getLogger("tacit")
 
-_PACKAGES = ("tacit", "torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "implicit", "polars")
+_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "implicit", "polars")
 
 
 class MetricLog:
@@ -243,7 +244,7 @@ def commit() -> str:
             for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no", "--", str(here)])
         )
     except (OSError, subprocess.SubprocessError):
-        return f"release {metadata.version('tacit')}"
+        return f"release {VERSION}"
     return head.strip() + ("+changes" if status.strip() else "")
 
 
@@ -255,4 +256,4 @@ def instructions() -> str:
 
 
 def versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in _PACKAGES}
+    return {"tacit": VERSION, **{name: metadata.version(name) for name in _PACKAGES}}

@@ -15,14 +15,16 @@ from typing import Generic, Protocol, TypeVar
 
 import torch
 
-from tacit.run.config import dump, load
+from tacit.run.config import dump, load, stated
 from tacit.run.folder import Run
 from tacit.run.network import quiet_progress_bars
+from tacit.run.precision import choose_dtype
 from tacit.types import InputError
 
 log = logging.getLogger("tacit")
 
-DTYPES = ("float32", "bfloat16")
+AUTO = "auto"  # of a device or dtype: what the machine does best
+DTYPES = (AUTO, "float32", "bfloat16")
 FIRST = "prepare"  # comes along with whichever stage is asked for
 
 
@@ -48,6 +50,7 @@ class StageTable(Generic[S]):
     first_read: Mapping[str, str]  # the stage that first reads a section: until it has begun, the section may change
     free: Sequence[str]  # sections and keys that may change at any time
     part_of: Mapping[str, str] = field(default_factory=dict)  # stages without a command of their own → whose does them
+    width: Callable[[S], int] = lambda config: 384  # of the widest model that is trained, about
 
     def without(self, name: str) -> StageTable[S]:
         """The same table less one stage."""
@@ -56,6 +59,20 @@ class StageTable(Generic[S]):
     def first_read_by(self, *stages: str) -> list[str]:
         """The sections that these stages are the first to read."""
         return [section for section, stage in self.first_read.items() if stage in stages]
+
+    def settled(self, config: S) -> S:
+        """``config`` with a dtype in place of ``auto``: the run folder's own, and for a new folder what a measurement
+        chooses. ``open`` writes it into the folder, so that a run keeps it on whatever machine it goes on."""
+        if config.dtype not in DTYPES:
+            raise InputError(f"dtype={config.dtype}: choose one of {', '.join(DTYPES)}.")
+        if config.dtype != AUTO:
+            return config
+        folder = Path(config.out)
+        dtype = str(stated("dtype", folder / "config.yaml")) if (folder / "config.yaml").is_file() else AUTO
+        if dtype == AUTO:
+            dtype, why = choose_dtype(settle(config.device, config.threads), self.width(config))
+            log.info("dtype: %s (%s)", dtype, why)
+        return replace(config, dtype=dtype)  # type: ignore[type-var]
 
     def open(self, config: S) -> Run:
         """The run folder of ``config``; refused where a stage that has begun was given other settings."""
@@ -115,7 +132,7 @@ def settle(name: str, threads: int) -> str:
     quiet_progress_bars()
     if threads > 0:
         torch.set_num_threads(threads)
-    if name == "auto":
+    if name == AUTO:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)

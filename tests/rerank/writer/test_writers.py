@@ -129,16 +129,21 @@ def local(rows: int = 160) -> LocalWriter:
     return LocalWriter(tiny_writer.fresh(), tiny_writer.tokenizer(), SAMPLING, rows)
 
 
+def exact(rows: int = 160) -> LocalWriter:
+    """In double precision, so that no draw stands on the last bits of a product, which the batch may change."""
+    return LocalWriter(tiny_writer.fresh().double(), tiny_writer.tokenizer(), SAMPLING, rows)
+
+
 def test_local_texts_depend_on_prompt_seed_and_index_alone() -> None:
     """Whatever they are batched with: all at once, one prompt at a time, or in another order."""
     prompts = ["liked: a war film; film 1;\n", "short", "liked: a crime film; and another one; film 2;\n"]
-    texts = local().write(prompts, n=3, seed=1)
+    texts = exact().write(prompts, n=3, seed=1)
     assert [len(options) for options in texts] == [3, 3, 3]
-    assert texts == local(rows=3).write(prompts, n=3, seed=1)
-    assert texts[::-1] == local().write(prompts[::-1], n=3, seed=1)
-    assert [options[:2] for options in texts] == local().write(prompts, n=2, seed=1)
+    assert texts == exact(rows=3).write(prompts, n=3, seed=1)
+    assert texts[::-1] == exact().write(prompts[::-1], n=3, seed=1)
+    assert [options[:2] for options in texts] == exact().write(prompts, n=2, seed=1)
     assert len({text for options in texts for text in options}) == 9
-    assert texts != local().write(prompts, n=3, seed=2)
+    assert texts != exact().write(prompts, n=3, seed=2)
 
 
 def test_local_greedy_ignores_the_seed() -> None:
