@@ -43,10 +43,12 @@ def run(config: RunConfig | RerankConfig, *, out: str | Path = "", only: str | N
     """
     from tacit.pipelines import dialogue, rerank
     from tacit.rerank.stages.config import RerankConfig, check
+    from tacit.run.config import check_types
     from tacit.types import InputError
 
     if not out and not config.out:
         raise InputError("out is not set: name the run's folder, such as pipelines.run(config, out='runs/mine').")
+    check_types(config)
     if isinstance(config, RerankConfig):
         check(config)
         return rerank.run_rerank(replace(config, out=str(out or config.out)), only)

@@ -57,16 +57,16 @@ def lists(
     """(what trainers may see, the test users' lists, the card of the protocol): candidate lists as in KAR.
 
     A list holds ``consumed`` items that the user really took next, filled up to ``length`` with sampled ones. Users are
-    divided 80/10/10. ``variant`` is kar_lists (KAR's negatives, arXiv 2306.10933) or clean (negatives that the user never
+    divided 80/10/10. ``variant`` is kar_lists (KAR's, arXiv 2306.10933) or clean (negatives that the user never
     rated, no repeats, the true order). ``users`` takes the first so many of the shuffled users, 0 all. Users and lists
     are always drawn from the same seeds. Raises ``InputError`` for fewer than ten users.
     """
     from tacit.rerank.lists.lists import ListConfig, build
     from tacit.run.config import check_types
 
-    settings = ListConfig(variant, consumed=consumed, length=length, users=users)
-    check_types(settings)
-    return build(ratings, settings)
+    config = ListConfig(variant, consumed=consumed, length=length, users=users)
+    check_types(config, "lists.")
+    return build(ratings, config)
 
 
 def train(
@@ -90,11 +90,13 @@ def train(
     ``seed``, machine and number of threads give the same weights. Raises ``InputError`` for an unknown name or setting.
     """
     from tacit.rerank.ranker.train_reranker import RerankerConfig, new_reranker, train_ranker
+    from tacit.run.config import check_types
     from tacit.types import InputError
 
     if name == "dlcm_match":
         raise InputError("dlcm_match compares texts: it is trained by a pipeline (tacit.pipelines, tacit rerank).")
     settings = RerankerConfig(name, list(attributes), epochs=epochs, batch=batch, lr=lr, patience=patience)
+    check_types(settings, "ranker.")
     network = new_reranker(settings, items, None, seed)
     lists = split.train, split.valid
     result = train_ranker(network, *lists, None, settings, seed, device=device, histories=split.histories)
