@@ -292,7 +292,7 @@ def test_check_needs_no_more_memory_for_a_longer_file(tmp_path: Path) -> None:
 
 
 def test_an_over_long_line_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tacit.data.lines.MAX_LINE", 1 << 20)
+    monkeypatch.setattr("tacit.run.lines.MAX_LINE", 1 << 20)
     path = tmp_path / "log.jsonl"
     path.write_bytes(b"x" * ((3 << 20) + 5) + b"\n" + json.dumps(GOOD).encode())
     found: list[Problem] = []

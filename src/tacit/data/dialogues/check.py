@@ -12,7 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from tacit.catalog import Catalog
-from tacit.data.dialogues.logs import parse
+from tacit.data.dialogues.form import parse
 from tacit.data.lines import decode, lines
 from tacit.types import InputError
 
