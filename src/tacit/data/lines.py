@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tacit.run.lines import MAX_LINE, decode, lines, open_binary, read_bytes, read_json, records
@@ -76,16 +76,17 @@ def keep(dialogues: Iterable[Dialogue], limit: float, where: str) -> tuple[Dialo
     return kept
 
 
-def split(dialogues: Sequence[Dialogue]) -> Split:
-    """Training and validation: a dialogue is validation when sha256(id) falls into the first tenth.
+def split(dialogues: Sequence[Dialogue], key: Callable[[Dialogue], str] = lambda dialogue: dialogue.id) -> Split:
+    """Training and validation: a dialogue is validation when sha256(its key) falls into the first tenth.
 
-    Two or more dialogues always fill both sides, so that a tiny data set still trains and validates.
+    Two or more keys always fill both sides, so that a tiny data set still trains and validates.
     """
-    valid = [dialogue for dialogue in dialogues if share(dialogue.id) < 0.1]
-    if len(dialogues) > 1 and len(valid) in (0, len(dialogues)):
-        valid = [min(dialogues, key=lambda dialogue: share(dialogue.id))]
-    held = {dialogue.id for dialogue in valid}
-    return Split(tuple(dialogue for dialogue in dialogues if dialogue.id not in held), tuple(valid))
+    keys = {key(dialogue) for dialogue in dialogues}
+    held = {name for name in keys if share(name) < 0.1}
+    if len(keys) > 1 and len(held) in (0, len(keys)):
+        held = {min(keys, key=share)}
+    train = tuple(dialogue for dialogue in dialogues if key(dialogue) not in held)
+    return Split(train, tuple(dialogue for dialogue in dialogues if key(dialogue) in held))
 
 
 def _members(archive: Path) -> list[str]:

@@ -40,7 +40,7 @@ class _Unpacked(io.RawIOBase):
         try:
             piece = self._file.read(len(buffer))
         except _DAMAGE as error:
-            raise InputError(f"{self._path}: the file is damaged ({error}): fetch it again.") from None
+            raise InputError(f"{self._path} is damaged ({error}): fetch it again.") from None
         buffer[: len(piece)] = piece
         return len(piece)
 

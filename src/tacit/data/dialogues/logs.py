@@ -1,9 +1,4 @@
-"""Your own logs: one dialogue a line (``schema/dialogue-v1.json``), one item a line (``schema/item-v1.json``).
-
-``parse`` checks a line by hand, because a generic validator is an order of magnitude too slow for gigabytes; a test
-holds it to the published schema. Beyond the schema it refuses what no schema can see: unknown items, clicks on items
-that were not shown, repeated positions, half-logged propensities, and clocks that go back.
-"""
+"""Your own logs: one dialogue a line (``form``), one item a line, in one file or a folder of them."""
 
 from __future__ import annotations
 
@@ -13,33 +8,66 @@ from pathlib import Path
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues.form import parse, to_json
-from tacit.data.lines import find, keep, records, share, split
+from tacit.data.dialogues.overlap import overlap, refuse_above
+from tacit.data.dialogues.sides import Census, held_out, split_off_valid
+from tacit.data.lines import find, keep, records
 from tacit.run.files import says_when_full, sync_file
 from tacit.types import Dialogue, InputError, Split, TestSet
 
-TEST_SHARE = 0.1  # of a single file without a test file beside it, by hash of the dialogue id
 
+def load_training(
+    path: Path, items: Path | None, limit: float = 1.0, rule: str = "auto", largest_overlap: float = 1.0
+) -> tuple[Catalog, Split]:
+    """The catalogue with training counts, and the training and validation dialogues.
 
-def load_training(path: Path, items: Path | None, limit: float = 1.0) -> tuple[Catalog, Split]:
-    """From a folder, ``train.jsonl``; from a single file, all but the hash-chosen test tenth."""
-    source, test = _places(path)
+    ``train.jsonl``, ``valid.jsonl`` and ``test.jsonl`` of a folder are taken as they are; what has no file of its own
+    is cut out of ``train.jsonl``, or of the single file, by ``rule`` (``sides.RULES``). A test of which more than the
+    share ``largest_overlap`` stands in training is refused.
+    """
+    source, valid, test = _places(path)
     catalog = read_items(path, items)
-    everything = (dialogue for _, dialogue in read(source, catalog))
-    dialogues = (dialogue for dialogue in everything if test is not None or not _held_out(dialogue))
-    parts = split(keep(dialogues, limit, str(source)))
+    training, tests, rule = _read_sides(source, test, catalog, limit, rule)
+    if valid is None:
+        parts = split_off_valid(training, rule, str(source))
+    else:
+        by_file = keep((dialogue for _, dialogue in read(valid, catalog)), limit, str(valid))
+        parts = Split(training, by_file, "files" if test else rule)
+    refuse_above(overlap((*parts.train, *parts.valid), tests), largest_overlap, str(path))
     return catalog.with_counts(parts.train), parts
 
 
-def load_test(path: Path, items: Path | None, limit: float = 1.0) -> TestSet:
-    source, test = _places(path)
-    everything = (dialogue for _, dialogue in read(test or source, read_items(path, items)))
-    dialogues = (dialogue for dialogue in everything if test is not None or _held_out(dialogue))
-    return TestSet(keep(dialogues, limit, f"the test part of {test or source}"))
+def load_test(path: Path, items: Path | None, limit: float = 1.0, rule: str = "auto") -> TestSet:
+    source, _, test = _places(path)
+    catalog = read_items(path, items)
+    if test is not None:
+        return TestSet(keep((dialogue for _, dialogue in read(test, catalog)), limit, str(test)))
+    tests = _read_sides(source, None, catalog, limit, rule)[1]
+    return TestSet(keep(tests, 1.0, f"the test part of {source}"))
+
+
+def _read_sides(
+    source: Path, test: Path | None, catalog: Catalog, limit: float, rule: str
+) -> tuple[tuple[Dialogue, ...], tuple[Dialogue, ...], str]:
+    """(all but the test, the test, the rule in force), the rule judged by all dialogues, whichever are kept."""
+    census = Census()
+    kept = keep(census.watch(dialogue for _, dialogue in read(source, catalog)), limit, str(source))
+    rule = census.rule(rule)
+    if test is not None:
+        return kept, tuple(dialogue for _, dialogue in read(test, catalog)), rule
+    is_test = held_out(census, rule, str(source))
+    training = keep((dialogue for dialogue in kept if not is_test(dialogue)), 1.0, f"the training part of {source}")
+    return training, tuple(dialogue for dialogue in kept if is_test(dialogue)), rule
 
 
 def read_items(path: Path, items: Path | None) -> Catalog:
-    """The items file: as given, else ``items.jsonl`` beside the dialogues."""
-    return Catalog.load(items or (path if path.is_dir() else path.parent) / "items.jsonl")
+    """The items file: as given, else ``items.jsonl`` (or ``items.jsonl.gz``) beside the dialogues."""
+    return Catalog.load(items or items_beside(path) or (path if path.is_dir() else path.parent) / "items.jsonl")
+
+
+def items_beside(path: Path) -> Path | None:
+    """The items file of a folder of dialogues, or beside a file of dialogues."""
+    folder = path if path.is_dir() else path.parent
+    return next((file for name in ("items.jsonl", "items.jsonl.gz") if (file := folder / name).is_file()), None)
 
 
 def read(path: Path, catalog: Catalog | None) -> Iterator[tuple[int, Dialogue]]:
@@ -76,15 +104,11 @@ def write(path: Path, dialogues: Iterable[Dialogue]) -> int:
     return count
 
 
-def _held_out(dialogue: Dialogue) -> bool:
-    return share("test:" + dialogue.id) < TEST_SHARE
-
-
-def _places(path: Path) -> tuple[Path, Path | None]:
-    """(training or only file, test file or None) of a folder or a file."""
+def _places(path: Path) -> tuple[Path, Path | None, Path | None]:
+    """(training or only file, validation file or None, test file or None) of a folder or a file."""
     if path.is_file():
-        return path, None
+        return path, None, None
     train = find(path, ("train.jsonl",))
     if train is None:
         raise InputError(f"{path} is no file and has no train.jsonl: set data.path to your dialogues file or folder.")
-    return train, find(path, ("test.jsonl",))
+    return train, find(path, ("valid.jsonl",)), find(path, ("test.jsonl",))
