@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues.check import Checked, Problem, check, check_items
+from tacit.data.dialogues.convert import convert
 from tacit.data.dialogues.fingerprints import Fingerprints
 from tacit.data.dialogues.logs import items_beside
 from tacit.data.dialogues.observed import Observed, estimate
@@ -39,6 +41,15 @@ def check_data(path: Path, items: Path | None) -> int:
             _say(f"  {line}")
         _say(f"  {estimate(observed.turns, len(catalog) if catalog else 0)}")
     return bad
+
+
+def convert_data(source: str, path: Path, out: Path, items: Path | None) -> str:
+    """Convert, and say in one or two lines what was written and what was left out."""
+    dropped: Counter[str] = Counter()
+    written = convert(source, path, out, items, dropped)
+    summary = f"{out}: " + ", ".join(f"{count} {name}" for name, count in written.items())
+    left_out = ", ".join(f"{count} {name}" for name, count in sorted(dropped.items()))
+    return f"{summary}\nleft out: {left_out}" if left_out else summary
 
 
 def _files(path: Path) -> list[Path]:
@@ -83,7 +94,7 @@ def _suspicions(result: Checked) -> list[str]:
     if result.contained:
         found.append(
             f"{result.contained} of {result.lines} dialogues are the beginning of another one, or a copy, as in "
-            "request logs that carry the whole history in every line: keep the longest of each alone (`tacit data convert` "
+            "request logs that carry the whole history in every line: keep the longest of each (`tacit data convert` "
             "does), or a test cut out of this file is known from training"
         )
     if result.thoughts:

@@ -349,10 +349,9 @@ def convert(
 
         tacit data convert openai chats.jsonl own/ --items items.jsonl
     """
-    from tacit.data.dialogues.convert import convert as convert_data
+    from tacit.cli.data import convert_data
 
-    written = convert_data(source, path, out, items)
-    print(f"{out}: " + ", ".join(f"{count} {name}" for name, count in written.items()))
+    print(convert_data(source, path, out, items))
 
 
 @data_app.command("get")

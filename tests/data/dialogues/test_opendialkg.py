@@ -74,9 +74,10 @@ def test_bad_turn_files(tmp_path: Path) -> None:
     (tmp_path / "train_data_processed.jsonl").write_text(row(1, ["Hi"], "Heat", ["Heat"], []) + '{"dialog_id": 1}\n')
     with pytest.raises(InputError, match=r"train_data_processed\.jsonl:2: not an OpenDialKG turn"):
         load_training(config)
-    (tmp_path / "train_data_processed.jsonl").write_text(row(1, [], "Heat", ["Heat"], []))
-    with pytest.raises(InputError, match=r":1: the dialogue has no user turn"):
-        load_training(config)
+    silent, good = row(1, [], "Heat", ["Heat"], []), row(2, ["Hi"], "Heat", ["Heat"], [])
+    (tmp_path / "valid_data_processed.jsonl").unlink()
+    (tmp_path / "train_data_processed.jsonl").write_text(silent + good)
+    assert [dialogue.id for dialogue in load_training(config)[1].train] == ["2"]  # the other is left out
 
 
 def count(dialogues: tuple[Dialogue, ...], *, new_only: bool) -> int:
@@ -165,9 +166,6 @@ def test_bad_tables(tmp_path: Path) -> None:
         load_training(config)
     path.write_text("Messages,User Rating,Assistant Rating\nnonsense,1,2\n")
     with pytest.raises(InputError, match="row 1 is not a dialogue"):
-        load_training(config)
-    write_table(path, [TALK, [chat("assistant", "Hello")]])
-    with pytest.raises(InputError, match="row 2 is a dialogue with no user turn"):
         load_training(config)
     write_table(path, [[chat("user", "Hello")]])
     with pytest.raises(InputError, match="no films or books"):

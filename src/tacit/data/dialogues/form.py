@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -18,6 +18,8 @@ from tacit.catalog import Catalog
 from tacit.data.thoughts import has_thoughts, without_thoughts
 from tacit.types import Dialogue, Feedback, ItemId, Judgement, Slate, Turn
 
+_LARGEST = sys.float_info.max
+_UNSAID, _UNSEEN = Judgement(), Feedback()
 _DIALOGUE_KEYS = {"version", "id", "user", "turns", "judgements", "meta"}
 _TURN_KEYS = {"speaker", "text", "timestamp", "mentions", "slate", "feedback", "meta"}
 _RANGES = {
@@ -29,18 +31,29 @@ _RANGES = {
 }
 _FEEDBACK_KEYS = {*_RANGES, "clicked", "accepted", "left", "device"}
 _CARD_KEYS = {"item", "position", "propensity"}
-_JUDGEMENT_KEYS = ("suggested", "seen", "liked")
+_JUDGEMENT_KEYS = dict.fromkeys(("suggested", "seen", "liked")).keys()
+# Where in a line a value stands: (the place it is in, its key); written out only when the value is bad, since that
+# takes longer than the checking.
+Place = tuple[Any, ...]
+
+
+def _at(where: Place | str) -> str:
+    """("turns", 1) is turns[1], and (("turns", 1), "text") is turns[1].text."""
+    if isinstance(where, str):
+        return where
+    head, step = where
+    return f"{_at(head)}.{step}" if isinstance(head, tuple) and isinstance(step, str) else f"{_at(head)}[{step!r}]"
 
 
 def to_json(dialogue: Dialogue) -> dict[str, Any]:
     """A dialogue in the ``dialogue-v1`` form; ``parse`` gives back an equal one."""
     row: dict[str, Any] = {"version": 1, "id": dialogue.id, "user": dialogue.user}
     row["turns"] = [_turn_to_json(turn) for turn in dialogue.turns]
-    if any(word != Judgement() for word in dialogue.judgements.values()):
+    if any(word != _UNSAID for word in dialogue.judgements.values()):
         row["judgements"] = {
             id: {key: getattr(word, key) for key in _JUDGEMENT_KEYS if getattr(word, key) is not None}
             for id, word in dialogue.judgements.items()
-            if word != Judgement()
+            if word != _UNSAID
         }
     return row
 
@@ -57,7 +70,7 @@ def _turn_to_json(turn: Turn) -> dict[str, Any]:
             card["propensity"] = propensity
     elif turn.speaker == "agent" and turn.mentions:
         row["slate"] = []  # named, not recommended
-    if turn.feedback is not None and turn.feedback != Feedback():
+    if turn.feedback is not None and turn.feedback != _UNSEEN:
         seen = {key: getattr(turn.feedback, key) for key in sorted(_FEEDBACK_KEYS)}
         row["feedback"] = {
             key: list(value) if isinstance(value, tuple) else value for key, value in seen.items() if value is not None
@@ -80,35 +93,36 @@ def parse(row: Any, catalog: Catalog | None) -> Dialogue:
         _bad("turns", "must be a non-empty list")
     if not isinstance(row.get("meta", {}), dict):
         _bad("meta", "must be an object")
-    turns = tuple(_turn(turn, f"turns[{t}]", catalog) for t, turn in enumerate(row["turns"]))
+    turns = tuple([_turn(turn, ("turns", t), catalog) for t, turn in enumerate(row["turns"])])
     if not any(turn.speaker == "user" for turn in turns):
         raise ValueError("the dialogue has no user turn: add one or remove the line")
     _check_clock(row["turns"], turns)
-    return Dialogue(row["id"], row["user"], turns, _judgements(row.get("judgements", {}), catalog))
+    judgements = row.get("judgements")
+    return Dialogue(row["id"], row["user"], turns, {} if judgements is None else _judgements(judgements, catalog))
 
 
-def _turn(row: Any, where: str, catalog: Catalog | None) -> Turn:
+def _turn(row: Any, where: Place | str, catalog: Catalog | None) -> Turn:
     row = _object(row, _TURN_KEYS, where)
     speaker, text = row.get("speaker"), row.get("text")
     if speaker not in ("user", "agent"):
-        _bad(f"{where}.speaker", "must be 'user' or 'agent'")
+        _bad((where, "speaker"), "must be 'user' or 'agent'")
     if not isinstance(text, str):
-        _bad(f"{where}.text", "must be a string")
-    if not isinstance(row.get("meta", {}), dict):
-        _bad(f"{where}.meta", "must be an object")
-    mentions = _ids(row.get("mentions", []), f"{where}.mentions", catalog)
-    time_s = _seconds(row.get("timestamp"), f"{where}.timestamp")
+        _bad((where, "text"), "must be a string")
+    if "meta" in row and not isinstance(row["meta"], dict):
+        _bad((where, "meta"), "must be an object")
+    mentions = _ids(row["mentions"], (where, "mentions"), catalog) if "mentions" in row else ()
+    time_s = _seconds(row["timestamp"], (where, "timestamp")) if "timestamp" in row else None
     if speaker == "user":
-        if "slate" in row or not _holds_only_nulls(row.get("feedback")):
-            _bad(f"{where}.{'slate' if 'slate' in row else 'feedback'}", "belongs to agent turns only")
+        if "slate" in row or ("feedback" in row and not _holds_only_nulls(row["feedback"])):
+            _bad((where, "slate" if "slate" in row else "feedback"), "belongs to agent turns only")
         return Turn("user", text, mentions, time_s=time_s)
     if has_thoughts(text):
         text, mentions = _as_shown(text, mentions, catalog)
     if "slate" in row:
-        slate = _slate(row["slate"], f"{where}.slate", catalog)
+        slate = _slate(row["slate"], (where, "slate"), catalog)
     else:
         slate = Slate(tuple(dict.fromkeys(mentions))) if mentions else None
-    feedback = _feedback(row["feedback"], f"{where}.feedback", slate) if "feedback" in row else None
+    feedback = _feedback(row["feedback"], (where, "feedback"), slate) if "feedback" in row else None
     return Turn("agent", text, mentions, slate, feedback, time_s)
 
 
@@ -121,20 +135,15 @@ def _as_shown(text: str, mentions: tuple[ItemId, ...], catalog: Catalog | None) 
     return shown, tuple(item for item in mentions if item in in_shown or item not in in_all)
 
 
-def _slate(cards: Any, where: str, catalog: Catalog | None) -> Slate | None:
+def _slate(cards: Any, where: Place | str, catalog: Catalog | None) -> Slate | None:
     if not isinstance(cards, list):
         _bad(where, "must be a list of cards")
-    cards = [_object(card, _CARD_KEYS, f"{where}[{k}]") for k, card in enumerate(cards)]
-    for k, card in enumerate(cards):
-        position = card.get("position")
-        if not _is_number(position) or position != int(position) or position < 1:
-            _bad(f"{where}[{k}].position", "must be an integer of at least 1")
-        propensity = card.get("propensity", 1.0)
-        if not _is_number(propensity) or not 0 < propensity <= 1:
-            _bad(f"{where}[{k}].propensity", "must be above 0 and at most 1")
-    cards.sort(key=lambda card: int(card["position"]))
+    cards = [_card(card, (where, k)) for k, card in enumerate(cards)]
+    positions = [card["position"] for card in cards]
+    if sorted(positions) != positions:
+        cards.sort(key=lambda card: int(card["position"]))
     items = _ids([card.get("item") for card in cards], where, catalog)
-    if len({card["position"] for card in cards}) < len(cards):
+    if len(set(positions)) < len(cards):
         _bad(where, "shows two items at one position")
     if len(set(items)) < len(items):
         _bad(where, "shows an item twice")
@@ -144,55 +153,65 @@ def _slate(cards: Any, where: str, catalog: Catalog | None) -> Slate | None:
     return Slate(items, tuple(given) or None) if items else None
 
 
-def _feedback(row: Any, where: str, slate: Slate | None) -> Feedback | None:
+def _card(row: Any, where: Place | str) -> dict[str, Any]:
+    card: dict[str, Any] = _object(row, _CARD_KEYS, where)
+    position: Any = card.get("position")
+    if not _is_number(position) or position < 1 or (type(position) is float and position != int(position)):
+        _bad((where, "position"), "must be an integer of at least 1")
+    if "propensity" in card and (not _is_number(card["propensity"]) or not 0 < card["propensity"] <= 1):
+        _bad((where, "propensity"), "must be above 0 and at most 1")
+    return card
+
+
+def _feedback(row: Any, where: Place | str, slate: Slate | None) -> Feedback | None:
     """None where no field was observed: columnar writers make such structs of absent ones."""
     row = _object(row, _FEEDBACK_KEYS, where)
     for key, (low, high) in _RANGES.items():
         if key in row and (not _is_number(row[key]) or not low <= row[key] <= high):
             limits = "at least 0" if high == math.inf else f"from {low:g} to {high:g}"
-            _bad(f"{where}.{key}", f"must be a number, {limits}")
+            _bad((where, key), f"must be a number, {limits}")
     for key in ("accepted", "left"):
         if not isinstance(row.get(key, False), bool):
-            _bad(f"{where}.{key}", "must be true or false")
+            _bad((where, key), "must be true or false")
     if not isinstance(row.get("device", ""), str):
-        _bad(f"{where}.device", "must be a string")
-    clicked = _ids(row["clicked"], f"{where}.clicked", None) if "clicked" in row else None
+        _bad((where, "device"), "must be a string")
+    clicked = _ids(row["clicked"], (where, "clicked"), None) if "clicked" in row else None
     for id in clicked or ():
         if slate is None or id not in slate.items:
-            _bad(f"{where}.clicked", f"names item {id!r}, which the turn did not show")
+            _bad((where, "clicked"), f"names item {id!r}, which the turn did not show")
     return Feedback(**{**row, "clicked": clicked}) if row else None
 
 
 def _judgements(rows: Any, catalog: Catalog | None) -> dict[ItemId, Judgement]:
     if not isinstance(rows, dict):
         _bad("judgements", "must be an object by item id")
-    words = {id: _judgement(row, f"judgements[{id!r}]") for id, row in rows.items() if row is not None}
+    words = {id: _judgement(row, ("judgements", id)) for id, row in rows.items() if row is not None}
     _known(words, "judgements", catalog)
-    return {id: word for id, word in words.items() if word != Judgement()}
+    return {id: word for id, word in words.items() if word != _UNSAID}
 
 
-def _judgement(row: Any, where: str) -> Judgement:
-    row = _object(row, set(_JUDGEMENT_KEYS), where)
+def _judgement(row: Any, where: Place | str) -> Judgement:
+    row = _object(row, _JUDGEMENT_KEYS, where)
     for key, value in row.items():
         if not isinstance(value, bool):
-            _bad(f"{where}.{key}", "must be true or false")
+            _bad((where, key), "must be true or false")
     return Judgement(**row)
 
 
-def _ids(values: Any, where: str, catalog: Catalog | None) -> tuple[ItemId, ...]:
+def _ids(values: Any, where: Place | str, catalog: Catalog | None) -> tuple[ItemId, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
         _bad(where, "must hold item ids (non-empty strings)")
     _known(values, where, catalog)
     return tuple(values)
 
 
-def _known(ids: Iterable[ItemId], where: str, catalog: Catalog | None) -> None:
+def _known(ids: Iterable[ItemId], where: Place | str, catalog: Catalog | None) -> None:
     for id in ids:
         if catalog is not None and id not in catalog:
-            raise ValueError(f"{where} names item {id!r}, which is not in the catalogue: add it to the items file")
+            raise ValueError(f"{_at(where)} names item {id!r}, which is not in the catalogue: add it to the items file")
 
 
-def _seconds(value: Any, where: str) -> float | None:
+def _seconds(value: Any, where: Place | str) -> float | None:
     if value is None:
         return None
     if _is_number(value) and value >= 0:
@@ -218,13 +237,13 @@ def _check_clock(rows: list[Mapping[str, Any]], turns: tuple[Turn, ...]) -> None
         last = last if turn.time_s is None else turn.time_s
 
 
-def _object(row: Any, allowed: set[str], where: str) -> dict[str, Any]:
+def _object(row: Any, allowed: Set[str], where: Place | str) -> dict[str, Any]:
     """The row without its nulls."""
     if not isinstance(row, dict):
-        raise ValueError(f"{where} must be a JSON object")
+        raise ValueError(f"{_at(where)} must be a JSON object")
     if not row.keys() <= allowed:
         key = next(key for key in row if key not in allowed)
-        raise ValueError(f"{where} has the unknown key {key!r}: allowed are {', '.join(sorted(allowed))}")
+        raise ValueError(f"{_at(where)} has the unknown key {key!r}: allowed are {', '.join(sorted(allowed))}")
     return {key: value for key, value in row.items() if value is not None} if None in row.values() else row
 
 
@@ -236,9 +255,9 @@ def _holds_only_nulls(row: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Finite, and no larger than a double holds: integers of JSON have any number of digits."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    """Finite, no larger than a double holds (integers of JSON have any number of digits), and no truth value."""
+    return type(value) in (float, int) and -_LARGEST <= value <= _LARGEST
 
 
-def _bad(key: str, reason: str) -> NoReturn:
-    raise ValueError(f"key {key} {reason}")
+def _bad(where: Place | str, reason: str) -> NoReturn:
+    raise ValueError(f"key {_at(where)} {reason}")
