@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,18 @@ def test_bad_tables(tmp_path: Path) -> None:
     path.write_bytes(b"Messages,User Rating\n\xff,1\n")
     with pytest.raises(InputError, match=r"opendialkg\.csv:2: not UTF-8"):
         load_training(config)
+
+
+def test_bad_rows_of_the_table(tmp_path: Path) -> None:
+    """Dialogues without the user's words are left out; faults of form are one sentence."""
+    path = tmp_path / "opendialkg.csv"
+    write_table(path, [TALK, [], [chat("assistant", "Hello")], TALK])
+    path.write_text(path.read_text() + "\nx\n")
+    dropped: Counter[str] = Counter()
+    assert [dialogue.id for dialogue in opendialkg_csv.read(path, dropped)[1]] == ["1", "4"]
+    assert dropped["dialogues without a user turn"] == 4  # rows 2, 3, an empty one and a short one
+    action = {"type": "action", "sender": "assistant", "action_id": "kgwalk/choose_path"}
+    for metadata in (["x"], {"path": 5}, {"path": [0.1, [5], "x"]}, {"path": [0.1, ["abc"], "x"]}):
+        write_table(path, [TALK, [*TALK, {**action, "metadata": metadata}]])
+        with pytest.raises(InputError, match="row 2 has .* fetch the file again"):
+            opendialkg_csv.read(path)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import tempfile
 from array import array
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -29,15 +31,13 @@ class Fingerprints:
     """
 
     def __enter__(self) -> Fingerprints:
-        self._folder = tempfile.TemporaryDirectory(prefix="tacit-check-")
-        self._files = [(Path(self._folder.name) / str(bucket)).open("w+b") for bucket in range(BUCKETS)]
+        self._open = ExitStack()
+        self._files: list[IO[bytes]] = []  # opened with the first records that do not fit into memory
         self._fresh = array("q")
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        for file in self._files:
-            file.close()
-        self._folder.cleanup()
+        self._open.close()
 
     def add(self, file: int, line: int, dialogue: Dialogue) -> None:
         """Remember a dialogue: its id, its user, and each of its beginnings."""
@@ -102,24 +102,37 @@ class Fingerprints:
 
     def _buckets(self, kind: int, file: int | None) -> Iterator[_Records]:
         """Records of a kind (and file), sorted by hash, then file, then line; one bucket at a time."""
-        self._flush()
-        for bucket in self._files:
-            bucket.seek(0)
-            records = np.frombuffer(bucket.read(), _RECORD)
+        if self._files:
+            self._flush()
+        for bucket in self._files or (None,):
+            if bucket is None:
+                records = self._fresh_records()
+            else:
+                bucket.seek(0)
+                records = np.frombuffer(bucket.read(), _RECORD)
             chosen = records["flags"] & kind > 0
             if file is not None:
                 chosen &= records["file"] == file
             records = records[chosen]
             yield records[np.lexsort((records["line"], records["file"], records["hash"]))]
 
-    def _flush(self) -> None:
+    def _fresh_records(self) -> _Records:
         columns: Ints64 = np.array(self._fresh, dtype=np.int64).reshape(-1, 3)
         records = np.empty(len(columns), _RECORD)
         records["hash"], records["line"] = columns[:, 0], columns[:, 1]
         records["file"], records["flags"] = columns[:, 2] >> 32, columns[:, 2] & 0xFFFFFFFF
-        order = np.argsort(columns[:, 0] & (BUCKETS - 1), kind="stable")
-        counts = np.bincount(columns[:, 0] & (BUCKETS - 1), minlength=BUCKETS)
-        for bucket, part in zip(self._files, np.split(records[order], np.cumsum(counts)[:-1]), strict=True):
+        return records
+
+    def _flush(self) -> None:
+        if not self._files:
+            folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="tacit-check-")))
+            for name in range(BUCKETS):
+                self._files.append(self._open.enter_context((folder / str(name)).open("w+b")))
+        records = self._fresh_records()
+        bucket_of = records["hash"] & (BUCKETS - 1)
+        ends = np.cumsum(np.bincount(bucket_of, minlength=BUCKETS))
+        parts = np.split(records[np.argsort(bucket_of, kind="stable")], ends[:-1])
+        for bucket, part in zip(self._files, parts, strict=True):
             if len(part):
                 bucket.seek(0, 2)
                 bucket.write(part.tobytes())
