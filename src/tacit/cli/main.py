@@ -356,7 +356,7 @@ def convert(
 
 @data_app.command("get")
 def get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="redial or opendialkg.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="redial, opendialkg, ml-1m or ml-100k.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")],
     local: Annotated[Path | None, typer.Option("--from", help="A copy to take instead of downloading.")] = None,
 ) -> None:

@@ -187,5 +187,5 @@ def test_bad_rows_of_the_table(tmp_path: Path) -> None:
     action = {"type": "action", "sender": "assistant", "action_id": "kgwalk/choose_path"}
     for metadata in (["x"], {"path": 5}, {"path": [0.1, [5], "x"]}, {"path": [0.1, ["abc"], "x"]}):
         write_table(path, [TALK, [*TALK, {**action, "metadata": metadata}]])
-        with pytest.raises(InputError, match="row 2 has .* fetch the file again"):
+        with pytest.raises(InputError, match=r"row 2 has .* fetch the file again"):
             opendialkg_csv.read(path)
