@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -134,3 +135,18 @@ def test_load_missing_and_empty(tmp_path: Path) -> None:
 
 def test_normalise_title() -> None:
     assert normalise_title("Y Tu Mamá También (2001)") == normalise_title("Y tu mama tambien  (2001)")
+
+
+def test_items_may_be_gzipped_marked_and_hold_nulls(tmp_path: Path) -> None:
+    line = b'{"id": "a", "title": "Heat", "text": null, "attributes": {"genre": null}, "count": null}\n'
+    (tmp_path / "bom.jsonl").write_bytes(b"\xef\xbb\xbf" + line)
+    (tmp_path / "items.jsonl.gz").write_bytes(gzip.compress(line))
+    for name in ("bom.jsonl", "items.jsonl.gz"):
+        assert Catalog.load(tmp_path / name).items == (Item("a", "Heat", "Heat"),)
+    for bad, reason in ((b"[" * 100_000, "nested too deeply"), (b'{"id": "\\ud800"}', "stands alone")):
+        (tmp_path / "bad.jsonl").write_bytes(line + bad)
+        with pytest.raises(InputError, match=rf"bad\.jsonl:2: .*{reason}"):
+            Catalog.load(tmp_path / "bad.jsonl")
+    (tmp_path / "twice.jsonl").write_bytes(line + line)
+    with pytest.raises(InputError, match=r"twice\.jsonl:2: item id 'a' occurs twice, in line 1 before"):
+        Catalog.load(tmp_path / "twice.jsonl")

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tacit.run.files import atomic_write
+from tacit.run.lines import decode, lines
 from tacit.types import Dialogue, InputError, Item, ItemId
 
 Spans = tuple[tuple[int, int, ItemId], ...]
@@ -104,24 +105,23 @@ class Catalog:
 
     @classmethod
     def load(cls, path: str | Path) -> Catalog:
-        """Read what ``save`` wrote, or any file in the ``item-v1`` form."""
+        """Read what ``save`` wrote, or any file in the ``item-v1`` form, plain or gzipped."""
         source = Path(path)
         if not source.is_file():
             raise InputError(f"items file {source} does not exist: give a JSON-lines file with one item a line.")
         items: list[Item] = []
         counts: list[int] = []
-        with source.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                if not raw.strip():
-                    continue
-                try:
-                    item, count = item_from_json(json.loads(raw.decode("utf-8")))
-                except UnicodeDecodeError:
-                    raise InputError(f"{source}:{number}: not UTF-8: re-encode the file as UTF-8.") from None
-                except ValueError as error:
-                    raise InputError(f"{source}:{number}: {error}: see the item-v1 schema in docs/data.md.") from None
-                items.append(item)
-                counts.append(count)
+        first: dict[ItemId, int] = {}
+        for number, raw in lines(source):
+            try:
+                item, count = item_from_json(decode(raw))
+            except ValueError as error:
+                raise InputError(f"{source}:{number}: {error} (docs/data.md has the item-v1 form).") from None
+            if first.setdefault(item.id, number) != number:
+                again = f"item id {item.id!r} occurs twice, in line {first[item.id]} before: make ids unique"
+                raise InputError(f"{source}:{number}: {again}.")
+            items.append(item)
+            counts.append(count)
         if not items:
             raise InputError(f"items file {source} is empty: give at least one item, one JSON object a line.")
         return cls(items, counts)
@@ -146,12 +146,13 @@ def item_to_json(item: Item, count: int = 0) -> dict[str, Any]:
 
 
 def item_from_json(row: object) -> tuple[Item, int]:
-    """An item and its count from the ``item-v1`` form; ValueError says what is wrong."""
+    """An item and its count from the ``item-v1`` form; ValueError says what is wrong. A null is an absent key."""
     if not isinstance(row, dict):
         raise ValueError("an item must be a JSON object")
     unknown = sorted(set(row) - {"version", "id", "title", "text", "attributes", "count"})
     if unknown:
         raise ValueError(f"unknown key {unknown[0]!r} in an item")
+    row = {key: value for key, value in row.items() if value is not None}
     if row.get("version", 1) != 1 or isinstance(row.get("version"), bool):
         raise ValueError("key 'version' of an item must be 1")
     for key in ("id", "title"):
@@ -160,17 +161,22 @@ def item_from_json(row: object) -> tuple[Item, int]:
     text = row.get("text", row["title"])
     if not isinstance(text, str):
         raise ValueError("key 'text' of an item must be a string")
-    attributes = row.get("attributes", {})
-    if not isinstance(attributes, dict):
+    count = row.get("count", 0)
+    if isinstance(count, float) and count.is_integer():  # what pandas makes of a column with gaps
+        count = int(count)
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 2**63:
+        raise ValueError("key 'count' of an item must be an integer of at least 0")
+    return Item(row["id"], row["title"], text or row["title"], _attributes(row.get("attributes", {}))), count
+
+
+def _attributes(row: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(row, dict):
         raise ValueError("key 'attributes' of an item must be an object of lists of strings")
-    for name, values in attributes.items():
+    lists = {name: values for name, values in row.items() if values is not None}
+    for name, values in lists.items():
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise ValueError(f"attribute {name!r} of an item must be a list of strings")
-    count = row.get("count", 0)
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise ValueError("key 'count' of an item must be an integer of at least 0")
-    lowered = {name: tuple(value.lower() for value in values) for name, values in attributes.items()}
-    return Item(row["id"], row["title"], text or row["title"], lowered), count
+    return {name: tuple(value.lower() for value in values) for name, values in lists.items()}
 
 
 class _Linker:

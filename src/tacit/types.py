@@ -186,6 +186,7 @@ class Split:
 
     train: tuple[Dialogue, ...]
     valid: tuple[Dialogue, ...]
+    rule: str = "dialogue"  # what no two sides share: user, time (dates), dialogue; or files, as given
 
 
 @dataclass(frozen=True, slots=True)

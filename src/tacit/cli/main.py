@@ -317,16 +317,20 @@ def mask(
 
 @data_app.command("check")
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Dialogues, one JSON object a line; may be gzipped.")],
-    items: Annotated[Path | None, typer.Option(help="Items file: then unknown item ids are reported too.")] = None,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Dialogues, one JSON object a line, or their folder.")],
+    items: Annotated[Path | None, typer.Option(help="Items file. Default: items.jsonl beside the dialogues.")] = None,
 ) -> None:
-    """Report every bad line with its number and reason. Exit code 1 when there is one, 0 when there is none.
+    """Report every bad line with its number and reason, and what a run can observe. Exit code 1 when a line is bad.
 
-    Example: `tacit data check logs.jsonl --items items.jsonl`
+    Examples:
+
+        tacit data check logs.jsonl --items items.jsonl
+
+        tacit data check own/
     """
-    from tacit.cli.data import check_file
+    from tacit.cli.data import check_data
 
-    if check_file(file, items):
+    if check_data(path, items):
         raise typer.Exit(1)
 
 
@@ -345,15 +349,14 @@ def convert(
 
         tacit data convert openai chats.jsonl own/ --items items.jsonl
     """
-    from tacit.data.dialogues.convert import convert as convert_data
+    from tacit.cli.data import convert_data
 
-    written = convert_data(source, path, out, items)
-    print(f"{out}: " + ", ".join(f"{count} {name}" for name, count in written.items()))
+    print(convert_data(source, path, out, items))
 
 
 @data_app.command("get")
 def get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="redial or opendialkg.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="redial, opendialkg, ml-1m or ml-100k.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")],
     local: Annotated[Path | None, typer.Option("--from", help="A copy to take instead of downloading.")] = None,
 ) -> None:

@@ -106,7 +106,12 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
     world = UserWorld.fit(catalog, split.train, config.users, config.seed)
     with atomic_folder(run.folder / "users") as folder:
         world.save(folder)
-    card = {"items": len(catalog), "train": data_card(split.train), "valid": data_card(split.valid)}
+    card = {
+        "items": len(catalog),
+        "split by": split.rule,
+        "train": data_card(split.train),
+        "valid": data_card(split.valid),
+    }
     atomic_write(stage.folder / "data.json", json.dumps(card, indent=1) + "\n")
     stage.finish({"items": len(catalog), "train": len(split.train), "valid": len(split.valid)})
 

@@ -292,7 +292,7 @@ def test_check_needs_no_more_memory_for_a_longer_file(tmp_path: Path) -> None:
 
 
 def test_an_over_long_line_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tacit.data.lines.MAX_LINE", 1 << 20)
+    monkeypatch.setattr("tacit.run.lines.MAX_LINE", 1 << 20)
     path = tmp_path / "log.jsonl"
     path.write_bytes(b"x" * ((3 << 20) + 5) + b"\n" + json.dumps(GOOD).encode())
     found: list[Problem] = []
@@ -314,3 +314,30 @@ def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
 def test_top_level_must_be_an_object(wrong: Callable[[dict[str, Any]], Any]) -> None:
     with pytest.raises(ValueError, match="must be a JSON object"):
         logs.parse(wrong(GOOD), CATALOG)
+
+
+@pytest.mark.parametrize("place", ["turns.0.timestamp", "turns.1.slate.0.position", "turns.1.feedback.dwell_s"])
+def test_numbers_of_any_length(place: str) -> None:
+    row = changed(place, 10**400)
+    if "position" not in place:
+        with pytest.raises(ValueError, match="must be"):
+            logs.parse(row, CATALOG)
+    with pytest.raises(ValueError, match="must be"):
+        logs.parse(changed(place, -(10**400)), CATALOG)
+
+
+def test_null_is_absent() -> None:
+    row = copy.deepcopy(GOOD)
+    row |= {"version": None, "meta": None, "judgements": {"a": {"liked": True, "seen": None}, "b": None}}
+    nothing = dict.fromkeys(["dwell_s", "clicked", "accepted"])
+    row["turns"][0] |= {"slate": None, "feedback": None, "meta": None}
+    row["turns"] += [{"speaker": "user", "text": "bye", "mentions": None, "slate": None, "feedback": nothing}]
+    row["turns"] += [{"speaker": "agent", "text": "bye", "mentions": None, "slate": None, "feedback": nothing}]
+    schema("dialogue").validate(row)
+    dialogue = logs.parse(row, CATALOG)
+    good = logs.parse(GOOD, CATALOG)
+    assert dialogue.turns == (*good.turns, Turn("user", "bye"), Turn("agent", "bye"))
+    assert dialogue.judgements == good.judgements
+    for key in ("id", "user", "turns.0.speaker", "turns.0.text"):
+        with pytest.raises(ValueError, match="key"):
+            logs.parse(changed(key, None), CATALOG)

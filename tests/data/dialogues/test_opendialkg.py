@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,10 @@ def test_bad_turn_files(tmp_path: Path) -> None:
     (tmp_path / "train_data_processed.jsonl").write_text(row(1, ["Hi"], "Heat", ["Heat"], []) + '{"dialog_id": 1}\n')
     with pytest.raises(InputError, match=r"train_data_processed\.jsonl:2: not an OpenDialKG turn"):
         load_training(config)
-    (tmp_path / "train_data_processed.jsonl").write_text(row(1, [], "Heat", ["Heat"], []))
-    with pytest.raises(InputError, match=r":1: the dialogue has no user turn"):
-        load_training(config)
+    silent, good = row(1, [], "Heat", ["Heat"], []), row(2, ["Hi"], "Heat", ["Heat"], [])
+    (tmp_path / "valid_data_processed.jsonl").unlink()
+    (tmp_path / "train_data_processed.jsonl").write_text(silent + good)
+    assert [dialogue.id for dialogue in load_training(config)[1].train] == ["2"]  # the other is left out
 
 
 def count(dialogues: tuple[Dialogue, ...], *, new_only: bool) -> int:
@@ -166,12 +168,24 @@ def test_bad_tables(tmp_path: Path) -> None:
     path.write_text("Messages,User Rating,Assistant Rating\nnonsense,1,2\n")
     with pytest.raises(InputError, match="row 1 is not a dialogue"):
         load_training(config)
-    write_table(path, [TALK, [chat("assistant", "Hello")]])
-    with pytest.raises(InputError, match="row 2 is a dialogue with no user turn"):
-        load_training(config)
     write_table(path, [[chat("user", "Hello")]])
     with pytest.raises(InputError, match="no films or books"):
         load_training(config)
     path.write_bytes(b"Messages,User Rating\n\xff,1\n")
     with pytest.raises(InputError, match=r"opendialkg\.csv:2: not UTF-8"):
         load_training(config)
+
+
+def test_bad_rows_of_the_table(tmp_path: Path) -> None:
+    """Dialogues without the user's words are left out; faults of form are one sentence."""
+    path = tmp_path / "opendialkg.csv"
+    write_table(path, [TALK, [], [chat("assistant", "Hello")], TALK])
+    path.write_text(path.read_text() + "\nx\n")
+    dropped: Counter[str] = Counter()
+    assert [dialogue.id for dialogue in opendialkg_csv.read(path, dropped)[1]] == ["1", "4"]
+    assert dropped["dialogues without a user turn"] == 4  # rows 2, 3, an empty one and a short one
+    action = {"type": "action", "sender": "assistant", "action_id": "kgwalk/choose_path"}
+    for metadata in (["x"], {"path": 5}, {"path": [0.1, [5], "x"]}, {"path": [0.1, ["abc"], "x"]}):
+        write_table(path, [TALK, [*TALK, {**action, "metadata": metadata}]])
+        with pytest.raises(InputError, match=r"row 2 has .* fetch the file again"):
+            opendialkg_csv.read(path)

@@ -109,7 +109,7 @@ def test_facts_by_id_then_by_title(tmp_path: Path) -> None:
         (jsonl(raw("1")) + b"{\n", r"train_data\.jsonl:2: not JSON"),
         (jsonl(raw("1"), raw("1")), r":2: id 1 repeats line 1"),
         (jsonl(raw("1"), {"conversationId": "2"}), r":2: not a ReDial dialogue"),
-        (jsonl(raw("1"), raw("2", messages=[])), r":2: the dialogue has no user turn"),
+        (jsonl(raw("1", messages=[])), "holds no dialogues"),
         (jsonl(raw("1"), raw("2", initiatorWorkerId=9)), r":2: .*neither seeker nor recommender"),
     ],
 )

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import logs, opendialkg, redial
-from tacit.data.lines import records
-from tacit.types import Dialogue, InputError, Slate, Turn
+from tacit.data.dialogues.form import parse, to_json
+from tacit.data.dialogues.openai import read_openai
+from tacit.types import Dialogue, InputError
 
 SOURCES = ("redial", "opendialkg", "openai")
 
 
-def convert(source: str, path: Path, out: Path, items: Path | None = None) -> dict[str, int]:
+def convert(
+    source: str, path: Path, out: Path, items: Path | None = None, dropped: Counter[str] | None = None
+) -> dict[str, int]:
     """Write ``items.jsonl``, ``train.jsonl`` and, where the source has one, ``test.jsonl`` into ``out``.
 
     ``openai`` reads JSON lines with ``messages`` and needs an items file: titles in the text become mentions, and in
-    an assistant's message the slate. Returns how many of each were written.
+    an assistant's message the slate. Returns how many of each were written; ``dropped`` counts what was not, by name.
     """
+    counts: Counter[str] = Counter() if dropped is None else dropped
     if source == "openai":
         if items is None:
             raise InputError("openai messages name no items: give --items, a file with one item a line.")
         catalog = Catalog.load(items)
-        written = {"train": logs.write(out / "train.jsonl", read_openai(path, catalog))}
+        dialogues = _checked(read_openai(path, catalog, counts), catalog, path)
+        written = {"train": logs.write(out / "train.jsonl", dialogues)}
+        if not written["train"]:
+            (out / "train.jsonl").unlink()
+            raise InputError(f"{path} holds no dialogues: give a file with at least one, one JSON object a line.")
     elif source in ("redial", "opendialkg"):
         loader = redial if source == "redial" else opendialkg
-        catalog, parts = loader.load_training(path)
-        order = {dialogue.id: dialogue for dialogue in (*parts.train, *parts.valid)}
-        written = {"train": logs.write(out / "train.jsonl", order.values())}
-        written["test"] = logs.write(out / "test.jsonl", loader.load_test(path).dialogues)
+        catalog, parts = loader.load_training(path, dropped=counts)
+        training = _checked((*parts.train, *parts.valid), catalog, path)
+        test = list(_checked(loader.load_test(path, dropped=counts).dialogues, catalog, path))
+        written = {"train": logs.write(out / "train.jsonl", training)}
+        written["test"] = logs.write(out / "test.jsonl", test)
     else:
         raise InputError(f"source {source!r} is unknown: choose one of {', '.join(SOURCES)}.")
     if items is None or items.resolve() != (out / "items.jsonl").resolve():
@@ -38,45 +47,11 @@ def convert(source: str, path: Path, out: Path, items: Path | None = None) -> di
     return {"items": len(catalog), **written}
 
 
-def read_openai(path: Path, catalog: Catalog) -> Iterator[Dialogue]:
-    """One dialogue a line: ``{"messages": [{"role", "content"}, ...], "id"?, "user"?}``.
-
-    System, developer and tool messages, and assistant messages without text, are left out.
-    """
-    for number, row in records(path):
+def _checked(dialogues: Iterable[Dialogue], catalog: Catalog, path: Path) -> Iterator[Dialogue]:
+    """The dialogues, each held to the form: what is written here, `tacit data check` accepts."""
+    for dialogue in dialogues:
         try:
-            yield _dialogue(row, f"{path.name.split('.')[0]}-{number}", catalog)
+            parse(to_json(dialogue), catalog)
         except ValueError as error:
-            raise InputError(f"{path}:{number}: {error}.") from None
-
-
-def _dialogue(row: Any, name: str, catalog: Catalog) -> Dialogue:
-    messages = row.get("messages") if isinstance(row, dict) else None
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-        raise ValueError("key messages must be a list of objects with role and content")
-    turns = []
-    for message in messages:
-        role, text = message.get("role"), _text(message.get("content"))
-        if role not in ("user", "assistant", "system", "developer", "tool", "function"):
-            raise ValueError(f"role {role!r} is unknown: use user, assistant, system, developer or tool")
-        if role not in ("user", "assistant") or not text:
-            continue
-        items = tuple(item for _, _, item in catalog.link(text))
-        if role == "user":
-            turns.append(Turn("user", text, items))
-        else:
-            turns.append(Turn("agent", text, items, Slate(tuple(dict.fromkeys(items))) if items else None))
-    if not any(turn.speaker == "user" for turn in turns):
-        raise ValueError("the dialogue has no user turn: add one or remove the line")
-    id = str(row.get("id") or name)
-    return Dialogue(id, str(row.get("user") or f"user-{id}"), tuple(turns))
-
-
-def _text(content: Any) -> str:
-    """A message's text: a string, or the text parts of a list of parts."""
-    if content is None or isinstance(content, str):
-        return (content or "").strip()
-    if not isinstance(content, list):
-        raise ValueError("key content must be a string or a list of parts")
-    parts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
-    return " ".join(part.strip() for part in parts if isinstance(part, str))
+            raise InputError(f"{path}: dialogue {dialogue.id!r}: {error}.") from None
+        yield dialogue

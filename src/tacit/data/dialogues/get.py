@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
+from tacit.data.dialogues.local_copy import local_files, look_into
+from tacit.data.lines import read_json
 from tacit.run.files import atomic_write, says_when_full, sha256
 from tacit.run.progress import progress
 from tacit.types import InputError
@@ -21,7 +26,10 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Remote:
+    """A publisher's file. ``sha256`` is pinned where it is known; else the first one seen is trusted from then on."""
+
     url: str
+    sha256: str = ""
 
     @property
     def name(self) -> str:
@@ -29,8 +37,14 @@ class Remote:
 
 
 _KG = "https://raw.githubusercontent.com/facebookresearch/opendialkg/main/data"
+_MOVIELENS = "https://files.grouplens.org/datasets/movielens"
 DATASETS: dict[str, tuple[Remote, ...]] = {
-    "redial": (Remote("https://github.com/ReDialData/website/raw/data/redial_dataset.zip"),),
+    "redial": (
+        Remote(
+            "https://github.com/ReDialData/website/raw/data/redial_dataset.zip",
+            "b48756681ec6f84e0af36979c5e9baa21ea8d9e7036b8764ea9b787bb0baf69b",
+        ),
+    ),
     "opendialkg": tuple(
         Remote(f"{_KG}/{name}")
         for name in (
@@ -40,7 +54,28 @@ DATASETS: dict[str, tuple[Remote, ...]] = {
             "opendialkg_relations.txt",
         )
     ),
+    "ml-1m": (Remote(f"{_MOVIELENS}/ml-1m.zip", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20"),),
+    "ml-100k": (
+        Remote(f"{_MOVIELENS}/ml-100k.zip", "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"),
+    ),
 }
+LICENCES = {
+    "redial": "CC BY 4.0",
+    "opendialkg": "CC BY-NC 4.0: not for commercial use",
+    "ml-1m": "GroupLens: for research, with acknowledgement; no redistribution or commercial use without permission",
+}
+LICENCES["ml-100k"] = LICENCES["ml-1m"]
+# Where the publishers' addresses lead, redirects included; nothing is fetched from anywhere else.
+HOSTS = {
+    "github.com",
+    "raw.githubusercontent.com",
+    "objects.githubusercontent.com",
+    "media.githubusercontent.com",
+    "release-assets.githubusercontent.com",
+    "files.grouplens.org",
+}
+SCHEMES = {"https"}
+REDIRECTS = 5
 
 
 def get(
@@ -52,56 +87,112 @@ def get(
 ) -> list[Path]:
     """Bring every file of data set ``name`` into ``folder`` and return their paths.
 
-    A file already there is only checked against its recorded hash. ``local`` is a copy to use in place of the
-    network: a folder with the files, or the one file. ``say`` hears of every address before it is called.
-    ``pause_s`` is the first wait between attempts; it doubles.
+    A file already there is only checked against its hash. ``local`` is a copy to use in place of the network: a
+    folder (or zip) in any form that the loader reads, or one file of it. ``say`` hears of every address before it is
+    called. ``pause_s`` is the first wait between attempts; it doubles.
     """
     if name not in DATASETS:
         raise InputError(f"data set {name!r} is unknown: choose one of {', '.join(sorted(DATASETS))}.")
-    with says_when_full(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        return [_bring(remote, folder, local, say, pause_s) for remote in DATASETS[name]]
+    is_new = not folder.exists()
+    try:
+        with says_when_full(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if name in LICENCES:
+                say(f"{name} is under {LICENCES[name]}")
+            if local is not None:
+                return _copy(name, local, folder, say)
+            return [_bring(remote, folder, say, pause_s) for remote in DATASETS[name]]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error}): give another folder.") from None
+    finally:
+        if is_new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
-def _bring(remote: Remote, folder: Path, local: Path | None, say: Callable[[str], None], pause_s: float) -> Path:
+def _bring(remote: Remote, folder: Path, say: Callable[[str], None], pause_s: float) -> Path:
     target = folder / remote.name
     if target.is_file():
         say(f"{target} is there, checking its hash")
-        _check(remote, target, folder)
+        expected = _recorded(folder, remote.name) or remote.sha256
+        if not expected:
+            look_into(target)
+        _check(remote, target, folder, expected)
         return target
     part = folder / f"{remote.name}.part"
-    if local is not None:
-        source = local / remote.name if local.is_dir() else local
-        if not source.is_file() or (not local.is_dir() and local.name != remote.name):
-            raise InputError(f"--from {local} has no {remote.name}: give the file from {remote.url}, or its folder.")
-        say(f"copying {source}")
-        shutil.copyfile(source, part)
-    else:
-        say(f"fetching {remote.url}")
-        _download(remote.url, part, target, pause_s)
-    _check(remote, part, folder)
+    for path in (part, _tag(part)):
+        if path.is_symlink():  # whoever put it there would have us write elsewhere
+            path.unlink()
+    say(f"fetching {remote.url}")
+    _download(remote.url, part, target, pause_s)
+    try:
+        look_into(part, remote.name)
+        _check(remote, part, folder, remote.sha256 or _recorded(folder, remote.name))
+    except InputError:
+        part.unlink()
+        raise
+    finally:
+        _tag(part).unlink(missing_ok=True)
     part.replace(target)
-    _tag(part).unlink(missing_ok=True)
     return target
 
 
-def _check(remote: Remote, path: Path, folder: Path) -> None:
-    """Compare with the recorded hash, or record it when there is none (trust on first use)."""
-    record = folder / HASHES
-    try:
-        known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-        expected = known.get(remote.name, {}).get("sha256")
-    except (ValueError, AttributeError):
-        raise InputError(f"{record} is not readable JSON: delete it, and the hashes are recorded anew.") from None
+def _copy(name: str, local: Path, folder: Path, say: Callable[[str], None]) -> list[Path]:
+    """Files of a local copy: all are looked into before the first takes its place.
+
+    A copy may be a part of the release, so the pinned hash does not bind it; one recorded here before does.
+    """
+    sources = local_files(name, local)
+    remotes = {remote.name: remote for remote in DATASETS[name]}
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".get-") as staging:
+        copies = [Path(staging) / source.name for source in sources]
+        for source, copy in zip(sources, copies, strict=True):
+            say(f"copying {source}")
+            shutil.copyfile(source, copy)
+            look_into(copy)
+            _refuse_other(copy, _recorded(folder, copy.name), f"{folder / HASHES} says")
+        for copy in copies:
+            copy.replace(folder / copy.name)
+    for copy in copies:
+        _check(remotes.get(copy.name) or Remote(copy.name), folder / copy.name, folder, "")
+    return [folder / copy.name for copy in copies]
+
+
+def _check(remote: Remote, path: Path, folder: Path, expected: str) -> None:
+    """Compare with the pinned or recorded hash, and record it (trust on first use where there is none)."""
+    origin = "the publisher's is" if expected == remote.sha256 else f"{folder / HASHES} says"
+    actual = _refuse_other(path, expected, origin)
+    entry = {"url": remote.url, "sha256": actual, "bytes": path.stat().st_size}
+    records = _records(folder)
+    if records.get(remote.name) != entry:
+        atomic_write(folder / HASHES, json.dumps({**records, remote.name: entry}, indent=2, sort_keys=True) + "\n")
+
+
+def _refuse_other(path: Path, expected: str, origin: str) -> str:
+    """The file's sha256; InputError where another one is expected."""
     actual = sha256(path)
-    if expected is None:
-        known[remote.name] = {"url": remote.url, "sha256": actual, "bytes": path.stat().st_size}
-        atomic_write(record, json.dumps(known, indent=2, sort_keys=True) + "\n")
-    elif expected != actual:
+    if expected and expected != actual:
         raise InputError(
-            f"{path} has sha256 {actual[:12]}… but {record} says {expected[:12]}…: delete the file and fetch it again, "
-            f"or, if the publisher changed it, delete its entry there."
+            f"{path} has sha256 {actual[:12]}… but {origin} {expected[:12]}…: delete the file and fetch it again, "
+            f"or, if the publisher changed it, delete its entry in {HASHES}."
         )
+    return actual
+
+
+def _recorded(folder: Path, name: str) -> str:
+    return str(_records(folder).get(name, {}).get("sha256", ""))
+
+
+def _records(folder: Path) -> dict[str, dict[str, Any]]:
+    path = folder / HASHES
+    if not path.is_file():
+        return {}
+    try:
+        records = read_json(path)
+        if isinstance(records, dict) and all(isinstance(entry, dict) for entry in records.values()):
+            return records
+    except InputError:
+        pass
+    raise InputError(f"{path} is not readable JSON: delete it, and the hashes are recorded anew.")
 
 
 def _download(url: str, part: Path, target: Path, pause_s: float) -> None:
@@ -117,7 +208,7 @@ def _download(url: str, part: Path, target: Path, pause_s: float) -> None:
             reason = f"HTTP status {error.response.status_code}"
             if error.response.status_code < 500 and error.response.status_code not in (408, 416, 429):
                 break
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             reason = str(error) or type(error).__name__
     raise InputError(
         f"could not fetch {url} ({reason}): run the command again to go on, or download the file by hand and put it "
@@ -133,7 +224,9 @@ def _stream(url: str, part: Path) -> None:
     if have:
         headers["Range"] = f"bytes={have}-"
         headers.update({"If-Range": tag} if tag else {})
-    with httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=30.0) as answer:
+    with _following(url, headers) as answer:
+        if answer.headers.get("content-type", "").startswith("text/html") and answer.is_success:
+            raise InputError(f"{url} answered with a web page in place of the file: is a login page in between?")
         if answer.status_code == 416:
             # The part is already whole, or longer than the file: the size after "bytes */" tells.
             if answer.headers.get("content-range", "").rpartition("/")[2] == str(have):
@@ -152,6 +245,21 @@ def _stream(url: str, part: Path) -> None:
             for piece in answer.iter_bytes():  # as it arrives: a broken connection loses nothing
                 file.write(piece)
                 bar.advance(len(piece))
+
+
+@contextlib.contextmanager
+def _following(url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+    """The answer after redirects, each of which must stay among the named hosts."""
+    for _ in range(REDIRECTS + 1):
+        target = httpx.URL(url)
+        if target.scheme not in SCHEMES or target.host not in HOSTS:
+            raise InputError(f"{url} is not at a host of the publisher, or not https: nothing was fetched from there.")
+        with httpx.stream("GET", url, headers=headers, follow_redirects=False, timeout=30.0) as answer:
+            if not answer.has_redirect_location:
+                yield answer
+                return
+            url = str(target.join(answer.headers["location"]))
+    raise InputError(f"{url}: more than {REDIRECTS} redirects: download the file by hand and give --from PATH.")
 
 
 def _strong(tag: str) -> str:

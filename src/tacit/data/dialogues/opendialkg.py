@@ -9,13 +9,16 @@ so test dialogues that also occur in training can be told apart.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import opendialkg_csv
+from tacit.data.dialogues.publishers import read_info, say_silent
 from tacit.data.items import make_item
 from tacit.data.lines import find, keep, read_json, records, require, split
 from tacit.types import Dialogue, InputError, ItemId, Slate, Split, TestSet, Turn
@@ -32,21 +35,21 @@ class _Row:
     entities: tuple[str, ...]
 
 
-def load_training(folder: Path, limit: float = 1.0) -> tuple[Catalog, Split]:
+def load_training(folder: Path, limit: float = 1.0, dropped: Counter[str] | None = None) -> tuple[Catalog, Split]:
     if find(folder, (TRAIN,)) is None and (table := find(folder, (opendialkg_csv.NAME,))):
-        return opendialkg_csv.load_training(table, limit)
+        return opendialkg_csv.load_training(table, limit, dropped)
     paths = [require(folder, (TRAIN,), "OpenDialKG")]
     paths += [path for path in (find(folder, (VALID,)),) if path]
     catalog = read_catalog(folder)
-    parts = split(keep(read(paths, catalog), limit, str(paths[0])))
+    parts = split(keep(read(paths, catalog, dropped), limit, str(paths[0])))
     return catalog.with_counts(parts.train), parts
 
 
-def load_test(folder: Path, limit: float = 1.0) -> TestSet:
+def load_test(folder: Path, limit: float = 1.0, dropped: Counter[str] | None = None) -> TestSet:
     if find(folder, (TEST,)) is None and (table := find(folder, (opendialkg_csv.NAME,))):
-        return opendialkg_csv.load_test(table, limit)
+        return opendialkg_csv.load_test(table, limit, dropped)
     path = require(folder, (TEST,), "OpenDialKG")
-    return TestSet(keep(read([path], read_catalog(folder)), limit, str(path)))
+    return TestSet(keep(read([path], read_catalog(folder), dropped), limit, str(path)))
 
 
 def read_catalog(folder: Path) -> Catalog:
@@ -55,18 +58,18 @@ def read_catalog(folder: Path) -> Catalog:
     Item ids are the keys of ``id2info.json``, whose names are unique. Of the test file only the titles recommended
     are read; without ``item_ids.json`` every item of ``id2info.json`` is a candidate.
     """
-    info: dict[str, dict[str, Any]] = read_json(require(folder, ("id2info.json",), "OpenDialKG"))
+    source = require(folder, ("id2info.json",), "OpenDialKG")
+    info = read_info(source)
+    for id, facts in info.items():
+        if not id or not isinstance(facts.get("name"), str) or not facts["name"]:
+            raise InputError(f"{source}: the item {id!r} has no name or no id: fetch it again.")
     id_of = {facts["name"]: id for id, facts in info.items()}
     listing, entities = find(folder, ("item_ids.json",)), find(folder, ("entity2id.json",))
-    if listing and entities:
-        name_of = {number: name for name, number in read_json(entities).items()}
-        names = [name_of[number] for number in read_json(listing)]
-    else:
-        names = list(id_of)
+    names = _candidates(listing, entities) if listing and entities else list(id_of)
     for part in (TRAIN, VALID, TEST):
         path = find(folder, (part,))
-        for _, row in records(path) if path else ():
-            names += row.get("rec", [])
+        for _, _, row in _rows(path) if path else ():
+            names += list(row.recommended)
     unknown = [name for name in names if name not in id_of]
     if unknown:
         raise InputError(
@@ -75,27 +78,62 @@ def read_catalog(folder: Path) -> Catalog:
     return Catalog([make_item(id_of[name], name, info[id_of[name]]) for name in dict.fromkeys(names)])
 
 
-def read(paths: Sequence[Path], catalog: Catalog) -> list[Dialogue]:
+def read(paths: Sequence[Path], catalog: Catalog, dropped: Counter[str] | None = None) -> list[Dialogue]:
     """Dialogues in order of appearance: the rows of one dialogue id become one dialogue where their texts agree."""
     rows: dict[str, list[_Row]] = {}
     for path in paths:
-        for number, row in records(path):
-            try:
-                texts = (*map(str, row["context"]), str(row["resp"]))
-                entry = _Row(texts, tuple(row["rec"]), tuple(row.get("entity", ())))
-                rows.setdefault(str(row["dialog_id"]), []).append(entry)
-            except (KeyError, TypeError) as error:
-                raise InputError(
-                    f"{path}:{number}: not an OpenDialKG turn ({error} missing): fetch it again."
-                ) from None
-            if len(texts) < 2:
-                raise InputError(f"{path}:{number}: the dialogue has no user turn: remove the line.")
+        silent: list[int] = []
+        for number, id, row in _rows(path):
+            if len(row.texts) < 2:
+                silent.append(number)
+            else:
+                rows.setdefault(id, []).append(row)
+        say_silent(path, "line", silent, dropped)
     id_of = {item.title: item.id for item in catalog}
-    return [
-        _dialogue(id if part == 0 else f"{id}#{part}", group, id_of)
-        for id, members in rows.items()
-        for part, group in enumerate(_agreeing(members))
-    ]
+    taken = set(rows)
+    dialogues = []
+    for id, members in rows.items():
+        for part, group in enumerate(_agreeing(members)):
+            name = id if part == 0 else next(n for k in count(part) if (n := f"{id}#{k}") not in taken)
+            taken.add(name)
+            dialogues.append(_dialogue(name, group, id_of))
+    return dialogues
+
+
+def _rows(path: Path) -> Iterator[tuple[int, str, _Row]]:
+    """(line number, dialogue id, turn) of each line of a turn file."""
+    for number, row in records(path):
+        try:
+            if not isinstance(row, dict):
+                raise ValueError("the line must be a JSON object")
+            id = row.get("dialog_id")
+            if isinstance(id, bool) or not isinstance(id, str | int) or id == "":
+                raise ValueError("key dialog_id must be a string or a whole number")
+            if not isinstance(row.get("resp"), str):
+                raise ValueError("key resp must be a string")
+            context, recommended, entities = (_texts(row, key) for key in ("context", "rec", "entity"))
+            if "rec" not in row or "context" not in row:
+                raise ValueError("keys context and rec must be there")
+        except ValueError as error:
+            raise InputError(f"{path}:{number}: not an OpenDialKG turn ({error}): fetch it again.") from None
+        yield number, str(id), _Row((*context, row["resp"]), recommended, entities)
+
+
+def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = row.get(key) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"key {key} must be a list of strings")
+    return tuple(values)
+
+
+def _candidates(listing: Path, entities: Path) -> list[str]:
+    numbers, names = read_json(listing), read_json(entities)
+    if not isinstance(names, dict) or not all(type(number) is int for number in names.values()):
+        raise InputError(f"{entities} is not an object of numbers by entity: fetch it again.")
+    name_of = {number: name for name, number in names.items()}
+    if not isinstance(numbers, list) or not all(type(number) is int and number in name_of for number in numbers):
+        raise InputError(f"{listing} is not a list of numbers from {entities.name}: fetch both again, of one version.")
+    return [name_of[number] for number in numbers]
 
 
 def _agreeing(rows: Sequence[_Row]) -> Iterator[list[_Row]]:

@@ -10,17 +10,18 @@ the end of its path. The release has no split: 15 % of the dialogues, by hash of
 from __future__ import annotations
 
 import csv
-import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tacit.catalog import Catalog
+from tacit.data.dialogues.publishers import say_silent
 from tacit.data.items import make_item
 from tacit.data.lines import keep, lines, open_binary, share, split
-from tacit.types import Dialogue, InputError, Slate, Split, TestSet, Turn
+from tacit.run.lines import parse_json
+from tacit.types import Dialogue, InputError, Slate, Speaker, Split, TestSet, Turn
 
 NAME = "opendialkg.csv"
 TRIPLES = "opendialkg_triples.txt"
@@ -36,31 +37,43 @@ _WORK_RELATIONS = {
 Triple = tuple[str, str, str]
 
 
-def load_training(path: Path, limit: float = 1.0) -> tuple[Catalog, Split]:
-    catalog, dialogues = read(path)
+def load_training(path: Path, limit: float = 1.0, dropped: Counter[str] | None = None) -> tuple[Catalog, Split]:
+    catalog, dialogues = read(path, dropped)
     training = [dialogue for dialogue in dialogues if share("test:" + dialogue.id) >= TEST_SHARE]
     parts = split(keep(training, limit, str(path)))
     return catalog.with_counts(parts.train), parts
 
 
-def load_test(path: Path, limit: float = 1.0) -> TestSet:
-    _, dialogues = read(path)
+def load_test(path: Path, limit: float = 1.0, dropped: Counter[str] | None = None) -> TestSet:
+    _, dialogues = read(path, Counter() if dropped is not None else None)  # counted with the training part
     held = [dialogue for dialogue in dialogues if share("test:" + dialogue.id) < TEST_SHARE]
     return TestSet(keep(held, limit, str(path)))
 
 
-def read(path: Path) -> tuple[Catalog, list[Dialogue]]:
-    """The catalogue of every item that a chosen path names, and every dialogue; a dialogue's id is its row number."""
+def read(path: Path, dropped: Counter[str] | None = None) -> tuple[Catalog, list[Dialogue]]:
+    """The catalogue of every item that a chosen path names, and every dialogue; a dialogue's id is its row number.
+
+    Rows without a chat of the user, or too short to have messages, are left out and counted.
+    """
     rows = list(_messages(path))
-    facts = _facts([triple for _, messages in rows for triple in _triples(messages)], path.parent / TRIPLES)
+    walked = [triple for number, messages in rows for triple in _row_triples(path, number, messages)]
+    facts = _facts(walked, path.parent / TRIPLES)
     if not facts:
         raise InputError(f"{path} names no films or books in its paths: fetch the file again.")
-    catalog = Catalog([make_item(name, name, known) for name, known in facts.items()])
-    dialogues = [_dialogue(number, messages, catalog, path) for number, messages in rows]
+    catalog = Catalog([make_item(name, name, entry) for name, entry in facts.items()])
+    dialogues = []
+    silent = []
+    for number, messages in rows:
+        turns = _turns(number, messages, catalog, path)
+        if any(turn.speaker == "user" for turn in turns):
+            dialogues.append(Dialogue(str(number), f"user-{number}", turns))
+        else:
+            silent.append(number)
+    say_silent(path, "row", silent, dropped)
     return catalog, dialogues
 
 
-def _dialogue(number: int, messages: Sequence[dict[str, Any]], catalog: Catalog, path: Path) -> Dialogue:
+def _turns(number: int, messages: Sequence[dict[str, Any]], catalog: Catalog, path: Path) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     ends: dict[str, list[str]] = defaultdict(list)
     for message in messages:
@@ -69,34 +82,47 @@ def _dialogue(number: int, messages: Sequence[dict[str, Any]], catalog: Catalog,
             walk = _triples([message])
             ends[sender] += [walk[-1][2]] if walk else []
             continue
+        text = message.get("message")
+        if sender not in ("user", "assistant") or not isinstance(text, str | None):
+            raise InputError(f"{path}: row {number} has a chat of nobody, or without text: fetch the file again.")
         items = tuple(dict.fromkeys(end for end in ends.pop(sender, []) if end in catalog))
-        text = str(message.get("message") or "").strip()
-        if sender == "user":
-            turns.append(Turn("user", text, items))
-        else:
-            turns.append(Turn("agent", text, items, Slate(items) if items else None))
-    if not any(turn.speaker == "user" for turn in turns):
-        raise InputError(f"{path}: row {number} is a dialogue with no user turn: remove the row.")
-    return Dialogue(str(number), f"user-{number}", tuple(turns))
+        speaker: Speaker = "user" if sender == "user" else "agent"
+        slate = Slate(items) if items and speaker == "agent" else None
+        turns.append(Turn(speaker, (text or "").strip(), items, slate))
+    return tuple(turns)
 
 
 def _messages(path: Path) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """(row number from 1, parsed Messages) of each row."""
+    """(row number from 1, parsed Messages) of each row; none for a row that is too short."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     with open_binary(path) as file:
         table = csv.reader(_decoded(file, path))
-        header = next(table, [])
-        if "Messages" not in header:
-            raise InputError(f"{path} lacks the column Messages: fetch the official opendialkg.csv.")
-        column = header.index("Messages")
-        for number, row in enumerate(table, start=1):
-            try:
-                messages = json.loads(row[column])
-                if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-                    raise ValueError("Messages is not a list of objects")
-            except (IndexError, ValueError) as error:
-                raise InputError(f"{path}: row {number} is not a dialogue ({error}): fetch the file again.") from None
-            yield number, messages
+        try:
+            header = next(table, [])
+            if "Messages" not in header:
+                raise InputError(f"{path} lacks the column Messages: fetch the official opendialkg.csv.")
+            column = header.index("Messages")
+            for number, row in enumerate(table, start=1):
+                yield number, _parsed(row[column], number, path) if len(row) >= len(header) else []
+        except (csv.Error, OSError) as error:
+            raise InputError(f"{path} is not a CSV table ({error}): fetch the file again.") from None
+
+
+def _parsed(cell: str, number: int, path: Path) -> list[dict[str, Any]]:
+    try:
+        messages = parse_json(cell.encode())
+        if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+            raise ValueError("Messages is not a list of objects")
+    except ValueError as error:
+        raise InputError(f"{path}: row {number} is not a dialogue ({error}): fetch the file again.") from None
+    return messages
+
+
+def _row_triples(path: Path, number: int, messages: Sequence[dict[str, Any]]) -> list[Triple]:
+    try:
+        return _triples(messages)
+    except ValueError as error:
+        raise InputError(f"{path}: row {number} has {error}: fetch the file again.") from None
 
 
 def _decoded(file: Any, path: Path) -> Iterator[str]:
@@ -108,13 +134,22 @@ def _decoded(file: Any, path: Path) -> Iterator[str]:
 
 
 def _triples(messages: Sequence[dict[str, Any]]) -> list[Triple]:
-    """Every [subject, relation, object] of the messages' paths, in order."""
-    found: list[Triple] = []
+    """Every [subject, relation, object] of the messages' paths, in order; steps of another length say nothing."""
+    triples: list[Triple] = []
     for message in messages:
-        path = (message.get("metadata") or {}).get("path") or []
+        metadata = message.get("metadata") or {}
+        if not isinstance(metadata, dict):
+            raise ValueError("metadata that is no object")
+        path = metadata.get("path") or []
+        if not isinstance(path, list):
+            raise ValueError("a path that is no list")
         walk = path[1] if len(path) > 1 and isinstance(path[1], list) else []
-        found += [(str(step[0]), str(step[1]), str(step[2])) for step in walk if len(step) == 3]
-    return found
+        for step in walk:
+            if not isinstance(step, list) or not all(isinstance(part, str | int | float) for part in step):
+                raise ValueError("a step of a path that is no list of names")
+            if len(step) == 3 and all(str(part).strip() for part in step):
+                triples.append((str(step[0]), str(step[1]), str(step[2])))
+    return triples
 
 
 def _facts(walked: Sequence[Triple], triples: Path) -> dict[str, dict[str, Any]]:

@@ -15,23 +15,33 @@ NAMES = ("synthetic", "redial", "opendialkg", "logs")
 
 @dataclass
 class DataConfig:
-    name: str = "synthetic"  # synthetic | redial | opendialkg | logs
+    name: str = ""  # synthetic | redial | opendialkg | logs; empty = logs where a path is given, else synthetic
     path: str = ""  # the data set's folder (or zip); for logs a file, or a folder with train.jsonl and test.jsonl
     items: str = ""  # logs only: the items file; empty = items.jsonl beside the dialogues
     limit: float = 1.0  # share of the dialogues kept, chosen by hash of the id (smoke tests)
     seed: int = 0  # synthetic only: which world is generated
+    split: str = "auto"  # logs without a test file: user | time | dialogue; auto = user where users recur
+    overlap: float = 0.1  # logs only: the largest share of the test that training may hold, by id or word for word
+
+    def __post_init__(self) -> None:
+        self.name = self.name or ("logs" if self.path else "synthetic")
 
 
 def load_training(config: DataConfig) -> tuple[Catalog, Split]:
     """The catalogue with training counts, and the training dialogues with a fixed tenth (by sha256 of id) apart."""
     if config.name == "synthetic":
+        if config.path:
+            raise InputError(f"data.path is {config.path}, but data.name is synthetic: set data.name=logs, or no path.")
         return synthetic.load_training(config.seed, config.limit)
     if config.name == "redial":
         return redial.load_training(_path(config), config.limit)
     if config.name == "opendialkg":
         return opendialkg.load_training(_path(config), config.limit)
     if config.name == "logs":
-        return logs.load_training(_path(config), items_path(config.items), config.limit)
+        if not 0 <= config.overlap <= 1:
+            raise InputError(f"data.overlap is {config.overlap}: it must be from 0 to 1.")
+        items = items_path(config.items)
+        return logs.load_training(_path(config), items, config.limit, config.split, config.overlap)
     raise _unknown(config)
 
 
@@ -44,7 +54,7 @@ def load_test(config: DataConfig) -> TestSet:
     if config.name == "opendialkg":
         return opendialkg.load_test(_path(config), config.limit)
     if config.name == "logs":
-        return logs.load_test(_path(config), items_path(config.items), config.limit)
+        return logs.load_test(_path(config), items_path(config.items), config.limit, config.split)
     raise _unknown(config)
 
 
