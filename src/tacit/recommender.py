@@ -82,12 +82,13 @@ class Chat:
         return reply
 
 
-def load(run: str | Path, *, stage: str = "", device: str = "cpu") -> Recommender:
+def load(run: str | Path, *, stage: str = "", device: str = "cpu", verify: bool = True) -> Recommender:
     """The recommender that a run has trained: its last finished policy, or that of ``stage`` (sft or ppo).
 
-    ``run`` may also be a policy folder itself, such as RUN/ppo/policy. Raises ``InputError`` where there is none.
+    ``run`` may also be a policy folder itself, such as RUN/ppo/policy. Raises ``InputError`` where there is none, or
+    where a file is not what was saved (its hash differs); ``verify=False`` does not look.
     """
-    return Recommender(policy_of(Path(run), stage).to(device))
+    return Recommender(policy_of(Path(run), stage, verify).to(device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,26 +132,27 @@ class Reward:
         return [TurnScore(dialogue.id, t, *score) for t, score in zip(agent, scored, strict=True)]
 
 
-def load_reward(run: str | Path, *, device: str = "cpu") -> Reward:
+def load_reward(run: str | Path, *, device: str = "cpu", verify: bool = True) -> Reward:
     """The reward model of a run, with the sentence encoder as supervised fine-tuning left it.
 
-    Whether it passed its examination stands in RUN/reward/validation.json. Raises ``InputError`` where there is none.
+    Whether it passed its examination stands in RUN/reward/validation.json. Raises ``InputError`` where there is none,
+    or where a file is not what was saved; ``verify=False`` does not look.
     """
     folder = Path(run)
     if not (folder / "reward" / "done.json").is_file():
         raise InputError(f"{folder / 'reward' / 'done.json'} does not exist: run `tacit reward {folder}` first.")
-    encoder = policy_of(folder, "sft").to(device).encoder
-    return Reward(RewardModel.from_pretrained(folder / "reward" / "model", encoder).to(device))
+    encoder = policy_of(folder, "sft", verify).to(device).encoder
+    return Reward(RewardModel.from_pretrained(folder / "reward" / "model", encoder, verify).to(device))
 
 
-def policy_of(folder: Path, stage: str = "") -> Policy:
+def policy_of(folder: Path, stage: str = "", verify: bool = True) -> Policy:
     """The policy of ``stage``, or of the last stage that finished; ``folder`` may also be a policy folder itself."""
     quiet_progress_bars()
     if (folder / "policy.json").is_file():
-        return Policy.from_pretrained(folder)
+        return Policy.from_pretrained(folder, verify)
     if stage not in ("", "sft", "ppo"):
         raise InputError(f"--stage {stage}: choose sft or ppo.")
     for name in (stage,) if stage else ("ppo", "sft"):
         if (folder / name / "done.json").is_file():
-            return Policy.from_pretrained(folder / name / "policy")
+            return Policy.from_pretrained(folder / name / "policy", verify)
     raise InputError(f"{folder} holds no finished {stage or 'sft or ppo'} stage: run `tacit run CONFIG` first.")

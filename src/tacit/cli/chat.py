@@ -10,8 +10,8 @@ from tacit.catalog import Catalog
 from tacit.recommender import Reply, load
 
 
-def chat(folder: Path, stage: str, seed: int, greedy: bool, items: Path | None = None) -> None:
-    recommender = load(folder, stage=stage)
+def chat(folder: Path, stage: str, seed: int, greedy: bool, items: Path | None = None, verify: bool = True) -> None:
+    recommender = load(folder, stage=stage, verify=verify)
     if items is not None:
         recommender = recommender.extended(Catalog.load(items).items)
     conversation = recommender.start(seed=seed, greedy=greedy)

@@ -56,6 +56,9 @@ app.add_typer(inspect_app, name="inspect")
 Config = Annotated[
     str, typer.Argument(metavar="CONFIG", help="A YAML file such as configs/redial.yaml, or a run folder.")
 ]
+Verify = Annotated[
+    bool, typer.Option("--verify/--no-verify", help="Refuse a model whose files are not those that were saved.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Settings to change, such as seed=1 ppo.lr=5e-6 policy.base=gpt2."),
@@ -213,17 +216,19 @@ def chat(
     seed: Annotated[int, typer.Option(help="Of the policy's draws.")] = 0,
     greedy: Annotated[bool, typer.Option(help="Always the likeliest turn, no sampling.")] = False,
     items: Annotated[Path | None, typer.Option(help="Items file: those not in the catalogue are added to it.")] = None,
+    verify: Verify = True,
 ) -> None:
     """Talk to a trained policy in the terminal. An empty line or Ctrl-D ends. Example: `tacit chat runs/demo-seed0`"""
     from tacit.cli.chat import chat as talk
 
-    talk(run_folder, stage, seed, greedy, items)
+    talk(run_folder, stage, seed, greedy, items, verify)
 
 
 @app.command()
 def score(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder whose reward stage is done.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Dialogues, one a line (see `tacit data convert`).")],
+    verify: Verify = True,
 ) -> None:
     """Print the reward and its channels of every agent turn of FILE, one JSON object a line.
 
@@ -231,7 +236,7 @@ def score(
     """
     from tacit.cli.score import score as score_file
 
-    score_file(run_folder, file)
+    score_file(run_folder, file, verify)
 
 
 @rerank_app.command("protocol")

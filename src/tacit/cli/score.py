@@ -8,9 +8,9 @@ from pathlib import Path
 from tacit.recommender import load_reward
 
 
-def score(run_folder: Path, file: Path) -> None:
+def score(run_folder: Path, file: Path, verify: bool = True) -> None:
     """One JSON line an agent turn: dialogue, turn (index in the file), reward, channels."""
-    reward = load_reward(run_folder)
+    reward = load_reward(run_folder, verify=verify)
     for dialogue in reward.read(file):
         for row in reward.score([dialogue]):
             line = {"dialogue": row.dialogue, "turn": row.turn, "reward": row.reward, **row.channels}

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tacit.catalog import Catalog
+from tacit.data import fingerprint
 from tacit.data.dialogues.card import data_card
 from tacit.data.dialogues.sources import DataConfig, load_test, load_training
 from tacit.dialogue.evaluate.ranking import EvaluateConfig, EvaluationInputs, run_evaluate, summary
@@ -39,7 +41,7 @@ from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings
 from tacit.text.encoder import PINNED
 from tacit.text.sentiment import load_sentiment
-from tacit.types import Episode
+from tacit.types import Episode, Split
 
 log = logging.getLogger("tacit")
 
@@ -76,13 +78,15 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
     ``title`` is its heading in place of the run folder's name.
     """
     stages = STAGES if config.literal else STAGES.without("literal")
-    config = stages.settled(config)
-    run = open_run(config)
-    announce_downloads(run, config)
-    stages.do(run, config, only)
-    if only == "report" or (only is None and not (run.folder / "report.html").exists()):
-        stages.require_before(run, "report")
-        write_report(run.folder, beside, title)
+    with stages.held(config):
+        config = stages.settled(config)
+        run = open_run(config)
+        require_same_data(run, config)
+        announce_downloads(run, config)
+        stages.do(run, config, only)
+        if only == "report" or (only is None and not (run.folder / "report.html").exists()):
+            stages.require_before(run, "report")
+            write_report(run.folder, beside, title)
     return run
 
 
@@ -92,6 +96,24 @@ def open_run(config: RunConfig) -> Run:
     if any(key.startswith("evaluate.") for key in run.changed):
         shutil.rmtree(run.folder / "evaluate", ignore_errors=True)
     return run
+
+
+def require_same_data(run: Run, config: RunConfig) -> None:
+    """``InputError`` where items or dialogues are not those that the run began with, the test's included.
+
+    The test is hashed here, before any stage, so that a changed one is noticed hours before its evaluation; no stage
+    that trains is handed it.
+    """
+    if run.stage("prepare").done() and not run.stage("evaluate").done():
+        _training(run, config)
+        fingerprint.require_same(run.folder, fingerprint.of_test(load_test(config.data)))
+
+
+def _training(run: Run, config: RunConfig) -> tuple[Catalog, Split]:
+    """What trainers may see, the same as when the run began."""
+    catalog, split = load_training(config.data)
+    fingerprint.require_same(run.folder, fingerprint.of_training(catalog, split))
+    return catalog, split
 
 
 def prepare(run: Run, config: RunConfig, device: str) -> None:
@@ -113,24 +135,26 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
         "valid": data_card(split.valid),
     }
     atomic_write(stage.folder / "data.json", json.dumps(card, indent=1) + "\n")
+    hashes = fingerprint.of_training(catalog, split) | fingerprint.of_test(load_test(config.data))
+    fingerprint.write(run.folder, hashes)
     stage.finish({"items": len(catalog), "train": len(split.train), "valid": len(split.valid)})
 
 
 def sft(run: Run, config: RunConfig, device: str) -> None:
-    _, split = load_training(config.data)
+    _, split = _training(run, config)
     policy = _policy(run, "prepare", device)
     run_sft(policy, split, config.sft, run.stage("sft"), config.seed, config.dtype)
 
 
 def literal(run: Run, config: RunConfig, device: str) -> None:
     """The baseline without a slate head, where it is asked for; it shares the untrained policy."""
-    _, split = load_training(config.data)
+    _, split = _training(run, config)
     policy, settings = _policy(run, "prepare", device), replace(config.sft, encoder_trainable=False)
     run_sft(policy, split_as_text(split), settings, run.stage("literal"), config.seed, config.dtype)
 
 
 def reward(run: Run, config: RunConfig, device: str) -> None:
-    _, split = load_training(config.data)
+    _, split = _training(run, config)
     policy = _policy(run, "sft", device)
     run_reward(policy, _world(run, policy), split, config.reward, config.signals, run.stage("reward"), config.seed)
 
@@ -139,7 +163,7 @@ def ppo(run: Run, config: RunConfig, device: str) -> None:
     require_valid(ValidationReport.load(run.folder / "reward" / "validation.json"), config.reward.force)
     policy = _policy(run, "sft", device)
     scorer = RewardScorer(_reward_model(run, policy))
-    _, split = load_training(config.data)
+    _, split = _training(run, config)
     world, stage = _world(run, policy), run.stage("ppo")
     run_ppo(policy, world, scorer, record, config.ppo, stage, config.seed, config.dtype, dialogues=split.train)
 
@@ -161,9 +185,10 @@ def record(
 
 
 def evaluate(run: Run, config: RunConfig, device: str) -> None:
-    catalog, split = load_training(config.data)
+    catalog, split = _training(run, config)
     policies = {name: _policy(run, name, device) for name in ("sft", "ppo")}
     supervised, test, stage = policies["sft"], load_test(config.data), run.stage("evaluate")
+    fingerprint.require_same(run.folder, fingerprint.of_test(test))
     atomic_write(stage.folder / "data.json", json.dumps({"test": data_card(test.dialogues)}, indent=1) + "\n")
     inputs = EvaluationInputs(
         dataset=config.data.name,

@@ -60,10 +60,11 @@ def run_rerank(config: RerankConfig, only: str | None = None, title: str = "") -
 
     ``title`` is the report's heading in place of the run folder's name.
     """
-    config = STAGES.settled(config)
-    run = STAGES.open(config)
-    STAGES.do(run, config, only)
-    if only in (None, "evaluate", "report"):
-        STAGES.require_before(run, "report")
-        write_rerank_report(run.folder, title)
+    with STAGES.held(config):
+        config = STAGES.settled(config)
+        run = STAGES.open(config)
+        STAGES.do(run, config, only)
+        if only in (None, "evaluate", "report"):
+            STAGES.require_before(run, "report")
+            write_rerank_report(run.folder, title)
     return run

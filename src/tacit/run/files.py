@@ -123,6 +123,10 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
 
 def remove_unfinished(folder: Path) -> None:
     """Delete what a killed process left half written below ``folder``, which this process must hold alone."""
+    for path in folder.rglob(".*.old"):  # the folder before, moved aside: in its place again where none is
+        place = path.with_name(path.name.removeprefix(".").removesuffix(".old"))
+        if path.is_dir() and not place.exists():
+            os.replace(path, place)
     for path in [*folder.rglob(".*.part"), *folder.rglob(".*.old")]:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

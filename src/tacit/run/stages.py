@@ -6,9 +6,10 @@ or again after a kill.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -16,7 +17,9 @@ from typing import Generic, Protocol, TypeVar
 import torch
 
 from tacit.run.config import dump, load, stated
+from tacit.run.files import remove_unfinished
 from tacit.run.folder import Run
+from tacit.run.lock import exclusive
 from tacit.run.network import quiet_progress_bars
 from tacit.run.precision import choose_dtype
 from tacit.types import InputError
@@ -79,6 +82,13 @@ class StageTable(Generic[S]):
         folder = Path(config.out)
         waiting = [section for section, stage in self.first_read.items() if not _begun(folder / stage)]
         return Run.open(folder, dump(config), config.seed, may_change=[*self.free, *waiting])
+
+    @contextlib.contextmanager
+    def held(self, config: S) -> Iterator[None]:
+        """The run folder of ``config`` is this process's alone; what a killed one left half written in it is gone."""
+        with exclusive(config.out):
+            remove_unfinished(Path(config.out))
+            yield
 
     def do(self, run: Run, config: S, only: str | None) -> None:
         """What is not done yet: every stage, or ``only`` one, for which the stages before it must be done."""

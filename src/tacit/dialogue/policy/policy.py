@@ -24,6 +24,8 @@ from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.network import PolicyConfig, PolicyNetwork
 from tacit.dialogue.policy.scoring import Evaluation
 from tacit.dialogue.policy.slate import SlateHead, associations
+from tacit.run.manifest import seal
+from tacit.run.manifest import verify as verify_files
 from tacit.text.encoder import TextEncoder
 from tacit.text.lm import LMConfig, add_lora, load_lm, small_lm, train_tokenizer
 from tacit.text.tokens import plain
@@ -65,12 +67,16 @@ class Policy(PolicyNetwork):
         save_model(self._without_encoder(), str(folder / "policy.safetensors"))
         meta = {"config": asdict(self.config), "version": self.version, "near": self.head.near_items.shape[1]}
         (folder / "policy.json").write_text(json.dumps(meta, indent=1))
+        seal(folder)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Policy:
+    def from_pretrained(cls, folder: str | Path, verify: bool = True) -> Policy:
+        """``InputError`` where a file is not what was saved; ``verify=False`` loads it all the same."""
         folder = Path(folder)
         if not (folder / "policy.json").is_file():
             raise InputError(f"{folder} holds no policy (policy.json is missing); give a folder such as RUN/ppo/policy")
+        if verify:
+            verify_files(folder)
         meta = json.loads((folder / "policy.json").read_text())
         if meta["config"].pop("repeat_items", False):  # a setting of earlier versions
             raise InputError(f"{folder} shows items twice (repeat_items), which no policy does now: train it again.")

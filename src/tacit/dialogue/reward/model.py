@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from tacit.catalog import Catalog
 from tacit.dialogue.reward.features import SCALARS, Features, ItemTables, TurnReader
 from tacit.dialogue.reward.signals import CHANNELS
+from tacit.run.manifest import seal
+from tacit.run.manifest import verify as verify_files
 from tacit.text.encoder import TextEncoder
 from tacit.types import Dialogue, InputError, Turn
 
@@ -169,12 +171,16 @@ class RewardModel(nn.Module):
         shape = {"text": self.item_texts.shape[1], "item": self.item_vectors.shape[1]}
         record = {"model": asdict(self.config), "shape": shape, "channels": list(CHANNELS), "scalars": list(SCALARS)}
         (target / "config.json").write_text(json.dumps(record | {"labels": extra or {}}, indent=1, sort_keys=True))
+        seal(target)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, encoder: TextEncoder) -> RewardModel:
+    def from_pretrained(cls, folder: str | Path, encoder: TextEncoder, verify: bool = True) -> RewardModel:
+        """``InputError`` where a file is not what was saved; ``verify=False`` loads it all the same."""
         source = Path(folder)
         if not (source / "config.json").is_file():
             raise InputError(f"{source} holds no reward model (no config.json): run tacit reward first.")
+        if verify:
+            verify_files(source)
         record = json.loads((source / "config.json").read_text())
         shape = record["shape"]
         if record["scalars"] != list(SCALARS) or shape["text"] != encoder.dim:

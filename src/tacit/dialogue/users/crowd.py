@@ -29,6 +29,7 @@ from tacit.dialogue.users.taste import Taste, TasteConfig, fit_taste
 from tacit.dialogue.users.user_state import Reaction, Tuning, UserState
 from tacit.dialogue.users.wording import ItemAttributes, Reply, Speaker, SpeakerState, Utterance, user_turn
 from tacit.run.files import atomic_write
+from tacit.run.manifest import seal, verify
 from tacit.types import Dialogue, Ended, Feedback, InputError, Ints64, Turn
 
 READING_WPS = 4.0  # words a second, for the clock of the dialogue only
@@ -239,11 +240,13 @@ class UserWorld:
             "speech": self.speech.to_json(),
         }
         atomic_write(target / "world.json", json.dumps(state, indent=1))
+        seal(target)
 
     @classmethod
     def load(cls, folder: str | Path, catalog: Catalog) -> UserWorld:
         source = Path(folder)
         state = _state(source / "world.json")
+        verify(source)
         if state["catalog"] != catalog.fingerprint():
             raise InputError(f"{source} was fitted on another catalogue: fit the simulated users again.")
         try:

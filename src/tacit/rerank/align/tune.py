@@ -22,7 +22,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, SchedulerType
 
 from tacit.rerank.writer.writers import prompt_tokens
 from tacit.run.checkpoint import Generator
-from tacit.run.folder import Stage, atomic_folder
+from tacit.run.folder import Stage
+from tacit.run.manifest import sealed_folder
 from tacit.run.processes import release_memory
 from tacit.run.progress import progress
 from tacit.run.resume import Resumable
@@ -218,7 +219,7 @@ def _refuse_older(stage: Stage) -> None:
 def save_writer(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """A model, its adapters merged if it has any, as a folder in the hub's format."""
     whole = model.merge_and_unload() if isinstance(model, PeftModel) else model
-    with atomic_folder(folder) as part:
+    with sealed_folder(folder) as part:
         whole.save_pretrained(part)
         tokenizer.save_pretrained(part)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tacit.data import fingerprint
 from tacit.data.ratings.sources import load_ratings
 from tacit.rerank.lists.lists import build
 from tacit.rerank.stages.config import RerankConfig
@@ -21,8 +22,12 @@ class RerankRun:
 
     @classmethod
     def open(cls, run: Run, config: RerankConfig, device: str) -> RerankRun:
-        """Ratings and lists are built anew by every stage: they depend on the settings alone."""
+        """Ratings and lists are built anew by every stage: they depend on the settings and the ratings alone.
+
+        ``InputError`` where the ratings are not those that the run began with.
+        """
         ratings = load_ratings(config.data, run.folder / "ratings")
+        fingerprint.require_same(run.folder, fingerprint.of_ratings(ratings))
         split, test, card = build(ratings, config.lists)
         data = RerankData(ratings, split, test, card, config.knowledge, run.folder / "texts")
         return cls(run, config, data, device)

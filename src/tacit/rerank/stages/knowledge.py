@@ -12,6 +12,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from tacit.data import fingerprint
 from tacit.rerank.align.sft import train_writer
 from tacit.rerank.evaluate.bounds import bounds
 from tacit.rerank.ranker.collaborative import popularity
@@ -35,6 +36,7 @@ def prepare(run: Run, config: RerankConfig, device: str) -> None:
         row.name: {name: asdict(e) for name, e in row.values.items()} for row in bounds(data.split, data.split.valid)
     }
     atomic_write(stage.folder / "protocol.json", json.dumps({"card": data.card, "valid": rows}, indent=1) + "\n")
+    fingerprint.write(run.folder, fingerprint.of_ratings(data.ratings))
     stage.finish({"valid_lists": len(data.split.valid), "train_lists": len(data.split.train)})
 
 
