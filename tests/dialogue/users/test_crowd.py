@@ -183,6 +183,9 @@ def test_a_world_of_another_catalogue_or_a_damaged_one_is_refused(world: UserWor
     with pytest.raises(InputError, match="another catalogue"):
         UserWorld.load(tmp_path, Catalog(world.catalog.items[:59]))
     (tmp_path / "taste.safetensors").write_bytes(b"short")
+    with pytest.raises(InputError, match=r"taste\.safetensors is not the file that was saved"):
+        UserWorld.load(tmp_path, world.catalog)
+    (tmp_path / "manifest.json").unlink()  # earlier versions wrote none
     with pytest.raises(InputError, match="cannot be read"):
         UserWorld.load(tmp_path, world.catalog)
     (tmp_path / "world.json").write_text("{", encoding="utf-8")
