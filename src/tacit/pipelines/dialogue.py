@@ -77,6 +77,7 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
     """
     stages = STAGES if config.literal else STAGES.without("literal")
     config = stages.settled(config)
+    config = replace(config, sft=config.sft.settled(config.policy.base))
     run = open_run(config)
     announce_downloads(run, config)
     stages.do(run, config, only)
@@ -113,7 +114,8 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
         "valid": data_card(split.valid),
     }
     atomic_write(stage.folder / "data.json", json.dumps(card, indent=1) + "\n")
-    stage.finish({"items": len(catalog), "train": len(split.train), "valid": len(split.valid)})
+    counts = {"items": len(catalog), "train": len(split.train), "valid": len(split.valid)}
+    stage.finish({**counts, "texts_cut": policy.texts_cut})
 
 
 def sft(run: Run, config: RunConfig, device: str) -> None:
