@@ -31,6 +31,7 @@ from tacit.dialogue.train.ppo_learner import PPOConfig
 from tacit.dialogue.train.sft import SFTConfig, run_sft
 from tacit.dialogue.users import oracle
 from tacit.dialogue.users.crowd import UsersConfig, UserWorld
+from tacit.dialogue.users.phrases import Phrases
 from tacit.metrics.results import save_rows
 from tacit.report.dialogue.report import write_report
 from tacit.run.files import atomic_folder, atomic_write
@@ -99,6 +100,8 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
     """What every later stage starts from: the untrained policy with its catalogue, and the simulated users' world."""
     stage = run.stage("prepare")
     catalog, split = load_training(config.data)
+    for remark in Phrases.of(catalog, split.train, config.users.phrases).remarks(config.signals.sentiment):
+        log.warning("%s", remark)
     torch.manual_seed(config.seed)
     policy = Policy.fresh(catalog, split.train, config.policy, cache=run.folder.parent / ".cache")
     with atomic_folder(stage.folder / "policy") as folder:

@@ -72,6 +72,7 @@ def test_it_learns_and_a_kill_at_any_step_changes_nothing(
     policy = build(encoder_folder)
     before = sft.validate(policy, SPLIT.valid, 60)
     trained = sft.run_sft(policy, SPLIT, CONFIG, whole, seed=3)
+    assert whole.summary()["lm_lr"] == CONFIG.lm_lr
     after = sft.validate(trained, SPLIT.valid, 60)
     assert after["nll"] < before["nll"] - 1.0
     slate = [row["slate_nll"] for row in whole.log.rows() if "slate_nll" in row]

@@ -205,7 +205,7 @@ def _optimizer(policy: Policy, config: SFTConfig) -> torch.optim.AdamW:
 
     residual = list(policy.head.item_residual.parameters())
     head = [p for p in trainable(policy.head) if all(p is not r for r in residual)]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": trainable(policy.lm), "peak": config.lm_lr, "weight_decay": 0.01},
         {"params": trainable(policy.encoder), "peak": config.encoder_lr, "weight_decay": 0.01},
         {"params": head, "peak": config.head_lr, "weight_decay": 0.0},
