@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tacit.languages import grammar_of
+from tacit.languages import ENGLISH, Grammar, grammar_of
 from tacit.run.files import atomic_write
 from tacit.run.lines import decode, lines
 from tacit.types import Dialogue, InputError, Item, ItemId
@@ -188,7 +188,7 @@ class _Linker:
     def __init__(self, items: Sequence[Item], counts: npt.NDArray[np.int64]) -> None:
         self._titles: dict[tuple[str, ...], list[tuple[str | None, int, ItemId]]] = {}
         self._lengths: dict[str, list[int]] = {}
-        self._grammar = grammar_of(item.text for item in items[:2000])
+        self._grammar = _grammar(items[:2000])
         everyday = {token for item in items for token in re.findall(r"\b[a-z]+\b", item.text) if len(token) < 15}
         if self._grammar.capital_nouns:
             everyday = _everyday_with_nouns(items)
@@ -292,6 +292,12 @@ class _Linker:
         before, stop, word = tokens[position - 1]
         glued = text[stop:start] == " " and text[before].isupper()
         return glued and word not in everyday and not _opens_sentence(text, before)
+
+
+def _grammar(items: Sequence[Item]) -> Grammar:
+    """Of the titles' language, or of the texts': a shop may describe German books in English."""
+    titles = grammar_of(item.title for item in items)
+    return grammar_of(item.text for item in items) if titles is ENGLISH else titles
 
 
 def _tokens(text: str) -> list[str]:

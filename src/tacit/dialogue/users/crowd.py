@@ -44,7 +44,7 @@ class UsersConfig:
     taste: TasteConfig = field(default_factory=TasteConfig)
     people: PeopleConfig = field(default_factory=PeopleConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
-    phrases: str = ""  # a YAML file that says how users talk (see phrases.py); empty: told from the dialogues
+    phrases: str = ""  # how users talk: a YAML file (docs/data.md), or german; empty: told from the dialogues
     audit: bool = True  # read every text a recommender receives for leaks, and fail the run on one
     horizon: int = 5  # turns a user has to give: the hidden total is the mean over them (see oracle.py)
 

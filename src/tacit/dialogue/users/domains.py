@@ -83,9 +83,21 @@ ANYTHING = Domain(
 )
 
 
-def domain_of(texts: Iterable[str]) -> Domain:
-    """The domain that texts name most often; ``ANYTHING`` where they hardly name one."""
+ATTRIBUTES = {
+    **dict.fromkeys(("director", "star", "actor", "cast"), FILMS),
+    **dict.fromkeys(("author", "authors", "isbn"), BOOKS),
+    **dict.fromkeys(("artist", "album"), MUSIC),
+    **dict.fromkeys(("developer", "platform"), GAMES),
+}
+
+
+def domain_of(texts: Iterable[str], attributes: Iterable[str] = ()) -> Domain:
+    """The domain that texts name most often; where they hardly name one, the one that the items' ``attributes`` (their
+    names) belong to; ``ANYTHING`` where those tell nothing either."""
     count = Counter(word for text in texts for word in _WORD.findall(text.lower()))
     named = {domain.name: sum(count[word] for word in domain.signs) for domain in DOMAINS}
     best = max(DOMAINS, key=lambda domain: named[domain.name])
-    return best if named[best.name] >= FEWEST else ANYTHING
+    if named[best.name] >= FEWEST:
+        return best
+    hints = Counter(ATTRIBUTES[name].name for name in attributes if name in ATTRIBUTES)
+    return next((domain for domain in DOMAINS if hints and domain.name == hints.most_common(1)[0][0]), ANYTHING)

@@ -155,6 +155,6 @@ def _say_how_many(lines: int, messages: int, train: Sequence[Dialogue], phrases:
     if messages < FEW_SORTED * turns:
         log.warning(
             "prepare: only %d of %d messages fit a pattern, so simulated users mostly speak templates; "
-            "users.phrases=FILE gives other patterns (configs/phrases/german.yaml is an example)",
+            "users.phrases=FILE gives other patterns (docs/data.md has an example)",
             *(messages, turns),
         )

@@ -1,7 +1,8 @@
 """How the users of some data talk: their language, what they talk of, and how their sentences are sorted by intent.
 
 English talk of films is built in, and adapted where items are books, songs or games. In another language sentences are
-sorted by what happened around them (``events``), unless a file (``users.phrases``) says by which words:
+sorted by what happened around them (``events``), unless a file (``users.phrases``; ``german.yaml`` is one) says by
+which words:
 
     language: German
     domain: books                 # films | books | music | games
@@ -60,7 +61,8 @@ SIGNS: Mapping[str, tuple[str, ...]] = {
     "bye": ("…",),
 }
 _KEYS = ("language", "domain", "intents", "templates", "genres", "unsure")
-_EXAMPLE = "configs/phrases/german.yaml is an example"
+_EXAMPLE = "docs/data.md has an example"
+BUILT_IN = {"german": Path(__file__).with_name("german.yaml")}  # of books
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,14 @@ class Phrases:
     @classmethod
     def of(cls, catalog: Catalog, train: Sequence[Dialogue], file: str = "") -> Phrases:
         """From the training dialogues, and the ``file`` where one is given."""
-        given = _read(Path(file)) if file else {}
+        given = _read(BUILT_IN.get(file, Path(file))) if file else {}
         detected = language_of(turn.text for dialogue in train for turn in dialogue.turns if turn.speaker == "user")
         language = given.get("language", detected.name)
         named = {domain.name: domain for domain in DOMAINS}.get(given.get("domain", ""))
-        domain = named or domain_of(turn.text for dialogue in train for turn in dialogue.turns)
+        domain = named or domain_of(
+            (turn.text for dialogue in train for turn in dialogue.turns),
+            (name for item in catalog.items for name in item.attributes),
+        )
         if language == "English":
             rules, templates = _film_rules(domain), {k: tuple(map(domain.adapt, v)) for k, v in TEMPLATES.items()}
             voice = Voice(nouns=domain.nouns)
@@ -175,7 +180,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"users.phrases: {path} cannot be read ({error.strerror}): give a YAML file.") from None
+        raise InputError(
+            f"users.phrases: {path} cannot be read ({error.strerror}): give a YAML file, or {' or '.join(BUILT_IN)}."
+        ) from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"users.phrases: {path} is no YAML in UTF-8 ({reason}): {_EXAMPLE}.") from None
