@@ -15,6 +15,7 @@ def _words(text: str) -> frozenset[str]:
 
 _WORD = re.compile(r"[^\W\d_]+")
 ENOUGH_WORDS = 40  # fewer say nothing of their language
+LATIN_ENDS = "\u0250"
 RECOGNISED = 0.06  # share of function words from which a language is taken for read
 
 # Words that are frequent in one of these languages and in none of the others.
@@ -49,12 +50,14 @@ class Detected:
 
 
 def language_of(texts: Iterable[str]) -> Detected:
-    """By the share of function words. Fewer than ``ENOUGH_WORDS`` words are taken for English."""
+    """By the share of function words; fewer than ``ENOUGH_WORDS`` words in Latin letters are taken for English."""
     count = Counter(word for text in texts for word in _WORD.findall(unicodedata.normalize("NFC", text).lower()))
     total = sum(count.values())
-    if total < ENOUGH_WORDS:
+    letters = sum(len(word) * times for word, times in count.items())
+    latin = sum(times * sum(letter < LATIN_ENDS for letter in word) for word, times in count.items())
+    if total < ENOUGH_WORDS and 2 * latin >= letters:
         return Detected("English", 0.0, 0.0)
-    shares = {name: sum(count[word] for word in words) / total for name, words in _TELLING.items()}
+    shares = {name: sum(count[word] for word in words) / max(total, 1) for name, words in _TELLING.items()}
     best = max(shares, key=lambda name: (shares[name], name == "English"))
     return Detected(best if shares[best] >= RECOGNISED else "", shares[best], shares["English"])
 

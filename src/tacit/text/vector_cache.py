@@ -51,24 +51,23 @@ def read_vectors(
 ) -> TextVectors:
     """Each text as ``encode`` reads it, at least one text. ``encoder`` tells encoders and their weights apart; ``what``
     names the progress. Chunks are kept in ``folder``, None keeps none; a damaged file is read anew."""
-    place: dict[str, int] = {}
-    batches: list[Batch] = []
     parts = chunks(texts)
+    paths = [None if folder is None else folder / f"chunk-{_hash(encoder)}-{_hash(part)}.safetensors" for part in parts]
+    batches = [None if path is None else _stored(path, len(part)) for part, path in zip(parts, paths, strict=True)]
+    vectors: list[Vectors] = []
+    cut = 0
     with progress(sum(map(len, parts)), what) as bar:
-        for part in parts:
-            path = None if folder is None else folder / f"chunk-{_hash(encoder)}-{_hash(part)}.safetensors"
-            batch = None if path is None else _stored(path, len(part))
-            if batch is None:
-                batch = encode(part)
+        bar.resume(sum(len(part) for part, batch in zip(parts, batches, strict=True) if batch is not None))
+        for part, path, stored in zip(parts, paths, batches, strict=True):
+            batch = stored or encode(part)
+            if stored is None:
                 if path is not None:
                     atomic_write(path, _packed(batch))
                 bar.advance(len(part))
-            else:
-                bar.resume(bar.done + len(part))
-            place.update({text: row for row, text in enumerate(part, start=len(place))})
-            batches.append(batch)
-    vectors = np.concatenate([batch.vectors for batch in batches])
-    return TextVectors(vectors[[place[text] for text in texts]], int(sum(batch.cut.sum() for batch in batches)))
+            vectors.append(batch.vectors)
+            cut += int(batch.cut.sum())
+    row = {text: row for row, text in enumerate(text for part in parts for text in part)}
+    return TextVectors(np.concatenate(vectors)[[row[text] for text in texts]], cut)
 
 
 def chunks(texts: Iterable[str]) -> list[list[str]]:

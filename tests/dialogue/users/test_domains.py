@@ -185,6 +185,30 @@ def test_a_name_that_one_dialogue_alone_has_is_not_spoken() -> None:
     ]
 
 
+def test_a_common_word_that_is_a_title_is_not_spoken() -> None:
+    plot = "Ein Mann sucht etwas und findet es nicht, und das ist auch für ihn gut."
+    catalog = Catalog([Item("1", "Ruhm", f"Ruhm. {plot}"), Item("2", "Limit", f"Limit. {plot}")])
+    lines = ["Ich suche etwas für den Abend.", "Ich suche Ruhm für den Abend."] * 4
+    dialogues = [
+        Dialogue(
+            str(k), "u", (Turn("user", text), Turn("agent", "", ("2",), Slate(("2",))), Turn("user", "Limit", ("2",)))
+        )
+        for k, text in enumerate(lines)
+    ]
+    speech = mine(catalog, dialogues, np.random.default_rng(0), Phrases.of(catalog, dialogues))
+    assert [line.text for line in speech.pools["open", "neutral", ()] if line.real] == lines[:1]
+
+
+def test_a_language_without_spaces_is_spoken_too() -> None:
+    catalog = Catalog([Item("1", "雪国", "雪国"), Item("2", "こころ", "こころ")])
+    dialogues = [Dialogue(str(k), "u", (Turn("user", "雪国のような本を探しています", ("1",)),)) for k in range(30)]
+    detected = Phrases.of(catalog, dialogues)
+    speech = mine(catalog, dialogues, np.random.default_rng(0), detected)
+    assert [line.text for line in speech.pools["open", "neutral", ("title",)] if line.real] == [
+        "{title}のような本を探しています"
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from tacit.catalog import Catalog
+from tacit.catalog import Catalog, normalise_title
 from tacit.dialogue.users import events
 from tacit.dialogue.users.phrases import INTENT_MOOD, Phrases
 from tacit.dialogue.users.speech import (
@@ -36,7 +36,8 @@ FEW_SORTED = 0.05  # of the users' messages: when fewer are of use, it is said
 Meant = tuple[str, str, str]  # intent, text with slots, mood
 
 _NOT_SAID = re.compile(r"@|\d|https?:")
-_CAPITAL = re.compile(r"(?<![.!?…\n])\s[\"„“»‚'(]?([^\W\d_]+)")
+_WORD = re.compile(r"[^\W\d_]+")
+_INSIDE = re.compile(r"(?<![.!?…\n])\s[\"„“»‚'(]?([^\W\d_]+)")  # words that open no sentence
 
 
 def mine(catalog: Catalog, train: Sequence[Dialogue], generator: np.random.Generator, phrases: Phrases) -> Speech:
@@ -74,17 +75,18 @@ def _by_english_words(
 def _elsewhere(
     catalog: Catalog, train: Sequence[Dialogue], phrases: Phrases, people: frozenset[str]
 ) -> Iterator[Meant]:
-    """By the words of a phrase file, else by events. A capitalised word that one dialogue alone has may be a name."""
+    """By the words of a phrase file, else by events. A capitalised word that one dialogue alone has may be a name, and
+    one that is a title ("Ruhm") may mean it."""
     common = _common_capitals(train)
+    titles = {normalise_title(item.title) for item in catalog.items}
     for dialogue in train:
         for turn, intent, mood in _turns(dialogue, phrases):
             text = slotted(_linked(turn, catalog), catalog, people, phrases.genres)
             if phrases.rules is not None:
                 intent = next((name for name, rule in phrases.rules if rule.search(text)), "")
                 mood = INTENT_MOOD.get(intent, "")
-            names = set(_CAPITAL.findall(text)) - common - set(SLOTS)
-            rare = any(name[0].isupper() for name in names)
-            if intent and not rare and _sayable(text) and not phrases.domain.is_foreign(text):
+            named = _capitals(text) - common or titles & {normalise_title(word) for word in _WORD.findall(text)}
+            if intent and not named and _sayable(text) and not phrases.domain.is_foreign(text):
                 yield intent, text, mood
 
 
@@ -105,20 +107,20 @@ def _linked(turn: Turn, catalog: Catalog) -> Turn:
 
 def _common_capitals(train: Sequence[Dialogue]) -> frozenset[str]:
     """Words with a capital inside sentences of two dialogues or more: where nouns have one, nouns and no names."""
-    count = Counter(
-        word
-        for dialogue in train
-        for word in {
-            w for t in dialogue.turns if t.speaker == "user" for w in _CAPITAL.findall(" ".join(t.text.split()))
-        }
-    )
+    spoken = (" ".join(t.text for t in dialogue.turns if t.speaker == "user") for dialogue in train)
+    count = Counter(word for text in spoken for word in _capitals(text))
     return frozenset(word for word, times in count.items() if times > 1)
 
 
+def _capitals(text: str) -> set[str]:
+    return {word for word in _INSIDE.findall(text) if word[0].isupper()}
+
+
 def _sayable(text: str) -> bool:
-    """``speakable`` for a language whose words are not known."""
+    """``speakable`` for a language whose words are not known, and which may write no spaces."""
+    words = len(text.split())
     return (
-        2 <= len(text.split()) <= 25
+        (2 <= words <= 25 or (words == 1 and not text.isascii() and len(text) <= 60))
         and all(text.count("{" + slot + "}") <= 1 for slot in SLOTS)
         and not _NOT_SAID.search(text)
     )
