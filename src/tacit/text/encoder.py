@@ -21,7 +21,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
 from tacit.run.progress import progress
-from tacit.text.vector_cache import Batch, read_vectors
+from tacit.text.vector_cache import CHUNK, Batch, read_vectors
 from tacit.types import InputError
 
 log = logging.getLogger("tacit")
@@ -101,16 +101,17 @@ class TextEncoder(nn.Module):
 
         With a ``folder`` the vectors are kept there (``vector_cache``): a kill costs a batch, and runs share them.
         """
-        found = read_vectors(texts, self._batch, self.fingerprint(), folder, what)
-        if found.cut:
+        reading = read_vectors(texts, self._batch, self.fingerprint(), folder, what)
+        if reading.cut:
             log.warning(
                 "%s: %d of %d texts are longer than %d tokens, their end is not read (policy.encoder_tokens)",
-                *(what, found.cut, len(set(texts)), self.max_tokens),
+                *(what, reading.cut, len(set(texts)), self.max_tokens),
             )
-        return torch.from_numpy(found.vectors).to(self.device), found.cut
+        return torch.from_numpy(reading.vectors).to(self.device), reading.cut
 
     def _batch(self, texts: Sequence[str]) -> Batch:
-        return Batch(self(texts).cpu().numpy(), self.is_cut(texts))
+        parts = [self(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
+        return Batch(torch.cat(parts).cpu().numpy(), self.is_cut(texts))
 
     def is_cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Which texts have more tokens than are read, [n]."""
