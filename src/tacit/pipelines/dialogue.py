@@ -31,6 +31,7 @@ from tacit.dialogue.train.ppo_learner import PPOConfig
 from tacit.dialogue.train.sft import SFTConfig, run_sft
 from tacit.dialogue.users import oracle
 from tacit.dialogue.users.crowd import UsersConfig, UserWorld
+from tacit.dialogue.users.phrases import Phrases
 from tacit.metrics.results import save_rows
 from tacit.report.dialogue.report import write_report
 from tacit.run.files import atomic_folder, atomic_write
@@ -77,6 +78,7 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
     """
     stages = STAGES if config.literal else STAGES.without("literal")
     config = stages.settled(config)
+    config = replace(config, sft=config.sft.settled(config.policy.base))
     run = open_run(config)
     announce_downloads(run, config)
     stages.do(run, config, only)
@@ -98,6 +100,8 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
     """What every later stage starts from: the untrained policy with its catalogue, and the simulated users' world."""
     stage = run.stage("prepare")
     catalog, split = load_training(config.data)
+    for remark in Phrases.of(catalog, split.train, config.users.phrases).remarks(config.signals.sentiment):
+        log.warning("%s", remark)
     torch.manual_seed(config.seed)
     policy = Policy.fresh(catalog, split.train, config.policy, cache=run.folder.parent / ".cache")
     with atomic_folder(stage.folder / "policy") as folder:
@@ -113,7 +117,8 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
         "valid": data_card(split.valid),
     }
     atomic_write(stage.folder / "data.json", json.dumps(card, indent=1) + "\n")
-    stage.finish({"items": len(catalog), "train": len(split.train), "valid": len(split.valid)})
+    counts = {"items": len(catalog), "train": len(split.train), "valid": len(split.valid)}
+    stage.finish({**counts, "texts_cut": policy.texts_cut})
 
 
 def sft(run: Run, config: RunConfig, device: str) -> None:
