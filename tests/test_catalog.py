@@ -150,3 +150,74 @@ def test_items_may_be_gzipped_marked_and_hold_nulls(tmp_path: Path) -> None:
     (tmp_path / "twice.jsonl").write_bytes(line + line)
     with pytest.raises(InputError, match=r"twice\.jsonl:2: item id 'a' occurs twice, in line 1 before"):
         Catalog.load(tmp_path / "twice.jsonl")
+
+
+GERMAN_TITLES = {
+    "schwarm": "Der Schwarm",
+    "verwandlung": "Die Verwandlung",
+    "boot": "Das Boot (1973)",
+    "haus": "Das Haus",
+    "liebe": "Liebe",
+    "momo": "Momo",
+    "krieg": "Krieg und Frieden",
+    "huette": "Die Hütte",
+    "strasse": "Ein Mann von der Straße",
+    "es": "Es",
+}
+
+
+@pytest.fixture(scope="module")
+def german() -> Catalog:
+    plot = "Ein Mann kommt in ein Haus und sucht das Boot. Dort ist ein Haus mit einem Boot, und er findet es nicht."
+    return Catalog([Item(id, title, f"{title}. {plot}") for id, title in GERMAN_TITLES.items()])
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("Ich suche ein Buch wie „Der Schwarm“.", [("Der Schwarm", "schwarm")]),
+        (
+            "Der Schwarm hat mir gefallen, die Verwandlung auch.",
+            [("Der Schwarm", "schwarm"), ("die Verwandlung", "verwandlung")],
+        ),
+        ("Ich habe den Schwarm gelesen.", [("den Schwarm", "schwarm")]),
+        ("In der Verwandlung wacht er auf.", [("der Verwandlung", "verwandlung")]),
+        ("ich mochte der schwarm", [("der schwarm", "schwarm")]),
+        ("Das Haus ist groß, und das Haus ist alt.", []),
+        ("Ich mag Das Haus.", [("Das Haus", "haus")]),
+        ("Ich mag »Das Haus«.", [("Das Haus", "haus")]),
+        ("Das Boot (1973)?", [("Das Boot (1973)", "boot")]),
+        ("Ich suche etwas über Liebe.", []),
+        ("Kennen Sie „Liebe“?", [("Liebe", "liebe")]),
+        ("Kennen Sie ‚Liebe‘?", [("Liebe", "liebe")]),
+        ("Es geht um ein Buch, das Momo heißt.", [("Momo", "momo")]),
+        ("Das Buch Momo fand ich gut.", [("Momo", "momo")]),
+        ("Krieg und Frieden ist lang.", [("Krieg und Frieden", "krieg")]),
+        (
+            "Die Huette, die Hütte und die Hu\u0308tte",
+            [("Die Huette", "huette"), ("die Hütte", "huette"), ("die Hu\u0308tte", "huette")],
+        ),
+        ("Kennst du Ein Mann von der Strasse?", [("Ein Mann von der Strasse", "strasse")]),
+    ],
+)
+def test_link_in_german(german: Catalog, text: str, want: list[tuple[str, str]]) -> None:
+    assert linked(german, text) == want
+
+
+def test_a_small_catalogue_borrows_common_words() -> None:
+    books = Catalog([Item("h", "Home", "Home. By a river."), Item("d", "Dracula", "Dracula. A count buys it.")])
+    assert linked(books, "Home is where I read. Dracula was fun.") == [("Dracula", "d")]
+    assert linked(books, "I loved Home") == [("Home", "h")]
+
+
+def test_german_titles_described_in_english_are_linked_as_german_ones() -> None:
+    titles = [
+        "Der Schwarm",
+        "Liebe",
+        *(f"Das Buch der {word} und der Mond" for word in ["Tage", "Wege", "Meere", "Berge"]),
+    ]
+    titles += [f"Ein {word} für den Sommer" for word in ("Garten", "Hund", "Lied")]
+    shop = Catalog(
+        [Item(title, title, "The story of a man and the sea that is told by his brother.") for title in titles]
+    )
+    assert linked(shop, "Ich suche etwas über Liebe wie den Schwarm.") == [("den Schwarm", "Der Schwarm")]

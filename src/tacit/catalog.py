@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,28 +15,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tacit.languages import ENGLISH, Grammar, grammar_of
 from tacit.run.files import atomic_write
 from tacit.run.lines import decode, lines
 from tacit.types import Dialogue, InputError, Item, ItemId
 
 Spans = tuple[tuple[int, int, ItemId], ...]
 
-_TOKEN = re.compile(r"&|[^\W_]+(?:['’][^\W_]+)*")
+_LETTERS = r"(?:[^\W_]|[\u0300-\u036f])+"  # accents may stand as characters of their own
+_TOKEN = re.compile(rf"&|{_LETTERS}(?:['’]{_LETTERS})*")
 _YEAR_SUFFIX = re.compile(r"\s*\((\d{4})\)\s*$")
 _YEAR_NEXT = re.compile(r"[!?.…]*\s*\((\d{4})\)")
-_QUOTES = "\"'“”‘’«»*"
-# Words that open or glue English sentences: a title made of these alone is linked only with its year or in quotes.
-_FUNCTION_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        """a about after again all am an and any are as at be been before but by can come could did do does down for
-        from get go good had has have he her hello here hi him his how i if in into is it its just let like lol love
-        loved me more my never no not now of off oh ok on once one or our out over please she so some stop sure than
-        thanks that the their them then there they this to too two up us was way we well were what when where which who
-        why will wish with would yes you your""",
-    )
-)
-_ARTICLES = frozenset({"the", "a", "an"})
+_QUOTES = "\"'“”„‘’‚«»‹›*"
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
+FEW_WORDS = 250  # a catalogue whose texts hold fewer different words does not show which are common
 
 
 class Catalog:
@@ -133,7 +126,7 @@ class Catalog:
 
 def normalise_title(title: str) -> str:
     """Case, accents, punctuation and spacing removed: two spellings of a title compare equal."""
-    return " ".join(_normalise(match.group()) for match in _TOKEN.finditer(title))
+    return " ".join(_tokens(title))
 
 
 def item_to_json(item: Item, count: int = 0) -> dict[str, Any]:
@@ -186,19 +179,25 @@ class _Linker:
     cannot be everyday words. Everyday means function words, numbers, and words that the catalogue's own texts use in
     lower case: such a title must be capitalised, and a one-word one must not open a sentence. Of several items with
     one title the year decides, then training popularity, then catalogue order.
+
+    The language of the catalogue's texts says which words glue sentences. In German, nouns have a capital anyway: a
+    title of everyday words counts only where a capital article shows it inside a sentence ("ich mag Das Boot"), and an
+    article may be inflected ("den Schwarm").
     """
 
     def __init__(self, items: Sequence[Item], counts: npt.NDArray[np.int64]) -> None:
         self._titles: dict[tuple[str, ...], list[tuple[str | None, int, ItemId]]] = {}
         self._lengths: dict[str, list[int]] = {}
-        self._everyday = {
-            token for item in items for token in re.findall(r"\b[a-z]+\b", item.text) if len(token) < 15
-        } | _FUNCTION_WORDS
+        self._grammar = _grammar(items[:2000])
+        everyday = {token for item in items for token in re.findall(r"\b[a-z]+\b", item.text) if len(token) < 15}
+        if self._grammar.capital_nouns:
+            everyday = _everyday_with_nouns(items)
+        common = self._grammar.common_words if len(everyday) < FEW_WORDS or self._grammar.capital_nouns else frozenset()
+        self._everyday = everyday | common | self._grammar.function_words
         for row, item in enumerate(items):
             year = _YEAR_SUFFIX.search(item.title)
             base = item.title[: year.start()] if year else item.title
-            key = tuple(_normalise(match.group()) for match in _TOKEN.finditer(base))
-            if key:
+            for key in {self._key(_tokens(form)) for form in self._spellings(base)} - {()}:
                 self._titles.setdefault(key, []).append((year.group(1) if year else None, row, item.id))
         for key, entries in self._titles.items():
             entries.sort(key=lambda entry: (-int(counts[entry[1]]), entry[1]))
@@ -208,13 +207,22 @@ class _Linker:
         for lengths in self._lengths.values():
             lengths.sort(reverse=True)
 
+    def _key(self, tokens: Sequence[str]) -> tuple[str, ...]:
+        """A title's tokens as they are filed: an article that opens it in one form."""
+        return (self._grammar.articles.get(tokens[0], tokens[0]), *tokens[1:]) if tokens else ()
+
+    def _spellings(self, title: str) -> tuple[str, ...]:
+        """German is also written without umlauts: "Die Huette" is "Die Hütte"."""
+        composed = unicodedata.normalize("NFC", title)
+        return (title, composed.translate(_UMLAUTS)) if self._grammar.capital_nouns else (title,)
+
     def link(self, text: str) -> Spans:
         tokens = [(match.start(), match.end(), _normalise(match.group())) for match in _TOKEN.finditer(text)]
         spans: list[tuple[int, int, ItemId]] = []
         position = 0
         while position < len(tokens):
             found = self._at(text, tokens, position)
-            if tokens[position][2] in _ARTICLES and position + 1 < len(tokens):
+            if tokens[position][2] in self._grammar.articles and position + 1 < len(tokens):
                 # "the Godfather (1972)" may be the item "The Godfather" or "Godfather (1972)": the further end wins.
                 rest = self._at(text, tokens, position + 1)
                 found = rest if rest and (found is None or rest[1] > found[1]) else found
@@ -227,8 +235,9 @@ class _Linker:
         return tuple(spans)
 
     def _at(self, text: str, tokens: list[tuple[int, int, str]], position: int) -> tuple[int, int, ItemId] | None:
-        for length in self._lengths.get(tokens[position][2], ()):
-            key = tuple(token for _, _, token in tokens[position : position + length])
+        first = self._grammar.articles.get(tokens[position][2], tokens[position][2])
+        for length in self._lengths.get(first, ()):
+            key = (first, *(token for _, _, token in tokens[position + 1 : position + length]))
             entries = self._titles.get(key)
             if len(key) < length or not entries:
                 continue
@@ -251,27 +260,63 @@ class _Linker:
         start, end = words[0][0], words[-1][1]
         if start and text[start - 1] in _QUOTES and text[end : end + 1] and text[end] in _QUOTES:
             return True
-        if all(token.isdigit() or token in _FUNCTION_WORDS for _, _, token in words):
+        if all(token.isdigit() or token in self._grammar.function_words for _, _, token in words):
             return False
         rare = any(token not in self._everyday and not token.isdigit() for _, _, token in words)
+        if self._grammar.capital_nouns and not (rare and length == 1):
+            return rare or self._shown_by_capitals(text, words)
         if length > 1:
             return rare or not any(text[word[0]].islower() for word in (words[0], words[-1]))
         if text[start].islower() or (not rare and _opens_sentence(text, start)):
             return False
         return not self._part_of_name(text, tokens, position)
 
+    def _shown_by_capitals(self, text: str, words: list[tuple[int, int, str]]) -> bool:
+        """Whether capitals show a title of everyday words where every noun has one: the article's inside a sentence
+        does ("ich mag Das Boot"); three words or more are rarely so by chance ("Krieg und Frieden")."""
+        start = words[0][0]
+        if words[0][2] in self._grammar.function_words:
+            return len(words) > 1 and text[start].isupper() and not _opens_sentence(text, start)
+        return len(words) > 2 and not any(text[word[0]].islower() for word in (words[0], words[-1]))
+
     def _part_of_name(self, text: str, tokens: list[tuple[int, int, str]], position: int) -> bool:
         """Whether a one-word title touches another capitalised word ("Morgan Freeman" is not the film "Morgan")."""
         start, end, _ = tokens[position]
+        everyday = self._everyday if self._grammar.capital_nouns else self._grammar.function_words
         if position + 1 < len(tokens):
             after, _, word = tokens[position + 1]
-            if text[end:after] == " " and text[after].isupper() and word not in _FUNCTION_WORDS:
+            if text[end:after] == " " and text[after].isupper() and word not in everyday:
                 return True
         if position == 0:
             return False
         before, stop, word = tokens[position - 1]
         glued = text[stop:start] == " " and text[before].isupper()
-        return glued and word not in _FUNCTION_WORDS and not _opens_sentence(text, before)
+        return glued and word not in everyday and not _opens_sentence(text, before)
+
+
+def _grammar(items: Sequence[Item]) -> Grammar:
+    """Of the titles' language, or of the texts': a shop may describe German books in English."""
+    titles = grammar_of(item.title for item in items)
+    return grammar_of(item.text for item in items) if titles is ENGLISH else titles
+
+
+def _tokens(text: str) -> list[str]:
+    return [_normalise(match.group()) for match in _TOKEN.finditer(text)]
+
+
+def _everyday_with_nouns(items: Sequence[Item]) -> set[str]:
+    """Words in lower case in the items' texts, and capitalised ones inside sentences of two items or more, normalised;
+    an item's own title does not count."""
+    lower: set[str] = set()
+    holders: Counter[str] = Counter()
+    for item in items:
+        text = item.text.replace(item.title, " ")
+        words = [(match.start(), match.group()) for match in _TOKEN.finditer(text)]
+        lower |= {_normalise(word) for _, word in words if word[0].islower()}
+        holders.update(
+            {_normalise(word) for start, word in words if word[0].isupper() and not _opens_sentence(text, start)}
+        )
+    return lower | {word for word, times in holders.items() if times > 1}
 
 
 def _opens_sentence(text: str, start: int) -> bool:

@@ -144,6 +144,19 @@ def test_every_config_loads_and_the_cpu_one_undoes_the_big_model() -> None:
             assert (small.policy.base, small.sft.lm_lr, small.ppo) == ("small", usual.sft.lm_lr, usual.ppo)
 
 
+def test_defaults_are_no_larger_than_the_shipped_configs_and_fit_own_logs() -> None:
+    from tacit.pipelines.dialogue import RunConfig, load_config
+
+    folder = Path(DEMO).parent
+    defaults, logs = RunConfig(), load_config(folder / "logs.yaml", ["data.path=x"])
+    shipped = [load_config(folder / name) for name in ("redial.yaml", "opendialkg.yaml")]
+    for config in (defaults, logs):
+        for size in ("sft.epochs", "ppo.iterations", "ppo.trajectories", "ppo.max_turns", "evaluate.users"):
+            section, key = size.split(".")
+            assert getattr(getattr(config, section), key) <= max(getattr(getattr(c, section), key) for c in shipped)
+    assert logs.data.name == "logs" and logs.sft.lm_lr is None
+
+
 # --- a whole run ----------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +192,12 @@ def test_a_run_killed_in_every_stage_ends_bit_for_bit_the_same(finished: Path, t
     ours, theirs = state(folder), state(finished)
     assert sorted(ours) == sorted(theirs)
     assert sorted(name for name in theirs if ours[name] != theirs[name]) == []
+
+
+def test_a_run_tells_what_was_settled_and_what_was_cut(finished: Path) -> None:
+    assert "\n  lm_lr: 0.001\n" in (finished / "config.yaml").read_text()
+    assert json.loads((finished / "sft" / "done.json").read_text())["lm_lr"] == 0.001
+    assert json.loads((finished / "prepare" / "done.json").read_text())["texts_cut"] > 0  # TINY reads few tokens
 
 
 def test_a_finished_run_is_not_done_again(finished: Path) -> None:

@@ -33,6 +33,7 @@ from tacit.dialogue.train.ppo_learner import PPOConfig
 from tacit.dialogue.train.sft import SFTConfig, run_sft
 from tacit.dialogue.users import oracle
 from tacit.dialogue.users.crowd import UsersConfig, UserWorld
+from tacit.dialogue.users.phrases import Phrases
 from tacit.metrics.results import save_rows
 from tacit.report.dialogue.report import write_report
 from tacit.run.files import atomic_folder, atomic_write
@@ -80,6 +81,7 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
     stages = STAGES if config.literal else STAGES.without("literal")
     with stages.held(config):
         config = stages.settled(config)
+        config = replace(config, sft=config.sft.settled(config.policy.base))
         run = open_run(config)
         require_same_data(run, config)
         announce_downloads(run, config)
@@ -120,6 +122,8 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
     """What every later stage starts from: the untrained policy with its catalogue, and the simulated users' world."""
     stage = run.stage("prepare")
     catalog, split = load_training(config.data)
+    for remark in Phrases.of(catalog, split.train, config.users.phrases).remarks(config.signals.sentiment):
+        log.warning("%s", remark)
     torch.manual_seed(config.seed)
     policy = Policy.fresh(catalog, split.train, config.policy, cache=run.folder.parent / ".cache")
     with atomic_folder(stage.folder / "policy") as folder:
@@ -137,7 +141,8 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
     atomic_write(stage.folder / "data.json", json.dumps(card, indent=1) + "\n")
     hashes = fingerprint.of_training(catalog, split) | fingerprint.of_test(load_test(config.data))
     fingerprint.write(run.folder, hashes)
-    stage.finish({"items": len(catalog), "train": len(split.train), "valid": len(split.valid)})
+    counts = {"items": len(catalog), "train": len(split.train), "valid": len(split.valid)}
+    stage.finish({**counts, "texts_cut": policy.texts_cut})
 
 
 def sft(run: Run, config: RunConfig, device: str) -> None:

@@ -1,27 +1,30 @@
 """The sentence encoder that reads dialogue windows, replies and item texts.
 
 A thin shell around ``sentence-transformers``: it adds where to find the weights without a network, a cache for
-frozen use, and nothing else.
+frozen use, a word on texts that are too long, and nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from safetensors.torch import load, save
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
-from tacit.run.files import atomic_write
 from tacit.run.progress import progress
+from tacit.text.vector_cache import CHUNK, Batch, read_vectors
 from tacit.types import InputError
+
+log = logging.getLogger("tacit")
 
 PINNED = "all-MiniLM-L6-v2"
 PINNED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -90,21 +93,37 @@ class TextEncoder(nn.Module):
             self._cache.popitem(last=False)
         return found.to(self.device)
 
-    def encode_stored(self, texts: Sequence[str], folder: Path | None) -> Tensor:
-        """Like ``encode``, kept on disk under a hash of texts and weights: a catalogue is read once a machine."""
-        if folder is None:
-            return self.encode(texts, what="reading the catalogue")
-        digest = hashlib.sha256(json.dumps([list(texts), self.max_tokens]).encode())
+    @torch.no_grad()
+    def read(
+        self, texts: Sequence[str], folder: Path | None, what: str = "reading the catalogue"
+    ) -> tuple[Tensor, int]:
+        """Frozen embedding [n, dim] of a catalogue's texts, at least one, and how many of them lost their end.
+
+        With a ``folder`` the vectors are kept there (``vector_cache``): a kill costs a batch, and runs share them.
+        """
+        reading = read_vectors(texts, self._batch, self.fingerprint(), folder, what)
+        if reading.cut:
+            log.warning(
+                "%s: %d of %d texts are longer than %d tokens, their end is not read (policy.encoder_tokens)",
+                *(what, reading.cut, len(set(texts)), self.max_tokens),
+            )
+        return torch.from_numpy(reading.vectors).to(self.device), reading.cut
+
+    def _batch(self, texts: Sequence[str]) -> Batch:
+        parts = [self(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
+        return Batch(torch.cat(parts).cpu().numpy(), self.is_cut(texts))
+
+    def is_cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Which texts have more tokens than are read, [n]."""
+        tokens = self.model.tokenizer(list(texts), truncation=False, padding=False, verbose=False)["input_ids"]
+        return np.array([len(ids) > self.max_tokens for ids in tokens], dtype=np.bool_)
+
+    def fingerprint(self) -> str:
+        """A hash of the weights, and the limit of tokens: what makes two encoders give different vectors."""
+        digest = hashlib.sha256()
         for parameter in self.parameters():
             digest.update(parameter.detach().cpu().numpy().tobytes())
-        path = folder / f"texts-{digest.hexdigest()[:24]}.safetensors"
-        if path.is_file():
-            return load(path.read_bytes())["vectors"].to(self.device)
-        vectors = self.encode(texts, what="reading the catalogue")
-        self.clear_cache()
-        folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, save({"vectors": vectors.cpu()}))
-        return vectors
+        return f"{digest.hexdigest()} {self.max_tokens}"
 
     def clear_cache(self) -> None:
         """Forget all embeddings.

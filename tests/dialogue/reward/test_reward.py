@@ -57,6 +57,9 @@ class BagEncoder:
         self.calls += 1
         return torch.stack([self._one(text) for text in texts]) if texts else torch.zeros(0, DIM)
 
+    def read(self, texts: Sequence[str], folder: Path | None, what: str) -> tuple[Tensor, int]:
+        return self.encode(texts), 0
+
     def clear_cache(self) -> None:
         return
 

@@ -72,6 +72,7 @@ def test_it_learns_and_a_kill_at_any_step_changes_nothing(
     policy = build(encoder_folder)
     before = sft.validate(policy, SPLIT.valid, 60)
     trained = sft.run_sft(policy, SPLIT, CONFIG, whole, seed=3)
+    assert whole.summary()["lm_lr"] == CONFIG.lm_lr
     after = sft.validate(trained, SPLIT.valid, 60)
     assert after["nll"] < before["nll"] - 1.0
     slate = [row["slate_nll"] for row in whole.log.rows() if "slate_nll" in row]
@@ -118,3 +119,10 @@ def test_the_literal_baseline_writes_titles_as_text(encoder_folder: Path, tmp_pa
     replies = TitleWriter(trained, 0).generate(contexts, n=4)
     assert [len(texts) for texts in replies] == [4, 4, 4]
     assert replies == TitleWriter(trained, 0).generate(contexts, n=4)
+
+
+def test_the_step_size_follows_the_base_and_a_given_one_stands() -> None:
+    auto = sft.SFTConfig()
+    assert auto.settled("small").lm_lr == 1e-3
+    assert auto.settled("gpt2-medium").lm_lr == 5e-5
+    assert sft.SFTConfig(lm_lr=2e-4).settled("small").lm_lr == sft.SFTConfig(lm_lr=2e-4).settled("gpt2").lm_lr == 2e-4

@@ -9,7 +9,7 @@ from hidden_users import audit, audit_dialogue
 from tacit.catalog import Catalog
 from tacit.dialogue.users.crowd import UserWorld
 from tacit.dialogue.users.leak import LeakError, auditor
-from tacit.dialogue.users.speech import Speech, intent_of, mood_of, plural, shared_people, slots_of, slotted, speakable
+from tacit.dialogue.users.speech import Speech, Voice, intent_of, mood_of, shared_people, slots_of, slotted, speakable
 from tacit.types import Dialogue, InputError, Item, Slate, Turn
 
 
@@ -89,8 +89,15 @@ def test_speech_survives_json(world: UserWorld) -> None:
     assert Speech.from_json(json.loads(json.dumps(world.speech.to_json()))).pools == world.speech.pools
 
 
-def test_plurals() -> None:
-    assert plural("comedy") == "comedies" and plural("horror") == "horror movies"
+def test_genres_are_put_into_words() -> None:
+    films, german = Voice(), Voice(nouns="", plurals={"krimi": "Krimis"}, capital_genres=True)
+    assert (films.genre("comedy"), films.plural("comedy"), films.plural("horror")) == (
+        "comedy",
+        "comedies",
+        "horror movies",
+    )
+    assert (german.genre("krimi"), german.plural("krimi")) == ("Krimi", "Krimis")
+    assert (german.genre("science-fiction"), german.plural("graue literatur")) == ("Science-Fiction", "graue literatur")
 
 
 def test_the_audit_finds_leaks(films: Catalog) -> None:

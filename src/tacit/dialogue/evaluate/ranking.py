@@ -48,8 +48,8 @@ Score = Callable[[Sequence[Dialogue]], npt.NDArray[np.floating]]
 @dataclass
 class EvaluateConfig:
     replies: int = 500  # test agent turns that are answered, for BLEU and distinct; 0 = none
-    users: int = 500  # fresh simulated users a policy talks to; 0 = none
-    max_turns: int = 6  # agent turns of a conversation with a simulated user
+    users: int = 400  # fresh simulated users a policy talks to; 0 = none
+    max_turns: int = 5  # agent turns of a conversation with a simulated user
     draws: int = 1000  # bootstrap resamples
     batch: int = 64  # contexts scored or answered at a time
     written: int = 10  # replies a model that writes titles as text samples for each context

@@ -52,6 +52,9 @@ class PolicyNetwork(nn.Module):
         super().__init__()
         self.lm, self.tokenizer, self.encoder, self.head = lm, tokenizer, encoder, head
         self.catalog, self.config, self.version = catalog, config, "fresh"
+        self.texts_cut: int | None = (
+            None  # items whose text was longer than the encoder reads, told by ``Policy.fresh``
+        )
         self.layout = Layout(tokenizer, catalog, _lengths(max_positions(lm), config), config.slate_titles)
         width = lm.config.hidden_size + encoder.dim
         self.text_value = _value_head(width)

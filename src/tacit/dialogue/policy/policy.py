@@ -51,10 +51,12 @@ class Policy(PolicyNetwork):
             lm, tokenizer = load_lm(config.base, config.lm)
         encoder = TextEncoder.load(config.encoder, config.encoder_tokens)
         encoder.eval()
-        item_text = encoder.encode_stored([item.text for item in catalog.items], cache)
+        item_text, texts_cut = encoder.read([item.text for item in catalog.items], cache)
         near = associations(train, catalog)
         head = SlateHead(item_text, catalog.counts, near, lm.config.hidden_size)
-        return cls(lm, tokenizer, encoder, head, catalog, config)
+        policy = cls(lm, tokenizer, encoder, head, catalog, config)
+        policy.texts_cut = texts_cut
+        return policy
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Folder with ``policy.json``, ``catalog.jsonl``, ``policy.safetensors``, ``lm/`` and ``encoder/``."""
@@ -113,7 +115,7 @@ class Policy(PolicyNetwork):
         reader = TextEncoder.load(self.config.encoder, self.config.encoder_tokens).eval()
         unnamed = self.head.item_bias.detach()[torch.from_numpy(self.catalog.counts == 0)]
         bias = float(unnamed.mean()) if len(unnamed) else 0.0
-        head = self.head.extended(reader.encode([item.text for item in items]), bias)
+        head = self.head.extended(reader.read([item.text for item in items], None)[0], bias)
         catalog = Catalog((*self.catalog.items, *items), counts)
         policy = Policy(self.lm, self.tokenizer, self.encoder, head, catalog, self.config)
         policy.text_value, policy.slate_value, policy.version = self.text_value, self.slate_value, self.version

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -65,7 +66,7 @@ def run_reward(
     sentiment = load_sentiment(signals.sentiment)
     labeller = Labeller(policy.catalog, policy.encoder, sentiment, signals).fit(train)
     channels = labeller.channels(train)
-    model = fresh_model(policy, config.model, labeller, seed)
+    model = fresh_model(policy, config.model, labeller, seed, stage.folder / "texts")
     features = read(model, train)
     calibrate_inputs(model, features, train)
     fit(model, features, channels, [o.context.id for o in train], config, stage, seed)
@@ -91,11 +92,16 @@ def _some(dialogues: Sequence[Dialogue], n: int) -> list[Dialogue]:
     return sorted(dialogues, key=lambda d: hashlib.sha256(f"reward {d.id}".encode()).digest())[:n]
 
 
-def fresh_model(policy: Policy, config: RewardModelConfig, labeller: Labeller, seed: int) -> RewardModel:
-    """Untrained, with the catalogue as the policy sees it and every member initialised from its own draw."""
+def fresh_model(
+    policy: Policy, config: RewardModelConfig, labeller: Labeller, seed: int, cache: Path | None = None
+) -> RewardModel:
+    """Untrained, with the catalogue as the policy sees it and every member initialised from its own draw.
+
+    ``cache`` is a folder for the item embeddings, made by the policy's own encoder.
+    """
     with torch.no_grad():
         vectors = policy.item_vectors()
-        texts = policy.encoder.encode([item.text for item in policy.catalog.items])
+    texts, _ = policy.encoder.read([item.text for item in policy.catalog.items], cache, "reward: reading the catalogue")
     model = RewardModel(policy.catalog, policy.encoder, vectors, texts, config).to(vectors.device)
     model.weights.copy_(torch.tensor(labeller.weights))
     model.channel_mean.copy_(torch.tensor(labeller.scale.mean))

@@ -62,9 +62,9 @@ class Learner:
 
 @dataclass
 class PPOConfig:
-    iterations: int = 20  # rollout batches
-    trajectories: int = 64  # conversations a batch
-    max_turns: int = 6  # agent turns; a conversation still open then is "cut" and bootstraps
+    iterations: int = 14  # rollout batches
+    trajectories: int = 48  # conversations a batch
+    max_turns: int = 5  # agent turns; a conversation still open then is "cut" and bootstraps
     epochs: int = 2
     minibatch: int = 64  # turns an optimiser step
     microbatch: int = 32  # turns a forward pass: memory only, never the result's definition

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,14 @@ from tacit.types import Dialogue, InputError, Split
 log = logging.getLogger("tacit")
 
 
+FRESH_LM_LR, PRETRAINED_LM_LR = 1e-3, 5e-5
+
+
 @dataclass
 class SFTConfig:
-    epochs: int = 4
+    epochs: int = 2
     batch: int = 16  # segments
-    lm_lr: float = 1e-3  # of the small model from scratch; 5e-5 suits a pretrained one
+    lm_lr: float | None = None  # null: 1e-3 for the small model, which starts from nothing, 5e-5 for a pretrained base
     encoder_lr: float = 5e-5
     head_lr: float = 5e-4
     encoder_trainable: bool = True
@@ -44,11 +47,18 @@ class SFTConfig:
     checkpoint_every: int = 200  # steps
     validation_picks: int = 1500
 
+    def settled(self, base: str) -> SFTConfig:
+        """The same with the language model's step size, which follows from ``policy.base`` where it is not given."""
+        auto = FRESH_LM_LR if base == "small" else PRETRAINED_LM_LR
+        return replace(self, lm_lr=auto if self.lm_lr is None else self.lm_lr)
+
 
 def run_sft(policy: Policy, split: Split, config: SFTConfig, stage: Stage, seed: int, dtype: str = "float32") -> Policy:
     """Fine-tune ``policy`` in place, leave the best epoch in ``stage.folder/policy``, resume where a kill left it."""
     if not any(turn.speaker == "agent" for dialogue in split.train for turn in dialogue.turns):
         raise InputError("the training dialogues hold no agent turn, so there is nothing to fine-tune on: check data.*")
+    config = config.settled(policy.config.base)
+    log.info("%s: sft.lm_lr=%g on policy.base=%s", stage.name, config.lm_lr, policy.config.base)
     torch.manual_seed(seed)
     policy.encoder.requires_grad_(config.encoder_trainable)
     optimizer = _optimizer(policy, config)
@@ -61,7 +71,7 @@ def run_sft(policy: Policy, split: Split, config: SFTConfig, stage: Stage, seed:
             _epoch(policy, optimizer, split, config, stage, state, seed, dtype, bar)
             _judge_epoch(policy, optimizer, split, config, stage, state)
     log.info("%s: best validation score %.4f", stage.name, state["best"])
-    stage.finish({"validation_score": state["best"], "epochs": state["epoch"]})
+    stage.finish({"validation_score": state["best"], "epochs": state["epoch"], "lm_lr": config.lm_lr})
     return Policy.from_pretrained(stage.folder / "policy").to(policy.device)
 
 
@@ -195,7 +205,7 @@ def _optimizer(policy: Policy, config: SFTConfig) -> torch.optim.AdamW:
 
     residual = list(policy.head.item_residual.parameters())
     head = [p for p in trainable(policy.head) if all(p is not r for r in residual)]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": trainable(policy.lm), "peak": config.lm_lr, "weight_decay": 0.01},
         {"params": trainable(policy.encoder), "peak": config.encoder_lr, "weight_decay": 0.01},
         {"params": head, "peak": config.head_lr, "weight_decay": 0.0},

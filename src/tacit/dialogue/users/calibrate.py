@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tacit.catalog import Catalog
 from tacit.dialogue.users.behaviour import BehaviourConfig
 from tacit.dialogue.users.people import People, PeopleConfig, draw_people
-from tacit.dialogue.users.speech import intent_of
+from tacit.dialogue.users.speech import FILM_RULES, Rules, intent_of
 from tacit.dialogue.users.taste import Taste
 from tacit.dialogue.users.user_state import Tuning, UserState
 from tacit.types import Dialogue
@@ -54,7 +54,8 @@ class Observed:
     agent: tuple[tuple[int, int], ...]  # (cards, words) of each merged agent turn
 
 
-def observe(train: Sequence[Dialogue]) -> Observed:
+def observe(train: Sequence[Dialogue], rules: Rules = FILM_RULES) -> Observed:
+    """``rules`` tell an acceptance by words; without any, only an accepted event does."""
     gaps: list[float] = []
     turns: list[int] = []
     accepted: list[bool] = []
@@ -68,7 +69,7 @@ def observe(train: Sequence[Dialogue]) -> Observed:
         merged = [turn for turn in dialogue.merged().turns if turn.speaker == "agent"]
         turns.append(len(merged))
         agent += [(len(t.slate.items) if t.slate else 0, len(t.text.split())) for t in merged]
-        accepted.append(_accepts(dialogue))
+        accepted.append(_accepts(dialogue, rules))
     return Observed(
         gaps=np.array(gaps),
         turns=float(np.mean(turns)),
@@ -78,7 +79,7 @@ def observe(train: Sequence[Dialogue]) -> Observed:
     )
 
 
-def _accepts(dialogue: Dialogue) -> bool:
+def _accepts(dialogue: Dialogue, rules: Rules) -> bool:
     """An accepted event, or a user utterance after the first recommendation that says it will watch something."""
     shown = False
     for turn in dialogue.turns:
@@ -86,7 +87,7 @@ def _accepts(dialogue: Dialogue) -> bool:
             shown |= turn.slate is not None
             if turn.feedback is not None and turn.feedback.accepted:
                 return True
-        elif shown and intent_of(turn.text, place=2) == "accept":
+        elif shown and intent_of(turn.text, 2, rules) == "accept":
             return True
     return False
 
@@ -98,9 +99,10 @@ def calibrate(
     people_config: PeopleConfig,
     config: BehaviourConfig,
     seed: int,
+    rules: Rules | None = FILM_RULES,
 ) -> tuple[Tuning, tuple[CalibrationRow, ...]]:
     """Tuning fitted to the data, and the table that shows it."""
-    seen = observe(train)
+    seen = observe(train, rules or ())
     tuning = Tuning()
     if len(seen.gaps) >= 20:
         logs = np.log(seen.gaps)

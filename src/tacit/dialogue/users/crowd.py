@@ -23,8 +23,10 @@ from tacit.dialogue.users import wording
 from tacit.dialogue.users.behaviour import BehaviourConfig
 from tacit.dialogue.users.calibrate import CalibrationRow, calibrate, rows_to_json
 from tacit.dialogue.users.leak import LeakError, auditor
+from tacit.dialogue.users.mining import mine
 from tacit.dialogue.users.people import People, PeopleConfig, draw_people
-from tacit.dialogue.users.speech import Speech
+from tacit.dialogue.users.phrases import Phrases
+from tacit.dialogue.users.speech import Speech, Voice
 from tacit.dialogue.users.taste import Taste, TasteConfig, fit_taste
 from tacit.dialogue.users.user_state import Reaction, Tuning, UserState
 from tacit.dialogue.users.wording import ItemAttributes, Reply, Speaker, SpeakerState, Utterance, user_turn
@@ -43,6 +45,7 @@ class UsersConfig:
     taste: TasteConfig = field(default_factory=TasteConfig)
     people: PeopleConfig = field(default_factory=PeopleConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
+    phrases: str = ""  # how users talk: a YAML file (docs/data.md), or german; empty: told from the dialogues
     audit: bool = True  # read every text a recommender receives for leaks, and fail the run on one
     horizon: int = 5  # turns a user has to give: the hidden total is the mean over them (see oracle.py)
 
@@ -213,8 +216,11 @@ class UserWorld:
     def fit(cls, catalog: Catalog, train: Sequence[Dialogue], config: UsersConfig, seed: int) -> UserWorld:
         """Fit tastes, mine speech, calibrate. ``catalog`` carries its training counts."""
         taste = fit_taste(catalog, train, config.taste, seed)
-        speech = Speech.mine(catalog, train, np.random.default_rng(seed))
-        tuning, rows = calibrate(catalog, train, taste, config.people, config.behaviour, seed)
+        phrases = Phrases.of(catalog, train, config.phrases)
+        speech = mine(catalog, train, np.random.default_rng(seed), phrases)
+        tuning, rows = calibrate(
+            catalog, train, taste, config.people, config.behaviour, seed, phrases.rules if phrases.english else ()
+        )
         return cls(catalog, config, taste, speech, tuning, rows, _speaker(catalog, speech))
 
     def start(self, n: int, generator: np.random.Generator, ids_prefix: str = "") -> Crowd:
@@ -238,6 +244,7 @@ class UserWorld:
             "tuning": asdict(self.tuning),
             "calibration": rows_to_json(self.rows),
             "speech": self.speech.to_json(),
+            "voice": asdict(self.speech.voice),
         }
         atomic_write(target / "world.json", json.dumps(state, indent=1))
         seal(target)
@@ -253,7 +260,7 @@ class UserWorld:
             arrays = load_file(str(source / "taste.safetensors"))
         except (OSError, SafetensorError) as error:
             raise InputError(f"{source / 'taste.safetensors'} cannot be read ({error}): fit the users again.") from None
-        speech = Speech.from_json(state["speech"])
+        speech = Speech.from_json(state["speech"], Voice(**state["voice"]) if "voice" in state else None)
         config = UsersConfig(**state["config"])
         config.taste = TasteConfig(**state["config"]["taste"])
         config.people = PeopleConfig(**state["config"]["people"])

@@ -11,13 +11,12 @@ import html
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from tacit.catalog import Catalog
-from tacit.text.sentiment import Vader
-from tacit.types import Dialogue, Turn
+from tacit.types import Turn
 
 MOODS = ("negative", "neutral", "positive")
 SLOTS = ("title", "genre", "genres", "person")
@@ -30,8 +29,9 @@ NEAREST: Mapping[str, tuple[str, ...]] = {
     "positive": ("positive", "neutral"),
 }
 LEXICON_EDGE = 0.05  # VADER's own cut between neutral and the rest
-POOL = 300  # utterances kept for one key
-ENOUGH = 3  # fewer lines than this would be heard again and again
+GENRE_KEYS = ("genre", "genres", "category", "categories", "subject", "subjects")
+PEOPLE_KEYS = ("director", "star", "actor", "cast", "author", "authors", "artist")
+Rules = tuple[tuple[str, re.Pattern[str]], ...]  # the first pattern that matches names the intent
 
 _GENRE_FORMS = {
     "comedy": ("comedy", "comedies"),
@@ -60,8 +60,7 @@ _BAD = re.compile(r"@|\d|https?:|\b(turk|hit|submit|form|forms|button|worker|red
 _NAMES = re.compile(r"(?<![.!?])\s(?!I\b|I'|\{)[A-Z]\w+")
 _THIRD = re.compile(r"\b(you|your) (like|love|enjoy|looking|favou?rite|seen|want|into)\b|\bhave you\b|\bdo you\b", re.I)
 
-# The first pattern that matches names the intent.
-_RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+FILM_RULES: Rules = tuple(
     (intent, re.compile(pattern, re.I))
     for intent, pattern in (
         ("accept", r"\b(i'?ll|i will|i'?m going to|i am going to|gonna|have to|think i'?ll) (have to |definitely |"
@@ -120,30 +119,34 @@ class Line:
     real: bool = True
 
 
-class Speech:
-    """Pools of lines by (intent, mood, slots)."""
+@dataclass(frozen=True)
+class Voice:
+    """Words that are put into lines: ``nouns`` for items after a genre ("" says the genre alone), plurals of genres,
+    and the sentence for a user that can say nothing else."""
 
-    def __init__(self, pools: Mapping[Key, Sequence[Line]]) -> None:
+    nouns: str = "movies"
+    unsure: str = "I am not sure."
+    plurals: Mapping[str, str] = field(default_factory=lambda: dict(_PLURAL))
+    capital_genres: bool = False  # a genre of one word is written with a capital, as German nouns are
+
+    def genre(self, genre: str) -> str:
+        return "-".join(part.capitalize() for part in genre.split("-")) if self._is_noun(genre) else genre
+
+    def plural(self, genre: str) -> str:
+        """ "comedy" → "comedies", "horror" → "horror movies"."""
+        return self.plurals.get(genre) or (f"{genre} {self.nouns}" if self.nouns else self.genre(genre))
+
+    def _is_noun(self, genre: str) -> bool:
+        return self.capital_genres and " " not in genre
+
+
+class Speech:
+    """Pools of lines by (intent, mood, slots), and the words to fill them with."""
+
+    def __init__(self, pools: Mapping[Key, Sequence[Line]], voice: Voice | None = None) -> None:
+        self.voice = voice or Voice()
         self.pools: dict[Key, tuple[Line, ...]] = {key: tuple(lines) for key, lines in sorted(pools.items())}
         self._cache: dict[tuple[str, str, frozenset[str], frozenset[str]], tuple[Line, ...]] = {}
-
-    @classmethod
-    def mine(cls, catalog: Catalog, train: Sequence[Dialogue], generator: np.random.Generator) -> Speech:
-        """Sort the seekers' utterances of the training split; keep at most POOL of a kind, drawn at random."""
-        people = shared_people(catalog)
-        texts: dict[tuple[str, str], None] = {}
-        for dialogue in train:
-            for place, turn in enumerate(t for t in dialogue.turns if t.speaker == "user"):
-                text = slotted(turn, catalog, people)
-                intent = intent_of(text, place) if speakable(text) else None
-                if intent:
-                    texts.setdefault((intent, text))
-        scores = Vader()([masked(text) for _, text in texts])
-        mined: dict[Key, list[Line]] = defaultdict(list)
-        for (intent, text), score in zip(texts, scores, strict=True):
-            mined[intent, mood_of(score), slots_of(text)].append(Line(text, round(score, 4)))
-        pools = {key: _some(lines, generator) for key, lines in sorted(mined.items())}
-        return cls(_with_templates(pools))
 
     def choose(self, intent: str, mood: str, have: Set[str], need: Set[str], generator: np.random.Generator) -> Line:
         """A line of this intent, of this mood if there is one, that uses all slots of ``need`` and none beyond
@@ -177,12 +180,12 @@ class Speech:
         ]
 
     @classmethod
-    def from_json(cls, rows: Sequence[Sequence[object]]) -> Speech:
+    def from_json(cls, rows: Sequence[Sequence[object]], voice: Voice | None = None) -> Speech:
         pools: dict[Key, list[Line]] = {}
         for intent, mood, slots, lines in rows:
             assert isinstance(slots, list) and isinstance(lines, list)
             pools[str(intent), str(mood), tuple(map(str, slots))] = [Line(t, float(s), bool(r)) for t, s, r in lines]
-        return cls(pools)
+        return cls(pools, voice)
 
 
 def mood_of(sentiment: float) -> str:
@@ -202,26 +205,21 @@ def shared_people(catalog: Catalog) -> frozenset[str]:
     """Lower-case names of two words or more that at least two items carry (a rarer name would give its item away)."""
     count: dict[str, int] = defaultdict(int)
     for item in catalog.items:
-        people = {name for key in ("director", "star", "actor", "cast") for name in item.attributes.get(key, ())}
+        people = {name for key in PEOPLE_KEYS for name in item.attributes.get(key, ())}
         for name in people:
             count[name.lower()] += 1
     return frozenset(name for name, times in count.items() if times >= 2 and " " in name)
 
 
-def slotted(turn: Turn, catalog: Catalog, people: frozenset[str]) -> str:
-    """The turn's text with titles, people and genre words replaced by slots."""
+def slotted(turn: Turn, catalog: Catalog, people: frozenset[str], genres: GenreWords | None = None) -> str:
+    """The turn's text with titles, people and genre words (those of films unless given) replaced by slots."""
     text = " ".join(html.unescape(turn.text).replace("{", "").replace("}", "").split())
     for item in sorted({catalog[id].title for id in turn.mentions}, key=len, reverse=True):
         text = text.replace(item, "{title}")
     words = text.lower()
     for name in _names_in(words, people):
         text = re.sub(rf"\b{re.escape(name)}\b", "{person}", text, flags=re.I)
-    return _GENRE_BEFORE_NOUN.sub("{genre}", _GENRE.sub(_genre_slot, text))
-
-
-def plural(genre: str) -> str:
-    """ "comedy" → "comedies", "horror" → "horror movies"."""
-    return _PLURAL.get(genre, f"{genre} movies")
+    return (genres or FILM_GENRES).slot(text)
 
 
 def speakable(text: str) -> bool:
@@ -238,12 +236,12 @@ def speakable(text: str) -> bool:
     )
 
 
-def intent_of(text: str, place: int) -> str | None:
+def intent_of(text: str, place: int, rules: Rules = FILM_RULES) -> str | None:
     """The intent of a seeker's utterance, the ``place``-th it sent; None where no rule fits."""
     points_back = _ANAPHORA.search(text) is not None
     if place <= 1 and _OPENING.search(text) and not points_back and not re.search(r"\b(thank|bye)", text, re.I):
         return "open"
-    intent = next((intent for intent, rule in _RULES if rule.search(text)), None)
+    intent = next((intent for intent, rule in rules if rule.search(text)), None)
     if intent in ("critique", "dislike", "seen") and _CONTRAST.search(text):
         return None
     if intent == "critique" and not {"title"} & set(slots_of(text)) and {"genre", "genres"} & set(slots_of(text)):
@@ -251,17 +249,33 @@ def intent_of(text: str, place: int) -> str | None:
     return None if intent == "prefer" and points_back else intent
 
 
-_GENRE = re.compile(
-    r"\b("
-    + "|".join(sorted((re.escape(f) for fs in _GENRE_FORMS.values() for f in fs), key=len, reverse=True))
-    + r")\b",
-    re.I,
+@dataclass(frozen=True)
+class GenreWords:
+    """Which words name a genre."""
+
+    always: re.Pattern[str]
+    plurals: frozenset[str]  # of these, the ones for several items
+    before_noun: re.Pattern[str] | None = None  # adjectives: "a scary movie", but not "it was scary"
+
+    @classmethod
+    def of(cls, words: Set[str], plurals: Set[str], nouns: Set[str]) -> GenreWords:
+        """``nouns`` are what English calls the items; none for another language."""
+        always = "|".join(sorted(map(re.escape, sorted(words)), key=len, reverse=True)) or "(?!)"
+        before = rf"\b({'|'.join(_ADJECTIVES)})(?= ({'|'.join(sorted(nouns))})\b)" if nouns else None
+        return cls(
+            re.compile(rf"\b({always})\b", re.I), frozenset(plurals), re.compile(before, re.I) if before else None
+        )
+
+    def slot(self, text: str) -> str:
+        text = self.always.sub(lambda match: "{genres}" if match.group().lower() in self.plurals else "{genre}", text)
+        return self.before_noun.sub("{genre}", text) if self.before_noun else text
+
+
+FILM_GENRES = GenreWords.of(
+    {form for forms in _GENRE_FORMS.values() for form in forms},
+    _PLURALS,
+    {f"{noun}{s}" for noun in ("movie", "film", "flick") for s in ("", "s")},
 )
-_GENRE_BEFORE_NOUN = re.compile(rf"\b({'|'.join(_ADJECTIVES)})(?= (movie|film|flick)s?\b)", re.I)
-
-
-def _genre_slot(match: re.Match[str]) -> str:
-    return "{genres}" if match.group().lower() in _PLURALS else "{genre}"
 
 
 def _names_in(text: str, people: frozenset[str]) -> list[str]:
@@ -269,21 +283,3 @@ def _names_in(text: str, people: frozenset[str]) -> list[str]:
     tokens = re.findall(r"[^\s,.!?]+", text)
     spans = (" ".join(tokens[i : i + size]) for size in (3, 2) for i in range(len(tokens) - size + 1))
     return [span for span in spans if span in people]
-
-
-def _some(lines: list[Line], generator: np.random.Generator) -> list[Line]:
-    if len(lines) <= POOL:
-        return lines
-    return [lines[i] for i in sorted(generator.choice(len(lines), size=POOL, replace=False).tolist())]
-
-
-def _with_templates(mined: Mapping[Key, Sequence[Line]]) -> dict[Key, list[Line]]:
-    """The mined pools, with templates added where a kind has fewer than ENOUGH lines of its own."""
-    vader, pools = Vader(), {key: list(lines) for key, lines in mined.items()}
-    for intent, texts in TEMPLATES.items():
-        for text in texts:
-            score = vader([masked(text)])[0]
-            key = intent, mood_of(score), slots_of(text)
-            if len(mined.get(key, ())) < ENOUGH:
-                pools.setdefault(key, []).append(Line(text, round(score, 4), real=False))
-    return pools

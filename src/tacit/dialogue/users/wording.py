@@ -11,10 +11,9 @@ import numpy as np
 from tacit.catalog import Catalog
 from tacit.dialogue.users.leak import Auditor
 from tacit.dialogue.users.people import People
-from tacit.dialogue.users.speech import Line, Speech, plural, shared_people
+from tacit.dialogue.users.speech import GENRE_KEYS, PEOPLE_KEYS, Line, Speech, shared_people
 from tacit.types import Turn
 
-GENRE_KEYS = ("genre", "genres")
 AGAIN = 3  # draws in which a line already said is put back
 TRIES = 6  # draws of an utterance before a plain one is said instead
 
@@ -64,7 +63,7 @@ class ItemAttributes:
         genres, people = [], []
         for item in catalog.items:
             genres.append(tuple(g for key in GENRE_KEYS for g in item.attributes.get(key, ())))
-            names = (n for key in ("director", "star", "actor", "cast") for n in item.attributes.get(key, ()))
+            names = (n for key in PEOPLE_KEYS for n in item.attributes.get(key, ()))
             people.append(tuple(dict.fromkeys(name for name in names if name.lower() in shared)))
         counts = Counter(genre for row in genres for genre in row)
         return cls(genres, people, counts)
@@ -106,7 +105,8 @@ class Speaker:
             named = [] if utterance.title is None else [self.catalog.items[utterance.title].id]
             for attempt in range(TRIES + 1):
                 line = self._line(utterance, attempt < TRIES, generator)
-                text = _sentence(self._fill(line.text, utterance))
+                text = self._fill(line.text, utterance).strip()
+                text = _sentence(text) if line.real else text
                 if attempt < AGAIN and line.text in speaker_state.spoken:
                     continue
                 if self.auditor.find(text, hidden, allowed=[*mentioned, *named]) is None:
@@ -120,7 +120,7 @@ class Speaker:
 
     def _line(self, utterance: Utterance, mined: bool, generator: np.random.Generator) -> Line:
         if not mined:
-            return Line("I am not sure.", 0.0, real=False)
+            return Line(self.speech.voice.unsure, 0.0, real=False)
         have = {name for name in ("title", "genre", "person") if getattr(utterance, name) is not None}
         need = {"title"} & have or {"genre"} & have or have
         if "genre" in have:
@@ -133,7 +133,9 @@ class Speaker:
         if utterance.title is not None:
             text = text.replace("{title}", self.catalog.items[utterance.title].title)
         if utterance.genre is not None:
-            text = text.replace("{genres}", plural(utterance.genre)).replace("{genre}", utterance.genre)
+            voice = self.speech.voice
+            text = text.replace("{genres}", voice.plural(utterance.genre))
+            text = text.replace("{genre}", voice.genre(utterance.genre))
         return text.replace("{person}", _name(utterance.person)) if utterance.person is not None else text
 
 
@@ -210,7 +212,6 @@ def user_turn(reply: Reply, catalog: Catalog, time_s: float) -> Turn:
 
 
 def _sentence(text: str) -> str:
-    text = text.strip()
     return text if text[-1:] in ".!?)" else text + "."
 
 

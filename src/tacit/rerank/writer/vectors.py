@@ -6,7 +6,7 @@ and the answer, cut at 512 tokens, so that a long history hides most of the answ
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import re
 import zlib
 from collections.abc import Callable, Sequence
@@ -21,15 +21,15 @@ import torch
 from sklearn.linear_model import RidgeCV
 
 from tacit.run.network import allow_download
-from tacit.run.progress import progress
 from tacit.text.encoder import PINNED, TextEncoder
-from tacit.text.vector_cache import Vectors, keep, recall
+from tacit.text.vector_cache import Batch, Vectors, read_vectors
+
+log = logging.getLogger("tacit")
 
 Mode = Literal["clean", "kar_input"]
 MAX_TOKENS = 512
 HASHED = 512  # dimensions of the hashing encoder
 _PENALTIES = tuple(10.0**power for power in np.arange(-2.0, 3.1, 0.5))  # beside sums of squares of unit vectors
-_PIECE = 2048  # texts kept together in one file: what a kill can cost
 _TOKEN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -57,25 +57,18 @@ def text_vectors(
 
     ``encoder`` is ``minilm`` (pinned, unit vectors), ``hashing`` (no model), or a hub name or folder such as
     ``bert-base-uncased``, whose tokens are averaged as in KAR's ``avg``, without scaling. Texts lose what follows 512
-    tokens. ``dtype`` bfloat16 encodes in mixed precision. With ``folder`` the vectors are kept there, piece by piece
+    tokens. ``dtype`` bfloat16 encodes in mixed precision. With ``folder`` the vectors are kept there, chunk by chunk
     (``vector_cache``).
     """
     if not texts:
         return np.zeros((0, HASHED if encoder == "hashing" else 0), np.float32)
     encode, weights = _encoder(encoder, device, dtype)
-    different = sorted(set(texts))  # whatever their order, the same texts are read in the same pieces
-    stored = {} if folder is None else recall(different, folder, weights)
-    missing = [text for text in different if text not in stored]
-    if missing:
-        with progress(len(missing), "reading the texts") as bar:
-            for start in range(0, len(missing), _PIECE):
-                piece = missing[start : start + _PIECE]
-                vectors = encode(piece)
-                if folder is not None:
-                    keep(piece, vectors, folder, weights)
-                stored |= zip(piece, vectors, strict=True)
-                bar.advance(len(piece))
-    return np.stack([stored[text] for text in texts])
+    reading = read_vectors(texts, encode, weights, folder, "reading the texts")
+    if reading.cut:
+        log.warning(
+            "%d of %d texts are longer than %d tokens: their end is not read", reading.cut, len(set(texts)), MAX_TOKENS
+        )
+    return reading.vectors
 
 
 @dataclass(frozen=True)
@@ -135,21 +128,18 @@ def hashed(texts: Sequence[str]) -> Vectors:
 
 
 @lru_cache(maxsize=1)
-def _encoder(name: str, device: str, dtype: str) -> tuple[Callable[[Sequence[str]], Vectors], str]:
-    """(function from texts to vectors, hash of its weights)."""
+def _encoder(name: str, device: str, dtype: str) -> tuple[Callable[[Sequence[str]], Batch], str]:
+    """(function from texts to a batch of vectors, hash of its weights)."""
     if name == "hashing":
-        return hashed, f"hashing {HASHED}"
+        return lambda texts: Batch(hashed(texts), np.zeros(len(texts), np.bool_)), f"hashing {HASHED}"
     source = PINNED if name == "minilm" else name
     if name != "minilm":
         allow_download("encoder", name)
-    model = TextEncoder.load(source, MAX_TOKENS).to(device).model.eval()
-    digest = hashlib.sha256()
-    for parameter in model.parameters():
-        digest.update(parameter.detach().cpu().numpy().tobytes())
+    reader = TextEncoder.load(source, MAX_TOKENS).to(device).eval()
 
-    def encode(texts: Sequence[str]) -> Vectors:
+    def encode(texts: Sequence[str]) -> Batch:
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == "bfloat16"):
-            vectors = model.encode(list(texts), batch_size=64, show_progress_bar=False, convert_to_numpy=True)
-        return np.asarray(vectors, dtype=np.float32)
+            vectors = reader.model.encode(list(texts), batch_size=64, show_progress_bar=False, convert_to_numpy=True)
+        return Batch(np.asarray(vectors, dtype=np.float32), reader.is_cut(texts))
 
-    return encode, f"{digest.hexdigest()} {MAX_TOKENS} {dtype}"
+    return encode, f"{reader.fingerprint()} {dtype}"

@@ -1,0 +1,44 @@
+"""The sentence encoder: what is cut is said, and what is stored comes back."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from tacit.text.encoder import TextEncoder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+def test_texts_beyond_the_limit_are_counted(folder: Path) -> None:
+    encoder = TextEncoder.load(str(folder), max_tokens=5)
+    texts = ["family", "family family family", "family family family family"]  # and two tokens around each
+    assert [len(ids) for ids in encoder.model.tokenizer(texts)["input_ids"]] == [3, 5, 6]
+    assert encoder.is_cut(texts).tolist() == [False, False, True]
+
+
+def test_reading_a_catalogue_says_what_was_cut(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    encoder = TextEncoder.load(str(folder), max_tokens=5).eval()
+    texts = ["family", "family family family family"]
+    with caplog.at_level(logging.WARNING, "tacit"):
+        vectors, cut = encoder.read(texts, tmp_path)
+    assert cut == 1
+    assert "1 of 2 texts are longer than 5 tokens" in caplog.text and "policy.encoder_tokens" in caplog.text
+    assert torch.equal(vectors, encoder.read(texts, tmp_path)[0])
+    torch.testing.assert_close(vectors, encoder(texts).detach())
+
+
+def test_other_weights_and_limits_are_other_encoders(folder: Path) -> None:
+    encoder, shorter = TextEncoder.load(str(folder), 5), TextEncoder.load(str(folder), 4)
+    before = encoder.fingerprint()
+    assert before == TextEncoder.load(str(folder), 5).fingerprint() != shorter.fingerprint()
+    with torch.no_grad():
+        next(encoder.parameters()).add_(0.5)
+    assert encoder.fingerprint() != before
