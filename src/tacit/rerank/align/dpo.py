@@ -21,13 +21,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.losses import softmax_dpo_loss
 from tacit.rerank.align.pairs import Pair
 from tacit.rerank.align.sft import train_writer
 from tacit.rerank.align.trl_stage import InStage, TextTuning, adapters, arguments, room, run_in_stage, tokenized
 from tacit.run.folder import Stage
+from tacit.text.lm import load_pretrained
 from tacit.types import InputError
 
 OBJECTIVES = ("dpo", "dpo_sft", "softmax_dpo", "sft_best")
@@ -65,7 +66,7 @@ def align(
         return stage.folder / "writer"
     if not pairs:
         raise InputError(f"{stage.name}: there are no pairs, all texts of every user scored alike or too few lists")
-    lm: PreTrainedModel = AutoModelForCausalLM.from_pretrained(lm_folder, dtype="auto")
+    lm, _ = load_pretrained(lm_folder, "auto", "knowledge.writer", tokenizer)
     if settings.objective == "sft_best":
         prompts, texts = [pair.prompt for pair in pairs], [pair.chosen for pair in pairs]
         return train_writer(lm, tokenizer, prompts, texts, settings, stage, seed, device, dtype)

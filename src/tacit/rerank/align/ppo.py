@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from peft import get_peft_model
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit import losses
 from tacit.rerank.align.feedback import read_groups, score_samples, write_groups
@@ -38,6 +38,7 @@ from tacit.rerank.writer.writers import LocalWriter, prompt_tokens
 from tacit.run.folder import Stage, pack_optimizer, unpack_optimizer
 from tacit.run.progress import progress
 from tacit.text.generate import Sampling, text_logprobs
+from tacit.text.lm import load_pretrained
 from tacit.types import Group, InputError, Scorer
 
 Tokens = list[int]
@@ -152,7 +153,7 @@ class Learner:
         device: str,
         dtype: str,
     ) -> Learner:
-        lm: Any = AutoModelForCausalLM.from_pretrained(lm_folder, dtype="auto")
+        lm: Any = load_pretrained(lm_folder, "auto", "knowledge.writer", tokenizer)[0]
         torch.manual_seed(seed)  # fresh adapters
         lora = adapters(lm, config.lora)
         reference = copy.deepcopy(lm).to(device).eval().requires_grad_(False) if lora is None else None
