@@ -134,3 +134,15 @@ def test_load_missing_and_empty(tmp_path: Path) -> None:
 
 def test_normalise_title() -> None:
     assert normalise_title("Y Tu Mamá También (2001)") == normalise_title("Y tu mama tambien  (2001)")
+
+
+@pytest.mark.parametrize("mark", "'’ʼ´`＇")
+def test_titles_are_linked_in_any_type(mark: str) -> None:
+    """Spans point into the text as it was written, whatever became of it on the way."""
+    catalog = Catalog([Item("a", "Ocean’s Eleven (2001)", ""), Item("b", "Spider-Man (2002)", "")])
+    text = f"hm… “Ocean{mark}s\u00a0Eleven”,\u200b or Spider–Man\u3000(2002)?"
+    spans = catalog.link(text)
+    assert [(text[start:end], id) for start, end, id in spans] == [
+        (f"Ocean{mark}s\u00a0Eleven", "a"),
+        ("Spider–Man\u3000(2002)", "b"),
+    ]

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tacit.run.files import atomic_write
 from tacit.types import Dialogue, InputError, Item, ItemId
+from tacit.typography import plain_type, plain_type_with_places
 
 Spans = tuple[tuple[int, int, ItemId], ...]
 
@@ -87,7 +88,9 @@ class Catalog:
 
     def link(self, text: str) -> Spans:
         """(start, end, item) of every title in ``text``: longest match, left to right, never overlapping."""
-        return self._linker.link(text)
+        plain, places = plain_type_with_places(text)
+        spans = self._linker.link(plain)
+        return tuple((places[start], places[end - 1] + 1, id) for start, end, id in spans)
 
     def fingerprint(self) -> str:
         """sha256 over ids, titles and texts in order (popularity is not part of an item's identity)."""
@@ -133,7 +136,7 @@ class Catalog:
 
 def normalise_title(title: str) -> str:
     """Case, accents, punctuation and spacing removed: two spellings of a title compare equal."""
-    return " ".join(_normalise(match.group()) for match in _TOKEN.finditer(title))
+    return " ".join(_normalise(match.group()) for match in _TOKEN.finditer(plain_type(title)))
 
 
 def item_to_json(item: Item, count: int = 0) -> dict[str, Any]:
@@ -186,11 +189,12 @@ class _Linker:
         self._titles: dict[tuple[str, ...], list[tuple[str | None, int, ItemId]]] = {}
         self._lengths: dict[str, list[int]] = {}
         self._everyday = {
-            token for item in items for token in re.findall(r"\b[a-z]+\b", item.text) if len(token) < 15
+            token for item in items for token in re.findall(r"\b[a-z]+\b", plain_type(item.text)) if len(token) < 15
         } | _FUNCTION_WORDS
         for row, item in enumerate(items):
-            year = _YEAR_SUFFIX.search(item.title)
-            base = item.title[: year.start()] if year else item.title
+            title = plain_type(item.title)
+            year = _YEAR_SUFFIX.search(title)
+            base = title[: year.start()] if year else title
             key = tuple(_normalise(match.group()) for match in _TOKEN.finditer(base))
             if key:
                 self._titles.setdefault(key, []).append((year.group(1) if year else None, row, item.id))

@@ -1,78 +1,60 @@
-"""What a thinking model writes before its answer, cut off wherever a model's text enters.
-
-Models put their thoughts between tags, and leave out the opening tag where the template wrote it, or the closing one
-where the text was cut. Thoughts are no answer: not what a user reads, and not what an agent recommended.
-"""
+"""What a reasoning model thinks before it answers, left out: the user was never shown it."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
-_NAMES = r"(?:think|thinking|thought|thoughts|reasoning)"
-_TAG = re.compile(
-    rf"<\s*(?P<close>/?)\s*{_NAMES}\s*(?P<empty>/?)>|\[(?P<shut>/?)THINK\]|◁(?P<end>/?)think▷", re.IGNORECASE
+_NAMES = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|seed:think|antthinking"
+# (opening, closing) marks of the thoughts, by the models that write them
+_FORMS = (
+    (rf"<(?:{_NAMES})\b[^<>/]*>", rf"</(?:{_NAMES})\s*>"),  # DeepSeek-R1, Qwen3 and most that came after
+    (r"\[think\]", r"\[/think\]"),  # Magistral
+    ("◁think▷", "◁/think▷"),  # Kimi
+    (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),  # Sky-T1
+    (r"<\|start_thinking\|>", r"<\|end_thinking\|>"),  # Command A
+    (r"<\|channel>thought", r"<channel\|>"),  # Gemma 4
 )
-# Harmony, the format of gpt-oss: <|channel|>analysis<|message|>...<|end|><|start|>assistant<|channel|>final<|message|>
-_CHANNEL = re.compile(r"<\|channel\|>")
-_FINAL = re.compile(r"<\|channel\|>\s*final\b[^<]*<\|message\|>")
-_END = re.compile(r"<\|(?:end|return|start|call)\|>")
-_TEXT_PARTS = ("text", "output_text")
+_MARKS = tuple(re.compile(f"(?P<open>{start})|{end}", re.IGNORECASE) for start, end in _FORMS)
+# Harmony (gpt-oss): <|start|>assistant<|channel|>analysis<|message|>...<|end|>; only "final" is for the user.
+_MESSAGE = re.compile(
+    r"(?:<\|start\|>[^<]*)?<\|channel\|>\s*(?P<channel>\w*)[^<]*(?:<\|constrain\|>[^<]*)?(?:<\|message\|>)?"
+    r"(?P<text>.*?)(?:<\|(?:end|return|call)\|>|(?=<\|start\|>)|(?=<\|channel\|>)|\Z)",
+    re.DOTALL,
+)
+_BARE_HARMONY = re.compile(r"analysis.*?assistant\s*final", re.DOTALL)  # the same, its special tokens left out
+_AROUND_ANSWER = re.compile(r"<\|(?:begin|end)_of_solution\|>|<\|(?:START|END)_RESPONSE\|>|</?answer>", re.IGNORECASE)
 
 
 def has_thoughts(text: str) -> bool:
-    """Whether any tag of a thought, opening or closing, stands in ``text``."""
-    return bool(_TAG.search(text) or _CHANNEL.search(text))
+    """Whether any mark of a model's thoughts stands in the text."""
+    if "<|channel|>" in text or _BARE_HARMONY.match(text):
+        return True
+    return ("<" in text or "[" in text or "◁" in text) and any(marks.search(text) for marks in _MARKS)
 
 
 def without_thoughts(text: str) -> str:
-    """The answer alone, without blanks around it; a text that has no tags comes back as it is.
+    """The text that the user was shown; the same text where it holds no thoughts, "" where nothing follows them.
 
-    What stands between an opening tag and the next closing one goes, with an opening tag that nothing closes all that
-    follows, and with a closing tag that nothing opened all that stands before it. "" where nothing but thoughts stands.
+    A part may lack its closing mark (the answer was cut: the rest is thought) or its opening one (templates write it
+    into the prompt: all before the mark is thought).
     """
-    while has_thoughts(text):  # what is cut out may join two halves of another tag
-        text = (_final_channel(text) if _CHANNEL.search(text) else _outside_tags(text)).strip()
-    return text
+    if not has_thoughts(text):
+        return text
+    if "<|channel|>" in text:
+        text = _MESSAGE.sub(lambda m: m["text"] if m["channel"] == "final" else "", text)
+    text = _BARE_HARMONY.sub("", text, count=1) if _BARE_HARMONY.match(text) else text
+    for marks in _MARKS:
+        text = _outside(text, marks)
+    return _AROUND_ANSWER.sub("", text).strip()
 
 
-def text_of(content: object) -> str | None:
-    """The text of a message's ``content``: text, or the text parts of a list joined; None where there is none.
-
-    Parts of other types (``thinking``, ``reasoning``, calls, refusals) are no text.
-    """
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return None
-    parts = [_part(part) for part in content]
-    texts = [part for part in parts if part is not None]
-    return "".join(texts) if texts else None
-
-
-def _part(part: Any) -> str | None:
-    if isinstance(part, str):
-        return part
-    if isinstance(part, dict) and part.get("type", "text") in _TEXT_PARTS and isinstance(part.get("text"), str):
-        return str(part["text"])
-    return None
-
-
-def _outside_tags(text: str) -> str:
-    outside: list[str] = []
-    start, inside = 0, False
-    for tag in _TAG.finditer(text):
-        if tag["empty"]:
-            outside += [] if inside else [text[start : tag.start()]]
-        elif tag["close"] or tag["shut"] or tag["end"]:
-            outside, inside = outside if inside else [], False
+def _outside(text: str, marks: re.Pattern[str]) -> str:
+    """What stands outside the parts between an opening mark and the next closing one."""
+    shown, start, inside = "", 0, False
+    for mark in marks.finditer(text):
+        if not mark["open"]:
+            shown, inside = (shown if inside else ""), False
         else:
-            outside += [] if inside else [text[start : tag.start()]]
-            inside = True
-        start = tag.end()
-    return "".join(outside if inside else [*outside, text[start:]])
-
-
-def _final_channel(text: str) -> str:
-    finals = list(_FINAL.finditer(text))
-    return _END.split(text[finals[-1].end() :], maxsplit=1)[0] if finals else ""
+            shown, inside = shown + ("" if inside else text[start : mark.start()]), True
+        start = mark.end()
+    return shown + ("" if inside else text[start:])

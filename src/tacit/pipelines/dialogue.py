@@ -220,4 +220,9 @@ def _reward_model(run: Run, policy: Policy) -> RewardModel:
 
 def _labeller(run: Run, config: RunConfig, policy: Policy) -> Labeller:
     record = json.loads((run.folder / "reward" / "model" / "config.json").read_text(encoding="utf-8"))["labels"]
-    return Labeller.from_json(record, policy.catalog, policy.encoder, load_sentiment(config.signals.sentiment))
+    return Labeller.from_json(
+        record,
+        policy.catalog,
+        policy.encoder,
+        load_sentiment(config.signals.sentiment, config.signals.sentiment_labels),
+    )

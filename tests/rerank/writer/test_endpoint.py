@@ -12,7 +12,7 @@ import pytest
 from servers import Reply, Server, message, serving
 
 from tacit.rerank.writer.cache import CachedWriter, cut_texts, prompt_key
-from tacit.rerank.writer.endpoint import EndpointWriter
+from tacit.rerank.writer.endpoint import EndpointWriter, text_of
 from tacit.rerank.writer.writers import CutText
 from tacit.text.generate import Sampling
 from tacit.types import InputError
@@ -36,7 +36,9 @@ class Waits(list[float]):
 
 
 def writer(server: Server, waits: Waits | None = None, **settings: Any) -> EndpointWriter:
-    return EndpointWriter(server.url, "m", **{"sampling": SAMPLING, "sleep": Waits() if waits is None else waits, **settings})
+    return EndpointWriter(
+        server.url, "m", **{"sampling": SAMPLING, "sleep": Waits() if waits is None else waits, **settings}
+    )
 
 
 def echo(body: dict[str, Any], number: int) -> Reply:
@@ -275,3 +277,21 @@ def test_parameters_are_left_out_renamed_and_added(server: Server) -> None:
 def test_half_a_character_can_be_kept(server: Server, tmp_path: Path) -> None:
     server.answer = lambda body, number: message(content="Likes \ud83d noir")
     assert CachedWriter(writer(server), tmp_path).write(["p"], 1, 0) == [["Likes ? noir"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("a", "a"),
+        ("", ""),
+        (None, None),
+        ([], None),
+        ([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}], "a"),
+        ([{"type": "text", "text": "a"}, {"type": "output_text", "text": "b"}, {"text": "c"}, "d"], "abcd"),
+        ([{"type": "reasoning", "text": "hm"}, {"type": "refusal", "refusal": "no"}, None, {"type": "text"}], None),
+        ({"text": "a"}, None),
+        (5, None),
+    ],
+)
+def test_content(content: object, text: str | None) -> None:
+    assert text_of(content) == text

@@ -17,12 +17,13 @@ from typing import Any
 import httpx
 import numpy as np
 
-from tacit.data.thoughts import has_thoughts, text_of, without_thoughts
+from tacit.data.thoughts import has_thoughts, without_thoughts
 from tacit.rerank.writer.retries import backoff, may_pass, retry_after
 from tacit.rerank.writer.writers import CutText
 from tacit.text.generate import Sampling, stream_seed
 from tacit.types import InputError
 
+_TEXT_PARTS = ("text", "output_text")
 SHOWN = 1500  # characters of a server's message: the remedy often stands at its end
 LENGTH = ("length", "max_tokens")  # what finish_reason is where the text was cut
 OURS = ("messages", "prompt", "stream", "n")  # parameters of a request that a setting cannot change
@@ -196,6 +197,26 @@ def _text_of_choice(choice: Mapping[str, Any], chat: bool) -> str:
     else:
         remedy = "raise knowledge.max_tokens" if finish in LENGTH else "take another model"
     raise NoText(f"an empty text with finish_reason {finish!r}; {remedy}", again=finish == "error")
+
+
+def text_of(content: object) -> str | None:
+    """The text of a message's ``content``: text, or the text parts of a list joined; None where there is none.
+
+    Parts of other types (``thinking``, ``reasoning``, calls, refusals) are no text.
+    """
+    if isinstance(content, str):
+        return content
+    parts = [_part(part) for part in content] if isinstance(content, list) else []
+    texts = [part for part in parts if part is not None]
+    return "".join(texts) if texts else None
+
+
+def _part(part: Any) -> str | None:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, dict) and part.get("type", "text") in _TEXT_PARTS and isinstance(part.get("text"), str):
+        return str(part["text"])
+    return None
 
 
 def _code(body: object) -> int:
