@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tacit.data.thoughts import has_thoughts, without_thoughts
 
@@ -40,3 +44,40 @@ def test_answer(text: str, answer: str) -> None:
     assert without_thoughts(text) == answer
     assert without_thoughts(answer) == answer
     assert has_thoughts(text) == (text != answer)
+
+
+EXAMPLES = int(os.environ.get("TACIT_FAULT_EXAMPLES", "200"))
+FAST = settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None)
+NAMES = ["think", "Thinking", "REASONING"]
+TAGS = ["<think>", "</think>", "<THINKING>", "</Thought>", "[THINK]", "[/THINK]", "<", ">", "</", "\n"]
+PIECES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["<think>", "</think>", "<THINKING>", "</Thought>", "[THINK]", "[/THINK]", "<", ">", "</", "\n"]
+        ),
+        st.sampled_from(["<|channel|>", "analysis", "final", "<|message|>", "<|end|>", "<|start|>", "assistant"]),
+        st.text(max_size=6),
+    ),
+    max_size=12,
+)
+
+
+@FAST
+@given(PIECES)
+def test_any_text_has_an_answer(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    answer = without_thoughts(text)
+    assert len(answer) <= len(text)
+    if not has_thoughts(text):
+        assert answer == text
+
+
+@FAST
+@given(
+    st.text("abc <>/\n", max_size=20),
+    st.text("abc \n", max_size=20),
+    st.sampled_from(["think", "Thinking", "REASONING"]),
+)
+def test_what_stands_between_tags_never_stays(thought: str, answer: str, tag: str) -> None:
+    for text in (f"<{tag}>{thought}</{tag}>{answer}", f"{thought}</{tag}>{answer}", f"{answer}<{tag}>{thought}"):
+        assert without_thoughts(text) == answer.strip()
