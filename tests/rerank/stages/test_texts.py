@@ -11,7 +11,6 @@ import pytest
 from tacit.rerank.stages.config import RerankConfig, check
 from tacit.rerank.stages.texts import texts_card
 from tacit.rerank.writer.cache import CachedWriter
-from tacit.rerank.writer.vectors import BETWEEN
 from tacit.rerank.writer.writers import CutText
 from tacit.run.config import load
 from tacit.types import InputError, Item
@@ -32,9 +31,9 @@ def test_cut_texts_are_counted_on_the_card(tmp_path: Path) -> None:
         ratings=SimpleNamespace(items=[Item("a", "Heat", "")]), prompts=prompts, cache=tmp_path
     )
     CachedWriter(Cutting(), tmp_path).write(list(prompts.values()), 1, 0)
-    texts = dict.fromkeys(prompts, "likes Heat")  # as a stage keeps them: numbers filled with titles
+    texts = dict.fromkeys(prompts, ("likes Heat",))  # as a stage keeps them: numbers filled with titles
     assert texts_card(known, texts)["cut"] == 0.25
-    assert texts_card(known, {0: "likes Heat", 1: f"likes Heat{BETWEEN}others"})["cut"] == pytest.approx(1 / 3)
+    assert texts_card(known, {0: ("likes Heat",), 1: ("likes Heat", "others")})["cut"] == pytest.approx(1 / 3)
     assert texts_card(known, {})["cut"] == 0.0
 
 

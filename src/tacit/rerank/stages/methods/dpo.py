@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from tacit.rerank.align.dpo import align
 from tacit.rerank.align.feedback import RerankerScorer
 from tacit.rerank.stages.preferences import preferences

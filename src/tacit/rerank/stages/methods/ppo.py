@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from tacit.rerank.align.feedback import RerankerScorer
 from tacit.rerank.align.ppo import Task, align_by_scores
 from tacit.rerank.stages.preferences import feedback_card, keep_pairs
