@@ -221,3 +221,15 @@ def test_german_titles_described_in_english_are_linked_as_german_ones() -> None:
         [Item(title, title, "The story of a man and the sea that is told by his brother.") for title in titles]
     )
     assert linked(shop, "Ich suche etwas über Liebe wie den Schwarm.") == [("den Schwarm", "Der Schwarm")]
+
+
+@pytest.mark.parametrize("mark", "'’ʼ´`＇")
+def test_titles_are_linked_in_any_type(mark: str) -> None:
+    """Spans point into the text as it was written, whatever became of it on the way."""
+    catalog = Catalog([Item("a", "Ocean’s Eleven (2001)", ""), Item("b", "Spider-Man (2002)", "")])
+    text = f"hm… “Ocean{mark}s\u00a0Eleven”,\u200b or Spider–Man\u3000(2002)?"
+    spans = catalog.link(text)
+    assert [(text[start:end], id) for start, end, id in spans] == [
+        (f"Ocean{mark}s\u00a0Eleven", "a"),
+        ("Spider–Man\u3000(2002)", "b"),
+    ]

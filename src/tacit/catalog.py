@@ -19,6 +19,7 @@ from tacit.languages import ENGLISH, Grammar, grammar_of
 from tacit.run.files import atomic_write
 from tacit.run.lines import decode, lines
 from tacit.types import Dialogue, InputError, Item, ItemId
+from tacit.typography import plain_type, plain_type_with_places
 
 Spans = tuple[tuple[int, int, ItemId], ...]
 
@@ -81,7 +82,9 @@ class Catalog:
 
     def link(self, text: str) -> Spans:
         """(start, end, item) of every title in ``text``: longest match, left to right, never overlapping."""
-        return self._linker.link(text)
+        plain, places = plain_type_with_places(text)
+        spans = self._linker.link(plain)
+        return tuple((places[start], places[end - 1] + 1, id) for start, end, id in spans)
 
     def fingerprint(self) -> str:
         """sha256 over ids, titles and texts in order (popularity is not part of an item's identity)."""
@@ -126,7 +129,7 @@ class Catalog:
 
 def normalise_title(title: str) -> str:
     """Case, accents, punctuation and spacing removed: two spellings of a title compare equal."""
-    return " ".join(_tokens(title))
+    return " ".join(_tokens(plain_type(title)))
 
 
 def item_to_json(item: Item, count: int = 0) -> dict[str, Any]:
@@ -189,14 +192,17 @@ class _Linker:
         self._titles: dict[tuple[str, ...], list[tuple[str | None, int, ItemId]]] = {}
         self._lengths: dict[str, list[int]] = {}
         self._grammar = _grammar(items[:2000])
-        everyday = {token for item in items for token in re.findall(r"\b[a-z]+\b", item.text) if len(token) < 15}
+        everyday = {
+            token for item in items for token in re.findall(r"\b[a-z]+\b", plain_type(item.text)) if len(token) < 15
+        }
         if self._grammar.capital_nouns:
             everyday = _everyday_with_nouns(items)
         common = self._grammar.common_words if len(everyday) < FEW_WORDS or self._grammar.capital_nouns else frozenset()
         self._everyday = everyday | common | self._grammar.function_words
         for row, item in enumerate(items):
-            year = _YEAR_SUFFIX.search(item.title)
-            base = item.title[: year.start()] if year else item.title
+            title = plain_type(item.title)
+            year = _YEAR_SUFFIX.search(title)
+            base = title[: year.start()] if year else title
             for key in {self._key(_tokens(form)) for form in self._spellings(base)} - {()}:
                 self._titles.setdefault(key, []).append((year.group(1) if year else None, row, item.id))
         for key, entries in self._titles.items():
@@ -310,7 +316,7 @@ def _everyday_with_nouns(items: Sequence[Item]) -> set[str]:
     lower: set[str] = set()
     holders: Counter[str] = Counter()
     for item in items:
-        text = item.text.replace(item.title, " ")
+        text = plain_type(item.text).replace(plain_type(item.title), " ")
         words = [(match.start(), match.group()) for match in _TOKEN.finditer(text)]
         lower |= {_normalise(word) for _, word in words if word[0].islower()}
         holders.update(

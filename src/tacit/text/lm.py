@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tacit.text.adapters import merged, read_adapters
 from tacit.text.tokens import EOS, PAD, SPECIALS
 from tacit.types import InputError
 
@@ -79,17 +80,46 @@ def small_lm(tokenizer: PreTrainedTokenizerBase, config: LMConfig) -> PreTrained
     )
 
 
+def load_pretrained(
+    base: str | Path, dtype: torch.dtype | str, key: str, tokenizer: PreTrainedTokenizerBase | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model and tokenizer of a hub name or a folder, which setting ``key`` names; adapters are merged into their base.
+
+    Merged, because adapters that stay apart are frozen: nothing would be trained, and a copy would lack them.
+    """
+    base = str(base)
+    adapters = read_adapters(base, key)
+    try:
+        tokenizer = tokenizer or load_tokenizer(base, key)
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(adapters.base if adapters else base, dtype=dtype)
+    except (OSError, ValueError) as error:
+        raise _not_loaded(base, key, error) from error
+    return (merged(model, len(tokenizer), adapters, key) if adapters else model), tokenizer
+
+
+def load_tokenizer(base: str | Path, key: str) -> PreTrainedTokenizerBase:
+    """The tokenizer in ``base``; of adapters that were saved without one, that of their base."""
+    base = str(base)
+    adapters = read_adapters(base, key)
+    bare = adapters is not None and Path(base).is_dir() and not (Path(base) / "tokenizer_config.json").is_file()
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(adapters.base if adapters and bare else base)
+    except (OSError, ValueError) as error:
+        raise _not_loaded(base, key, error) from error
+    return tokenizer
+
+
+def _not_loaded(base: str, key: str, error: Exception) -> InputError:
+    where = "the folder is incomplete" if Path(base).is_dir() else "no such folder, and the hub did not answer"
+    return InputError(
+        f"{key}={base!r} cannot be loaded: {where} ({str(error).splitlines()[0]}); "
+        "give a folder with config.json, model.safetensors and tokenizer files, or a hub name while online"
+    )
+
+
 def load_lm(base: str, config: LMConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A hub name or a local folder in the hub's format, with our special tokens added."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-    except (OSError, ValueError) as error:
-        where = "the folder is incomplete" if Path(base).is_dir() else "no such folder, and the hub did not answer"
-        raise InputError(
-            f"policy.base={base!r} cannot be loaded: {where} ({str(error).splitlines()[0]}); "
-            "give a folder with config.json, model.safetensors and tokenizer files, or a hub name while online"
-        ) from error
+    model, tokenizer = load_pretrained(base, torch.float32, "policy.base")
     known = tokenizer.get_vocab()
     tokenizer.add_special_tokens(
         {

@@ -1,6 +1,7 @@
 """Sentiment of user turns in [-1, 1]: VADER by default, any transformers classifier by name, any callable.
 
 Film titles and genre words are feelings to a lexicon ("Terrible Bosses", "a war movie"), so both are masked first.
+Rules and lexicons read one plain form of a text (``typography``): "don’t" is "don't".
 A backend's ``id`` is written beside every label it made: labels of two backends are never mixed.
 """
 
@@ -8,14 +9,17 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+import string
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import numpy as np
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from tacit.catalog import Catalog
+from tacit.text.label_polarity import label_polarity
 from tacit.types import InputError, ItemId
+from tacit.typography import plain_type
 
 MASK = "it"  # a word no lexicon scores
 GENRE_WORDS = frozenset(
@@ -29,8 +33,9 @@ GENRE_WORDS = frozenset(
 
 # What VADER does not know about conversations that recommend. Checked in this order; the first hit decides.
 REJECTS = re.compile(
-    r"\b(something else|anything else|not (?:really )?(?:interested|a fan|my (?:thing|type|style|taste|cup))|no thanks|"
-    r"no thank you|nope|i(?:'ll| will)? pass|wrong genre|not what i|do(?:n't| not) (?:really )?(?:like|care|enjoy)|"
+    r"\b(something else|anything else|not (?:really )?(?:interested|a fan|my (?:thing|type|style|taste|cup))|"
+    r"no\W{1,4}thank(?:s| you)|nope|i(?:'ll| will)? pass|wrong genre|not what i|"
+    r"do(?:n't| not) (?:really )?(?:like|care|enjoy)|"
     r"did(?:n't| not) (?:really )?(?:like|care|enjoy)|too (?:old|long|slow|scary|silly|childish))\b",
     re.IGNORECASE,
 )
@@ -41,6 +46,8 @@ ACCEPTS = re.compile(
     re.IGNORECASE,
 )
 PHRASE_WEIGHT = 0.4
+_MARKS = re.escape("".join(mark for mark in string.punctuation if mark != "'"))
+_SHORT_WORD = re.compile(rf"(?<!\S)(?P<before>[{_MARKS}]*)(?P<word>[A-Za-z]{{1,2}})(?P<after>[{_MARKS}]*)(?!\S)")
 
 
 class Sentiment(Protocol):
@@ -54,7 +61,7 @@ class Sentiment(Protocol):
 class Vader:
     """VADER's compound score plus a few accept and reject phrases (Hutto and Gilbert, ICWSM 2014)."""
 
-    id = "vader-3.3.2+phrases-1"
+    id = "vader-3.3.2+phrases-2"
 
     def __init__(self) -> None:
         self._analyzer = SentimentIntensityAnalyzer()
@@ -63,21 +70,38 @@ class Vader:
         return [self._one(text) for text in texts]
 
     def _one(self, text: str) -> float:
-        score = float(self._analyzer.polarity_scores(text)["compound"])
+        text = plain_type(text)
+        score = float(self._analyzer.polarity_scores(self._bare_short_words(text))["compound"])
         if REJECTS.search(text):
             score -= PHRASE_WEIGHT
         elif ACCEPTS.search(text):
             score += PHRASE_WEIGHT
         return max(-1.0, min(1.0, score))
 
+    def _bare_short_words(self, text: str) -> str:
+        """``text`` without marks around words of one or two letters: VADER leaves them there (it may be a smiley), so
+        that "No," and "ok." are in no lexicon. What VADER counts, ! and ?, moves to the end."""
+        counted: list[str] = []
+
+        def bare(match: re.Match[str]) -> str:
+            if match.group().lower() in self._analyzer.lexicon:
+                return match.group()
+            counted.extend(mark for mark in match["before"] + match["after"] if mark in "!?")
+            return match["word"]
+
+        return " ".join([_SHORT_WORD.sub(bare, text), *(["".join(counted)] if counted else [])])
+
 
 class Classifier:
-    """Any transformers text classifier, by hub name or folder: expected polarity under its label distribution."""
+    """Any transformers text classifier, by hub name or folder: expected polarity under its label distribution.
 
-    def __init__(self, name: str, batch: int = 32) -> None:
+    ``polarity`` maps labels to [-1, 1] where their names do not say it.
+    """
+
+    def __init__(self, name: str, polarity: Mapping[str, float] | None = None, batch: int = 32) -> None:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        self.id = f"transformers:{name}"
+        self.id = f"transformers:{name}" + (f" {sorted(polarity.items())}" if polarity else "")
         self.batch = batch
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(name)
@@ -88,7 +112,7 @@ class Classifier:
                 f"({str(error).splitlines()[0]}); use vader, a folder, or a hub name that is reachable."
             ) from error
         labels = cast(dict[int, str], self._model.config.id2label)
-        self._polarity = np.array(label_polarity([labels[i] for i in range(len(labels))], name))
+        self._polarity = np.array(label_polarity([labels[i] for i in range(len(labels))], name, polarity))
 
     def __call__(self, texts: Sequence[str]) -> list[float]:
         import torch
@@ -103,21 +127,6 @@ class Classifier:
         return scores
 
 
-def label_polarity(labels: Sequence[str], name: str) -> list[float]:
-    """A polarity in [-1, 1] for each label: by its name, by its stars, or by its order when unnamed."""
-    lowered = [label.lower() for label in labels]
-    if any(label.startswith("pos") for label in lowered) and any(label.startswith("neg") for label in lowered):
-        return [1.0 if label.startswith("pos") else -1.0 if label.startswith("neg") else 0.0 for label in lowered]
-    unnamed = all(label.startswith("label_") for label in lowered) and len(labels) in (2, 3)
-    stars = all("star" in label for label in lowered) and len(labels) > 1
-    if unnamed or stars:  # both orders run from worst to best
-        return [float(x) for x in np.linspace(-1.0, 1.0, len(labels))]
-    raise InputError(
-        f"signals.sentiment={name}: its labels {', '.join(labels)} have no known polarity; "
-        "use a model with positive/negative labels, or package.module:function."
-    )
-
-
 class _Function:
     def __init__(self, name: str, function: Callable[[Sequence[str]], Iterable[float]]) -> None:
         self.id = f"callable:{name}"
@@ -130,8 +139,13 @@ class _Function:
         return scores
 
 
-def load_sentiment(source: str | Callable[[Sequence[str]], Iterable[float]]) -> Sentiment:
-    """``vader``; ``package.module:function``; a hub name or folder of a transformers classifier; or a callable."""
+def load_sentiment(
+    source: str | Callable[[Sequence[str]], Iterable[float]], polarity: Mapping[str, float] | None = None
+) -> Sentiment:
+    """``vader``; ``package.module:function``; a hub name or folder of a transformers classifier; or a callable.
+
+    ``polarity`` is of a classifier's labels: see ``label_polarity``.
+    """
     if not isinstance(source, str):
         return _Function(getattr(source, "__qualname__", type(source).__name__), source)
     if source == "vader":
@@ -143,7 +157,7 @@ def load_sentiment(source: str | Callable[[Sequence[str]], Iterable[float]]) -> 
         except (ImportError, AttributeError) as error:
             raise InputError(f"signals.sentiment={source}: {error}; write it as package.module:function.") from error
         return _Function(source, function)
-    return Classifier(source)
+    return Classifier(source, polarity)
 
 
 def mask_spans(text: str, spans: Iterable[tuple[int, int, ItemId]], mask: str = MASK) -> str:

@@ -123,6 +123,14 @@ def test_half_a_character_in_a_text_does_not_stop_the_reading(tmp_path: Path) ->
         (json.dumps({"asin": "1", "overall": 5.0, "unixReviewTime": 1}), ":3: key reviewerID is missing"),
         (json.dumps({"reviewerID": "A", "asin": "1", "overall": 5.0}), ":3: key unixReviewTime is missing"),
         (json.dumps(review("A", "1", 5.0, 1, overall="5.0")), ":3: key overall is missing or of a wrong kind"),
+        (json.dumps(review("A", "1", 6.0, 1)), ":3: key overall is 6.0, not from 1 to 5 stars"),
+        (json.dumps(review("A", "1", -1.0, 1)), ":3: key overall is -1.0, not from 1 to 5 stars"),
+        (json.dumps(review("A", "1", float("nan"), 1)), ":3: key overall is nan, not from 1 to 5 stars"),
+        (json.dumps(review("A", "1", 5.0, -1)), ":3: key unixReviewTime is negative"),
+        (json.dumps(review("A", "1", 5.0, 10**30)), ":3: key unixReviewTime is no time"),
+        (json.dumps(review("A", "1", 5.0, 10**7)), ":3: key unixReviewTime is written as milliseconds|no time"),
+        ("{'asin': '1', 'overall': 5.0}", ":3: a Python literal, as in Amazon's 2014 release"),
+        ('{"a":' * 10**5, ":3: not JSON"),
     ],
 )
 def test_bad_lines_are_named(tmp_path: Path, line: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +140,39 @@ def test_bad_lines_are_named(tmp_path: Path, line: str, message: str, monkeypatc
         monkeypatch.setattr(amazon, "BLOCK", block)
         with pytest.raises(InputError, match=message):
             read_reviews(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("reviews_Books_5.json.gz", "holds reviews_Books_5.json of Amazon's 2014 release"),
+        ("Books.jsonl.gz", r"holds Books.jsonl of Amazon's 2023 release.*user \(its user_id\), item \(parent_asin\)"),
+    ],
+)
+def test_other_releases_are_named(tmp_path: Path, name: str, message: str) -> None:
+    write(tmp_path / name, [])
+    write(tmp_path / "meta_Books.json.gz", METADATA)
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, 2, 2)
+
+
+def test_reviews_of_2023_are_named(folder: Path) -> None:
+    row = {"user_id": "A", "parent_asin": "1", "rating": 5.0, "timestamp": 1_678_000_000_000}
+    write(folder / "Books_5.json.gz", [row, row])
+    with pytest.raises(InputError, match=r":1: .*2023 release\. Write interactions\.jsonl.*data\.name=own"):
+        load(folder, 2, 2)
+
+
+def test_metadata_of_2023_is_named(folder: Path) -> None:
+    write(folder / "meta_Books.json.gz", [{"parent_asin": "1", "title": "Dune", "main_category": "Books"}])
+    with pytest.raises(InputError, match="metadata of Amazon's 2023 release"):
+        load(folder, 2, 2)
+
+
+def test_markup_is_no_title() -> None:
+    for raw, title in (("<b>Dune</b> &amp;amp; Sand", "Dune & Sand"), ("var t = getTime(); <span>", "untitled book 1")):
+        read = book("1", {"title": raw, "categories": [["Books", "Travel"]]})
+        assert read is not None and read.title == title and read.attributes["category"] == ("travel",)
 
 
 def test_damaged_and_empty_files(folder: Path) -> None:

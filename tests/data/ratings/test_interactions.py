@@ -80,8 +80,8 @@ def test_every_bad_line_is_named(folder: Path, write: Write) -> None:
     first = 2 if path.suffix == ".csv" else 1  # a csv file has a header
     assert str(caught.value).splitlines() == [
         f"{path}:{first}: item 'z' is not in the items file: add it there.",
-        f"{path}:{first + 2}: key 'time' is not in Unix seconds, counted from 1970: "
-        "milliseconds must be divided by 1000.",
+        f"{path}:{first + 2}: key 'time' is written as milliseconds, earlier ones as seconds from a start: "
+        "write one way in the whole file.",
         f"{path}: 2 bad lines, nothing was read: repair or remove them.",
     ]
 
@@ -142,6 +142,11 @@ def test_other_faults(folder: Path) -> None:
         (12.9, 12),
         ("1970-01-02T00:00:00Z", 86_400),
         ("1970-01-02 01:00:00+01:00", 86_400),
+        ("1970-01-02T00:00:00", 86_400),
+        ("2025-01-31", 1_738_281_600),
+        (20250131, 1_738_281_600),
+        (1_738_324_800_500, 1_738_324_800),
+        ("1738324800500000", 1_738_324_800),
         (None, None),
         ("", None),
     ],
@@ -154,9 +159,13 @@ def test_times(time: object, seconds: int | None) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"time": "1970-01-02T00:00:00"}, "with its zone"),
-        ({"time": -1}, "Unix seconds"),
-        ({"time": True}, "Unix seconds"),
+        ({"time": "yesterday"}, "'time' is neither seconds nor a date"),
+        ({"time": 20251331}, "'time' is neither seconds nor a day"),
+        ({"time": -1}, "'time' is negative"),
+        ({"time": float("nan")}, "'time' is not a finite number"),
+        ({"time": True}, "'time' is neither a number nor text"),
+        ({"rating": 1e39}, "'rating' must be a number"),
+        ({"rating": "1_0"}, "'rating' must be a number"),
         ({"user": ""}, "'user' must be an id"),
         ({"user": 1.5}, "'user' must be an id"),
         ({"item": None}, "'item' must be an id"),
@@ -172,3 +181,34 @@ def test_bad_values(change: dict[str, Any], reason: str) -> None:
 def test_dates_in_parquet(folder: Path) -> None:
     rows = [row | {"time": datetime(1970, 1, 2, tzinfo=UTC)} for row in ROWS]
     assert load(as_parquet(folder, rows)).frame["time"].to_list() == [86_400] * 3
+
+
+def test_columns_that_stand_twice(folder: Path) -> None:
+    path = folder / "interactions.csv"
+    path.write_text("user,item,rating,rating\nu,a,1,5\n")
+    with pytest.raises(InputError, match=r"the columns are user, item, rating, rating: .* each once"):
+        load(path)
+
+
+def test_columns_of_decimals_and_days_in_parquet(folder: Path) -> None:
+    path = folder / "interactions.parquet"
+    frame = pl.DataFrame({"user": ["u"], "item": ["a"], "rating": ["4.5"], "time": ["2025-01-31"]})
+    frame.with_columns(pl.col("rating").cast(pl.Decimal(4, 2)), pl.col("time").str.to_date()).write_parquet(path)
+    assert load(path).frame.rows() == [(0, 0, 4.5, 1_738_281_600, None)]
+
+
+@pytest.mark.parametrize("moment", [-1, 2**62])
+def test_moments_beyond_the_calendar(folder: Path, moment: int) -> None:
+    path = folder / "interactions.parquet"
+    frame = pl.DataFrame({"user": ["u"], "item": ["a"], "rating": [4], "time": [moment]})
+    frame.with_columns(pl.col("time").cast(pl.Datetime("ms"))).write_parquet(path)
+    with pytest.raises(InputError, match=":1: key 'time' is neither seconds nor a date"):
+        load(path)
+
+
+def test_a_damaged_packed_file_is_one_sentence(folder: Path) -> None:
+    path = folder / "interactions.csv.gz"
+    whole = gzip.compress(b"user,item,rating\n" + b"u,a,4\n" * 99)
+    path.write_bytes(whole[:-12])
+    with pytest.raises(InputError, match="is damaged"):
+        load(path)

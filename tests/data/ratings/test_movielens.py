@@ -89,6 +89,34 @@ def test_publishers_zip(tmp_path: Path) -> None:
     assert load_1m(archive.parent).frame.equals(load_1m(tmp_path).frame)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig"])
+def test_either_encoding_of_every_file(tmp_path: Path, encoding: str) -> None:
+    small_1m(tmp_path)
+    for name in ("movies.dat", "users.dat", "ratings.dat"):
+        path = tmp_path / name
+        path.write_bytes(path.read_bytes().decode("latin-1").encode(encoding))
+    assert load_1m(tmp_path).items[2].title == "Misérables, Les (1995)"
+    (tmp_path / "u.item").write_bytes(movie_100k(2, "Cité (1995)", "", "Drama").encode(encoding))
+    (tmp_path / "u.user").write_bytes("7|24|M|écrivain|85711\n".encode(encoding))
+    (tmp_path / "u.data").write_bytes("7\t2\t5\t878542961\n".encode(encoding))
+    ratings = load_100k(tmp_path)
+    assert ratings.items[0].title == "Cité (1995)" and "écrivain" in ratings.profiles[0]
+
+
+def test_markup_in_titles(tmp_path: Path) -> None:
+    movies = "1::<i>Toy Story</i> &amp;amp; More (1995)::Comedy\n8::I &lt;3 R&D; (2004)::Drama\n"
+    small_1m(tmp_path, "1::1::4::978300275\n1::8::4::978300275\n", movies)
+    assert [item.title for item in load_1m(tmp_path).items] == ["Toy Story & More (1995)", "I <3 R&D; (2004)"]
+
+
+def test_descriptions_of_another_form(tmp_path: Path) -> None:
+    small_1m(tmp_path)
+    for text in ("[1]", '{"8": 5}'):
+        (tmp_path / "llm_item_descriptions_colakg.json").write_text(text)
+        with pytest.raises(InputError, match="one JSON object of texts by movie id"):
+            load_1m(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("title", "corrected"),
     [
@@ -110,6 +138,14 @@ def test_titles(title: str, corrected: str) -> None:
         ({"ratings": "1::9::4::978300275\n"}, r"ratings\.dat:1: the movie is not in the movies file"),
         ({"ratings": RATINGS + "7::1::4::978300275\n"}, r"ratings\.dat:5: the user is not in the users file"),
         ({"ratings": "1::1::4\n"}, r"ratings\.dat:1: there must be 4 fields"),
+        ({"ratings": "1::1::6::978300275\n"}, r"ratings\.dat:1: the rating is not from 1 to 5"),
+        ({"ratings": RATINGS + "1::1::-4::978300275\n"}, r"ratings\.dat:5: the rating is not from 1 to 5"),
+        ({"ratings": "1::1::nan::978300275\n"}, r"ratings\.dat:1: field rating is no finite number"),
+        ({"ratings": "1::1::4::-978300275\n"}, r"ratings\.dat:1: field time is negative"),
+        ({"ratings": RATINGS + "1::1::4::978300275000\n"}, r"ratings\.dat:5: field time is in milliseconds"),
+        ({"ratings": "1.0::1::4::978300275\n"}, r"ratings\.dat:1: the user is not in the users file"),
+        ({"users": USERS + "1::F::1::10::48067\n"}, r"users\.dat:4: the user id repeats"),
+        ({"movies": "1::<script>x()</script>::Drama\n"}, r"movies\.dat:1: the title is nothing but markup"),
         ({"ratings": ""}, "no rating is of a known item"),
         ({"users": "1::X::1::10::48067\n"}, r"users\.dat:1: the gender"),
         ({"users": "1::F::2::10::48067\n"}, r"users\.dat:1: the age"),

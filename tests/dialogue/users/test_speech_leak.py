@@ -30,6 +30,8 @@ def test_titles_genres_and_shared_people_become_slots(films: Catalog) -> None:
     assert people == {"tom hanks"}
     turn = Turn("user", "I loved Toy Story (1995) with Tom Hanks, any funny movies or horrors?", ("2",))
     assert slotted(turn, films, people) == "I loved {title} with {person}, any {genre} movies or {genres}?"
+    typed = Turn("user", "I’m sure\u00a0that Toy\u00a0Story (1995)…", ("2",))
+    assert slotted(typed, films, people) == "I'm sure that {title}..."
     assert slots_of("{genre} {title}") == ("title", "genre")
 
 
@@ -47,6 +49,11 @@ def test_titles_genres_and_shared_people_become_slots(films: Catalog) -> None:
         ("That sounds good", 3, "praise"),
         ("I will watch {title} tonight", 3, "accept"),
         ("Thanks a lot", 3, "thanks"),
+        ("No, thanks", 3, "critique"),
+        ("no thank you", 3, "critique"),
+        ("I’ll watch {title}", 3, "accept"),
+        ("I don´t like {genre} movies", 3, "dislike"),
+        ("I didnʼt like {title}", 3, "critique"),
         ("bye bye", 3, "bye"),
         ("hmm", 3, None),
     ],
@@ -122,3 +129,9 @@ def test_a_dialogue_may_name_a_target_only_after_the_agent_did(films: Catalog) -
     audit_dialogue(Dialogue("d", "u", (agent, user)), ["2"], films)
     with pytest.raises(LeakError, match="own target"):
         audit_dialogue(Dialogue("d", "u", (user, agent)), ["2"], films)
+
+
+def test_a_leak_in_other_type_is_one(films: Catalog) -> None:
+    with pytest.raises(LeakError, match="The Silence of the Lambs"):
+        audit("I want The\u00a0Silence of the\u200b Lambs", ["4"], films)
+    assert auditor(films).find("I saw Toy\u00a0Story 2 (1999)", ["2"], allowed=["3"]) is None

@@ -7,8 +7,15 @@ from tacit.catalog import Catalog
 from tacit.dialogue.users.crowd import UserWorld
 from tacit.dialogue.users.people import draw_people, utility
 from tacit.dialogue.users.profiles import NAMES, PROFILES, draw_weights, traits
-from tacit.dialogue.users.taste import TasteConfig, fit_taste, likes, quality
+from tacit.dialogue.users.taste import TasteConfig, _matrix, fit_taste, likes, quality
 from tacit.types import Dialogue, Feedback, InputError, Judgement, Turn
+
+
+def test_weights_of_zero_are_no_entries() -> None:
+    """To ALS a stored zero is an item that was consumed: ``mention`` 0 must switch mentions off."""
+    dialogue = Dialogue("d", "u", (Turn("user", "Heat", ("a", "b")),), {"b": Judgement(liked=True)})
+    assert likes(dialogue, 0.0) == {"b": 1.0} and likes(dialogue, 0.5) == {"a": 0.5, "b": 1.0}
+    assert _matrix([[(0, 0.0), (1, 1.0)], [(2, 0.0)]], 3).nnz == 1
 
 
 def test_likes_reads_forms_before_mentions() -> None:

@@ -1,128 +1,18 @@
-"""Writers: the endpoint against a server on loopback, the local model, and the cache that outlives a kill."""
+"""The writer on this machine: texts that depend on nothing else, thoughts, folders of weights and of adapters."""
 
 from __future__ import annotations
 
-import http.server
-import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import tiny_writer
 import torch
 
-from tacit.rerank.writer.writers import EndpointWriter, LocalWriter, Sampling, prompt_tokens, small_writer
+from tacit.rerank.writer.writers import CutText, LocalWriter, Sampling, prompt_tokens, small_writer
 from tacit.text.lm import LMConfig
 from tacit.types import InputError
 
 SAMPLING = Sampling(max_tokens=8)
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Answers with the prompt, the seed and the temperature it was sent, after ``failures`` refusals."""
-
-    failures: list[int]  # statuses still to be sent
-    asked: list[tuple[str, str | None]]  # path and authorisation
-    answer: object = None  # sent in place of a completion
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((self.path, self.headers.get("Authorization")))
-        if self.server.failures:
-            self.send_error(self.server.failures.pop())
-            return
-        chat = self.path.endswith("/chat/completions")
-        prompt = body["messages"][0]["content"] if chat else body["prompt"]
-        text = f" {prompt} {body['seed']} {body['temperature']} {body['top_p']} {body['max_tokens']} {body['model']}\n"
-        choice = {"message": {"content": text}} if chat else {"text": text}
-        sent = json.dumps({"choices": [choice]} if self.server.answer is None else self.server.answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(sent)))
-        self.end_headers()
-        self.wfile.write(sent)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "OPENAI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    with Server(("127.0.0.1", 0), Handler) as running:
-        running.asked, running.failures = [], []
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
-
-
-@pytest.mark.parametrize("chat", [True, False])
-def test_endpoint_gives_n_texts_in_order(server: Server, chat: bool) -> None:
-    writer = EndpointWriter(server.url, "m", SAMPLING, chat=chat)
-    texts = writer.write(["one", "two"], n=3, seed=5)
-    assert [[text.split()[0] for text in options] for options in texts] == [["one"] * 3, ["two"] * 3]
-    assert len({text for options in texts for text in options}) == 6  # six seeds
-    assert texts[0][0].split()[2:] == ["1.0", "0.95", "8", "m"]
-    assert texts == writer.write(["one", "two"], n=3, seed=5)
-    assert server.asked[0] == ("/v1/chat/completions" if chat else "/v1/completions", None)
-
-
-def test_endpoint_greedy_asks_once(server: Server) -> None:
-    texts = EndpointWriter(server.url, "m", SAMPLING).write(["one"], n=3, seed=5, greedy=True)
-    assert len(texts[0]) == 3 and len(set(texts[0])) == 1 and texts[0][0].split()[2:4] == ["0.0", "1.0"]
-    assert len(server.asked) == 1
-
-
-def test_endpoint_key_comes_from_the_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_KEY", "secret")
-    writer = EndpointWriter(server.url, "m", key_variable="MY_KEY")
-    writer.write(["one"], 1, 0)
-    assert server.asked[0][1] == "Bearer secret" and "secret" not in writer.name
-
-
-def test_endpoint_tries_again_when_it_may_pass(server: Server) -> None:
-    server.failures = [503, 429]
-    assert len(EndpointWriter(server.url, "m", pause_s=0.001).write(["one"], 1, 0)[0]) == 1
-    assert len(server.asked) == 3
-
-
-@pytest.mark.parametrize(("status", "asked"), [(401, 1), (500, 3)])
-def test_endpoint_gives_up_with_the_reason(server: Server, status: int, asked: int) -> None:
-    server.failures = [status] * 9
-    writer = EndpointWriter(server.url, "m", attempts=3, pause_s=0.001, concurrency=1)
-    with pytest.raises(InputError, match=rf"{server.url}/chat/completions gave no text \(HTTP status {status}.*'m'"):
-        writer.write(["one"], 1, 0)
-    assert len(server.asked) == asked
-
-
-def test_endpoint_that_is_none(server: Server) -> None:
-    server.answer = {"error": "not this way"}
-    with pytest.raises(InputError, match=r"answered without a text .*not this way"):
-        EndpointWriter(server.url, "m").write(["one"], 1, 0)
-    with pytest.raises(InputError, match="gave no text"):
-        EndpointWriter("http://127.0.0.1:9/v1", "m", attempts=1).write(["one"], 1, 0)
-
-
-def test_endpoint_waits_as_long_as_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr("tacit.rerank.writer.writers.time.sleep", waited.append)
-    busy = httpx.MockTransport(lambda request: httpx.Response(429, headers={"Retry-After": "7"}))
-    writer = EndpointWriter("http://there/v1", "m", attempts=3)
-    with httpx.Client(transport=busy) as client, pytest.raises(InputError):
-        writer._post(client, "http://there/v1/chat/completions", {})
-    assert waited == [7.0, 7.0]
 
 
 def local(rows: int = 160) -> LocalWriter:
@@ -160,7 +50,7 @@ def test_local_from_a_folder_and_in_half_precision(tmp_path: Path) -> None:
     assert loaded.write(["a war film"], 2, 0) == local().write(["a war film"], 2, 0)
     half = LocalWriter.load(str(tmp_path), SAMPLING, dtype="bfloat16")
     assert half.name != loaded.name and len(half.write(["a war film"], 2, 0)[0]) == 2
-    with pytest.raises(InputError, match=r"writer\.base='.*nowhere' cannot be loaded"):
+    with pytest.raises(InputError, match=r"knowledge\.writer='.*nowhere' cannot be loaded"):
         LocalWriter.load(str(tmp_path / "nowhere"), SAMPLING)
 
 
@@ -210,3 +100,55 @@ def test_small_writer_is_the_same_each_time() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert not torch.equal(next(first.parameters()), next(other.parameters()))
+
+
+def thinking(template: str) -> LocalWriter:
+    """A writer whose tokenizer has tags of thoughts, with this template."""
+    shape = LMConfig(layers=1, heads=1, width=8, positions=64, vocabulary=300)
+    lm, tokenizer = small_writer(["<think>a b</think>Likes c"] * 9, shape)
+    tokenizer.chat_template = template
+    return LocalWriter(lm, tokenizer, Sampling(max_tokens=32))
+
+
+OFFERED = (
+    "{{ messages[0].content }}{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
+)
+FORCED = "{{ messages[0].content }}<think>\n"
+
+
+def test_thinking_is_switched_off_where_a_template_offers_it() -> None:
+    tokenizer = thinking(OFFERED).tokenizer
+    assert tokenizer.decode(prompt_tokens(tokenizer, "a b")) == "a b<think></think>"
+
+
+@pytest.mark.parametrize(
+    ("template", "written", "text"),
+    [
+        (OFFERED, "<think>a b</think>\n\nLikes c", "Likes c"),
+        (OFFERED, "a b</think> Likes c", "Likes c"),
+        (OFFERED, "Likes c", "Likes c"),
+        (FORCED, "a b</think>\nLikes c", "Likes c"),  # the template wrote the opening tag
+        (FORCED, "a b, so", ""),
+    ],
+)
+@pytest.mark.parametrize("special", [False, True])
+def test_thoughts_are_no_text(template: str, written: str, text: str, special: bool) -> None:
+    writer = thinking(template)
+    if special:  # tags that decoding skips: the thoughts would stay without them
+        writer.tokenizer.add_special_tokens({"extra_special_tokens": ["<think>", "</think>"]})
+    assert writer.text(writer.tokenizer.encode(written)) == text
+
+
+def test_nothing_but_thoughts_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = thinking(OFFERED)
+    tokens = writer.tokenizer.encode("<think>a b")
+    monkeypatch.setattr(writer, "write_tokens", lambda *_: [[tokens]])
+    with pytest.raises(InputError, match=r"nothing but thoughts .* raise knowledge\.max_tokens"):
+        writer.write(["a"], 1, 0)
+
+
+def test_texts_without_an_end_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = local()
+    tokens = list(range(9, 9 + SAMPLING.max_tokens))
+    monkeypatch.setattr(writer, "write_tokens", lambda *_: [[tokens, tokens[:-1]]])
+    assert [isinstance(text, CutText) for text in writer.write(["a"], 2, 0)[0]] == [True, False]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -24,6 +25,7 @@ from tacit.data.lines import MAX_LINE
 from tacit.data.ratings.amazon_items import book
 from tacit.data.ratings.assemble import assemble
 from tacit.data.ratings.table import Ratings
+from tacit.data.times import FROM_A_START, Clock, unit
 from tacit.run.progress import Ticker, progress
 from tacit.types import InputError, Item, ItemId
 
@@ -31,6 +33,18 @@ POSITIVE_ABOVE = 4.0  # 5 stars alone are positive, as in KAR since November 202
 REVIEWS = "Books_5.json"
 METADATA = "meta_Books.json"
 _FIELDS = {"reviewerID": pl.String, "asin": pl.String, "overall": pl.Float64, "unixReviewTime": pl.Int64}
+STARS = (1.0, 5.0)
+NAMES_2014 = ("reviews_Books_5.json", "reviews_Books.json", "ratings_Books.csv")
+NAMES_2023 = ("Books.jsonl", "Books.csv", "Books.train.csv", "meta_Books.jsonl")
+OF_2014 = (
+    "Its reviews have the columns of 2018, its metadata is not JSON: set data.path to the folder of Amazon's 2018 "
+    "Books, https://nijianmo.github.io/amazon/."
+)
+OF_2023 = (
+    "Write interactions.jsonl with user (its user_id), item (parent_asin), rating and time (timestamp, milliseconds "
+    "too), beside items.jsonl with id and title, and set data.name=own; or fetch the 2018 release, "
+    "https://nijianmo.github.io/amazon/."
+)
 BLOCK = 32 << 20  # bytes read at once
 
 Rows = npt.NDArray[np.int32]
@@ -98,8 +112,9 @@ def read_reviews(path: Path) -> Reviews:
     items: dict[ItemId, int] = {}
     pieces: list[tuple[Rows, Rows, npt.NDArray[np.float32], npt.NDArray[np.int64]]] = []
     with progress(path.stat().st_size, f"reading {path.name} (bytes)") as bar:
+        clock = Clock()
         for first, block in _blocks(path, bar):
-            frame = _reviews(block, first, path)
+            frame = _reviews(block, first, path, clock)
             stars, time = frame["overall"].to_numpy(), frame["unixReviewTime"].to_numpy()
             numbered = _number(frame["reviewerID"], users), _number(frame["asin"], items)
             pieces.append((*numbered, stars.astype(np.float32), time))
@@ -116,6 +131,8 @@ def read_items(path: Path, wanted: Collection[ItemId]) -> list[Item]:
         for first, block in _blocks(path, bar):
             for _, row in _objects(block, first, path):
                 id = row.get("asin")
+                if id is None and "parent_asin" in row:
+                    raise InputError(f"{path} holds the metadata of Amazon's 2023 release. {OF_2023}")
                 if isinstance(id, str) and id in wanted and (item := book(id, row)) is not None:
                     found[id] = item
     return list(found.values())
@@ -126,32 +143,55 @@ def _number(names: pl.Series, rows: dict[str, int]) -> Rows:
     return np.fromiter((rows.setdefault(name, len(rows)) for name in names.to_list()), np.int32, len(names))
 
 
-def _reviews(block: bytes, first: int, path: Path) -> pl.DataFrame:
+def _reviews(block: bytes, first: int, path: Path, clock: Clock | None = None) -> pl.DataFrame:
     """The columns ``_FIELDS`` of the reviews with stars; ``block`` is whole lines of JSON, from number ``first`` on.
 
     What polars refuses is read once more by Python, line by line: it is more lenient, and it can name the line.
     """
+    clock = clock or Clock()
     try:
         frame = pl.read_ndjson(block, schema=_FIELDS).filter(pl.col("overall").is_not_null())
     except pl.exceptions.PolarsError:
-        return read_slowly(block, first, path)
-    complete = not any(frame[field].null_count() for field in _FIELDS)
-    return frame if complete else read_slowly(block, first, path)
+        return read_slowly(block, first, path, clock)
+    if frame.is_empty() or any(frame[field].null_count() for field in _FIELDS):
+        return read_slowly(block, first, path, clock)
+    stars, times = frame["overall"], frame["unixReviewTime"]
+    try:
+        ways = {unit(int(cast(int, number))) for number in (times.min(), times.max())} | ({clock.way} - {None})
+    except ValueError:
+        return read_slowly(block, first, path, clock)
+    if not stars.is_between(*STARS).all() or len(ways) != 1 or not ways <= {"seconds", FROM_A_START}:
+        return read_slowly(block, first, path, clock)
+    (clock.way,) = ways
+    return frame
 
 
-def read_slowly(block: bytes, first: int, path: Path) -> pl.DataFrame:
+def read_slowly(block: bytes, first: int, path: Path, clock: Clock | None = None) -> pl.DataFrame:
     """The twin of ``_reviews`` in plain Python: InputError naming file, line and key of the first bad line."""
-    kinds: dict[str, type | tuple[type, ...]] = {"reviewerID": str, "asin": str, "unixReviewTime": int}
-    kinds["overall"] = (int, float)
+    clock = clock or Clock()
     kept: list[dict[str, Any]] = []
     for number, row in _objects(block, first, path):
-        if row.get("overall") is None:
-            continue
-        for key, kind in kinds.items():
-            if not isinstance(row.get(key), kind):
-                raise InputError(f"{path}:{number}: key {key} is missing or of a wrong kind: fetch the file again.")
-        kept.append({key: row[key] for key in _FIELDS})
+        if row.get("overall") is not None:
+            kept.append(_review(row, f"{path}:{number}", clock))
+        elif "parent_asin" in row or "user_id" in row:
+            raise InputError(f"{path}:{number}: these are the columns of Amazon's 2023 release. {OF_2023}")
     return pl.DataFrame(kept, schema=_FIELDS)
+
+
+def _review(row: Mapping[str, Any], where: str, clock: Clock) -> dict[str, Any]:
+    kinds = {"reviewerID": str, "asin": str, "overall": int | float, "unixReviewTime": int}
+    for key, kind in kinds.items():
+        if not isinstance(row.get(key), kind) or isinstance(row[key], bool):
+            raise InputError(f"{where}: key {key} is missing or of a wrong kind: fetch the file again.")
+    if not STARS[0] <= row["overall"] <= STARS[1]:
+        raise InputError(f"{where}: key overall is {row['overall']}, not from 1 to 5 stars: fetch the file again.")
+    if any("\ud800" <= character <= "\udfff" for character in row["reviewerID"] + row["asin"]):
+        raise InputError(f"{where}: an id holds half a character: fetch the file again.")
+    try:
+        seconds = clock.seconds(row["unixReviewTime"])
+    except ValueError as error:
+        raise InputError(f"{where}: key unixReviewTime {error}.") from None
+    return {**{key: row[key] for key in _FIELDS}, "unixReviewTime": math.floor(seconds or 0)}
 
 
 def _objects(block: bytes, first: int, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -161,8 +201,11 @@ def _objects(block: bytes, first: int, path: Path) -> Iterator[tuple[int, dict[s
             continue
         try:
             row = json.loads(raw)
-        except ValueError as error:
-            raise InputError(f"{path}:{number}: not JSON ({error}): fetch the file again.") from None
+        except (ValueError, RecursionError) as error:
+            if raw.lstrip().startswith(b"{'"):
+                raise InputError(f"{path}:{number}: a Python literal, as in Amazon's 2014 release. {OF_2014}") from None
+            reason = str(error)[:200]
+            raise InputError(f"{path}:{number}: not JSON ({reason}): fetch the file again.") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}:{number}: not a JSON object: fetch the file again.")
         yield number, row
@@ -193,4 +236,7 @@ def _file(folder: Path, name: str) -> Path:
     for path in (folder / f"{name}.gz", folder / name):
         if path.is_file():
             return path
+    for year, names, remedy in (("2014", NAMES_2014, OF_2014), ("2023", NAMES_2023, OF_2023)):
+        if found := next((other for other in names for end in ("", ".gz") if (folder / (other + end)).is_file()), None):
+            raise InputError(f"{folder} holds {found} of Amazon's {year} release, not {name}. {remedy}")
     raise InputError(f"{folder} has neither {name}.gz nor {name}: set data.path to the folder of Amazon's 2018 Books.")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from string import ascii_letters, printable, punctuation, whitespace
 
-from tacit.data.items import make_item
+from tacit.data.items import make_item, without_markup
 from tacit.types import Item, ItemId
 
 MAX_LENGTH = 150  # characters of a title or brand
@@ -44,11 +44,13 @@ def book(id: ItemId, row: Mapping[str, object]) -> Item | None:
     texts use. None for the one record that KAR drops by its title.
     """
     raw = _string(row.get("title"))
+    raw = without_markup(raw)
     title = clean(raw) or " ".join(html.unescape(raw).split()) or f"untitled book {id}"
     if title == _MISTAKEN:
         return None
     brand = clean(_string(row.get("brand"))) or UNKNOWN_BRAND
-    category = _second_level(row.get("category"))
+    nested = row.get("categories")  # 2014 has a list of paths
+    category = _second_level(row.get("category") or (nested[0] if isinstance(nested, list) and nested else None))
     facts: dict[str, list[str]] = {}
     if category != UNKNOWN_CATEGORY:
         facts["genre"] = [category]
@@ -82,4 +84,4 @@ def _second_level(category: object) -> str:
 
 
 def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""  # half characters can't be kept

@@ -1,33 +1,36 @@
 """Your own interactions: ``interactions.csv``, ``.jsonl`` or ``.parquet`` beside ``items.jsonl`` (``item-v1`` form).
 
 An interaction has ``user`` and ``item`` (ids), ``rating`` (a number; above ``positive_above`` it is a positive label)
-and ``time`` (Unix seconds, or a date and time with its zone). Without any ``time`` a user's interactions are taken to
+and ``time`` (``tacit.data.times`` says how it may be written). Without any ``time`` a user's interactions are taken to
 be in order. A file with a bad line is refused whole, and every bad line is named.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars import selectors as cs
 
 from tacit.catalog import Catalog
 from tacit.data.lines import decode, find, lines, open_binary
 from tacit.data.ratings.assemble import assemble
 from tacit.data.ratings.table import Ratings
+from tacit.data.ratings.tables import DAMAGE
+from tacit.data.times import LATEST, Clock
 from tacit.types import InputError, ItemId
 
 POSITIVE_ABOVE = 3.0
 SHOWN = 100  # bad lines that the error names; of further ones it gives the number
 NAMES = ("interactions.csv", "interactions.jsonl", "interactions.parquet")
 _KEYS = ("user", "item", "rating", "time")
-_LATEST = 253_402_300_799  # the last second of the year 9999
+_LARGEST = 3e38  # that a Float32 holds
 
 Event = tuple[str, ItemId, float, int | None]
 
@@ -57,8 +60,11 @@ def load(
     return assemble("own", frame, users, catalog.items, positive_above, domain=domain)
 
 
-def parse(row: Mapping[str, Any], catalog: Catalog) -> Event:
-    """One interaction; ValueError with one plain sentence otherwise. Values may be text, as a csv file has them."""
+def parse(row: Mapping[str, Any], catalog: Catalog, clock: Clock | None = None) -> Event:
+    """One interaction; ValueError with one plain sentence otherwise. Values may be text, as a csv file has them.
+
+    ``clock`` is that of the file, whose first time says how all are written.
+    """
     unknown = next((key for key in row if key not in _KEYS), None)
     if unknown is not None:
         raise ValueError(f"unknown key {unknown!r}: allowed are {', '.join(_KEYS)}")
@@ -68,17 +74,21 @@ def parse(row: Mapping[str, Any], catalog: Catalog) -> Event:
     rating = _number(row.get("rating"))
     if rating is None:
         raise ValueError("key 'rating' must be a number")
-    return user, item, rating, _seconds(row.get("time"))
+    try:
+        seconds = (clock or Clock()).seconds(row.get("time"))
+    except ValueError as error:
+        raise ValueError(f"key 'time' {error}") from None
+    return user, item, rating, None if seconds is None else math.floor(seconds)
 
 
 def _read(path: Path, catalog: Catalog) -> _Events:
-    events = _Events()
+    events, clock = _Events(), Clock()
     timed = None
     for number, row in _rows(path):
         try:
             if isinstance(row, ValueError):
                 raise row
-            event = parse(row, catalog)
+            event = parse(row, catalog, clock)
             timed = event[3] is not None if timed is None else timed
             if timed != (event[3] is not None):
                 raise ValueError("some interactions have a time and others have none: give all or none")
@@ -115,43 +125,55 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
     with open_binary(path) as file:
         text = (raw.decode("utf-8-sig", errors="surrogateescape") for raw in file)
         table = csv.reader(text, strict=True)
+        number = 1
         try:
-            header = next(table, [])
+            header = [name.strip() for name in next(table, [])]
+            _check_names(path, header)
+            while True:
+                number = table.line_num + 1
+                try:
+                    values = next(table)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    yield number, ValueError(f"not csv: {error}")
+                    continue
+                if len(values) == len(header):
+                    yield number, dict(zip(header, values, strict=True))
+                elif values:
+                    yield number, ValueError(f"{len(values)} fields where the header names {len(header)}")
         except csv.Error as error:
             raise InputError(f"{path}:1: not csv ({error}): write a header with {', '.join(_KEYS)}.") from None
-        _check_names(path, header)
-        while True:
-            number = table.line_num + 1
-            try:
-                values = next(table)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield number, ValueError(f"not csv: {error}")
-                continue
-            if len(values) == len(header):
-                yield number, dict(zip(header, values, strict=True))
-            elif values:
-                yield number, ValueError(f"{len(values)} fields where the header names {len(header)}")
+        except DAMAGE as error:
+            raise InputError(f"{path}:{number}: the file is damaged ({error}): fetch it again.") from None
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | ValueError]]:
     try:
-        frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path} is not a readable parquet file ({error}): write it anew.") from None
-    _check_names(path, frame.columns)
-    if frame.schema.get("time") in (pl.Datetime, pl.Date):
-        frame = frame.with_columns(pl.col("time").dt.epoch("s"))
+        with open_binary(path) as file:
+            frame = pl.read_parquet(io.BytesIO(file.read()))
+        _check_names(path, frame.columns)
+        frame = frame.with_columns(_as_text(pl.col(pl.Date, pl.Datetime)), cs.decimal().cast(pl.Float64))
+    except (*DAMAGE, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise InputError(f"{path} is not a readable parquet file ({reason}): write it anew.") from None
     yield from enumerate(frame.iter_rows(named=True), start=1)
+
+
+def _as_text(moment: pl.Expr) -> pl.Expr:
+    """Days and moments in ISO 8601, as other files write them; polars cannot write those beyond its calendar."""
+    within = moment.dt.epoch("ms").is_between(0, LATEST * 1000)
+    text = pl.when(within).then(moment).dt.to_string("iso")
+    return pl.when(within | moment.is_null()).then(text).otherwise(pl.lit("out of range"))
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
     """A misspelt column must not pass as an absent one: the order of time would be lost in silence."""
     unknown = [name for name in names if name not in _KEYS]
-    if unknown or not {"user", "item", "rating"} <= set(names):
+    if unknown or not {"user", "item", "rating"} <= set(names) or len(set(names)) != len(names):
+        shown = ", ".join(names).encode(errors="replace").decode()[:500]
         raise InputError(
-            f"{path}: the columns are {', '.join(names)}: they must be user, item, rating and, if known, time."
+            f"{path}: the columns are {shown}: they must be user, item, rating and, if known, time, each once."
         )
 
 
@@ -173,25 +195,7 @@ def _number(value: object) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
-
-
-def _seconds(value: object) -> int | None:
-    """Whole Unix seconds; None where no time is given."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    seconds = _number(value)
-    if seconds is None and isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value.strip())
-        except ValueError:
-            moment = None
-        seconds = moment.timestamp() if moment is not None and moment.tzinfo is not None else None
-    if seconds is None:
-        raise ValueError("key 'time' must be Unix seconds or a date and time with its zone, like 2025-01-31T12:00:00Z")
-    if not 0 <= seconds <= _LATEST:
-        raise ValueError("key 'time' is not in Unix seconds, counted from 1970: milliseconds must be divided by 1000")
-    return math.floor(seconds)
+    return number if abs(number) <= _LARGEST and "_" not in str(value) else None  # nan compares false
 
 
 def _listing(path: Path, bad: Sequence[tuple[int, str]]) -> str:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import polars as pl
 
-from tacit.data.items import make_item
+from tacit.data.items import make_item, without_markup
 from tacit.data.lines import find, read_json, require
 from tacit.data.ratings.assemble import assemble
 from tacit.data.ratings.table import Ratings
-from tacit.data.ratings.tables import refuse, table
-from tacit.types import Item, ItemId
+from tacit.data.ratings.tables import in_seconds, refuse, table
+from tacit.types import InputError, Item, ItemId
 
 POSITIVE_ABOVE = 3.0  # 4 and 5 stars are positive
 DESCRIPTIONS = "llm_item_descriptions_colakg.json"
@@ -91,7 +91,7 @@ def load_1m(folder: Path, positive_above: float = POSITIVE_ABOVE) -> Ratings:
     source = require(folder, ("ratings.dat", "ratings_ordered.csv"), "MovieLens-1M")
     told = find(folder, (DESCRIPTIONS,))
     return _ratings(
-        "ml-1m", source, _events_1m(source), items, profiles, positive_above, read_json(told) if told else {}
+        "ml-1m", source, _events_1m(source), items, profiles, positive_above, _descriptions(told) if told else {}
     )
 
 
@@ -101,7 +101,8 @@ def load_100k(folder: Path, positive_above: float = POSITIVE_ABOVE) -> Ratings:
     profiles = _profiles_100k(require(folder, ("u.user",), "MovieLens-100K"))
     source = require(folder, ("u.data",), "MovieLens-100K")
     columns = {"user": pl.String, "item": pl.String, "rating": pl.Float32, "time": pl.Int64}
-    return _ratings("ml-100k", source, table(source, "\t", columns), items, profiles, positive_above, {})
+    events = in_seconds(source, table(source, "\t", columns))
+    return _ratings("ml-100k", source, events, items, profiles, positive_above, {})
 
 
 def correct_title(title: str) -> str:
@@ -133,6 +134,7 @@ def _ratings(
     positive_above: float,
     descriptions: Mapping[ItemId, str],
 ) -> Ratings:
+    refuse(source, events.filter(~pl.col("rating").is_between(1, 5)), "the rating is not from 1 to 5 stars")
     strangers = events.filter(~pl.col("item").is_in([item.id for item in items]))
     refuse(source, strangers, "the movie is not in the movies file")
     refuse(source, events.filter(~pl.col("user").is_in(list(profiles))), "the user is not in the users file")
@@ -143,29 +145,49 @@ def _ratings(
 def _events_1m(source: Path) -> pl.DataFrame:
     columns = {"user": pl.String, "item": pl.String, "rating": pl.Float32}
     if source.name.startswith("ratings.dat"):
-        return table(source, "::", {**columns, "time": pl.Int64})
+        return in_seconds(source, table(source, "::", {**columns, "time": pl.Int64}))
     header = ("user_id", "movie_id", "rating", "time_rank")
-    return table(source, ",", {**columns, "rank": pl.Int32}, header=header, optional=("rank",))
+    rows = table(source, ",", {**columns, "rank": pl.Int32}, header=header, optional=("rank",))
+    refuse(source, rows.filter(pl.col("rank") < 1), "the rank is below 1")
+    return rows
+
+
+def _descriptions(path: Path) -> dict[ItemId, str]:
+    told = read_json(path)
+    if not isinstance(told, dict) or not all(isinstance(text, str) for text in told.values()):
+        raise InputError(f"{path} must hold one JSON object of texts by movie id: fetch it again.")
+    return told
 
 
 def _movies_1m(path: Path) -> tuple[Item, ...]:
-    rows = table(path, "::", {"id": pl.String, "title": pl.String, "genres": pl.String}, encoding="latin-1")
+    rows = table(path, "::", {"id": pl.String, "title": pl.String, "genres": pl.String})
     refuse(path, rows.filter(~pl.col("id").is_first_distinct()), "the movie id repeats an earlier line")
+    _refuse_markup(path, rows)
     return tuple(_movie(row["id"], row["title"], row["genres"].split("|")) for row in rows.iter_rows(named=True))
 
 
 def _movies_100k(path: Path) -> tuple[Item, ...]:
     texts = dict.fromkeys(("id", "title", "released", "video", "url"), pl.String)
-    rows = table(path, "|", {**texts, **dict.fromkeys(GENRES_100K, pl.Int8)}, encoding="latin-1")
+    unknown = ("released", "video", "url")
+    rows = table(path, "|", {**texts, **dict.fromkeys(GENRES_100K, pl.Int8)}, optional=unknown)
+    flags = pl.all_horizontal(pl.col(genre).is_between(0, 1) for genre in GENRES_100K)
+    refuse(path, rows.filter(~flags), "a genre is marked by neither 0 nor 1")
     refuse(path, rows.filter(~pl.col("id").is_first_distinct()), "the movie id repeats an earlier line")
+    _refuse_markup(path, rows)
     return tuple(
         _movie(row["id"], row["title"], [genre for genre in GENRES_100K if row[genre]])
         for row in rows.iter_rows(named=True)
     )
 
 
+def _refuse_markup(path: Path, rows: pl.DataFrame) -> None:
+    bare = [not without_markup(title) for title in rows["title"].to_list()]
+    refuse(path, rows.filter(pl.Series(bare, dtype=pl.Boolean)), "the title is nothing but markup")
+
+
 def _movie(id: ItemId, title: str, genres: Sequence[str]) -> Item:
     """Attributes: every ``genre``, ``first_genre`` (the last word of the first one, KAR's attribute) and ``year``."""
+    title = without_markup(title)
     item = make_item(id, correct_title(title), {"genre": list(genres)})
     attributes = {**item.attributes, "first_genre": (genres[0].split(" ")[-1].lower() if genres else "unknown",)}
     if years := _YEAR.findall(title):
@@ -175,7 +197,8 @@ def _movie(id: ItemId, title: str, genres: Sequence[str]) -> Item:
 
 def _profiles_1m(path: Path) -> dict[str, str]:
     columns = {"id": pl.String, "gender": pl.String, "age": pl.Int32, "occupation": pl.Int32, "zip": pl.String}
-    rows = table(path, "::", columns, encoding="latin-1")
+    rows = table(path, "::", columns, optional=("zip",))
+    refuse(path, rows.filter(~pl.col("id").is_first_distinct()), "the user id repeats an earlier line")
     refuse(path, rows.filter(~pl.col("gender").is_in(list(_GENDERS))), "the gender is neither F nor M")
     refuse(path, rows.filter(~pl.col("age").is_in(list(AGES))), "the age is none of the publisher's codes")
     codes = pl.col("occupation").is_between(0, len(OCCUPATIONS) - 1)
@@ -188,7 +211,9 @@ def _profiles_1m(path: Path) -> dict[str, str]:
 
 def _profiles_100k(path: Path) -> dict[str, str]:
     columns = {"id": pl.String, "age": pl.Int32, "gender": pl.String, "occupation": pl.String, "zip": pl.String}
-    rows = table(path, "|", columns, encoding="latin-1")
+    rows = table(path, "|", columns, optional=("zip",))
+    refuse(path, rows.filter(~pl.col("id").is_first_distinct()), "the user id repeats an earlier line")
+    refuse(path, rows.filter(~pl.col("age").is_between(1, 120)), "the age is not from 1 to 120")
     refuse(path, rows.filter(~pl.col("gender").is_in(list(_GENDERS))), "the gender is neither F nor M")
     return {
         row["id"]: profile(_GENDERS[row["gender"]], str(row["age"]), row["occupation"])

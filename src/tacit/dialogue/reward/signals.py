@@ -30,6 +30,8 @@ class SignalConfig:
     min_parts: int = 2  # fewer observed parts than this: engagement is missing (continuation alone says little)
     query_turns: int = 4  # user utterances that make the query of relevance
     sentiment: str = "vader"  # vader | a transformers classifier | package.module:function
+    # of a classifier whose labels do not say it: each label's polarity from -1 to 1, {sad: -1, calm: 0, glad: 1}
+    sentiment_labels: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def run_reward(
     train += [o for dialogue in _some(split.train, config.dialogues) for o in observe(dialogue)]
 
     policy.encoder.clear_cache()
-    sentiment = load_sentiment(signals.sentiment)
+    sentiment = load_sentiment(signals.sentiment, signals.sentiment_labels)
     labeller = Labeller(policy.catalog, policy.encoder, sentiment, signals).fit(train)
     channels = labeller.channels(train)
     model = fresh_model(policy, config.model, labeller, seed, stage.folder / "texts")

@@ -16,6 +16,7 @@ from rapidfuzz import fuzz
 
 from tacit.catalog import Catalog, normalise_title
 from tacit.types import InputError, ItemId
+from tacit.typography import plain_type
 
 FUZZY = 92.0  # rapidfuzz partial ratio from which a title counts as said
 FUZZY_LETTERS = 8  # shorter titles are compared exactly only
@@ -40,12 +41,13 @@ class Auditor:
     def find(self, text: str, targets: Iterable[ItemId], allowed: Iterable[ItemId] = ()) -> str | None:
         """What leaks, as a short sentence, or None. ``allowed`` items are mentioned openly; their titles are cut out
         first, so that "Toy Story 2" said openly does not count as a leak of "Toy Story"."""
+        text = plain_type(text)
         for id in sorted(allowed, key=lambda id: -len(self.catalog[id].title)):
-            text = _cut(text, self.catalog[id].title)
+            text = _cut(text, plain_type(self.catalog[id].title))
         plain = f" {normalise_title(text)} "
         linked = {_forms(self.catalog[id].title)[1] for _, _, id in self.catalog.link(text)}
         for id in targets:
-            title = self.catalog[id].title
+            title = plain_type(self.catalog[id].title)
             short, bare, dated = _forms(title)
             if bare in linked or (dated and title.lower() in text.lower()) or (_telling(bare) and f" {bare} " in plain):
                 return f"the exact title {short!r}"

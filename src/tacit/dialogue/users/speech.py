@@ -17,6 +17,7 @@ import numpy as np
 
 from tacit.catalog import Catalog
 from tacit.types import Turn
+from tacit.typography import plain_type
 
 MOODS = ("negative", "neutral", "positive")
 SLOTS = ("title", "genre", "genres", "person")
@@ -67,12 +68,12 @@ FILM_RULES: Rules = tuple(
                    r"go |try and )?(watch|check|give|see|look|try|add|rent)\b|you('ve| have) convinced"),
         ("seen", r"\b(i'?ve|i have|already|i) (already )?(seen|saw|watched) (it|that|this|those|both|them|\{title\})"),
         ("bye", r"^\W*(ok(ay)?\W+)?(good ?bye|bye|goodnight|have a (good|great|nice))\b"),
-        ("thanks", r"\b(thank|thanks|thx|appreciate)\b"),
+        ("thanks", r"(?<!\bno )(?<!\bno, )\b(thank|thanks|thx|appreciate)\b"),
         ("more", r"\b(any|anything|something|some) (others?|else|more|different)\b|\banother (one|movie|film|sugg|rec)"
                  r"|\bother (suggestions|recommendations|movies|ideas)\b"),
         ("ask", r"(what|who)('s| is| was| are|s)? (it|that|that one|\{title\}|in it|in that|the plot|the movie)\b.*\?|"
                 r"\b(is|was) (it|that|that one|\{title\}) .*\?|\bwhat is \{title\}|never (heard|seen).*\?"),
-        ("critique", r"\b(not (really |a |much )?(interested|fan|my|into|for me|in the mood)|no thanks|"
+        ("critique", r"\b(not (really |a |much )?(interested|fan|my|into|for me|in the mood)|no,? thank(s| you)|"
                      r"(do|did)(n'?t| not) (really )?(like|care|enjoy|want|think)|boring|hated?|nope|pass on)\b"),
         ("praise", r"\b(sounds?|looks?) (really |pretty |very |so )?(good|great|interesting|fun|perfect|awesome|cool)"
                    r"|good (one|choice|suggestion|pick|recommendation|idea)|great (one|choice|suggestion|pick|idea)"
@@ -213,8 +214,8 @@ def shared_people(catalog: Catalog) -> frozenset[str]:
 
 def slotted(turn: Turn, catalog: Catalog, people: frozenset[str], genres: GenreWords | None = None) -> str:
     """The turn's text with titles, people and genre words (those of films unless given) replaced by slots."""
-    text = " ".join(html.unescape(turn.text).replace("{", "").replace("}", "").split())
-    for item in sorted({catalog[id].title for id in turn.mentions}, key=len, reverse=True):
+    text = " ".join(plain_type(html.unescape(turn.text)).replace("{", "").replace("}", "").split())
+    for item in sorted({plain_type(catalog[id].title) for id in turn.mentions}, key=len, reverse=True):
         text = text.replace(item, "{title}")
     words = text.lower()
     for name in _names_in(words, people):
@@ -238,6 +239,7 @@ def speakable(text: str) -> bool:
 
 def intent_of(text: str, place: int, rules: Rules = FILM_RULES) -> str | None:
     """The intent of a seeker's utterance, the ``place``-th it sent; None where no rule fits."""
+    text = plain_type(text)
     points_back = _ANAPHORA.search(text) is not None
     if place <= 1 and _OPENING.search(text) and not points_back and not re.search(r"\b(thank|bye)", text, re.I):
         return "open"

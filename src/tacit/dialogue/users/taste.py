@@ -70,7 +70,7 @@ def likes(dialogue: Dialogue, mention: float) -> dict[str, float]:
             weights[item] = 1.0
         elif judgement.liked is False:
             weights.pop(item, None)
-    return weights
+    return {item: weight for item, weight in weights.items() if weight > 0}  # with ``mention`` 0 mentions are out
 
 
 def quality(liked: npt.NDArray[np.float64], judged: npt.NDArray[np.float64], shrink: float) -> npt.NDArray[np.float64]:
@@ -130,7 +130,9 @@ def _matrix(rows: Sequence[Sequence[tuple[int, float]]], width: int) -> sparse.c
     indptr = np.cumsum([0, *(len(row) for row in rows)])
     indices = np.array([item for row in rows for item, _ in row], dtype=np.int32)
     values = np.array([weight for row in rows for _, weight in row], dtype=np.float32)
-    return sparse.csr_matrix((values, indices, indptr), shape=(len(rows), width))
+    matrix = sparse.csr_matrix((values, indices, indptr), shape=(len(rows), width))
+    matrix.eliminate_zeros()  # to implicit a stored zero is an item that was consumed
+    return matrix
 
 
 def _als(matrix: sparse.csr_matrix, config: TasteConfig, seed: int) -> tuple[Floats32, Floats32]:

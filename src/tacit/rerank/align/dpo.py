@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.losses import dpo_loss
 from tacit.rerank.align.pairs import Pair
@@ -26,6 +26,7 @@ from tacit.rerank.align.sft import train_writer
 from tacit.rerank.align.tune import Example, TextTuning, by_length, examples_of, logprobs_of, prepared, tune
 from tacit.run.files import atomic_write
 from tacit.run.folder import Stage
+from tacit.text.lm import load_pretrained
 from tacit.types import InputError
 
 OBJECTIVES = ("dpo", "sft_best")
@@ -83,7 +84,8 @@ def align(
         raise InputError(f"align.objective={settings.objective} is unknown: choose one of {', '.join(OBJECTIVES)}")
     if not pairs:
         raise InputError(f"{stage.name}: there are no pairs, all texts of every user scored alike or too few lists")
-    lm: PreTrainedModel = AutoModelForCausalLM.from_pretrained(lm_folder, dtype="auto")
+    lm: PreTrainedModel
+    lm, _ = load_pretrained(lm_folder, "auto", "knowledge.writer", tokenizer)
     prompts = [pair.prompt for pair in pairs]
     if settings.objective == "sft_best":
         chosen = [pair.chosen for pair in pairs]

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit import losses
 from tacit.rerank.align.feedback import read_groups, score_samples, write_groups
@@ -41,7 +41,7 @@ from tacit.run.progress import progress
 from tacit.run.resume import Resumable
 from tacit.run.steps import accumulate, clipped_epochs
 from tacit.text.generate import Sampling, text_logprobs
-from tacit.text.lm import with_lora
+from tacit.text.lm import load_pretrained, with_lora
 from tacit.types import Group, InputError, Scorer
 
 Tokens = list[int]
@@ -156,7 +156,7 @@ class Learner:
         device: str,
         dtype: str,
     ) -> Learner:
-        lm: Any = AutoModelForCausalLM.from_pretrained(lm_folder, dtype="auto")
+        lm: Any = load_pretrained(lm_folder, "auto", "knowledge.writer", tokenizer)[0]
         torch.manual_seed(seed)  # fresh adapters
         lm = with_lora(lm, config.lora).to(device)
         reference = None if isinstance(lm, PeftModel) else copy.deepcopy(lm).eval().requires_grad_(False)

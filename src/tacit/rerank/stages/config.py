@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from tacit.data.ratings.sources import RatingsConfig
@@ -18,6 +19,7 @@ from tacit.rerank.ranker.train_listwise import ListwiseConfig
 from tacit.rerank.ranker.train_reranker import RerankerConfig
 from tacit.rerank.stages.data import KnowledgeConfig
 from tacit.run.config import check_types
+from tacit.text.adapters import read_adapters
 from tacit.types import InputError
 
 NO_WRITER = "none"
@@ -81,8 +83,17 @@ class RerankConfig:
 def check(config: RerankConfig) -> None:
     """Refuse, before hours of training, what a late stage could not do."""
     check_types(config)
+    _check_writer(config.knowledge)
     _check_align(config.align)
     _check_together(config)
+
+
+def _check_writer(config: KnowledgeConfig) -> None:
+    """An endpoint without an address, and adapters without their base, are found out before anything is trained."""
+    if config.writer == "endpoint" and not (config.url and config.model):
+        raise InputError("knowledge.writer=endpoint needs knowledge.url (up to /v1) and knowledge.model.")
+    if Path(config.writer).is_dir():
+        read_adapters(config.writer, "knowledge.writer")
 
 
 def _check_align(align: AlignConfig) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ class KnowledgeConfig:
     writer: str = "small"
     url: str = ""  # endpoint only: up to and including /v1
     model: str = ""  # endpoint only: the model's name there
+    # endpoint only: of each request, over our own; null leaves one out: {max_tokens: null, max_completion_tokens: 400}
+    parameters: dict[str, Any] = field(default_factory=dict)
     encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
     mode: Mode = "clean"  # clean (the answer alone) | kar_input (history and answer, cut at 512 tokens, as KAR)
     # axes of the vectors that a reranker reads: what the texts tell of SVD vectors of the training users' ratings; 0 =

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tacit.rerank.stages.context import RerankRun
 from tacit.rerank.stages.data import RerankData
-from tacit.rerank.writer.cache import CachedWriter
+from tacit.rerank.writer.cache import CachedWriter, cut_texts, prompt_key
+from tacit.rerank.writer.endpoint import EndpointWriter
 from tacit.rerank.writer.prompts import faithfulness, filled
 from tacit.rerank.writer.texts import Texts
-from tacit.rerank.writer.writers import EndpointWriter, LocalWriter, Writer
+from tacit.rerank.writer.writers import LocalWriter, Writer
 from tacit.text.generate import Sampling
-from tacit.types import InputError
 
 
 def writer(context: RerankRun, folder: str | Path | None = None) -> Writer:
@@ -21,9 +22,9 @@ def writer(context: RerankRun, folder: str | Path | None = None) -> Writer:
     settings, cache, device = context.config.knowledge, context.data.cache, context.device
     sampling = Sampling(settings.temperature, settings.top_p, settings.max_tokens)
     if settings.writer == "endpoint":
-        if not settings.url or not settings.model:
-            raise InputError("knowledge.writer=endpoint needs knowledge.url (up to /v1) and knowledge.model.")
-        return CachedWriter(EndpointWriter(settings.url, settings.model, sampling), cache)
+        jitter = np.random.default_rng(context.config.seed)
+        author = EndpointWriter(settings.url, settings.model, sampling, settings.parameters, jitter=jitter)
+        return CachedWriter(author, cache)
     base = str(folder or first_writer(context))
     at_once = torch.get_num_threads() if settings.writer == "small" and device == "cpu" else 1
     return CachedWriter(LocalWriter.load(base, sampling, device, context.config.dtype), cache, at_once=at_once)
@@ -42,8 +43,13 @@ def write_texts(author: Writer, data: RerankData, seed: int | None = None) -> Te
 
 
 def texts_card(data: RerankData, texts: Texts) -> dict[str, float]:
-    """Words, titles, and how many of these the writer was told of: means over texts, where a user has several."""
+    """Words, titles, how many of these the writer was told of, and the share of texts that were cut at their longest:
+    means over texts, where a user has several."""
     titles = [item.title for item in data.ratings.items]
     prompts = [data.prompts[user] for user, of_user in texts.items() for _ in of_user]
     single = [text for of_user in texts.values() for text in of_user]
-    return {"texts a user": len(single) / max(len(texts), 1), **faithfulness(prompts, single, titles)}
+    ended = cut_texts(data.cache)
+    pairs = zip(prompts, single, strict=True)
+    cut = [any(filled(prompt, raw) == text for raw in ended.get(prompt_key(prompt), ())) for prompt, text in pairs]
+    card = {"texts a user": len(single) / max(len(texts), 1), **faithfulness(prompts, single, titles)}
+    return card | {"cut": sum(cut) / max(len(cut), 1)}

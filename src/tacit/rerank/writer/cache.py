@@ -6,16 +6,30 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
-from tacit.rerank.writer.writers import Writer, pieces
+from tacit.data.thoughts import has_thoughts
+from tacit.rerank.writer.writers import CutText, Writer, pieces
 from tacit.run.files import says_when_full
 from tacit.run.processes import processes, release_memory
 from tacit.run.progress import progress
+from tacit.types import InputError
 
 Samples = list[list[str]]  # n of each prompt
+CUT = "cut"  # the key of a line's texts that were cut, by the prompt; all other keys are texts' own
+CUT_MARK = b'"cut": {'
+
+
+@runtime_checkable
+class OneByOne(Protocol):
+    """A writer that gives each text out as it arrives: ((prompt, index), text)."""
+
+    def each(
+        self, asked: Sequence[tuple[str, int]], seed: int, greedy: bool = False
+    ) -> Generator[tuple[tuple[str, int], str]]: ...
 
 
 class CachedWriter:
@@ -24,7 +38,8 @@ class CachedWriter:
     One file a writer, one JSON line a piece of about ``piece`` texts, on disk as soon as it and those before it are
     written. A line that was cut short is dropped, so a resumed run batches, and therefore writes, exactly as an
     undisturbed one. With ``at_once`` above 1 as many pieces are written side by side, each by a copy of the writer in a
-    process of one thread: for a small model on a CPU.
+    process of one thread: for a small model on a CPU. Of a writer that gives texts one by one (``OneByOne``) each is a
+    line of its own as it arrives, so that a failure or a kill loses at most those on their way.
     """
 
     def __init__(self, writer: Writer, folder: str | Path, piece: int = 640, at_once: int = 1) -> None:
@@ -41,6 +56,9 @@ class CachedWriter:
             return [_key(prompt, k, None if greedy else seed) for k in range(different)]
 
         missing = [p for p in dict.fromkeys(prompts) if any(key not in known for key in keys(p))]
+        if isinstance(self.writer, OneByOne):
+            self._one_by_one(self.writer, [(p, k) for p in missing for k in range(different)], seed, greedy)
+            missing = []
         asked = list(pieces(missing, max(1, self.piece // different)))
         with (
             progress(len(missing) * different, "writing") as bar,
@@ -52,10 +70,19 @@ class CachedWriter:
                     for p, options in zip(piece, texts, strict=True)
                     for key, text in zip(keys(p), options, strict=True)
                 }
-                self._append(found)
+                self._append(found, _cut(zip(piece, texts, strict=True)))
                 bar.advance(len(found))
         texts = [[known[key] for key in keys(p)] for p in prompts]
         return [options * n for options in texts] if greedy else texts
+
+    def _one_by_one(self, writer: OneByOne, asked: Sequence[tuple[str, int]], seed: int, greedy: bool) -> None:
+        known = self._load()
+        keys = {one: _key(*one, None if greedy else seed) for one in asked}
+        asked = [one for one in asked if keys[one] not in known]
+        with progress(len(asked), "writing") as bar, contextlib.closing(writer.each(asked, seed, greedy)) as each:
+            for one, text in each:
+                self._append({keys[one]: text}, _cut([(one[0], [text])]))
+                bar.advance(1)
 
     def _each(self, asked: Sequence[Sequence[str]], n: int, seed: int, greedy: bool) -> Generator[Samples]:
         """The texts of one piece after the other."""
@@ -75,18 +102,58 @@ class CachedWriter:
                 whole = content.rfind(b"\n") + 1
                 if whole != len(content):
                     os.truncate(self.path, whole)
-                for line in content[:whole].splitlines():
-                    self._known |= json.loads(line)
+                for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
+                    texts = {key: text for key, text in _parsed(self.path, number, line).items() if key != CUT}
+                    self._known |= {key: text for key, text in texts.items() if not self._spoilt(text)}
         return self._known
 
-    def _append(self, found: dict[str, str]) -> None:
+    def _spoilt(self, text: str) -> bool:
+        """What earlier versions kept and a writer would no longer give: thoughts, and a server's empty answer."""
+        return has_thoughts(text) or (not text and isinstance(self.writer, OneByOne))
+
+    def _append(self, found: dict[str, str], cut: dict[str, list[str]]) -> None:
         with says_when_full(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "ab") as file:
-                file.write(json.dumps(found, ensure_ascii=False).encode() + b"\n")
+                line = {**found, CUT: cut} if cut else found
+                file.write(json.dumps(line, ensure_ascii=False).encode(errors="replace") + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
         self._load().update(found)
+
+
+def cut_texts(folder: Path) -> dict[str, set[str]]:
+    """By ``prompt_key``: the texts kept in ``folder`` that ended at their longest, whoever wrote them."""
+    cut: dict[str, set[str]] = {}
+    for path in sorted(folder.glob("texts-*.jsonl")):
+        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+            if CUT_MARK in line:
+                for key, texts in _parsed(path, number, line).get(CUT, {}).items():
+                    cut.setdefault(key, set()).update(texts)
+    return cut
+
+
+def prompt_key(prompt: str) -> str:
+    return hashlib.sha256(prompt.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def _cut(written: Iterable[tuple[str, Sequence[str]]]) -> dict[str, list[str]]:
+    """What ``CUT`` keeps of these prompts and their texts."""
+    cut: dict[str, list[str]] = {}
+    for prompt, texts in written:
+        if ended := [str(text) for text in texts if isinstance(text, CutText)]:
+            cut[prompt_key(prompt)] = ended
+    return cut
+
+
+def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+        if isinstance(row, dict) and all(isinstance(text, str) for key, text in row.items() if key != CUT):
+            return row
+    except ValueError:
+        pass
+    raise InputError(f"{path}:{number}: a damaged line of texts: remove the line, and its texts are written anew.")
 
 
 _here: Writer  # that of a process which only writes

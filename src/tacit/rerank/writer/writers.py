@@ -1,32 +1,34 @@
-"""Writers of knowledge: prompts → n texts each, from an endpoint or from a model on this machine.
+"""Writers of knowledge: prompts → n texts each, here from a model on this machine (``endpoint.py``: from a server).
 
 A writer's ``name`` holds everything besides prompt, seed and index that decides a text: the model, down to its weights
-where they are at hand, and the sampling. So a cache (``text_cache.py``) can never mistake one model's texts for
+where they are at hand, and the sampling. So a cache (``cache.py``) can never mistake one model's texts for
 another's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
-import time
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import httpx
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from tacit.data.thoughts import has_thoughts, without_thoughts
 from tacit.rerank.writer.prompts import SLOT
 from tacit.run.network import allow_download
-from tacit.text.generate import NoRepeatPerLine, Sampling, continuations, stream_seed, uniforms
-from tacit.text.lm import LMConfig, max_positions, small_lm, train_tokenizer
+from tacit.text.generate import NoRepeatPerLine, Sampling, continuations, uniforms
+from tacit.text.lm import LMConfig, load_pretrained, max_positions, small_lm, train_tokenizer
 from tacit.types import InputError
 
 SMALL = LMConfig(layers=4, heads=4, width=256, positions=512, vocabulary=3000)
+
+
+class CutText(str):
+    """A text that ended at the limit of its length, not where its writer would have ended it."""
 
 
 class Writer(Protocol):
@@ -36,84 +38,6 @@ class Writer(Protocol):
     def name(self) -> str: ...
 
     def write(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[str]]: ...
-
-
-@dataclass(frozen=True)
-class EndpointWriter:
-    """Any OpenAI-compatible server (vLLM, Ollama, hosted): POST ``url``/chat/completions, or /completions.
-
-    One request a text, ``concurrency`` at a time. What may pass (no connection, 408, 429, 5xx) is tried ``attempts``
-    times, waiting ``pause_s``, then twice as long each time, or as long as the server asks.
-    """
-
-    url: str  # up to and including /v1
-    model: str
-    sampling: Sampling = field(default_factory=Sampling)
-    chat: bool = True
-    key_variable: str = "OPENAI_API_KEY"  # environment variable with the key; none is sent where it is not set
-    concurrency: int = 8
-    attempts: int = 6
-    pause_s: float = 1.0
-    timeout_s: float = 300.0
-
-    @property
-    def name(self) -> str:
-        return f"{self.url} {self.model} chat={self.chat} {self.sampling}"
-
-    def write(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[str]]:
-        asked = [
-            (prompt, stream_seed(prompt, k, seed), greedy) for prompt in prompts for k in range(1 if greedy else n)
-        ]
-        key = os.environ.get(self.key_variable)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        with httpx.Client(headers=headers, timeout=self.timeout_s) as client:
-            pool = ThreadPoolExecutor(self.concurrency)
-            try:
-                texts = list(pool.map(lambda one: self._text(client, *one), asked))
-            finally:
-                pool.shutdown(cancel_futures=True)
-        return [[text] * n for text in texts] if greedy else [texts[i : i + n] for i in range(0, len(texts), n)]
-
-    def _text(self, client: httpx.Client, prompt: str, seed: int, greedy: bool) -> str:
-        body: dict[str, Any] = {
-            "model": self.model,
-            "seed": seed,
-            "max_tokens": self.sampling.max_tokens,
-            "temperature": 0.0 if greedy else self.sampling.temperature,
-            "top_p": 1.0 if greedy else self.sampling.top_p,
-        }
-        body |= {"messages": [{"role": "user", "content": prompt}]} if self.chat else {"prompt": prompt}
-        url = f"{self.url.rstrip('/')}/{'chat/completions' if self.chat else 'completions'}"
-        answer = self._post(client, url, body)
-        try:
-            choice = answer.json()["choices"][0]
-            return str((choice["message"]["content"] if self.chat else choice["text"]) or "").strip()
-        except (ValueError, LookupError, TypeError):
-            raise InputError(f"{url} answered without a text ({_start(answer)}): check writer.url.") from None
-
-    def _post(self, client: httpx.Client, url: str, body: dict[str, Any]) -> httpx.Response:
-        reason = ""
-        for attempt in range(self.attempts):
-            wait = self.pause_s * 2**attempt
-            try:
-                answer = client.post(url, json=body)
-                if answer.is_success:
-                    return answer
-                reason = f"HTTP status {answer.status_code}: {_start(answer)}"
-                if answer.status_code < 500 and answer.status_code not in (408, 429):
-                    break
-                asked = answer.headers.get("retry-after", "")
-                wait = float(asked) if asked.isdecimal() else wait
-            except httpx.HTTPError as error:
-                reason = str(error) or type(error).__name__
-            except httpx.InvalidURL as error:
-                raise InputError(f"writer.url {self.url!r} is no address ({error}).") from None
-            if attempt + 1 < self.attempts:
-                time.sleep(wait)
-        raise InputError(
-            f"{url} gave no text ({reason}): check the server, the model's name {self.model!r} and the key in "
-            f"{self.key_variable}; run the same command again to go on."
-        )
 
 
 class LocalWriter:
@@ -134,26 +58,25 @@ class LocalWriter:
         self.once = _pointers(tokenizer)
         self.name = f"local {_fingerprint(lm)} {sampling}{' once' if self.once else ''}"
         found = (tokenizer.eos_token_id, getattr(lm.generation_config, "eos_token_id", None))
+        self.thinks = _opened_thought(tokenizer)
         self.ends = {token for ids in found for token in (ids if isinstance(ids, list) else [ids]) if token is not None}
 
     @classmethod
     def load(
         cls, base: str, sampling: Sampling, device: str = "cpu", dtype: str = "float32", rows: int = 160
     ) -> LocalWriter:
-        """From a folder in the hub's format (adapters included), or from the hub by name."""
-        try:
-            allow_download("writer.base", base)
-            tokenizer = AutoTokenizer.from_pretrained(base)
-            lm: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"writer.base={base!r} cannot be loaded ({str(error).splitlines()[0]}): give a folder with "
-                "config.json, model.safetensors and tokenizer files, or a hub name while online."
-            ) from error
-        return cls(lm.to(device), tokenizer, sampling, rows)
+        """From a folder in the hub's format (adapters are merged), or from the hub by name."""
+        with contextlib.suppress(ValueError):  # no name that the hub could have: loading says so
+            allow_download("knowledge.writer", base)
+        lm, tokenizer = load_pretrained(base, getattr(torch, dtype), "knowledge.writer")
+        placed: Any = lm
+        return cls(placed.to(device), tokenizer, sampling, rows)
 
     def write(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[str]]:
-        texts = [[self.text(option) for option in options] for options in self.write_tokens(prompts, n, seed, greedy)]
+        """Without thoughts; a ``CutText`` where there was no end. InputError where a text is nothing but thoughts."""
+        texts = [
+            [self._answer(option) for option in options] for options in self.write_tokens(prompts, n, seed, greedy)
+        ]
         return [options * n for options in texts] if greedy else texts
 
     def write_tokens(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[list[int]]]:
@@ -172,7 +95,23 @@ class LocalWriter:
         return texts
 
     def text(self, tokens: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
+        """What the tokens say, without special tokens and thoughts."""
+        raw = self.thinks + str(self.tokenizer.decode(list(tokens)))
+        if not has_thoughts(raw):
+            return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
+        text = without_thoughts(raw)  # before special tokens are skipped: the tags may be some
+        for token in self.tokenizer.all_special_tokens:
+            text = text.replace(token, "")
+        return text.strip()
+
+    def _answer(self, tokens: Sequence[int]) -> str:
+        text, cut = self.text(tokens), len(tokens) >= self.sampling.max_tokens
+        if not text and (self.thinks or has_thoughts(str(self.tokenizer.decode(list(tokens))))):
+            raise InputError(
+                f"knowledge.writer wrote nothing but thoughts in {len(tokens)} tokens: raise knowledge.max_tokens, or "
+                "take a model whose thinking can be switched off."
+            )
+        return CutText(text) if cut else text
 
     def _streams(self, prompt: str, n: int, seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         return np.stack([uniforms(prompt, k, seed, self.sampling.max_tokens) for k in range(n)])
@@ -182,7 +121,7 @@ class LocalWriter:
         if longest + self.sampling.max_tokens > limit:
             raise InputError(
                 f"a prompt of {longest} tokens and an answer of {self.sampling.max_tokens} do not fit the model's "
-                f"{limit} positions: show fewer ratings in the prompt, or lower writer.max_tokens."
+                f"{limit} positions: show fewer ratings in the prompt, or lower knowledge.max_tokens."
             )
 
 
@@ -200,11 +139,22 @@ def small_writer(
 
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
-    """A prompt as a chat model's template wants it, or as it stands for a model without one."""
+    """A prompt as a chat model's template wants it, without thinking where the template offers that; or as it stands
+    for a model without one."""
     if not tokenizer.chat_template:
         return list(tokenizer.encode(prompt))
     message = [{"role": "user", "content": prompt}]
-    return list(tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=False))
+    return list(
+        tokenizer.apply_chat_template(message, add_generation_prompt=True, return_dict=False, enable_thinking=False)
+    )
+
+
+def _opened_thought(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The opening tag of a thought that the template itself writes last, and so no answer holds; "" without one."""
+    if not tokenizer.chat_template:
+        return ""
+    tag = re.search(r"(<think\w*>|\[THINK\])\s*$", str(tokenizer.decode(prompt_tokens(tokenizer, "-"))), re.IGNORECASE)
+    return tag.group(1) if tag else ""
 
 
 def _pointers(tokenizer: PreTrainedTokenizerBase) -> NoRepeatPerLine | None:
@@ -212,11 +162,6 @@ def _pointers(tokenizer: PreTrainedTokenizerBase) -> NoRepeatPerLine | None:
     known = {token: str(tokenizer.decode([token])) for token in tokenizer.get_vocab().values()}
     slots = [token for token, text in known.items() if SLOT.fullmatch(text.strip())]
     return NoRepeatPerLine(slots, [token for token, text in known.items() if "\n" in text]) if slots else None
-
-
-def _start(answer: httpx.Response) -> str:
-    """What a server said, on one line."""
-    return " ".join(answer.text.split())[:200]
 
 
 def _fingerprint(lm: PreTrainedModel) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import AutoTokenizer
-
 from tacit.rerank.align.dpo import align
 from tacit.rerank.align.feedback import RerankerScorer
 from tacit.rerank.stages.preferences import preferences
 from tacit.rerank.stages.rounds import Round
 from tacit.rerank.stages.texts import write_texts, writer
 from tacit.rerank.writer.texts import Texts
+from tacit.text.lm import load_tokenizer
 
 
 def texts(this: Round, scorer: RerankerScorer) -> tuple[Texts, dict[str, Any]]:
@@ -20,7 +19,7 @@ def texts(this: Round, scorer: RerankerScorer) -> tuple[Texts, dict[str, Any]]:
     preferred = preferences(this, scorer)
     align(
         this.base,
-        AutoTokenizer.from_pretrained(this.base),
+        load_tokenizer(this.base, "knowledge.writer"),
         pairs=preferred.pairs,
         settings=config.align.dpo,
         stage=this.tuning,

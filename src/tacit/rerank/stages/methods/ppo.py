@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import AutoTokenizer
-
 from tacit.rerank.align.feedback import RerankerScorer
 from tacit.rerank.align.ppo import Task, align_by_scores
 from tacit.rerank.stages.preferences import feedback_card, keep_pairs
 from tacit.rerank.stages.rounds import Round
 from tacit.rerank.stages.texts import write_texts, writer
 from tacit.rerank.writer.texts import Texts
+from tacit.text.lm import load_tokenizer
 
 
 def texts(this: Round, scorer: RerankerScorer) -> tuple[Texts, dict[str, Any]]:
@@ -19,7 +18,7 @@ def texts(this: Round, scorer: RerankerScorer) -> tuple[Texts, dict[str, Any]]:
     config = this.context.config
     groups = align_by_scores(
         this.base,
-        AutoTokenizer.from_pretrained(this.base),
+        load_tokenizer(this.base, "knowledge.writer"),
         task=Task(this.users, this.prompts, config.knowledge.samples, config.knowledge.max_tokens),
         scorer=scorer,
         config=config.align.ppo,
