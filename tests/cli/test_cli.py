@@ -62,7 +62,7 @@ def test_bad_data_is_one_sentence_and_nothing_is_half_written(fault: str, tmp_pa
     (tmp_path / "items.jsonl").write_text(json.dumps({"id": "a", "title": "A"}) + "\n")
     assert said in refused("run", DEMO, f"out={tmp_path / 'r'}", "data.name=logs", f"data.path={tmp_path}")
     left = sorted(str(path.relative_to(tmp_path / "r")) for path in (tmp_path / "r").rglob("*") if path.is_file())
-    assert left == ["config.yaml", "run.json"]
+    assert left == [".lock", "config.yaml", "run.json"]
 
 
 def test_a_stage_out_of_order_says_what_to_run_first(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from tacit.rerank.ranker.tokens import item_attributes
 from tacit.rerank.stages.arms import arm_knowledge, exchanged
 from tacit.rerank.stages.context import RerankRun
 from tacit.rerank.stages.evaluate import reference_rows
+from tacit.rerank.writer.cache import CUT
 from tacit.rerank.writer.prompts import filled
 from tacit.rerank.writer.texts import load_texts
 from tacit.run.folder import Run
@@ -271,7 +272,8 @@ def test_best_of_n_chooses_among_the_first_texts_and_samples_and_its_controls_ch
     assert chosen["nearness"] not in (first, chosen["best_worst"])
     assert "agreement of nearness" in rounds_table([read_round(tmp_path / "nearness" / "align" / "round1")])
     kept = [path.read_text() for path in (tmp_path / "random" / "texts").glob("texts-*.jsonl")]
-    written = {text for lines in kept for piece in lines.splitlines() for text in json.loads(piece).values()}
+    pieces = [json.loads(piece) for lines in kept for piece in lines.splitlines()]
+    written = {text for piece in pieces for key, text in piece.items() if key != CUT}
     options = {filled(data.prompts[u], text) for u in first for text in written} | {text for (text,) in first.values()}
     for name, texts in chosen.items():
         n = 2 if name == "random" else 1
@@ -357,7 +359,7 @@ def test_without_a_writer_the_rows_of_the_ratings_stand_alone(tmp_path: Path) ->
 def amazon(folder: Path, users: int = 36, items: int = 44, rated: int = 36) -> None:
     """A folder as Amazon publishes it, one review a day and user, whose (36, 20)-core is all of it but one reader."""
     generator = np.random.default_rng(0)
-    rows = [review("ONCE", "B0", 5.0, 1)]
+    rows = [review("ONCE", "B0", 5.0, 10_000)]
     for user in range(users):
         for day, item in enumerate(generator.permutation(items)[:rated].tolist()):
             stars = 5.0 if item % 4 == user % 4 else float(generator.integers(1, 6))
