@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from tacit.types import Floats64
 Groups = Sequence[Hashable] | npt.NDArray[np.generic]
 _LEVEL = 0.95
 _ROUNDING = 1e-12  # differences below this share of the largest number are those of floating point
-# Groups that are all alike tell a value only from six on: five fall on one side of zero by luck in 2 / 2⁵ > 5 % of cases.
+# Groups that are all alike tell a value only from six on: five lie on one side of zero by luck once in 16 times.
 _ALIKE = 6
 
 
@@ -47,6 +47,10 @@ class Estimate:
         """(low, high) where both are finite."""
         return finite(self.low, self.high)
 
+    def as_json(self) -> dict[str, float | None]:
+        """The fields by name; what is not finite is None, which JSON can hold."""
+        return {name: value if math.isfinite(value) else None for name, value in asdict(self).items()}
+
 
 def finite(low: float | None, high: float | None) -> tuple[float, float] | None:
     """Both ends of an interval, or None where either is missing or infinite."""
@@ -67,11 +71,8 @@ def bootstrap_means(
         return [Estimate(math.nan, math.nan, math.nan, 0)] * m
     sums, counts = _by_group(values, groups)
     estimates = means_of_groups(sums, counts, generator, draws)
-    same = ~values.any(axis=0)
-    return [
-        Estimate(0.0, 0.0, 0.0, n, len(counts)) if zeros else estimate
-        for zeros, estimate in zip(same, estimates, strict=True)
-    ]
+    zero = Estimate(0.0, 0.0, 0.0, n, len(counts))
+    return [estimate if column.any() else zero for column, estimate in zip(values.T, estimates, strict=True)]
 
 
 def means_of_groups(
