@@ -125,7 +125,7 @@ def _as_prepared(run: Run, data: DataConfig) -> DataConfig:
     card = run.folder / "prepare" / "data.json"
     if data.name != "redial" or data.split != "auto" or not run.stage("prepare").done():
         return data
-    recorded = read_json(card, "begin the run anew") if card.is_file() else {}
+    recorded = read_json(card, "begin the run anew.") if card.is_file() else {}
     by = recorded.get("split by", "dialogue")
     return replace(data, split=by)
 
