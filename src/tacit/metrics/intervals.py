@@ -2,9 +2,9 @@
 
 The interval is a symmetric bootstrap-t over groups, θ ± q · se: se is the standard error between groups, and q the 95 %
 quantile of |θ* − θ| / se* over the resamples (Efron & Tibshirani 1993, section 12.5; Hall 1988). Percentiles, the
-commoner choice, cover 85 to 93.5 % in place of 95 at 10 to 50 groups of unequal size; the simulated coverage of both and
-of others stands in docs/measured.md, and ``benchmarks/interval_coverage.py`` makes it. Resamples without spread (few
-groups, few hits) count as infinitely far away: an interval without ends says that the data do not tell.
+commoner choice, cover 85 to 93.5 % in place of 95 at 10 to 50 groups of unequal size; the simulated coverage of both
+and of others stands in docs/measured.md, and ``benchmarks/interval_coverage.py`` makes it. Resamples without spread
+(few groups, few hits) count as infinitely far away: an interval without ends says that the data do not tell.
 """
 
 from __future__ import annotations
