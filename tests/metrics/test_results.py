@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from tacit.metrics import results
 from tacit.metrics.intervals import Estimate
-from tacit.metrics.markdown import line_name, markdown
+from tacit.metrics.markdown import line_name, markdown, resampled
 from tacit.metrics.results import Row, combine, difference, differences, load_rows, save_rows
 from tacit.types import InputError
 
@@ -52,11 +53,75 @@ def test_results_keep_every_field_and_no_nan(tmp_path: Path) -> None:
 
 
 def test_a_difference_is_the_mean_of_the_gaps() -> None:
-    """Gaps .5 and -.1 in dialogue a, .2 in b: the mean is .2, and between those of a alone (.2) and b alone (.2)."""
+    """Gaps .5 and -.1 of person a, .2 of b: the mean is .2, as it is of a alone and b alone; two tell nothing."""
     after, before = np.array([0.9, 0.3, 0.4]), np.array([0.4, 0.4, 0.2])
     gap = difference(after, before, ["a", "a", "b"], np.random.default_rng(0))
-    assert gap.value == pytest.approx(0.2) and gap.low == pytest.approx(0.2) and gap.high == pytest.approx(0.2)
-    assert gap.n == 3
+    assert gap.value == pytest.approx(0.2) and gap.ends is None
+    assert (gap.n, gap.groups) == (3, 2)
+    six = difference(np.tile(after, 3), np.tile(before, 3), list("aabccdeef"), np.random.default_rng(0))
+    assert six.ends == pytest.approx((0.2, 0.2)) and (six.n, six.groups) == (9, 6)
+
+
+def told(low: float, high: float, value: float = 0.5, groups: int = 3) -> Row:
+    base = results.blank("redial", "redial-standard", "new", "sft", 0, unit="seekers")
+    return results.make_row(base, "HR", Estimate(value, low, high, 40, groups), 5)
+
+
+def test_an_interval_without_ends_is_null_in_the_file_and_not_told_in_print(tmp_path: Path) -> None:
+    row = told(-np.inf, np.inf)
+    assert (row.ci_low, row.ci_high, row.unit, row.clusters) == (None, None, "seekers", 3)
+    assert row.ends is None and row.not_told == "not told (3 seekers)"
+    save_rows(tmp_path / "results.json", [row])
+    (stored,) = json.loads((tmp_path / "results.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert stored["ci_low"] is None and stored["ci_high"] is None
+    assert load_rows(tmp_path / "results.json") == [row]
+    printed = markdown(combine([tmp_path]))
+    assert "| sft | 0.5000 not told (3 seekers) |" in printed and "95 % intervals over 3 seekers)" in printed
+
+
+def test_half_an_interval_is_not_told(tmp_path: Path) -> None:
+    """Another program may have written Infinity, or one end alone."""
+    (tmp_path / "results.json").write_text(
+        json.dumps([{**asdict(told(0.4, 0.6, groups=97)), "ci_high": float("inf")}, asdict(told(0.4, np.inf))])
+    )
+    for row in load_rows(tmp_path / "results.json"):
+        assert row.ci_low == 0.4 and row.ci_high is None and row.ends is None
+        assert row.not_told == f"not told ({row.clusters} seekers)"
+
+
+def test_a_label_says_what_was_resampled() -> None:
+    assert told(0.4, 0.6, groups=97).label() == "HR@5 [redial-standard, new items, n=40, 97 seekers, seed 0]"
+
+
+def test_a_number_without_an_interval_has_no_unit(tmp_path: Path) -> None:
+    base = results.blank("d", "replies", "test agent messages", "sft", 0, unit="seekers")
+    row = results.make_row(base, "distinct-1", Estimate(0.2, np.nan, np.nan, 9))
+    assert (row.unit, row.clusters, row.ends, row.not_told) == ("", 0, None, "")
+    save_rows(tmp_path / "results.json", [row])
+    assert "| sft | 0.2000 |" in markdown(combine([tmp_path]))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "slice", "unit"),
+    [
+        ("redial-standard", "new", "dialogues"),
+        ("replies", "test agent messages", "dialogues"),
+        ("simulated-users", "fresh users", "simulated users"),
+        ("kar_lists", "test users", "test users"),
+        ("kar_lists", "paired difference", "test users"),
+    ],
+)
+def test_rows_of_before_the_unit_say_what_was_resampled_then(
+    tmp_path: Path, protocol: str, slice: str, unit: str
+) -> None:
+    old = {"dataset": "d", "protocol": protocol, "slice": slice, "metric": "x", "k": None, "value": 0.1, "n": 9}
+    old |= {"model": "m", "seed": 0}
+    ends = [{"ci_low": 0.0, "ci_high": 0.2}, {"ci_low": None, "ci_high": None}]
+    (tmp_path / "results.json").write_text(json.dumps([old | interval for interval in ends]))
+    measured, bare = load_rows(tmp_path / "results.json")
+    assert (measured.unit, measured.clusters, measured.ends) == (unit, 0, (0.0, 0.2))
+    assert (bare.unit, bare.clusters, bare.not_told) == ("", 0, "")
+    assert resampled([measured]) == f"95 % intervals over {unit}" and resampled([bare]) == "no intervals"
 
 
 def test_a_policy_does_not_differ_from_itself() -> None:

@@ -103,8 +103,9 @@ def test_every_row_has_an_interval_and_stands_beside_the_bounds(finished: Path) 
     assert {"listwise · catalogue texts − plain features", "listwise · round 1 − catalogue texts"} <= set(rows)
     assert not [name for name in rows if name.startswith("listwise · all features − catalogue")]
     for row in rows.values():
-        assert row.ci_low is not None and row.value is not None and row.ci_high is not None
-        assert row.ci_low <= row.value <= row.ci_high
+        assert row.value is not None and (row.unit, row.clusters) == ("test users", 4)
+        assert row.ends is None or row.ends[0] <= row.value <= row.ends[1]
+        assert row.ends or row.not_told == "not told (4 test users)"
     assert rows["bound · random"].value < rows["bound · oracle"].value
 
 

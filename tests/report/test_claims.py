@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from tacit.metrics.results import Row
 from tacit.report.claims import EQUAL, HIGHER, LOWER, OPEN, claim, point, sentence
+from tacit.report.figures import FIRST, Bar, bars
+from tacit.report.page import value
 
 
 def gap(value: float | None, low: float | None, high: float | None, n: int = 100) -> Row:
@@ -24,6 +29,12 @@ def gap(value: float | None, low: float | None, high: float | None, n: int = 100
         (0.0, 0.0, 0.0, EQUAL),
         (0.0, -0.01, 0.01, OPEN),  # equal on average is not equal
         (0.01, None, None, OPEN),
+        (0.01, None, 0.02, OPEN),
+        (0.01, 0.001, None, OPEN),
+        (0.01, 0.001, math.inf, OPEN),  # no end is no gain
+        (-0.01, -math.inf, -0.001, OPEN),
+        (0.0, -math.inf, math.inf, OPEN),
+        (0.01, math.nan, math.nan, OPEN),
         (None, None, None, OPEN),
         (2500.0, 1200.4, 3000.0, HIGHER),  # thousands are printed with a space
     ],
@@ -33,6 +44,20 @@ def test_a_claim_follows_the_printed_interval(
 ) -> None:
     assert claim(gap(value, low, high), 4) == word
     assert claim(gap(value, low, high)) == word
+
+
+def test_what_is_not_told_says_of_how_many_persons() -> None:
+    row = replace(gap(0.01, None, None), unit="seekers", clusters=3)
+    assert sentence([("HR@5", row)], 2) == ("<strong>Not told from zero</strong> in HR@5 (+0.01, not told (3 seekers))")
+    assert value(row).small == "not told (3 seekers)"
+    assert point("x", [("HR@5", row)]).startswith('<li class="">')
+
+
+def test_bars_without_ends_are_drawn_without_a_line() -> None:
+    def drawn(low: float | None, high: float | None) -> str:
+        return bars({"x": [Bar("sft", 0.5, low, high, FIRST)]}, "salt")
+
+    assert drawn(-math.inf, math.inf) == drawn(None, None) != drawn(0.4, 0.6)
 
 
 def test_fewer_decimals_claim_less() -> None:

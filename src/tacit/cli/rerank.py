@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tacit.data.ratings.sources import load_ratings
+from tacit.metrics.intervals import Estimate
 from tacit.metrics.lists import METRICS
 from tacit.pipelines.rerank import load_config
 from tacit.rerank.evaluate.bounds import Row, bounds, sort_variants
@@ -34,6 +35,11 @@ def _table(rows: Sequence[Row]) -> str:
     names = [name for name in METRICS if name in _HEAD]
     lines = ["| | " + " | ".join(_HEAD[name] for name in names) + " |", "|---" * (len(names) + 1) + "|"]
     for row in rows:
-        cells = [f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in (row.values[name] for name in names)]
-        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+        lines.append(f"| {row.name} | " + " | ".join(_cell(row.values[name]) for name in names) + " |")
     return "\n".join(lines)
+
+
+def _cell(estimate: Estimate) -> str:
+    ends = estimate.ends
+    interval = f"[{ends[0]:.3f}, {ends[1]:.3f}]" if ends else f"not told ({estimate.groups} test users)"
+    return f"{estimate.value:.3f} {interval}"

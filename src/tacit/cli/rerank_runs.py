@@ -136,4 +136,7 @@ def _print(
 
 def _cell(row: Row) -> str:
     sign = "+" if row.against else ""
-    return f"{row.value:{sign}.4f} [{row.ci_low:{sign}.4f}, {row.ci_high:{sign}.4f}]"
+    if row.value is None:
+        return ""
+    interval = f"[{row.ends[0]:{sign}.4f}, {row.ends[1]:{sign}.4f}]" if row.ends else row.not_told
+    return f"{row.value:{sign}.4f} {interval}".rstrip()

@@ -2,16 +2,16 @@
 
 The interval is a symmetric bootstrap-t over groups, θ ± q · se: se is the standard error between groups, and q the 95 %
 quantile of |θ* − θ| / se* over the resamples (Efron & Tibshirani 1993, section 12.5; Hall 1988). Percentiles, the
-commoner choice, cover 85 to 91 % in place of 95 at 10 to 50 groups of unequal size; the simulated coverage of both and
-of others stands in docs/measured.md, and ``benchmarks/interval_coverage.py`` makes it. Resamples without spread (few
-groups, few hits) count as infinitely far away: an interval without ends says that the data do not tell.
+commoner choice, cover 85 to 93.5 % in place of 95 at 10 to 50 groups of unequal size; the simulated coverage of both
+and of others stands in docs/measured.md, and ``benchmarks/interval_coverage.py`` makes it. Resamples without spread
+(few groups, few hits) count as infinitely far away: an interval without ends says that the data do not tell.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from tacit.types import Floats64
 
 Groups = Sequence[Hashable] | npt.NDArray[np.generic]
 _LEVEL = 0.95
+_ROUNDING = 1e-12  # differences below this share of the largest number are those of floating point
+# Groups that are all alike tell a value only from six on: five lie on one side of zero by luck once in 16 times.
+_ALIKE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,41 @@ class Estimate:
     n: int
     groups: int = 0
 
+    def __str__(self) -> str:
+        interval = f"[{self.low:.3f}, {self.high:.3f}]" if self.ends else f"not told ({self.groups} groups)"
+        return f"{self.value:.3f} {interval}, n = {self.n}"
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """(low, high) where both are finite."""
+        return finite(self.low, self.high)
+
+    def as_json(self) -> dict[str, float | None]:
+        """The fields by name; what is not finite is None, which JSON can hold."""
+        return {name: value if math.isfinite(value) else None for name, value in asdict(self).items()}
+
+
+def finite(low: float | None, high: float | None) -> tuple[float, float] | None:
+    """Both ends of an interval, or None where either is missing or infinite."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    return low, high
+
 
 def bootstrap_means(
     values: Floats64, groups: Groups, generator: np.random.Generator, draws: int = 1000
 ) -> list[Estimate]:
-    """Mean of each column of values [n, m] with an interval over groups [n]; all columns share the resamples."""
+    """Mean of each column of values [n, m] with an interval over groups [n]; all columns share the resamples.
+
+    A column of zeros alone (two policies that do the same in every case) is 0 [0, 0], however few groups there are.
+    """
     n, m = values.shape
     if n == 0:
         return [Estimate(math.nan, math.nan, math.nan, 0)] * m
     sums, counts = _by_group(values, groups)
-    return means_of_groups(sums, counts, generator, draws)
+    estimates = means_of_groups(sums, counts, generator, draws)
+    zero = Estimate(0.0, 0.0, 0.0, n, len(counts))
+    return [estimate if column.any() else zero for column, estimate in zip(values.T, estimates, strict=True)]
 
 
 def means_of_groups(
@@ -56,12 +84,14 @@ def means_of_groups(
     groups that were drawn.
     """
     n_groups = len(counts)
-    theta, error = _mean_and_error(np.ones((1, n_groups)), sums, counts)
-    resampled, errors = _mean_and_error(_resamples(n_groups, generator, draws), sums, counts)
-    margin = _margin(theta[0], error[0], resampled, errors)
+    theta = sums.sum(axis=0) / counts.sum()
+    residuals = _rounded(sums - theta * counts[:, None], np.abs(sums).max(axis=0))
+    _, error = _shift_and_error(np.ones((1, n_groups)), residuals, counts)
+    shifts, errors = _shift_and_error(_resamples(n_groups, generator, draws), residuals, counts)
+    margin = _margin(shifts, error[0], errors, n_groups)
     return [
         Estimate(value, value - width, value + width, int(counts.sum()), n_groups)
-        for value, width in zip(theta[0].tolist(), margin.tolist(), strict=True)
+        for value, width in zip(theta.tolist(), margin.tolist(), strict=True)
     ]
 
 
@@ -69,8 +99,13 @@ def bootstrap_mean(values: Floats64, groups: Groups, generator: np.random.Genera
     """Mean of values [n] with an interval over groups [n] (persons, or dialogues where persons are not known)."""
     return bootstrap_means(values[:, None], groups, generator, draws)[0]
 
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}], n = {self.n}"
+
+def standard_error(values: Floats64, groups: Groups) -> float:
+    """Of the mean of values [n], between groups [n]; NaN where there is one group alone."""
+    sums, counts = _by_group(values[:, None], groups)
+    residuals = _rounded(sums - values.mean() * counts[:, None], np.abs(sums).max(axis=0))
+    _, error = _shift_and_error(np.ones((1, len(counts))), residuals, counts)
+    return float(error[0, 0])
 
 
 def bootstrap_sums(
@@ -93,15 +128,16 @@ def bootstrap_sums(
     value = float(statistic(total)[0])
     if n_groups == 1:
         return Estimate(value, -math.inf, math.inf, len(parts), 1)
-    influence = (n_groups - 1) * (value - statistic(total - sums))
+    gaps = _rounded((value - statistic(total - sums))[:, None], np.array([abs(value)]))
+    influence = (n_groups - 1) * gaps[:, 0]
     drawn = _resamples(n_groups, generator, draws)
-    resampled = statistic(drawn @ sums)
+    shifts = (statistic(drawn @ sums) - value)[:, None]
     means = drawn @ influence / n_groups
     squares = np.maximum(drawn @ influence**2 / n_groups - means**2, 0.0)
-    errors = np.sqrt(squares / (n_groups - 1))
-    error = float(np.sqrt(np.var(influence) / (n_groups - 1)))
-    margin = _margin(np.array([value]), np.array([error]), resampled[:, None], errors[:, None])
-    return Estimate(value, value - float(margin[0]), value + float(margin[0]), len(parts), n_groups)
+    errors = np.sqrt(squares / (n_groups - 1))[:, None]
+    error = np.sqrt(np.var(influence, keepdims=True) / (n_groups - 1))
+    margin = float(_margin(shifts, error, errors, n_groups)[0])
+    return Estimate(value, value - margin, value + margin, len(parts), n_groups)
 
 
 def _by_group(values: Floats64, groups: Groups) -> tuple[Floats64, Floats64]:
@@ -112,32 +148,37 @@ def _by_group(values: Floats64, groups: Groups) -> tuple[Floats64, Floats64]:
     return sums, np.bincount(rows).astype(np.float64)
 
 
+def _rounded(residuals: Floats64, sizes: Floats64) -> Floats64:
+    """Residuals [G, m] with 0 for what floating point leaves of numbers of these sizes [m]."""
+    return np.where(np.abs(residuals) <= _ROUNDING * sizes, 0.0, residuals)
+
+
 def _resamples(n_groups: int, generator: np.random.Generator, draws: int) -> Floats64:
     """How often each group was drawn, [draws, G]."""
     return generator.multinomial(n_groups, np.full(n_groups, 1.0 / n_groups), size=draws).astype(np.float64)
 
 
-def _mean_and_error(weights: Floats64, sums: Floats64, counts: Floats64) -> tuple[Floats64, Floats64]:
-    """Means over cases and their standard errors between groups, [b, m] each, of resamples [b, G]."""
+def _shift_and_error(weights: Floats64, residuals: Floats64, counts: Floats64) -> tuple[Floats64, Floats64]:
+    """θ* − θ and the standard error of θ*, [b, m] each, of resamples [b, G]; residuals s_g − θ n_g are [G, m].
+
+    With r_g = s_g − θ n_g: θ* − θ = Σ w_g r_g / Σ w_g n_g = d, and s_g − θ* n_g = r_g − d n_g.
+    """
     n_groups = len(counts)
     cases = (weights @ counts)[:, None]
-    means = (weights @ sums) / cases
-    products, squares = weights @ (sums * counts[:, None]), (weights @ counts**2)[:, None]
-    spread = np.maximum(weights @ sums**2 - 2.0 * means * products + means**2 * squares, 0.0)
-    correction = n_groups / (n_groups - 1) if n_groups > 1 else math.inf
-    with np.errstate(invalid="ignore"):
-        return means, np.sqrt(correction * spread) / cases
+    shifts = (weights @ residuals) / cases
+    products, squares = weights @ (residuals * counts[:, None]), (weights @ counts**2)[:, None]
+    spread = np.maximum(weights @ residuals**2 - 2.0 * shifts * products + shifts**2 * squares, 0.0)
+    if n_groups == 1:
+        return shifts, np.full_like(spread, np.nan)
+    return shifts, np.sqrt(n_groups / (n_groups - 1) * spread) / cases
 
 
-def _margin(theta: Floats64, error: Floats64, resampled: Floats64, errors: Floats64) -> Floats64:
-    """q · se of each column, [m]: 0 where no group differs from another, infinite where the resamples do not tell."""
-    gaps = np.abs(resampled - theta)
-    none = errors <= 1e-9 * np.where(np.isfinite(error), error, 0.0)  # a resample whose groups are all alike
+def _margin(shifts: Floats64, error: Floats64, errors: Floats64, n_groups: int) -> Floats64:
+    """q · se of each column [m], from shifts and errors of the resamples [b, m]; infinite where they do not tell."""
+    flat = errors <= 1e-7 * error  # a resample whose groups are all alike: what is left is rounding
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(none, np.where(gaps <= 1e-12 * np.maximum(np.abs(theta), 1.0), 0.0, np.inf), gaps / errors)
+        t = np.where(flat, np.where(np.abs(shifts) <= 1e-7 * error, 0.0, np.inf), np.abs(shifts) / errors)
         t[np.isnan(t)] = np.inf
         quantile = np.quantile(t, _LEVEL, axis=0, method="inverted_cdf")
-        margin = quantile * error
-    margin[error == 0.0] = 0.0
-    margin[np.isnan(margin)] = np.inf
-    return np.asarray(margin)
+        margin = np.where(error == 0.0, 0.0 if n_groups >= _ALIKE else np.inf, quantile * error)
+    return np.where(np.isnan(margin), np.inf, margin)

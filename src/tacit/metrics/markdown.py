@@ -34,6 +34,8 @@ def _table(entries: Sequence[Combined]) -> str:
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
     parts = [first.row.slice, first.row.candidates if ranking else "", f"n={grouped(max(e.row.n for e in entries))}"]
     parts += [f"{len(first.seeds)} seed{'s' if len(first.seeds) > 1 else ''}"]
+    rows = [entry.row for entry in entries]
+    parts += [resampled(rows)] if len(first.seeds) == 1 and any(row.unit for row in rows) else []
     parts += ["**emulated**: simulated users"] if first.row.emulated else []
     lines = [f"**{first.row.protocol}** ({', '.join(part for part in parts if part)})", ""]
     lines += ["| model | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
@@ -56,9 +58,17 @@ def cell(entry: Combined | None) -> str:
     sign = "+" if entry.row.against and entry.mean > 0 else ""
     if len(entry.values) > 1:
         return f"{sign}{number(entry.mean)} ± {number(entry.sd)}"
-    low, high = entry.row.ci_low, entry.row.ci_high
-    interval = "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
-    return f"{sign}{number(entry.mean)}{interval}"
+    ends = entry.row.ends
+    interval = f" [{number(ends[0])}, {number(ends[1])}]" if ends else f" {entry.row.not_told}"
+    return f"{sign}{number(entry.mean)}{interval}".rstrip()
+
+
+def resampled(rows: Sequence[Row]) -> str:
+    """``95 % intervals over 97 seekers``: what the intervals of these rows resample."""
+    units = [unit for unit in dict.fromkeys(row.unit for row in rows) if unit]
+    sizes = {unit: max(row.clusters for row in rows if row.unit == unit) for unit in units}
+    names = [f"{grouped(size)} {unit}" if size else unit for unit, size in sizes.items()]
+    return f"95 % intervals over {' and '.join(names)}" if names else "no intervals"
 
 
 def number(value: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tacit.metrics.intervals import Estimate, bootstrap_means
+from tacit.metrics.intervals import Estimate, bootstrap_means, finite
 from tacit.run.files import atomic_write
 from tacit.types import Floats64, InputError
 
@@ -26,7 +26,10 @@ Groups = Sequence[Hashable] | npt.NDArray[np.generic]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number of ``results.json``. None = not measured; the interval is 95 %, over dialogues or users.
+    """One number of ``results.json``. None = not measured; the interval is 95 %, over ``clusters`` of ``unit``.
+
+    ``unit`` is what was resampled ("seekers", "users", "dialogues", "simulated users", "test users"), empty where a
+    number has no interval. An interval without ends beside ``clusters`` above 0 is *not told*: so few say nothing.
 
     ``arm`` is what a model was given (a reranker's texts), where there are several. A row with ``against`` is a paired
     difference: this model's value minus that of the arm ``against``, or of the model ``against`` where no arm is named.
@@ -48,17 +51,34 @@ class Row:
     note: str = ""
     arm: str = ""
     against: str = ""
+    unit: str = ""
+    clusters: int = 0
 
     def label(self, seeds: int = 1) -> str:
         """``HR@5 [redial-standard, new items, full catalogue 6 924, n=4 472, 3 seeds]``."""
         parts = [self.protocol, f"{self.slice} items" if self.k else self.slice, self.candidates]
-        parts += [f"n={grouped(self.n)}", f"{seeds} seeds" if seeds > 1 else f"seed {self.seed}"]
+        parts += [f"n={grouped(self.n)}", self._clusters if self.clusters else ""]
+        parts += [f"{seeds} seeds" if seeds > 1 else f"seed {self.seed}"]
         parts += ["emulated" if self.emulated else "", self.note]
         return f"{self.name} [{', '.join(part for part in parts if part)}]"
 
     @property
     def name(self) -> str:
         return f"{self.metric}@{self.k}" if self.k else self.metric
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The interval, where both ends are told."""
+        return finite(self.ci_low, self.ci_high)
+
+    @property
+    def not_told(self) -> str:
+        """``not told (3 seekers)`` where the interval was asked for and has no ends, else empty."""
+        return f"not told ({self._clusters})" if self.clusters and self.ends is None else ""
+
+    @property
+    def _clusters(self) -> str:
+        return f"{grouped(self.clusters)} {self.unit or 'groups'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +103,7 @@ def differences(
 ) -> list[Estimate]:
     """Mean of each column of ``values`` − ``against``, [n, m] each: two policies, or two arms, on the same n cases.
 
-    The 95 % intervals resample whole ``groups`` [n] (dialogues, or users), the same ones for all columns.
+    The 95 % intervals resample whole ``groups`` [n] (persons), the same ones for all columns.
     """
     if values.shape != against.shape:
         raise ValueError(f"a paired difference needs the same cases: {values.shape} against {against.shape}")
@@ -123,7 +143,17 @@ def load_rows(path: str | Path) -> list[Row]:
 
 def _read(record: dict[str, Any]) -> Row:
     names = {field.name for field in fields(Row)}
-    return Row(**{name: value for name, value in _upgraded(record).items() if name in names})
+    record = _with_unit(_upgraded(record))
+    return Row(**{name: _plain(value) for name, value in record.items() if name in names})
+
+
+def _with_unit(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of before ``unit``: simulated users, test users of lists, or whole dialogues were resampled."""
+    if "unit" in record:
+        return record
+    unit = "simulated users" if record["protocol"] == "simulated-users" else "dialogues"
+    unit = "test users" if record["slice"] == "test users" else unit
+    return record | {"unit": unit if record["ci_low"] is not None else "", "clusters": 0}
 
 
 def _upgraded(record: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +172,7 @@ def _upgraded(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_row(base: Row, metric: str, estimate: Estimate, k: int | None = None, **changes: Any) -> Row:
-    """A row like ``base`` with another metric and value."""
+    """A row like ``base`` with another metric and value; its ``unit`` stands where something was resampled."""
     values = {
         "metric": metric,
         "k": k,
@@ -150,6 +180,8 @@ def make_row(base: Row, metric: str, estimate: Estimate, k: int | None = None, *
         "ci_low": estimate.low,
         "ci_high": estimate.high,
         "n": estimate.n,
+        "clusters": estimate.groups,
+        "unit": base.unit if estimate.groups else "",
     }
     merged = {field.name: getattr(base, field.name) for field in fields(Row)} | values | changes
     return Row(**{name: _plain(value) for name, value in merged.items()})

@@ -36,7 +36,7 @@ from tacit.dialogue.users.crowd import UsersConfig, UserWorld
 from tacit.dialogue.users.phrases import Phrases
 from tacit.metrics.results import save_rows
 from tacit.report.dialogue.report import write_report
-from tacit.run.files import atomic_folder, atomic_write
+from tacit.run.files import atomic_folder, atomic_write, read_json
 from tacit.run.folder import Run
 from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings
@@ -84,6 +84,7 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
         config = stages.settled(config)
         config = replace(config, sft=config.sft.settled(config.policy.base))
         run = open_run(config)
+        config = replace(config, data=_as_prepared(run, config.data))
         require_same_data(run, config)
         announce_downloads(run, config)
         stages.do(run, config, only)
@@ -117,6 +118,16 @@ def _training(run: Run, config: RunConfig) -> tuple[Catalog, Split]:
     catalog, split = load_training(config.data)
     fingerprint.require_same(run.folder, fingerprint.of_training(catalog, split))
     return catalog, split
+
+
+def _as_prepared(run: Run, data: DataConfig) -> DataConfig:
+    """A ReDial run of before validation went by seeker goes on with the one it was prepared with, cut by dialogue."""
+    card = run.folder / "prepare" / "data.json"
+    if data.name != "redial" or data.split != "auto" or not run.stage("prepare").done():
+        return data
+    recorded = read_json(card, "begin the run anew.") if card.is_file() else {}
+    by = recorded.get("split by", "dialogue")
+    return replace(data, split=by)
 
 
 def prepare(run: Run, config: RunConfig, device: str) -> None:

@@ -15,16 +15,12 @@ _ORDER = (HIGHER, LOWER, OPEN, EQUAL)
 
 def claim(row: Row, decimals: int | None = None) -> str:
     """Of a difference: HIGHER or LOWER where the interval, as it is printed, lies beside zero; else OPEN or EQUAL."""
-    if row.value is None or row.ci_low is None or row.ci_high is None:
+    if row.value is None or row.ends is None:
         return OPEN
-    if row.value == row.ci_low == row.ci_high == 0.0:
+    if row.value == 0.0 and row.ends == (0.0, 0.0):
         return EQUAL
-    low, high = (float(short(bound, decimals).replace("−", "-").replace("\u202f", "")) for bound in _bounds(row))
+    low, high = (float(short(end, decimals).replace("−", "-").replace("\u202f", "")) for end in row.ends)
     return HIGHER if low > 0 else LOWER if high < 0 else OPEN
-
-
-def _bounds(row: Row) -> tuple[float, float]:
-    return row.ci_low or 0.0, row.ci_high or 0.0
 
 
 def few(row: Row) -> bool:

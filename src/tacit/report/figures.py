@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from tacit.metrics.intervals import finite
+
 # Drawn in these colours, then handed over to the page's own.
 INK, RULE, FIRST, SECOND, THIRD = "#010203", "#020304", "#030405", "#040506", "#050607"
 _PAGE = {INK: "currentColor", RULE: "var(--rule)", FIRST: "var(--sft)", SECOND: "var(--ppo)", THIRD: "var(--third)"}
@@ -78,9 +80,10 @@ def bars(panels: Mapping[str, Sequence[Bar]], salt: str) -> str:
             places = np.arange(len(group))[::-1]
             axes.barh(places, [bar.value for bar in group], color=[bar.shade for bar in group], height=0.62)
             for place, bar in zip(places, group, strict=True):
-                if bar.low is not None and bar.high is not None:
-                    axes.plot([bar.low, bar.high], [place, place], color=INK, linewidth=1.2, solid_capstyle="butt")
-                end = max(bar.value, bar.high if bar.high is not None else bar.value)
+                ends = finite(bar.low, bar.high)
+                if ends:
+                    axes.plot(ends, [place, place], color=INK, linewidth=1.2, solid_capstyle="butt")
+                end = max(bar.value, ends[1]) if ends else bar.value
                 axes.annotate(
                     f"{bar.value:.3g}", (end, place), (5, 0), textcoords="offset points", va="center", fontsize=9
                 )

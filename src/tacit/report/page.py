@@ -124,9 +124,9 @@ def value(row: Row | None) -> Cell:
 
 
 def interval(row: Row, decimals: int | None = None) -> str:
-    if row.ci_low is None or row.ci_high is None:
-        return ""
-    return f"{short(row.ci_low, decimals)} to {short(row.ci_high, decimals)}"
+    """``0.001 to 0.007``, ``not told (3 seekers)``, or nothing where no interval was asked for."""
+    ends = row.ends
+    return f"{short(ends[0], decimals)} to {short(ends[1], decimals)}" if ends else row.not_told
 
 
 def short(number: float, decimals: int | None = None) -> str:

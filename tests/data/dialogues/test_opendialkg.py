@@ -102,6 +102,7 @@ def test_exact_counts() -> None:
     both = (*parts.train, *parts.valid)
     assert sum(turn.slate is not None for dialogue in both for turn in dialogue.turns) == 5547 + 1188
     assert not {dialogue.id for dialogue in parts.train} & {dialogue.id for dialogue in parts.valid}
+    assert parts.rule == "dialogue" and len({dialogue.user for dialogue in both}) == len(both), "nobody is named"
     assert all(dialogue.turns[t].slate is None for dialogue in both for t in [0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import zipfile
@@ -134,6 +135,31 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
         load_training(DataConfig("redial", str(tmp_path)))
 
 
+def test_validation_is_of_other_seekers_than_training(tmp_path: Path) -> None:
+    """Thirty dialogues of ten workers; a worker is validation when sha256 of their id falls into the first tenth."""
+    rows = [
+        {**raw(str(i)), "initiatorWorkerId": i % 10, "messages": [{"text": "@11", "senderWorkerId": i % 10}]}
+        for i in range(30)
+    ]
+    rows = [row | {"respondentWorkerId": 99} for row in rows]
+    plain(tmp_path, "train_data.jsonl", jsonl(*rows))
+    _, parts = load_training(DataConfig("redial", str(tmp_path)))
+    train, valid = ({dialogue.user for dialogue in part} for part in (parts.train, parts.valid))
+    low = {str(i) for i in range(10) if int(hashlib.sha256(str(i).encode()).hexdigest()[:8], 16) / 2**32 < 0.1}
+    assert parts.rule == "user" and valid and train and not train & valid
+    assert valid == (low or valid) and len(parts.train) + len(parts.valid) == 30
+    assert all(len([d for d in (*parts.train, *parts.valid) if d.user == user]) == 3 for user in train | valid)
+    by_dialogue = load_training(DataConfig("redial", str(tmp_path), split="dialogue"))[1]
+    assert by_dialogue.rule == "dialogue"
+    assert {d.user for d in by_dialogue.valid} <= {d.user for d in by_dialogue.train}
+
+
+def test_one_seeker_alone_is_cut_by_dialogue_and_that_is_said(tmp_path: Path) -> None:
+    plain(tmp_path, "train_data.jsonl", jsonl(raw("1"), raw("2")))
+    _, parts = load_training(DataConfig("redial", str(tmp_path)))
+    assert (parts.rule, len(parts.train), len(parts.valid)) == ("dialogue", 1, 1)
+
+
 def instances_and_labels(dialogues: tuple[Dialogue, ...], *, new_only: bool) -> tuple[int, int]:
     """Agent messages after the first message with at least one item, and their distinct items."""
     instances = labels = 0
@@ -161,6 +187,9 @@ def test_the_real_files() -> None:
     assert instances_and_labels(test.dialogues, new_only=False) == (4198, 4975)
     assert instances_and_labels(test.dialogues, new_only=True) == (3838, 4472)
     assert 0.08 < len(parts.valid) / 4755 < 0.12
+    train, valid, tested = ({dialogue.user for dialogue in part} for part in (parts.train, parts.valid, test.dialogues))
+    assert parts.rule == "user" and not train & valid and not tested & (train | valid)
+    assert (len(train), len(valid), len(tested)) == (427, 53, 97)
     assert not {d.id for d in test.dialogues} & {d.id for d in (*parts.train, *parts.valid)}
     assert sum(bool(item.attributes.get("genre")) for item in catalog) > 6500
     found = marked = extra = 0

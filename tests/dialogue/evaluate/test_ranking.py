@@ -149,6 +149,14 @@ def test_replies_and_users_have_rows(run: tuple[Path, list[Row]]) -> None:
     place = {"slice": "fresh users", "protocol": "simulated-users"}
     hidden = pick(rows, "ppo", "hidden utility", against="sft", **place)
     assert hidden.emulated and hidden.n == CONFIG.users
+    assert (hidden.unit, hidden.clusters) == ("simulated users", CONFIG.users)
+    assert {(row.unit, row.clusters > 0) for row in rows if row.ends} <= {
+        ("dialogues", True),
+        ("simulated users", True),
+    }, "nobody comes back in the invented world"
+    for part in ("ranks", "replies"):
+        written = pl.read_parquet(folder / "evaluate" / part / "ppo.parquet")
+        assert (written["user"] == "user-" + written["dialogue"]).all()
     assert all(row.emulated == (row.protocol == "simulated-users") for row in rows)
     first = [
         pl.read_parquet(folder / "evaluate" / "users" / f"{m}.parquet").filter(pl.col("step") == 0)

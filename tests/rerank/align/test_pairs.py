@@ -116,6 +116,16 @@ def test_a_signal_passes_and_noise_is_refused() -> None:
     list_pairs.require_signal(noisy, force=True)
 
 
+def test_three_users_who_agree_are_no_signal() -> None:
+    """Both halves of each agree, but three of three happens by luck once in four times."""
+    few = list_pairs.split_half(noise(3, seed=0, shared=1.0), seed=0)
+    assert few.rate.value == 1.0 and few.rate.ends is None
+    with pytest.raises(InputError, match=r"100.0% of the cases \(95 % interval not told, 3 users"):
+        list_pairs.require_signal(few, force=False)
+    card = json.loads(json.dumps(few.as_json()), parse_constant=lambda name: pytest.fail(name))
+    assert (card["rate"]["value"], card["rate"]["low"], card["rate"]["groups"], card["users"]) == (1.0, None, 3, 3)
+
+
 def test_no_user_with_enough_lists_is_no_signal() -> None:
     nothing = list_pairs.split_half([group(option("a", 1.0, lists=1), option("b", 0.0, lists=1))], seed=0)
     assert nothing.users == 0

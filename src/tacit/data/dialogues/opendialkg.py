@@ -3,7 +3,8 @@
 ``{train,valid,test}_data_processed.jsonl`` hold ``dialog_id, turn_id, context, entity, rec, resp``. The publisher
 defines no split; these files split by turn, so a dialogue's turns may lie in several files. Training material is the
 train and valid files together, re-divided by dialogue id; the test file alone is the test set. Dialogue ids are kept,
-so test dialogues that also occur in training can be told apart.
+so test dialogues that also occur in training can be told apart. Nothing says who spoke: splits and intervals go by
+dialogue, and ``Dialogue.user`` is a name made of the dialogue's id.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from typing import Any
 
 from tacit.catalog import Catalog, normalise_title
 from tacit.data.dialogues.publishers import read_info, say_silent
+from tacit.data.dialogues.sides import split_off_valid
 from tacit.data.items import make_item
-from tacit.data.lines import find, keep, read_bytes, records, require, split
+from tacit.data.lines import find, keep, read_bytes, records, require
 from tacit.run.lines import parse_json
 from tacit.types import Dialogue, InputError, ItemId, Judgement, Slate, Split, TestSet, Turn
 
@@ -28,11 +29,19 @@ _LATEST_S = 1e15  # a larger offset is no number of seconds
 _MENTION = re.compile(r"@(\d+)")
 
 
-def load_training(folder: Path, limit: float = 1.0, dropped: Counter[str] | None = None) -> tuple[Catalog, Split]:
-    """The catalogue (with counts of the training part) and the training dialogues, validation tenth held apart."""
+def load_training(
+    folder: Path, limit: float = 1.0, dropped: Counter[str] | None = None, rule: str = "auto"
+) -> tuple[Catalog, Split]:
+    """The catalogue (with counts of the training part) and the training dialogues, a tenth of the seekers held apart.
+
+    No seeker of the official test takes part in training, so none of the validation part does either: a seeker is
+    validation when sha256(the worker's id) falls into the first tenth. ``rule`` "dialogue" cuts by dialogue, as runs of
+    before did; 88 % of the seekers are then on both sides, which flatters.
+    """
     path = require(folder, TRAIN, "ReDial")
     catalog, titles = read_catalog(folder)
-    parts = split(keep((dialogue for _, dialogue in read(path, titles, dropped)), limit, str(path)))
+    dialogues = keep((dialogue for _, dialogue in read(path, titles, dropped)), limit, str(path))
+    parts = split_off_valid(dialogues, "user" if rule == "auto" else rule, str(path))
     return catalog.with_counts(parts.train), parts
 
 

@@ -56,14 +56,15 @@ def held_out(census: Census, rule: str, where: str) -> Callable[[Dialogue], bool
 
 
 def split_off_valid(dialogues: Sequence[Dialogue], rule: str, where: str) -> Split:
-    """Training and validation, by the same rule."""
+    """Training and validation, by the same rule; a lone user's dialogues are cut by dialogue, and ``rule`` says so."""
     if rule == "time" and len(dialogues) > 1:
         valid_from = _last_tenth([start(dialogue) for dialogue in dialogues], where)
         train = tuple(d for d in dialogues if (start(d) or 0.0) < valid_from)
         if train:
             return Split(train, tuple(d for d in dialogues if (start(d) or 0.0) >= valid_from), rule)
-    by_user = rule == "user" and len({dialogue.user for dialogue in dialogues}) > 1
-    return replace(split(dialogues, (lambda d: d.user) if by_user else (lambda d: d.id)), rule=rule)
+    if rule == "user" and len({dialogue.user for dialogue in dialogues}) > 1:
+        return replace(split(dialogues, lambda dialogue: dialogue.user), rule="user")
+    return split(dialogues)
 
 
 def start(dialogue: Dialogue) -> float | None:

@@ -20,7 +20,7 @@ class DataConfig:
     items: str = ""  # logs only: the items file; empty = items.jsonl beside the dialogues
     limit: float = 1.0  # share of the dialogues kept, chosen by hash of the id (smoke tests)
     seed: int = 0  # synthetic only: which world is generated
-    split: str = "auto"  # logs without a test file: user | time | dialogue; auto = user where users recur
+    split: str = "auto"  # logs and ReDial: user | time | dialogue; auto = user where users recur
     overlap: float = 0.1  # logs only: the largest share of the test that training may hold, by id or word for word
 
     def __post_init__(self) -> None:
@@ -28,13 +28,14 @@ class DataConfig:
 
 
 def load_training(config: DataConfig) -> tuple[Catalog, Split]:
-    """The catalogue with training counts, and the training dialogues with a fixed tenth (by sha256 of id) apart."""
+    """The catalogue with training counts, and the training dialogues with a fixed tenth (by sha256 of the seeker, the
+    user or the id, as ``Split.rule`` says) apart."""
     if config.name == "synthetic":
         if config.path:
             raise InputError(f"data.path is {config.path}, but data.name is synthetic: set data.name=logs, or no path.")
         return synthetic.load_training(config.seed, config.limit)
     if config.name == "redial":
-        return redial.load_training(_path(config), config.limit)
+        return redial.load_training(_path(config), config.limit, rule=config.split)
     if config.name == "opendialkg":
         return opendialkg.load_training(_path(config), config.limit)
     if config.name == "logs":

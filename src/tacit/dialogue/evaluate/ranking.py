@@ -19,6 +19,7 @@ import polars as pl
 from tacit.catalog import Catalog
 from tacit.dialogue.evaluate import protocols
 from tacit.dialogue.evaluate.baselines import baselines
+from tacit.dialogue.evaluate.persons import Persons, persons
 from tacit.dialogue.evaluate.replies import reply_rows, write_replies
 from tacit.dialogue.evaluate.reply_map import write_map
 from tacit.dialogue.evaluate.satisfaction import satisfaction_rows, write_conversations
@@ -32,7 +33,7 @@ from tacit.metrics.ranks import RANKING
 from tacit.metrics.results import CUTOFFS, Pair, Row, blank, both_measured, differences, make_row, save_rows
 from tacit.run.files import write_parquet
 from tacit.run.progress import progress
-from tacit.types import Dialogue, Floats64, InputError, Scorer, Split, TestSet
+from tacit.types import Bools, Dialogue, Floats64, InputError, Scorer, Split, TestSet
 
 # What alignment changed, and whether its outcome beats what needs no model.
 PAIRS: tuple[Pair, ...] = (
@@ -142,13 +143,14 @@ def write_ranks(
     seed: int,
     batch: int,
 ) -> None:
-    """One row a case: dialogue, turn, item, repeated, and ``<protocol>`` and ``<protocol>/masked`` ranks."""
+    """One row a case: dialogue, user, turn, item, repeated, and ``<protocol>`` and ``<protocol>/masked`` ranks."""
     if path.exists():
         return
     with progress(len(protocols.contexts(found)), f"ranks of {name}") as bar:
         ranks = protocols.rank_cases(found, score, protocols.protocols(dataset), seed, batch, bar.advance)
     columns: dict[str, object] = {
         "dialogue": [case.dialogue for case in found],
+        "user": [case.context.user for case in found],
         "turn": [case.turn for case in found],
         "item": [catalog.items[case.gold].id for case in found],
         "repeated": [case.repeated for case in found],
@@ -163,22 +165,24 @@ def rank_rows(
 ) -> list[Row]:
     """HR, NDCG and MRR of every model, protocol, slice and cutoff, then the paired difference of each of ``pairs``."""
     compared = both_measured(pairs, tables)
+    everyone, repeated = _case_persons(tables, dataset)
     rows: list[Row] = []
     for protocol in protocols.protocols(dataset):
         for slice in protocols.SLICES:
             values = {model: _case_values(ranked, protocol, slice) for model, ranked in tables.items()}
-            groups = _case_groups(tables, slice)
+            cases = everyone.of(protocols.in_slice(slice, repeated))
             levels = intervals.bootstrap_means(
-                np.concatenate(list(values.values()), axis=1), groups, np.random.default_rng([seed, 11]), draws
+                np.concatenate(list(values.values()), axis=1), cases.groups, np.random.default_rng([seed, 11]), draws
             )
             gains = differences(
                 _beside(values, [model for model, _ in compared]),
                 _beside(values, [against for _, against in compared]),
-                groups,
+                cases.groups,
                 np.random.default_rng([seed, 11]),
                 draws,
             )
-            base = blank(dataset, protocol.name, slice, "", seed, candidates=protocol.candidates(n_items))
+            candidates = protocol.candidates(n_items)
+            base = blank(dataset, protocol.name, slice, "", seed, candidates=candidates, unit=cases.unit)
             names = [*((model, "") for model in values), *compared]
             for ((model, against), (metric, k)), estimate in zip(product(names, _COLUMNS), levels + gains, strict=True):
                 rows.append(make_row(base, metric, estimate, k, model=model, against=against))
@@ -201,13 +205,12 @@ def _beside(values: Mapping[str, Floats64], models: Sequence[str]) -> Floats64:
     return np.concatenate([np.empty((cases, 0)), *(values[model] for model in models)], axis=1)
 
 
-def _case_groups(tables: Mapping[str, pl.DataFrame], slice: str) -> npt.NDArray[np.generic]:
-    """The dialogue of each case of a slice, [n]; all models must have been ranked on the same cases."""
+def _case_persons(tables: Mapping[str, pl.DataFrame], dataset: str) -> tuple[Persons, Bools]:
+    """Whose each case is, and whether its item is repeated [n]; all models must have been ranked on the same cases."""
     cases = [table.select("dialogue", "turn", "item", "repeated") for table in tables.values()]
     if not all(table.equals(cases[0]) for table in cases):
         raise ValueError("all models must have been ranked on the same cases")
-    dialogues: npt.NDArray[np.generic] = cases[0]["dialogue"].to_numpy()
-    return dialogues[protocols.in_slice(slice, cases[0]["repeated"].to_numpy())]
+    return persons(tables.values(), dataset), cases[0]["repeated"].to_numpy()
 
 
 def summary(rows: Sequence[Row]) -> dict[str, float | None]:

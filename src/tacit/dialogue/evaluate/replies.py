@@ -12,6 +12,7 @@ import polars as pl
 import torch
 
 from tacit.catalog import Catalog
+from tacit.dialogue.evaluate.persons import persons
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals, texts
 from tacit.metrics.intervals import Estimate
@@ -54,6 +55,7 @@ def write_replies(path: Path, name: str, policy: Policy, test: TestSet, count: i
                 rows.append(
                     {
                         "dialogue": dialogue.id,
+                        "user": dialogue.user,
                         "turn": t,
                         "context": "\n".join(
                             f"{turn.speaker}: {turn.text}" for turn in dialogue.turns[max(0, t - 6) : t]
@@ -90,21 +92,21 @@ def titles(text: str, slate: Slate | None, catalog: Catalog) -> tuple[int, int]:
 def reply_rows(
     tables: Mapping[str, pl.DataFrame], pairs: Sequence[Pair], dataset: str, draws: int, seed: int
 ) -> list[Row]:
-    """BLEU (0–100) with intervals over dialogues, distinct per token, the out-of-catalogue share; then differences."""
+    """BLEU (0–100) with intervals over persons, distinct per token, the out-of-catalogue share; then differences."""
     rows: list[Row] = []
     sentences: dict[str, Floats64] = {}
     for model, table in tables.items():
         replies, wanted = table["reply"].to_list(), table["reference"].to_list()
-        groups = table["dialogue"].to_numpy()
-        base = blank(dataset, "replies", "test agent messages", model, seed)
+        people = persons([table], dataset)
+        base = blank(dataset, "replies", "test agent messages", model, seed, unit=people.unit)
         _, signature = texts.corpus_bleu(replies, wanted)
         parts = texts.bleu_parts(replies, wanted)
         corpus = intervals.bootstrap_sums(
-            parts, groups, texts.bleu_of_sums, np.random.default_rng([seed, 13]), min(draws, 300)
+            parts, people.groups, texts.bleu_of_sums, np.random.default_rng([seed, 13]), min(draws, 300)
         )
         rows.append(make_row(base, "corpus BLEU", corpus, note=signature))
         sentences[model] = 100 * np.array([texts.sentence_bleu4(*pair) for pair in zip(replies, wanted, strict=True)])
-        rows.append(make_row(base, "sentence BLEU-4", _mean(sentences[model], groups, draws, seed)))
+        rows.append(make_row(base, "sentence BLEU-4", _mean(sentences[model], people.groups, draws, seed)))
         rows += _distinct_rows(base, replies)
         named, outside = int(table["named"].sum()), int(table["outside"].sum())
         share = Estimate(outside / named if named else 0.0, np.nan, np.nan, named)
@@ -113,9 +115,9 @@ def reply_rows(
         messages = [tables[name].select("dialogue", "turn") for name in (model, against)]
         if not messages[0].equals(messages[1]):
             raise ValueError("both policies must have answered the same messages")
-        groups, generator = messages[0]["dialogue"].to_numpy(), np.random.default_rng([seed, 14])
-        gain = difference(sentences[model], sentences[against], groups, generator, draws)
-        base = blank(dataset, "replies", "test agent messages", model, seed, against=against)
+        people = persons([tables[model], tables[against]], dataset)
+        gain = difference(sentences[model], sentences[against], people.groups, np.random.default_rng([seed, 14]), draws)
+        base = blank(dataset, "replies", "test agent messages", model, seed, against=against, unit=people.unit)
         rows.append(make_row(base, "sentence BLEU-4", gain))
     if tables:
         human = next(iter(tables.values()))["reference"].to_list()

@@ -25,6 +25,7 @@ from tacit.metrics.results import Pair, Row, blank, both_measured, difference, m
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, Sample, Scorer
 
+UNIT = "simulated users"  # what is resampled
 EVALUATION = 104729  # apart from every stream that training draws users from
 
 
@@ -103,14 +104,14 @@ def satisfaction_rows(
     users = {model: _columns(per_user(table)) for model, table in tables.items()}
     rows: list[Row] = []
     for model, columns in users.items():
-        base = blank(dataset, "simulated-users", "fresh users", model, seed, emulated=True)
+        base = blank(dataset, "simulated-users", "fresh users", model, seed, emulated=True, unit=UNIT)
         for metric, values in columns.items():
             rows.append(make_row(base, metric, _mean(values, draws, seed)))
     for model, against in both_measured(pairs, users):
         if set(tables[model]["dialogue"]) != set(tables[against]["dialogue"]):
             raise ValueError("both policies must have met the same users")
         after, before = users[model], users[against]
-        base = blank(dataset, "simulated-users", "fresh users", model, seed, emulated=True, against=against)
+        base = blank(dataset, "simulated-users", "fresh users", model, seed, emulated=True, against=against, unit=UNIT)
         for metric in before:
             everyone, generator = np.arange(len(before[metric])), np.random.default_rng([seed, 15])
             gain = difference(after[metric], before[metric], everyone, generator, draws)

@@ -18,6 +18,7 @@ import polars as pl
 import torch
 
 from tacit.catalog import Catalog
+from tacit.dialogue.evaluate.persons import persons
 from tacit.dialogue.evaluate.protocols import Case, contexts
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals
@@ -72,7 +73,7 @@ def unlinked(reply: str, catalog: Catalog) -> tuple[int, int]:
 def write_literal(
     path: Path, name: str, writer: Writer, found: Sequence[Case], catalog: Catalog, n: int, batch: int
 ) -> None:
-    """One row a context: dialogue, turn, the n replies, titles written and unlinked."""
+    """One row a context: dialogue, user, turn, the n replies, titles written and unlinked."""
     if path.exists():
         return
     groups = contexts(found)
@@ -83,23 +84,23 @@ def write_literal(
             for case, replies in zip(part, writer.generate([case.context for case in part], n), strict=True):
                 counts = [unlinked(reply, catalog) for reply in replies]
                 titles, lost = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
-                row = {"dialogue": case.dialogue, "turn": case.turn, "replies": replies, "titles": titles}
-                rows.append({**row, "unlinked": lost})
+                row = {"dialogue": case.dialogue, "user": case.context.user, "turn": case.turn}
+                rows.append({**row, "replies": replies, "titles": titles, "unlinked": lost})
             bar.advance(len(part))
     write_parquet(path, pl.DataFrame(rows))
 
 
 def literal_rows(tables: dict[str, pl.DataFrame], dataset: str, draws: int, seed: int) -> list[Row]:
-    """Share of written titles that link to nothing, with an interval over dialogues."""
+    """Share of written titles that link to nothing, with an interval over persons."""
     rows = []
     for model, table in tables.items():
         parts = table.select("unlinked", "titles").to_numpy().astype(np.float64)
         if not parts[:, 1].sum():
             continue
-        estimate = intervals.bootstrap_sums(
-            parts, table["dialogue"].to_numpy(), _share, np.random.default_rng([seed, 17]), draws
-        )
-        base = blank(dataset, "written-titles", "all contexts", model, seed)
+        people = persons([table], dataset)
+        generator = np.random.default_rng([seed, 17])
+        estimate = intervals.bootstrap_sums(parts, people.groups, _share, generator, draws)
+        base = blank(dataset, "written-titles", "all contexts", model, seed, unit=people.unit)
         rows.append(make_row(base, "unlinked share", estimate, n=int(parts[:, 1].sum())))
     return rows
 
@@ -114,7 +115,7 @@ def as_text(dialogue: Dialogue) -> Dialogue:
 
 
 def split_as_text(split: Split) -> Split:
-    return Split(tuple(map(as_text, split.train)), tuple(map(as_text, split.valid)))
+    return replace(split, train=tuple(map(as_text, split.train)), valid=tuple(map(as_text, split.valid)))
 
 
 class TitleWriter:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tacit.metrics.markdown import resampled
 from tacit.metrics.results import Row
 from tacit.report import figures, page
 from tacit.report.figures import SECOND, Bar
@@ -37,11 +38,12 @@ def comparison(runs: Mapping[str, Sequence[Row]]) -> str:
         ]
         if bars:
             panels[title] = bars
+    over = resampled([row for row in cells.values() if row is not None])
     svg = page.figure(
         "".join(figures.bars({title: bars}, f"runs {title}") for title, bars in panels.items()), "PPO in each run."
     )
     return (
-        page.table(["run", *(title for title, *_ in columns)], lines, "Below each value: 95 % interval within the run.")
+        page.table(["run", *(title for title, *_ in columns)], lines, f"Below each value, within the run: {over}.")
         + svg
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from tacit.metrics.markdown import resampled
 from tacit.metrics.results import CUTOFFS, Row, in_order
 from tacit.report import figures, page
 from tacit.report.claims import FEW, cases_of, claim, signed
@@ -35,7 +36,7 @@ def ranking(run: RunFiles) -> str:
         parts.append(
             page.figure(
                 figures.bars({"HR@5, new items": bars}, "hr"),
-                "Share of cases with the item in the top five; lines are 95 % intervals over dialogues.",
+                f"Share of cases with the item in the top five; lines are {resampled(new)}.",
             )
         )
     written = next((row for row in run.rows if row.metric == "unlinked share"), None)
@@ -83,14 +84,15 @@ def _every_cutoff(run: RunFiles, rows: Sequence[Row]) -> str:
 
 def _definition(row: Row) -> str:
     label = row.label()
-    return escape(label[label.index("[") + 1 : -1]) + ". Below each value: 95 % interval, bootstrap over dialogues."
+    below = f" Below each value: 95 % interval, bootstrap over {row.unit}." if row.unit else ""
+    return escape(label[label.index("[") + 1 : -1]) + "." + below
 
 
 def users(run: RunFiles) -> str:
     rows = [row for row in run.rows if row.protocol == "simulated-users"]
     if not rows:
         return page.missing("No simulated user has talked to the policies yet.", "Run `tacit evaluate`.")
-    caption = f"{_definition(rows[0])} Both policies met the same users. {EMULATED}".replace("dialogues", "users")
+    caption = f"{_definition(rows[0])} Both policies met the same users. {EMULATED}"
     parts = [
         "<p>Fresh simulated users, never met in training, talk to both policies.</p>",
         page.metric_table(rows, USERS, caption),
@@ -117,7 +119,7 @@ def language(run: RunFiles) -> str:
     caption = (
         f"Greedy replies beside {rows[0].n} of the data ({escape(source_of(run).replies)}). Corpus BLEU by sacrebleu, "
         f"<code>{escape(signature)}</code>. Sentence BLEU-4: mean, method 1 smoothing, times 100. Distinct-n: "
-        "different n-grams over all. Out-of-catalogue: share of all recommendations."
+        f"different n-grams over all. Out-of-catalogue: share of all recommendations. Below values: {resampled(rows)}."
     )
     parts = [
         "<p>BLEU says how much replies look like one reply of the data, which is weak evidence of quality; formulas in "
@@ -128,7 +130,7 @@ def language(run: RunFiles) -> str:
     bars = [
         Bar(NAMES.get(r.model, r.model), r.value or 0.0, r.ci_low, r.ci_high, COLOURS.get(r.model, THIRD)) for r in bleu
     ]
-    parts.append(page.figure(figures.bars({"Sentence BLEU-4": bars}, "bleu"), "With 95 % intervals over dialogues."))
+    parts.append(page.figure(figures.bars({"Sentence BLEU-4": bars}, "bleu"), f"Lines are {resampled(bleu)}."))
     if run.map is not None and len(run.map):
         groups = {
             NAMES.get(model, model): (part.select("x", "y").to_numpy(), part["hidden_utility"].to_numpy())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from tacit.metrics.markdown import resampled
 from tacit.report import page
 from tacit.report.claims import point, points
 from tacit.report.dialogue.evidence import reasons
@@ -36,9 +37,10 @@ def headline(run: RunFiles) -> str:
     parts = [_ranking(run), _baselines(run), _users(run), _replies(run)]
     if not any(parts):
         return page.missing("Nothing was measured yet.", "Run `tacit evaluate`.")
+    gains = [row for row in run.rows if row.against]
     legend = (
-        "<p>Numbers are paired differences on the same cases, with their 95 % intervals. <em>Not told from zero</em>: "
-        "the interval touches zero, so nothing is claimed.</p>"
+        f"<p>Numbers are paired differences on the same cases, with {resampled(gains)}. <em>Not told from zero</em>: "
+        "the interval touches zero, so nothing is claimed; <em>not told</em>: so few say nothing.</p>"
     )
     return legend + "".join(parts)
 

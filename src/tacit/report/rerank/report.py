@@ -8,7 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from tacit.metrics.markdown import line_name
+from tacit.metrics.intervals import finite
+from tacit.metrics.markdown import line_name, resampled
 from tacit.metrics.results import Row, grouped
 from tacit.report import page
 from tacit.report.claims import point, points
@@ -93,7 +94,8 @@ def _headline(rows: Sequence[Row]) -> str:
     text = (
         "<p><em>NDCG@5</em> is 1 where a list's liked items stand first, and less the lower they stand; only the first "
         "five places count. Numbers are paired differences on the test users' lists, ranker seeds averaged first, with "
-        "95 % intervals over users. <em>Not told from zero</em>: the interval touches zero, so nothing is claimed. "
+        f"{resampled(gains)}. <em>Not told from zero</em>: the interval touches zero, so nothing is claimed; <em>not "
+        "told</em>: so few users say nothing. "
         "<em>base</em> reads no text; <em>round 0</em> reads the writer's texts before alignment, and <em>round 1</em> "
         "those after one round; the other arms are controls.</p>"
     )
@@ -107,7 +109,7 @@ def _arms(row: Row) -> str:
 
 def _gains(rows: Sequence[Row]) -> str:
     gains = [row for row in rows if row.against]
-    caption = "Paired on the same lists, ranker seeds averaged first; the interval is a bootstrap over test users."
+    caption = f"Paired on the same lists, ranker seeds averaged first; {resampled(gains)}."
     return _lines(gains, ["NDCG", "MAP (KAR)", "NDCG consumed"], caption)
 
 
@@ -122,7 +124,7 @@ def _table(rows: Sequence[Row]) -> str:
     plain = [row for row in rows if not row.against]
     caption = (
         "NDCG consumed orders a list's consumed items among themselves: preference without exposure. A list with "
-        "nothing liked counts as 0 everywhere. Small: 95 % interval over users."
+        f"nothing liked counts as 0 everywhere. Small: {resampled(plain)}."
     )
     return _lines(plain, list(NAMES.values()), caption)
 
@@ -163,8 +165,9 @@ def rounds_table(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]]) -> st
             lines.append(_line(f"… over {band} lists", [Cell(_plain(c["pairs"][name][band])) for c in cards.values()]))
     caption = (
         f"Texts are scored by {rounds[0][1]['scored_by']}. Agreement: the best and the worst text are chosen by it on "
-        "one half of a user's lists, and their NDCG@5 is compared on the other; 0.5 is chance, and red where the "
-        "interval holds it: such pairs are noise. The margin of the best of ten over few lists is mostly luck."
+        "one half of a user's lists, and their NDCG@5 is compared on the other, with 95 % intervals over "
+        "training users; 0.5 is chance, and red where the interval holds it or is not told: such pairs are noise. The "
+        "margin of the best of ten over few lists is mostly luck."
     )
     if "model" in rounds[0][1]:
         caption += (
@@ -185,9 +188,12 @@ def _line(label: str, cells: Sequence[Cell]) -> tuple[str, list[Cell]]:
 
 
 def _agreement(agreement: dict[str, Any], what: str) -> Cell:
-    found = agreement[what]
-    interval = f"{short(found['low'], 4)} to {short(found['high'], 4)}"
-    return Cell(short(found["value"], 4), interval, bad=agreement["rate"]["low"] <= 0.5)
+    estimate = agreement[what]
+    if estimate["value"] is None:
+        return Cell("")
+    ends, rate_ends = (finite(one["low"], one["high"]) for one in (estimate, agreement["rate"]))
+    interval = f"{short(ends[0], 4)} to {short(ends[1], 4)}" if ends else f"not told ({agreement['users']} users)"
+    return Cell(short(estimate["value"], 4), interval, bad=rate_ends is None or rate_ends[0] <= 0.5)
 
 
 def _writing(folder: Path) -> str:

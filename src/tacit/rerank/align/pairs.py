@@ -105,6 +105,9 @@ class Agreement:
     users: int
     tied: int
 
+    def as_json(self) -> dict[str, Any]:
+        return {"rate": self.rate.as_json(), "margin": self.margin.as_json(), "users": self.users, "tied": self.tied}
+
 
 def split_half(groups: Sequence[Group], seed: int, reward: str = "ndcg", min_lists: int = MIN_LISTS) -> Agreement:
     """Best and worst by the reward on the odd lists, compared by NDCG@5 on the even ones, and the other way round."""
@@ -141,11 +144,13 @@ def _held_out_margin(group: Group, choose: str, verify: str) -> float | None:
 
 def require_signal(agreement: Agreement, force: bool) -> None:
     """Refuse to train on pairs whose agreement cannot be told from chance, unless ``force``."""
-    if agreement.rate.low > 0.5 or force:
+    ends = agreement.rate.ends
+    if force or (ends is not None and ends[0] > 0.5):
         return
+    interval = f"[{ends[0]:.1%}, {ends[1]:.1%}]" if ends else "not told"
     raise InputError(
         f"the pairs are noise: the better of two texts on one half of a user's lists is the better one on the other "
-        f"half in {agreement.rate.value:.1%} of the cases (95 % [{agreement.rate.low:.1%}, {agreement.rate.high:.1%}], "
+        f"half in {agreement.rate.value:.1%} of the cases (95 % interval {interval}, "
         f"{agreement.users} users; chance is 50 %). Take more samples, more users or a ranker that reads the texts "
         "better, or set align.force=true."
     )

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load, save
 
-from tacit.metrics.intervals import Estimate
-from tacit.metrics.lists import clustered_interval, estimates, measure
+from tacit.metrics.intervals import standard_error
+from tacit.metrics.lists import estimates, measure
 from tacit.metrics.results import Row, difference, make_row
 from tacit.metrics.results import blank as blank_row
 from tacit.rerank.evaluate.bounds import bound_scores
@@ -116,8 +116,8 @@ def variance(runs: Sequence[Floats64], users: Users) -> dict[str, float]:
     the estimates of a one-way analysis of variance.
     """
     everything = np.concatenate(list(runs))
-    over_users: Estimate = clustered_interval(everything.mean(axis=0), users)
-    parts = {"users": (over_users.high - over_users.low) / (2 * 1.96)}
+    over_users = standard_error(everything.mean(axis=0), users)
+    parts = {"users": over_users} if np.isfinite(over_users) else {}
     seeds = [run.mean(axis=1) for run in runs]
     if len(everything) > len(runs):
         within = sum(((run - run.mean()) ** 2).sum() for run in seeds) / (len(everything) - len(runs))
@@ -175,4 +175,4 @@ def pooled(runs: Sequence[Sequence[ArmScores]]) -> tuple[list[ArmScores], dict[t
 def template(dataset: str, protocol: str, lists: Lists, seed: int) -> Row:
     """What all rows of one evaluation share."""
     candidates = f"lists of {lists.items.shape[1]}"
-    return blank_row(dataset, protocol, "test users", "", seed, candidates=candidates)
+    return blank_row(dataset, protocol, "test users", "", seed, candidates=candidates, unit="test users")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from tacit.rerank.align.feedback import Encoder, RerankerScorer
@@ -57,7 +57,7 @@ def preferences(this: Round, scorer: RerankerScorer) -> Preferences:
     if align.preference_source == "lists":
         return Preferences(pairs, None, card)
     reward, groups = _modelled(this, groups, scorer.encode)
-    card[align.preference_source] = asdict(agreement_of(groups, PREDICTED, seed))
+    card[align.preference_source] = agreement_of(groups, PREDICTED, seed).as_json()
     return Preferences(keep_pairs(this, as_predicted(groups), card), reward, card)
 
 
@@ -65,7 +65,7 @@ def feedback_card(this: Round, groups: Groups) -> tuple[dict[str, Any], Agreemen
     """How the texts were scored, and whether the scores are more than noise."""
     config = this.context.config
     agreement = split_half(groups, config.seed, config.align.reward)
-    return {"scored_by": config.align.reward, "agreement": asdict(agreement)}, agreement
+    return {"scored_by": config.align.reward, "agreement": agreement.as_json()}, agreement
 
 
 def keep_pairs(this: Round, groups: Groups, card: dict[str, Any]) -> list[Pair]:
