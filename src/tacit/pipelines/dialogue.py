@@ -160,7 +160,7 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
 def sft(run: Run, config: RunConfig, device: str) -> None:
     _, split = _training(run, config)
     policy = _policy(run, "prepare", device)
-    run_sft(policy, split, config.sft, run.stage("sft"), config.seed, config.dtype)
+    run_sft(policy, split, config.sft, run.stage("sft"), config.seed, config.dtype, own_logs(config))
 
 
 def literal(run: Run, config: RunConfig, device: str) -> None:
@@ -182,7 +182,8 @@ def ppo(run: Run, config: RunConfig, device: str) -> None:
     scorer = RewardScorer(_reward_model(run, policy))
     _, split = _training(run, config)
     world, stage = _world(run, policy), run.stage("ppo")
-    run_ppo(policy, world, scorer, record, config.ppo, stage, config.seed, config.dtype, dialogues=split.train)
+    rejected = config.sft.rejected_as(own_logs(config))
+    run_ppo(policy, world, scorer, record, config.ppo, stage, config.seed, config.dtype, split.train, rejected)
 
 
 def record(
@@ -262,6 +263,10 @@ def announce_downloads(run: Run, config: RunConfig) -> None:
     sentiment = config.signals.sentiment
     if sentiment != "vader" and ":" not in sentiment and not run.stage("evaluate").done():
         allow_download("signals.sentiment", sentiment)
+
+
+def own_logs(config: RunConfig) -> bool:
+    return config.data.name == "logs"
 
 
 def _policy(run: Run, stage: str, device: str) -> Policy:
