@@ -83,7 +83,10 @@ def run_evaluate(inputs: EvaluationInputs, config: EvaluateConfig, folder: Path,
     """All parts in order, for the policies and the trivial rankers; returns the rows that it also writes."""
     found = protocols.cases(inputs.test, inputs.catalog)
     if not found:
-        raise InputError("no test message recommends an item after something was said: give other test dialogues.")
+        raise InputError(
+            "no test message recommends an item after something was said: give at least one test dialogue in which the "
+            "agent shows or names an item after the user's first words."
+        )
     rankers = _rankers(inputs, found, config, folder)
     for name, score in rankers.items():
         path = folder / "ranks" / f"{name}.parquet"

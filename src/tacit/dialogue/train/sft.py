@@ -76,7 +76,10 @@ def run_sft(
     """
     rejected = config.rejected_as(own_logs)
     if not any(turn.speaker == "agent" for dialogue in split.train for turn in dialogue.turns):
-        raise InputError("the training dialogues hold no agent turn, so there is nothing to fine-tune on: check data.*")
+        raise InputError(
+            "the training dialogues hold no agent turn, so there is nothing to fine-tune on: give at least one "
+            "dialogue with one, and check data.*"
+        )
     config = config.settled(policy.config.base)
     log.info("%s: sft.lm_lr=%g on policy.base=%s", stage.name, config.lm_lr, policy.config.base)
     torch.manual_seed(seed)
