@@ -22,7 +22,7 @@ def lead(run: RunFiles) -> str:
     """What this page is."""
     alarm = ""
     if run.forced:
-        alarm = page.alert("The reward model failed its examination and was used all the same.", reasons(run))
+        alarm = page.alert("The reward model did not pass its examination and was used all the same.", reasons(run))
     return (
         "<p>A conversational recommender was first fine-tuned on recorded dialogues (<em>SFT</em>, supervised "
         "fine-tuning). Then it talked to simulated users and was pushed towards what they answer well to (<em>PPO</em>,"
