@@ -97,11 +97,17 @@ def test_the_slates_loss_by_hand() -> None:
     log_p = torch.tensor([0.5, 0.3, 0.2]).log()
     context = Dialogue("d", "u", ())
     wanted = -(math.log(0.5) + math.log(0.3)) / 2
-    assert sft.slate_loss(log_p, sft.Pick(0, context, (0, 1))).item() == pytest.approx(wanted)
-    assert sft.slate_loss(log_p, sft.Pick(0, context, (0, 1), (2,))).item() == pytest.approx(wanted - math.log(0.8))
-    assert sft.slate_loss(log_p, sft.Pick(0, context, (), (1, 2))).item() == pytest.approx(-math.log(0.7 * 0.8) / 2)
-    sure = torch.tensor([1.0, 0.0]).log()
-    assert math.isfinite(sft.slate_loss(sure, sft.Pick(0, context, (), (0,))).item())
+    both, one, none = sft.Pick(0, context, (0, 1), (2,)), sft.Pick(0, context, (0, 1)), sft.Pick(0, context, (), (1, 2))
+    refused = -math.log(0.7 * 0.8) / 2
+
+    def loss(*picks: sft.Pick) -> float:
+        return sft.slate_loss(log_p.expand(len(picks), 3), picks).item()
+
+    assert loss(one) == pytest.approx(wanted) and loss(none) == pytest.approx(refused)
+    assert loss(both) == pytest.approx(wanted - math.log(0.8))
+    assert loss(one, none, none) == pytest.approx(wanted + refused), "turns of one kind do not dilute the other"
+    sure = torch.tensor([[1.0, 0.0]]).log()
+    assert math.isfinite(sft.slate_loss(sure, [sft.Pick(0, context, (), (0,))]).item())
 
 
 def test_rejected_items_fall_and_published_data_is_read_as_it_was(encoder_folder: Path) -> None:

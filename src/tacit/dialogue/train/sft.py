@@ -88,6 +88,7 @@ def run_sft(
     _, place = _resumable(policy, optimizer, stage).restore()
     state = place.get("state") or {"step": 0, "epoch": 0, "batch": 0, "best": None, "bad": 0}
     first = segments(split.train, policy, np.random.default_rng([seed, 0]), rejected)
+    _say_rejected(first, rejected)
     total = config.epochs * -(-len(first) // config.batch)
     with progress(total, stage.name) as bar:
         bar.resume(state["step"])
@@ -97,6 +98,16 @@ def run_sft(
     log.info("%s: best validation score %.4f", stage.name, state["best"])
     stage.finish({"validation_score": state["best"], "epochs": state["epoch"], "lm_lr": config.lm_lr})
     return Policy.from_pretrained(stage.folder / "policy").to(policy.device)
+
+
+def _say_rejected(pool: Sequence[Segment], rejected: Rejected) -> None:
+    """How many items are learnt as wanted and as rejected; a log in which nothing was wanted teaches no ranking."""
+    picks = [pick for segment in pool for pick in segment.picks]
+    wanted, against = sum(len(pick.rows) for pick in picks), sum(len(pick.rejected) for pick in picks)
+    if rejected == "negative" and against:
+        log.info("sft: %d shown items are learnt as wanted, %d as rejected (sft.rejected)", wanted, against)
+    if rejected != "positive" and not wanted:
+        log.warning("sft: no shown item is left that was not rejected: check `accepted`, or set sft.rejected=positive")
 
 
 def _epoch(
@@ -154,21 +165,25 @@ def losses(policy: Policy, batch: Sequence[Segment]) -> tuple[Tensor, Tensor]:
         return text, text.new_zeros(())
     states = hidden[[row for row, _ in picks], [pick.position for _, pick in picks]].float()
     scores = torch.log_softmax(pick_logits(policy, [pick for _, pick in picks], states), dim=-1)
-    return text, torch.stack([slate_loss(scores[i], pick) for i, (_, pick) in enumerate(picks)]).mean()
+    return text, slate_loss(scores, [pick for _, pick in picks])
 
 
-def slate_loss(log_p: Tensor, pick: Pick) -> Tensor:
-    """mean over items of −log p, plus mean over rejected ones of −log(1 − p); log_p [n_items], nats.
+def slate_loss(log_p: Tensor, picks: Sequence[Pick]) -> Tensor:
+    """−log p of items, mean over the turns that hold some, plus −log(1 − p) of rejected ones, likewise; nats.
+
+    log_p [P, n_items]: a row a turn.
 
     Unlikelihood (Welleck et al. 2020, arXiv 1908.04319) pushes a rejected item down by as much as the policy would have
-    shown it, and leaves alone what it would not show anyway.
+    shown it, and leaves alone what it would not show anyway. Apart, neither mean dilutes the other.
     """
-    terms = []
-    if pick.rows:
-        terms.append(-log_p[list(pick.rows)].mean())
-    if pick.rejected:
-        terms.append(-torch.log1p(-log_p[list(pick.rejected)].exp().clamp_max(1 - 1e-6)).mean())
-    return torch.stack(terms).sum()
+    wanted = [log_p[i, list(pick.rows)].mean() for i, pick in enumerate(picks) if pick.rows]
+    against = [
+        torch.log1p(-log_p[i, list(pick.rejected)].exp().clamp_max(1 - 1e-6)).mean()
+        for i, pick in enumerate(picks)
+        if pick.rejected
+    ]
+    terms = [-torch.stack(part).mean() for part in (wanted, against) if part]
+    return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
 
 def pick_logits(policy: Policy, picks: Sequence[Pick], states: Tensor) -> Tensor:
