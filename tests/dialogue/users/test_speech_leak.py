@@ -10,7 +10,7 @@ from tacit.catalog import Catalog
 from tacit.dialogue.users.crowd import UserWorld
 from tacit.dialogue.users.leak import auditor
 from tacit.dialogue.users.speech import Speech, Voice, intent_of, mood_of, shared_people, slots_of, slotted, speakable
-from tacit.types import Dialogue, InputError, Item, Slate, Turn
+from tacit.types import Dialogue, Item, Slate, Turn
 
 
 @pytest.fixture(scope="module")

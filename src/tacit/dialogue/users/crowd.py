@@ -38,7 +38,6 @@ READING_WPS = 4.0  # words a second, for the clock of the dialogue only
 ARRAYS = ("items", "seekers", "liked_start", "liked_rows", "quality", "popularity")
 FORM = "tacit-users-1"
 REDRAWS = 20  # of a line that gives a target away, before the user says something that says nothing
-EVASIONS = ("I am not sure.", "Hm.", "...")  # what it then says: the first that gives nothing away
 SILENT = 0.6  # share of leavers who say nothing
 
 
@@ -206,8 +205,8 @@ class Crowd:
             if not self._leaks(reply, hidden, mentioned):
                 return reply
             self._redrawn += 1
-        evasions = (Reply(text, (), 0.0) for text in EVASIONS)
-        return next((reply for reply in evasions if not self._leaks(reply, hidden, mentioned)), Reply("", (), 0.0))
+        unsure = Reply(self._speaker.speech.voice.unsure, (), 0.0)
+        return Reply("…", (), 0.0) if self._leaks(unsure, hidden, mentioned) else unsure
 
     def _leaks(self, reply: Reply, hidden: Sequence[str], mentioned: Sequence[str]) -> bool:
         named = [self._catalog.items[row].id for row in reply.mentions]
