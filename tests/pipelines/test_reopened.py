@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from tiny_run import DEMO
 
 from tacit.pipelines.dialogue import STAGES, load_config, open_run
@@ -44,6 +45,17 @@ def test_conversations_are_played_again_only_where_other_ones_are_asked_for(tmp_
 
 def test_going_on_regardless_learns_nothing_again(tmp_path: Path) -> None:
     assert "reward/model/config.json" in reopened(begun(tmp_path / "run", passed=False), "reward.force=false")
+
+
+def test_a_folder_made_before_a_setting_was_there_opens_and_loses_nothing(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "run", passed=False)
+    saved = yaml.safe_load((folder / "config.yaml").read_text())
+    del saved["sft"]["rejected"], saved["reward"]["exam"]["min_turns"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(saved))
+    assert "reward/model/config.json" in reopened(folder)
+    (folder / "config.yaml").write_text(yaml.safe_dump(saved))
+    with pytest.raises(InputError, match=r"sft\.rejected=ignore"):
+        reopened(folder, "sft.rejected=ignore")
 
 
 def test_a_reward_that_passed_or_that_ppo_has_used_keeps_its_settings(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ class StageTable(Generic[S]):
         of the stages that will be done ``again``."""
         folder = Path(config.out)
         waiting = [s for s, stage in self.first_read.items() if stage in again or not _begun(folder / stage)]
-        return Run.open(folder, dump(config), config.seed, may_change=[*self.free, *waiting])
+        return Run.open(folder, dump(config), config.seed, [*self.free, *waiting], dump(type(config)()))
 
     @contextlib.contextmanager
     def held(self, config: S) -> Iterator[None]:
