@@ -335,6 +335,31 @@ def test_a_forced_reward_is_red(run: Path) -> None:
     assert '<td class="bad">0.210' in page
 
 
+def test_what_could_not_be_examined_is_no_failure(run: Path) -> None:
+    path = run / "reward" / "validation.json"
+    record = json.loads(path.read_text())
+    sentence = "Engagement: not enough turns: 12 of 50; give more dialogues with feedback."
+    cheat = {"mean": 1.0, "sft": 0.0, "difference": 2.5, "ci_low": -1.4, "ci_high": 6.4, "n": 60.0}
+    record |= {"passed": False, "undecided": [sentence], "held_out": "logged turns", "cheats": {"echo": cheat}}
+    record["pearson"]["engagement"] |= {"n": 300.0, "ci_low": 0.6, "ci_high": 0.8}
+    path.write_text(json.dumps(record))
+    told = part(write_report(run).read_text(encoding="utf-8"), "reward")
+    assert "Not examined in full" in told and sentence in told and "Failed" not in told
+    assert "held-out logged turns" in told and "the same 60 contexts" in told
+    assert 'class="bad"' not in told, "an interval that holds zero fails no cheat"
+
+
+def test_slices_of_what_people_did_stand_beside_the_others(run: Path) -> None:
+    rows = ranking_rows(0, (0.1, 0.2))
+    liked = [replace(row, slice="liked", n=60) for row in rows if row.slice == "all"]
+    save_rows(run / "results.json", [*rows, *liked, *(replace(row, slice="unseen", n=3) for row in liked)])
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "those that the person says it liked" in part(page, "short")
+    assert "<strong>Liked items.</strong>" in part(page, "results")
+    assert "<strong>Unseen items</strong>: 3 cases, too few for a table." in part(page, "results")
+    assert "were clicked" not in page
+
+
 def test_a_run_that_has_barely_begun(tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()

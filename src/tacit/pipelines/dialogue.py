@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,23 +22,24 @@ from tacit.dialogue.evaluate.ranking import EvaluateConfig, EvaluationInputs, ru
 from tacit.dialogue.evaluate.title_writer import TitleWriter, split_as_text
 from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.reward.exam import ValidationReport, require_valid
+from tacit.dialogue.reward.exam import require_valid
 from tacit.dialogue.reward.labels import Labeller
 from tacit.dialogue.reward.model import RewardModel
 from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.dialogue.reward.signals import SignalConfig
 from tacit.dialogue.reward.train import RewardConfig, run_reward
+from tacit.dialogue.reward.verdict import ValidationReport
 from tacit.dialogue.rollout import Users, write_rollouts
 from tacit.dialogue.train.ppo import run_ppo
 from tacit.dialogue.train.ppo_learner import PPOConfig
 from tacit.dialogue.train.sft import SFTConfig, run_sft
 from tacit.dialogue.users import oracle
-from tacit.dialogue.users.crowd import UsersConfig, UserWorld
+from tacit.dialogue.users.crowd import Crowd, UsersConfig, UserWorld
 from tacit.dialogue.users.phrases import Phrases
 from tacit.metrics.results import save_rows
 from tacit.report.dialogue.report import write_report
 from tacit.run.files import atomic_folder, atomic_write, read_json
-from tacit.run.folder import Run
+from tacit.run.folder import Run, within
 from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings
 from tacit.text.adapters import read_adapters
@@ -95,8 +97,13 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
 
 
 def open_run(config: RunConfig) -> Run:
-    """The run folder. An evaluation made with other settings is thrown away: nothing is built upon it."""
-    run = STAGES.open(config)
+    """The run folder. What nothing is built upon is thrown away where its settings are others now: an evaluation, and a
+    reward that has not passed its examination."""
+    again = ("reward",) if _reward_is_open(Path(config.out)) else ()
+    run = STAGES.open(config, again)
+    changed = [key for key in run.changed if within(key, STAGES.first_read_by(*again)) and key != "reward.force"]
+    if changed:
+        _clear_reward(run.folder / "reward", keep_logs=not any(within(key, ("reward.logs",)) for key in changed))
     if any(key.startswith("evaluate.") for key in run.changed):
         shutil.rmtree(run.folder / "evaluate", ignore_errors=True)
     return run
@@ -130,6 +137,24 @@ def _as_prepared(run: Run, data: DataConfig) -> DataConfig:
     return replace(data, split=by)
 
 
+def _reward_is_open(folder: Path) -> bool:
+    """Has the reward begun, without having passed, and has PPO used nothing of it?"""
+    path = folder / "reward" / "validation.json"
+    used = (folder / "ppo").is_dir() and any((folder / "ppo").iterdir())
+    return (folder / "reward").is_dir() and not used and not (path.is_file() and ValidationReport.load(path).passed)
+
+
+def _clear_reward(folder: Path, keep_logs: bool) -> None:
+    """All but the texts' vectors, and the conversations where those are asked for as before. The mark that the stage is
+    done goes first."""
+    log.info("reward: other settings, so it is learnt again%s", " from the conversations in its folder" * keep_logs)
+    (folder / "done.json").unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.name == "texts" or (path.name == "logs" and keep_logs):
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def prepare(run: Run, config: RunConfig, device: str) -> None:
     """What every later stage starts from: the untrained policy with its catalogue, and the simulated users' world."""
     stage = run.stage("prepare")
@@ -160,7 +185,7 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
 def sft(run: Run, config: RunConfig, device: str) -> None:
     _, split = _training(run, config)
     policy = _policy(run, "prepare", device)
-    run_sft(policy, split, config.sft, run.stage("sft"), config.seed, config.dtype)
+    run_sft(policy, split, config.sft, run.stage("sft"), config.seed, config.dtype, own_logs(config))
 
 
 def literal(run: Run, config: RunConfig, device: str) -> None:
@@ -182,7 +207,8 @@ def ppo(run: Run, config: RunConfig, device: str) -> None:
     scorer = RewardScorer(_reward_model(run, policy))
     _, split = _training(run, config)
     world, stage = _world(run, policy), run.stage("ppo")
-    run_ppo(policy, world, scorer, record, config.ppo, stage, config.seed, config.dtype, dialogues=split.train)
+    rejected = config.sft.rejected_as(own_logs(config))
+    run_ppo(policy, world, scorer, record, config.ppo, stage, config.seed, config.dtype, split.train, rejected)
 
 
 def record(
@@ -198,6 +224,7 @@ def record(
     return {
         "hidden_utility": float(np.mean(every)) if every else 0.0,
         "hidden_utility_total": float(np.mean(hidden.total)) if len(hidden) else 0.0,
+        "redrawn_lines": float(cast(Crowd, crowd).redrawn),
     }
 
 
@@ -262,6 +289,10 @@ def announce_downloads(run: Run, config: RunConfig) -> None:
     sentiment = config.signals.sentiment
     if sentiment != "vader" and ":" not in sentiment and not run.stage("evaluate").done():
         allow_download("signals.sentiment", sentiment)
+
+
+def own_logs(config: RunConfig) -> bool:
+    return config.data.name == "logs"
 
 
 def _policy(run: Run, stage: str, device: str) -> Policy:

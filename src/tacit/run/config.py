@@ -84,12 +84,17 @@ def dump(config: object) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
-def differences(left_yaml: str, right_yaml: str) -> dict[str, tuple[object, object]]:
+def differences(left_yaml: str, right_yaml: str, defaults_yaml: str = "") -> dict[str, tuple[object, object]]:
     """Leaf keys whose values differ between two dumps, as ``{key: (left, right)}``; those of an earlier version are
-    read under today's names."""
-    both = (current(yaml.safe_load(text) or {}, "config.yaml", saved=True) for text in (left_yaml, right_yaml))
-    left, right = (dict(_leaves(values)) for values in both)
-    keys = list(left) + [key for key in right if key not in left]
+    read under today's names.
+
+    A setting that the left dump's version did not have yet differs only where the right one is not its default.
+    """
+    texts = left_yaml, right_yaml, defaults_yaml
+    dumps = (current(yaml.safe_load(text) or {}, "config.yaml", saved=True) for text in texts)
+    left, right, defaults = (dict(_leaves(values)) for values in dumps)
+    new = [key for key in right if key not in left and not (key in defaults and defaults[key] == right[key])]
+    keys = [*left, *new]
     return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
 
 

@@ -152,13 +152,21 @@ class Run:
     changed: tuple[str, ...] = ()  # keys that differ from the folder's earlier opening
 
     @classmethod
-    def open(cls, folder: str | Path, config_yaml: str, seed: int, may_change: Sequence[str] = ()) -> Run:
+    def open(
+        cls,
+        folder: str | Path,
+        config_yaml: str,
+        seed: int,
+        may_change: Sequence[str] = (),
+        defaults_yaml: str = "",
+    ) -> Run:
         """Make the folder, or return to it. A folder made with other settings is refused, save for the keys (or
-        sections) in ``may_change``, which do not alter what the finished stages computed."""
+        sections) in ``may_change``, which do not alter what the finished stages computed, and for settings that there
+        were not when it was made, where they have their defaults."""
         folder = Path(folder)
         saved = folder / "config.yaml"
         if saved.exists():
-            changed = differences(_saved_settings(saved), config_yaml)
+            changed = differences(_saved_settings(saved), config_yaml, defaults_yaml)
             fixed = {key: pair for key, pair in changed.items() if not within(key, may_change)}
             if fixed:
                 key, (old, new) = next(iter(fixed.items()))

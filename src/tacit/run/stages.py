@@ -77,11 +77,12 @@ class StageTable(Generic[S]):
             log.info("dtype: %s (%s)", dtype, why)
         return replace(config, dtype=dtype)  # type: ignore[type-var]
 
-    def open(self, config: S) -> Run:
-        """The run folder of ``config``; refused where a stage that has begun was given other settings."""
+    def open(self, config: S, again: Sequence[str] = ()) -> Run:
+        """The run folder of ``config``; refused where a stage that has begun was given other settings, unless it is one
+        of the stages that will be done ``again``."""
         folder = Path(config.out)
-        waiting = [section for section, stage in self.first_read.items() if not _begun(folder / stage)]
-        return Run.open(folder, dump(config), config.seed, may_change=[*self.free, *waiting])
+        waiting = [s for s, stage in self.first_read.items() if stage in again or not _begun(folder / stage)]
+        return Run.open(folder, dump(config), config.seed, [*self.free, *waiting], dump(type(config)()))
 
     @contextlib.contextmanager
     def held(self, config: S) -> Iterator[None]:

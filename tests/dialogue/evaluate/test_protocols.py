@@ -14,7 +14,8 @@ from tacit.catalog import Catalog
 from tacit.data.dialogues.sources import DataConfig, load_test, load_training
 from tacit.dialogue.evaluate import protocols
 from tacit.dialogue.evaluate.protocols import Case, cases, draw_negatives, rank_cases, slice_ranks
-from tacit.types import Dialogue, Item, Slate, TestSet, Turn
+from tacit.dialogue.responses import Response
+from tacit.types import Dialogue, Feedback, Item, Judgement, Slate, TestSet, Turn
 
 CATALOG = Catalog([Item(f"i{k}", f"Film {k} (2000)", f"Film {k}") for k in range(12)])
 
@@ -50,6 +51,18 @@ def test_cases_by_hand() -> None:
     assert found[0].mentioned == (0, 1)
     assert [len(group) for group in protocols.contexts(found)] == [2, 1, 2]
     assert cases(TestSet(()), CATALOG) == ()
+
+
+def test_a_case_says_what_the_person_did_and_whether_training_knew_the_item() -> None:
+    seen = CATALOG.with_counts([Dialogue("t", "v", (Turn("user", "i2", ("i2",)),))])
+    shown = replace(agent("i2", "i3"), feedback=Feedback(clicked=("i3",), accepted=True))
+    liked = {"i2": Judgement(liked=False)}
+    found = cases(TestSet((Dialogue("d", "u", (Turn("user", "hi"), shown, agent("i4")), liked),)), seen)
+    assert [(c.response, c.unseen) for c in found] == [
+        (Response(False, False, False), False),
+        (Response(True, True, None), True),
+        (Response(), True),
+    ]
 
 
 def slow_rank(scores: np.ndarray, gold: int, left_out: set[int]) -> int:

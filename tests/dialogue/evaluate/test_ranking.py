@@ -107,7 +107,9 @@ def test_every_model_protocol_and_slice_has_its_numbers(run: tuple[Path, list[Ro
     models = {"popularity", "copy", "co-occurrence", "co-occurrence+copy", "sft", "ppo"}
     assert {row.model for row in ranking if not row.against} == models
     assert {(row.model, row.against) for row in ranking if row.against} == set(PAIRS)
-    assert len(ranking) == (len(models) + len(PAIRS)) * 2 * 3 * 3 * 4
+    slices = {"all", "new", "repeated", "liked"}  # its people say what they like
+    assert {row.slice for row in ranking} - {"unseen"} == slices
+    assert sum(row.slice in slices for row in ranking) == (len(models) + len(PAIRS)) * 2 * len(slices) * 3 * 4
     assert pick(rows, "sft", "HR@5").n == pick(rows, "ppo", "HR@5", against="sft").n > 0
     both = [pick(rows, "ppo", "HR@50", slice).n for slice in ("all", "new", "repeated")]
     assert both[0] == both[1] + both[2]
@@ -137,6 +139,28 @@ def test_any_pair_of_models_is_compared_and_only_those_that_are_there() -> None:
     tables["old"] = tables["old"].with_columns(item=pl.Series(["x", "z"]))
     with pytest.raises(ValueError, match="the same cases"):
         rank_rows(tables, pairs, 9, "d", 50, 0)
+
+
+def test_slices_of_what_was_observed_stand_beside_the_others_where_it_was_logged() -> None:
+    """Ranks 1, 6, 2 and 7. Two items were clicked (ranks 1 and 7), one of the others was not, of one nobody knows; one
+    item is unseen (rank 6); of liking nothing was logged."""
+    columns = {"dialogue": ["a", "a", "b", "c"], "turn": [1, 3, 1, 1], "item": list("wxyz"), "repeated": [False] * 4}
+    observed = {
+        "unseen": [False, True, False, False],
+        "clicked": [True, False, None, True],
+        "accepted": [False, False, None, None],
+        "liked": pl.Series([None] * 4, dtype=pl.Boolean),
+    }
+    names = ("d-standard", "d-standard/masked", "sampled-99", "sampled-99/masked")
+    table = pl.DataFrame(columns | observed | {name: [1, 6, 2, 7] for name in names})
+    rows = rank_rows({"m": table}, (), 9, "d", 50, 0)
+    place = {"model": "m", "metric": "HR@5", "protocol": "d-standard"}
+    assert {row.slice for row in rows} == {"all", "new", "repeated", "clicked", "accepted", "unseen"}
+    assert (pick(rows, slice="clicked", **place).value, pick(rows, slice="clicked", **place).n) == (0.5, 2)
+    assert (pick(rows, slice="unseen", **place).value, pick(rows, slice="unseen", **place).n) == (0.0, 1)
+    assert (pick(rows, slice="accepted", **place).value, pick(rows, slice="accepted", **place).n) == (None, 0)
+    before = rank_rows({"m": table.drop(*observed)}, (), 9, "d", 50, 0)  # of an evaluation made before
+    assert before == [row for row in rows if row.slice in ("all", "new", "repeated")]
 
 
 def test_replies_and_users_have_rows(run: tuple[Path, list[Row]]) -> None:

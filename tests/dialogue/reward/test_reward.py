@@ -19,19 +19,17 @@ from tacit.data.dialogues.logs import read
 from tacit.dialogue.reward.cheats import CHEATS, padded
 from tacit.dialogue.reward.collect import LogConfig, with_slate
 from tacit.dialogue.reward.exam import (
-    ExamConfig,
-    ValidationReport,
     liked_auc,
     require_valid,
-    verdict,
 )
 from tacit.dialogue.reward.features import SCALARS, Features, preferred_items
 from tacit.dialogue.reward.labels import Labeller, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
 from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.dialogue.reward.signals import SignalConfig
-from tacit.dialogue.reward.statistics import auc_within, centred, fifths, pearson
+from tacit.dialogue.reward.statistics import auc_interval, auc_within, centred, fifths, mean_interval, pearson
 from tacit.dialogue.reward.train import RewardConfig, masked_regression, run_reward
+from tacit.dialogue.reward.verdict import ExamConfig, ValidationReport, verdict
 from tacit.metrics.ranks import auc
 from tacit.run.folder import Stage
 from tacit.text.sentiment import Vader
@@ -53,7 +51,7 @@ class BagEncoder:
     def __init__(self) -> None:
         self.calls = 0
 
-    def encode(self, texts: Sequence[str]) -> Tensor:
+    def encode(self, texts: Sequence[str], what: str = "") -> Tensor:
         self.calls += 1
         return torch.stack([self._one(text) for text in texts]) if texts else torch.zeros(0, DIM)
 
@@ -110,6 +108,7 @@ class FakeCrowd:
         words = ["I want wild" if wild else "I want calm" for wild in self.wild]
         self.dialogues = [Dialogue(f"{prefix}{i}", f"u{i}", (Turn("user", words[i]),)) for i in range(n)]
         self.active = np.ones(n, dtype=bool)
+        self.redrawn = 1
         self.ended: list[Ended | None] = [None] * n
 
     def step(self, turns: dict[int, Turn]) -> list[Feedback | None]:
@@ -422,15 +421,57 @@ def test_a_failed_examination_stops_ppo_unless_forced(tmp_path: Path) -> None:
     good = report()
     assert good.passed
     require_valid(good, force=False)
-    weak = report(pearson={"engagement": {"r": 0.4, "n": 100.0}})
-    hacked = report(cheats={"echo": {**good.cheats["echo"], "difference": 0.2}})
+    weak = report(pearson={"engagement": {"r": 0.4, "n": 100.0, "ci_low": 0.22, "ci_high": 0.55}})
+    hacked = report(cheats={"echo": {**good.cheats["echo"], "difference": 0.2, "ci_low": 0.1, "ci_high": 0.3}})
     long = report(length={"correlation": 0.5, "within_decision": 0.5, "padding_gain": 0.4})
     assert [len(r.reasons) for r in (weak, hacked, long)] == [1, 1, 2]
     with pytest.raises(InputError, match=r"echo scores 0\.20 above.*reward\.force=true"):
         require_valid(hacked, force=False)
     require_valid(hacked, force=True)
+    assert "0.40 [0.22, 0.55]" in weak.reasons[0] and "reward.logs.explore_sessions" in weak.reasons[0]
+    assert "reward.logs.cheat_sessions" in hacked.reasons[0] and "reward.model.length_directions" in long.reasons[0]
     hacked.save(tmp_path / "validation.json")
     assert ValidationReport.load(tmp_path / "validation.json") == hacked
+
+
+def test_a_check_on_few_turns_is_neither_passed_nor_failed(tmp_path: Path) -> None:
+    """r = .97 on 12 turns says nothing, and neither does r = .1."""
+    for r in (0.97, 0.1, None):
+        few = report(pearson={"engagement": {"r": r, "n": 12.0, "ci_low": None, "ci_high": None}})
+        assert not few.reasons and not few.passed
+        assert "not enough turns: 12 of 50" in few.undecided[0] and "reward.logs.sessions" in few.undecided[0]
+    with pytest.raises(InputError, match=r"is not validated \(Engagement: not enough turns: 12 of 50"):
+        require_valid(few, force=False)
+    assert report(pearson={"engagement": {"r": 0.6, "n": 50.0}}).passed
+    row = {**report().cheats["echo"], "n": 8.0, "difference": 2.0, "ci_low": 1.0, "ci_high": 3.0}
+    assert [s.split(";")[0] for s in report(cheats={"echo": row}).undecided] == ["Cheats: not enough turns: 8 of 50"]
+    length = {"correlation": 0.9, "within_decision": 0.9, "padding_gain": 3.0, "n": 49.0}
+    assert "Reply length: not enough turns: 49 of 50" in report(length=length).undecided[0]
+    logged = report(pearson={"engagement": {"r": 0.9, "n": 3.0}}, held_out="logged turns")
+    assert "give more dialogues with feedback" in logged.undecided[0]
+
+
+def test_a_check_fails_only_where_its_whole_interval_is_on_the_wrong_side() -> None:
+    row = {**report().cheats["echo"], "n": 60.0}
+    cheat = {"difference": 2.5, "ci_low": -1.4, "ci_high": 6.4}
+    assert report(cheats={"echo": row | cheat}).passed
+    assert not report(cheats={"echo": row | cheat | {"ci_low": 0.0}}).passed
+    length = {"correlation": 0.0, "within_decision": -0.4, "padding_gain": 0.2, "n": 60.0}
+    assert report(length=length | {"within_low": -0.6, "within_high": -0.2, "padding_low": 0.0}).passed
+    wrong = report(length=length | {"within_low": -0.5, "within_high": -0.31, "padding_low": 0.11})
+    assert len(wrong.reasons) == 2
+    assert report(liked={"auc": 0.45, "auc_low": 0.35, "auc_high": 0.55}).passed
+    assert len(report(liked={"auc": 0.45, "auc_low": 0.42, "auc_high": 0.48}).reasons) == 1
+
+
+def test_intervals_of_the_examination_by_hand() -> None:
+    mean, low, high = mean_interval(np.array([1.0, 3.0]))  # deviation √2, over √2: 1
+    assert (mean, low, high) == pytest.approx((2.0, 2.0 - 1.96, 2.0 + 1.96))
+    assert mean_interval(np.array([4.0])) == (4.0, 4.0, 4.0)
+    # A = .5: Q1 = 1/3, Q2 = 1/3, so SE² = (.25 + 18/12) / 100 with ten of each kind
+    low, high = auc_interval(0.5, 10, 10)
+    assert high - 0.5 == pytest.approx(1.96 * (1.75 / 100) ** 0.5) and 0.5 - low == pytest.approx(high - 0.5)
+    assert auc_interval(1.0, 20, 20) == (1.0, 1.0)
 
 
 # --- the stage ----------------------------------------------------------------------------------------------------
@@ -521,6 +562,52 @@ def test_a_killed_stage_goes_on_to_the_same_weights(
         assert torch.equal(value, again.state_dict()[key]), key
     assert stage.log.rows() == trained[1].log.rows()
     assert (stage.folder / "validation.json").read_text() == (trained[1].folder / "validation.json").read_text()
+
+
+def logged(n: int, feedback: bool = True) -> tuple[Dialogue, ...]:
+    """People who like wild or calm items: the conversations of the fake users as a product would have logged them."""
+    dialogues = (replace(dialogue, id=f"log{k}") for k, dialogue in enumerate(_sessions(n)))
+    return tuple(dialogues) if feedback else tuple(_without_feedback(dialogue) for dialogue in dialogues)
+
+
+def _without_feedback(dialogue: Dialogue) -> Dialogue:
+    return replace(dialogue, turns=tuple(replace(turn, feedback=None) for turn in dialogue.turns))
+
+
+def learnt_from(train: tuple[Dialogue, ...], valid: tuple[Dialogue, ...], folder: Path) -> ValidationReport:
+    logs = LogConfig(sessions=0, explore_sessions=0, popular_sessions=0, cheat_sessions=0)
+    policy: Any = FakePolicy(CATALOG, BagEncoder())
+    config = replace(settings(), logs=logs)
+    run_reward(policy, None, Split(train, valid), config, SignalConfig(), Stage("reward", folder), seed=1)  # type: ignore[arg-type]
+    return ValidationReport.load(folder / "validation.json")
+
+
+def test_a_reward_is_learnt_from_logs_alone(tmp_path: Path) -> None:
+    """Nobody is simulated (there is no world); the examination runs on turns of the validation dialogues."""
+    dialogues = logged(150)
+    found = learnt_from(dialogues[:90], dialogues[90:], tmp_path)
+    turns = sum(len(observe(dialogue)) for dialogue in dialogues[90:])
+    assert found.held_out == "logged turns" and found.pearson["engagement"]["n"] == turns
+    assert (found.pearson["engagement"]["r"] or 0) > 0.6
+    assert not [reason for reason in (*found.reasons, *found.undecided) if reason.startswith("Engagement")]
+    done = Stage("reward", tmp_path).summary()
+    assert done["held_out"] == "logged turns" and done["redrawn_lines"] == 0
+
+
+def test_logs_without_feedback_leave_engagement_open_and_logs_without_anything_are_refused(tmp_path: Path) -> None:
+    dialogues = logged(60, feedback=False)
+    found = learnt_from(dialogues[:40], dialogues[40:], tmp_path / "plain")
+    assert not found.passed and "Engagement: not enough turns: 0 of 50" in found.undecided[0]
+    mute = tuple(Dialogue(f"m{k}", "u", (Turn("user", "hi"), Turn("agent", "hello"))) for k in range(4))
+    with pytest.raises(InputError, match=r"none of the 3 agent turns .*reward\.logs\.sessions"):
+        learnt_from(mute[:3], mute[3:], tmp_path / "mute")
+    with pytest.raises(InputError, match="at least one validation dialogue"):
+        learnt_from(dialogues[:40], (), tmp_path / "alone")
+
+
+def test_lines_drawn_again_are_counted_over_all_behaviours(trained: tuple[RewardModel, Stage]) -> None:
+    """One a crowd: the sessions of sft and explore need two batches each, the others one."""
+    assert trained[1].summary()["redrawn_lines"] == 2 + 2 + 1 + len(CHEATS)
 
 
 def test_features_concatenate_in_order() -> None:

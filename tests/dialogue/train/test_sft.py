@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,10 @@ from tacit.dialogue.evaluate.title_writer import TitleWriter, split_as_text
 from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
-from tacit.dialogue.train.segments import segments
+from tacit.dialogue.train.segments import rejections, segments
 from tacit.run.folder import Stage
 from tacit.text.lm import LMConfig
-from tacit.types import Dialogue, InputError, Split, Turn
+from tacit.types import Dialogue, Feedback, InputError, Slate, Split, Turn
 
 WORLD = synthetic.generate(0)
 SPLIT = Split(WORLD.train[:48], WORLD.train[48:60])
@@ -63,6 +64,70 @@ def test_every_agent_turn_is_a_target_once(encoder_folder: Path) -> None:
         for token, own in zip(segment.tokens, segment.targets, strict=True)
     )
     assert ends == turns
+
+
+def test_rejected_items_are_positives_left_out_or_negatives(encoder_folder: Path) -> None:
+    """Two messages in a row show three items; of the first the person clicked one and took nothing."""
+    policy = build(encoder_folder)
+    a, b, c = (item.id for item in WORLD.catalog.items[:3])
+    turns = (
+        Turn("user", "hello"),
+        Turn("agent", "See these.", (a, b), Slate((a, b)), Feedback(clicked=(a,), accepted=False)),
+        Turn("agent", "Or this.", (c,), Slate((c,)), Feedback(left=False)),
+        Turn("user", "no"),
+        Turn("agent", "Then this.", (b,), Slate((b,)), Feedback(accepted=False)),
+    )
+    dialogue = Dialogue("d", "u", turns)
+    assert [sorted(part) for part in rejections(dialogue)] == [[], [b], [], [b]]
+    read = {
+        rejected: [
+            (pick.rows, pick.rejected)
+            for segment in segments([dialogue], policy, None, rejected)
+            for pick in segment.picks
+        ]
+        for rejected in ("positive", "ignore", "negative")
+    }
+    assert read["positive"] == [((0, 1, 2), ()), ((1,), ())]
+    assert read["ignore"] == [((0, 2), ())]
+    assert read["negative"] == [((0, 2), (1,)), ((), (1,))]
+
+
+def test_the_slates_loss_by_hand() -> None:
+    """p = .5, .3, .2: items 0 and 1 wanted cost −(ln .5 + ln .3) / 2, item 2 rejected costs −ln(1 − .2)."""
+    log_p = torch.tensor([0.5, 0.3, 0.2]).log()
+    context = Dialogue("d", "u", ())
+    wanted = -(math.log(0.5) + math.log(0.3)) / 2
+    both, one, none = sft.Pick(0, context, (0, 1), (2,)), sft.Pick(0, context, (0, 1)), sft.Pick(0, context, (), (1, 2))
+    refused = -math.log(0.7 * 0.8) / 2
+
+    def loss(*picks: sft.Pick) -> float:
+        return sft.slate_loss(log_p.expand(len(picks), 3), picks).item()
+
+    assert loss(one) == pytest.approx(wanted) and loss(none) == pytest.approx(refused)
+    assert loss(both) == pytest.approx(wanted - math.log(0.8))
+    assert loss(one, none, none) == pytest.approx(wanted + refused), "turns of one kind do not dilute the other"
+    sure = torch.tensor([[1.0, 0.0]]).log()
+    assert math.isfinite(sft.slate_loss(sure, [sft.Pick(0, context, (), (0,))]).item())
+
+
+def test_rejected_items_fall_and_published_data_is_read_as_it_was(encoder_folder: Path) -> None:
+    assert sft.SFTConfig().rejected_as(own_logs=True) == "negative"
+    assert sft.SFTConfig().rejected_as(own_logs=False) == "positive"
+    assert sft.SFTConfig(rejected="ignore").rejected_as(own_logs=True) == "ignore"
+    policy = build(encoder_folder)
+    a, b = (item.id for item in WORLD.catalog.items[:2])
+    shown = Turn("agent", "See these.", (a, b), Slate((a, b)), Feedback(clicked=(a,), accepted=False))
+    dialogue = Dialogue("d", "u", (Turn("user", "hello"), shown))
+    optimizer = torch.optim.SGD(policy.head.parameters(), lr=1e-3)
+    gaps = []
+    for _ in range(2):
+        logits = policy.slate_logits([dialogue.before(1)])[0]
+        gaps.append(float(logits[0] - logits[1]))
+        optimizer.zero_grad()
+        sft.losses(policy, segments([dialogue], policy, None, "negative"))[1].backward()
+        optimizer.step()
+        policy.encoder.clear_cache()
+    assert gaps[1] > gaps[0]
 
 
 def test_it_learns_and_a_kill_at_any_step_changes_nothing(

@@ -10,7 +10,6 @@ from hidden_users import audit_dialogue, first_steps, targets, utilities
 from tacit.catalog import Catalog
 from tacit.dialogue.users import oracle
 from tacit.dialogue.users.crowd import Crowd, UserWorld
-from tacit.dialogue.users.leak import LeakError
 from tacit.dialogue.users.wording import Reply
 from tacit.types import Dialogue, Feedback, InputError, Slate, Turn
 
@@ -170,12 +169,26 @@ def test_nobody_leaks_a_target(world: UserWorld, catalog: Catalog) -> None:
         audit_dialogue(dialogue, hidden, catalog)
 
 
-def test_a_leak_fails_the_run(world: UserWorld, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_leaks_is_drawn_again_and_counted(
+    world: UserWorld, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crowd = start(world, 1)
     title = catalog[targets(crowd)[0][0]].title
-    monkeypatch.setattr(crowd._speaker, "say", lambda *args: Reply(f"I want {title}", (), 0.0))
-    with pytest.raises(LeakError, match="leak in dialogue 'u0'"):
-        crowd.step([Turn("agent", "Hello there")])
+    lines = iter([Reply(f"I want {title}", (), 0.0), Reply("", (catalog.index(targets(crowd)[0][1]),), 0.0)])
+    monkeypatch.setattr(crowd._speaker, "say", lambda *args: next(lines, Reply("anything good", (), 0.5)))
+    crowd._answer(0, [])
+    assert crowd.dialogues[0].turns[-1].text == "anything good" and crowd.redrawn == 2
+
+
+def test_a_user_who_can_only_leak_says_nothing_of_use(
+    world: UserWorld, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = start(world, 1)
+    title = catalog[targets(crowd)[0][0]].title
+    monkeypatch.setattr(crowd._speaker, "say", lambda *args: Reply(f"I want {title}", (), 0.7))
+    assert crowd._answer(0, []) == 0.0
+    assert crowd.dialogues[0].turns[-1].text == "I am not sure." and crowd.redrawn == 20
+    audit_dialogue(crowd.dialogues[0], targets(crowd)[0], catalog)
 
 
 def test_a_world_of_another_catalogue_or_a_damaged_one_is_refused(world: UserWorld, tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from hidden_users import audit, audit_dialogue
+from hidden_users import LeakError, audit, audit_dialogue
 
 from tacit.catalog import Catalog
 from tacit.dialogue.users.crowd import UserWorld
-from tacit.dialogue.users.leak import LeakError, auditor
+from tacit.dialogue.users.leak import auditor
 from tacit.dialogue.users.speech import Speech, Voice, intent_of, mood_of, shared_people, slots_of, slotted, speakable
-from tacit.types import Dialogue, InputError, Item, Slate, Turn
+from tacit.types import Dialogue, Item, Slate, Turn
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,6 @@ def test_what_is_said_openly_is_cut_out_first(films: Catalog) -> None:
     audit("I loved Toy Story 2 (1999)", ["2"], films, allowed=["3"])
     with pytest.raises(LeakError):
         audit("I loved Toy Story 2 (1999) and Toy Story (1995)", ["2"], films, allowed=["3"])
-    assert issubclass(LeakError, InputError)
 
 
 def test_a_dialogue_may_name_a_target_only_after_the_agent_did(films: Catalog) -> None:

@@ -6,7 +6,12 @@ case per distinct item. A repeated item was named or shown earlier in the dialog
 
 * ``all``: every case, nothing masked;
 * ``repeated``: the repeated items, nothing masked;
-* ``new``: the other items, ranked with everything mentioned so far masked out.
+* ``new``: the other items, ranked with everything mentioned so far masked out;
+* ``clicked``, ``accepted``, ``liked``: the items of which the log says that the person did so (``dialogue.responses``),
+  nothing masked; there where such an answer is logged at all;
+* ``unseen``: the items that no training dialogue names or shows, nothing masked; there where there are some.
+
+What an agent showed is a case whether or not it was wanted: ``all`` measures imitation of that agent.
 
 Ties are broken against the model: an item's rank is the number of candidates that score at least as much as it does,
 so a constant score never helps.
@@ -17,18 +22,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from tacit.catalog import Catalog
+from tacit.dialogue.responses import UNKNOWN, Response, responses
 from tacit.metrics.results import grouped
-from tacit.types import Dialogue, TestSet
+from tacit.types import Bools, Dialogue, TestSet
 
 Scores = npt.NDArray[np.floating]
 Ranks = npt.NDArray[np.int64]
 
 SLICES = ("all", "new", "repeated")
+RESPONSES = ("clicked", "accepted", "liked")  # slices of the same names; None = not observed
+UNSEEN = "unseen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,10 @@ def protocols(dataset: str) -> tuple[Protocol, Protocol]:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One gold item of one agent message. ``gold`` and ``mentioned`` are catalogue rows."""
+    """One gold item of one agent message. ``gold`` and ``mentioned`` are catalogue rows.
+
+    ``response`` is what the person did with the item; ``unseen``: no training dialogue names or shows it.
+    """
 
     context: Dialogue
     gold: int
@@ -60,6 +72,8 @@ class Case:
     mentioned: tuple[int, ...]
     dialogue: str
     turn: int
+    response: Response = UNKNOWN
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +85,10 @@ class CaseRanks:
 
 
 def cases(test: TestSet, catalog: Catalog) -> tuple[Case, ...]:
-    """Every case, in the order of the dialogues; the cases of one message stand together and share a context."""
+    """Every case, in the order of the dialogues; the cases of one message stand together and share a context.
+
+    ``catalog`` carries its training counts.
+    """
     found: list[Case] = []
     for dialogue in test.dialogues:
         for t, turn in enumerate(dialogue.turns):
@@ -79,9 +96,10 @@ def cases(test: TestSet, catalog: Catalog) -> tuple[Case, ...]:
                 continue
             context = dialogue.before(t)
             mentioned = tuple(catalog.index(item) for item in context.mentioned())
-            for item in dict.fromkeys(turn.slate.items):
+            for item, response in responses(dialogue, t).items():
                 gold = catalog.index(item)
-                found.append(Case(context, gold, gold in mentioned, mentioned, dialogue.id, t))
+                unseen = bool(catalog.counts[gold] == 0)
+                found.append(Case(context, gold, gold in mentioned, mentioned, dialogue.id, t, response, unseen))
     return tuple(found)
 
 
@@ -170,19 +188,25 @@ def rank_cases(
     return {name: _concatenate(ranks) for name, ranks in parts.items()}
 
 
-def in_slice(name: str, repeated: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+Observed = Mapping[str, Bools]  # slice of what was observed → the cases that belong to it, [n]
+
+
+def in_slice(name: str, repeated: npt.NDArray[np.bool_], observed: Observed = MappingProxyType({})) -> Bools:
     """Which cases belong to a slice. [n] bool."""
-    masks: Mapping[str, npt.NDArray[np.bool_]] = {
+    masks: Mapping[str, Bools] = {
         "all": np.ones(len(repeated), dtype=bool),
         "new": ~repeated,
         "repeated": repeated,
+        **observed,
     }
     return masks[name]
 
 
-def slice_ranks(name: str, ranks: CaseRanks, repeated: npt.NDArray[np.bool_]) -> Ranks:
+def slice_ranks(
+    name: str, ranks: CaseRanks, repeated: npt.NDArray[np.bool_], observed: Observed = MappingProxyType({})
+) -> Ranks:
     """The ranks that count in a slice: masked for new items, unmasked else."""
-    return (ranks.masked if name == "new" else ranks.full)[in_slice(name, repeated)]
+    return (ranks.masked if name == "new" else ranks.full)[in_slice(name, repeated, observed)]
 
 
 def _chunks(groups: Sequence[list[Case]], size: int) -> Iterator[Sequence[list[Case]]]:

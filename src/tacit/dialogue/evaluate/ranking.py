@@ -83,7 +83,10 @@ def run_evaluate(inputs: EvaluationInputs, config: EvaluateConfig, folder: Path,
     """All parts in order, for the policies and the trivial rankers; returns the rows that it also writes."""
     found = protocols.cases(inputs.test, inputs.catalog)
     if not found:
-        raise InputError("no test message recommends an item after something was said: give other test dialogues.")
+        raise InputError(
+            "no test message recommends an item after something was said: give at least one test dialogue in which the "
+            "agent shows or names an item after the user's first words."
+        )
     rankers = _rankers(inputs, found, config, folder)
     for name, score in rankers.items():
         path = folder / "ranks" / f"{name}.parquet"
@@ -143,7 +146,8 @@ def write_ranks(
     seed: int,
     batch: int,
 ) -> None:
-    """One row a case: dialogue, user, turn, item, repeated, and ``<protocol>`` and ``<protocol>/masked`` ranks."""
+    """One row a case: dialogue, user, turn, item, repeated, unseen, what the person did (``protocols.RESPONSES``, null
+    where it was not observed), and ``<protocol>`` and ``<protocol>/masked`` ranks."""
     if path.exists():
         return
     with progress(len(protocols.contexts(found)), f"ranks of {name}") as bar:
@@ -154,7 +158,10 @@ def write_ranks(
         "turn": [case.turn for case in found],
         "item": [catalog.items[case.gold].id for case in found],
         "repeated": [case.repeated for case in found],
+        protocols.UNSEEN: [case.unseen for case in found],
     }
+    for response in protocols.RESPONSES:
+        columns[response] = pl.Series([getattr(case.response, response) for case in found], dtype=pl.Boolean)
     for protocol, part in ranks.items():
         columns |= {protocol: part.full, f"{protocol}/masked": part.masked}
     write_parquet(path, pl.DataFrame(columns))
@@ -163,14 +170,18 @@ def write_ranks(
 def rank_rows(
     tables: Mapping[str, pl.DataFrame], pairs: Sequence[Pair], n_items: int, dataset: str, draws: int, seed: int
 ) -> list[Row]:
-    """HR, NDCG and MRR of every model, protocol, slice and cutoff, then the paired difference of each of ``pairs``."""
+    """HR, NDCG and MRR of every model, protocol, slice and cutoff, then the paired difference of each of ``pairs``.
+
+    A slice of what was observed has rows where the log says something of it.
+    """
     compared = both_measured(pairs, tables)
     everyone, repeated = _case_persons(tables, dataset)
+    observed = _observed(tables)
     rows: list[Row] = []
     for protocol in protocols.protocols(dataset):
-        for slice in protocols.SLICES:
-            values = {model: _case_values(ranked, protocol, slice) for model, ranked in tables.items()}
-            cases = everyone.of(protocols.in_slice(slice, repeated))
+        for slice in (*protocols.SLICES, *observed):
+            values = {model: _case_values(ranked, protocol, slice, observed) for model, ranked in tables.items()}
+            cases = everyone.of(protocols.in_slice(slice, repeated, observed))
             levels = intervals.bootstrap_means(
                 np.concatenate(list(values.values()), axis=1), cases.groups, np.random.default_rng([seed, 11]), draws
             )
@@ -192,10 +203,12 @@ def rank_rows(
 _COLUMNS = tuple((metric, k) for metric in RANKING for k in CUTOFFS)
 
 
-def _case_values(ranked: pl.DataFrame, protocol: protocols.Protocol, slice: str) -> Floats64:
+def _case_values(
+    ranked: pl.DataFrame, protocol: protocols.Protocol, slice: str, observed: protocols.Observed
+) -> Floats64:
     """Every metric at every cutoff of each case of a slice, [n, len(_COLUMNS)]."""
     both = protocols.CaseRanks(ranked[protocol.name].to_numpy(), ranked[f"{protocol.name}/masked"].to_numpy())
-    ranks = protocols.slice_ranks(slice, both, ranked["repeated"].to_numpy())
+    ranks = protocols.slice_ranks(slice, both, ranked["repeated"].to_numpy(), observed)
     return np.stack([RANKING[metric](ranks, k) for metric, k in _COLUMNS], axis=1)
 
 
@@ -211,6 +224,14 @@ def _case_persons(tables: Mapping[str, pl.DataFrame], dataset: str) -> tuple[Per
     if not all(table.equals(cases[0]) for table in cases):
         raise ValueError("all models must have been ranked on the same cases")
     return persons(tables.values(), dataset), cases[0]["repeated"].to_numpy()
+
+
+def _observed(tables: Mapping[str, pl.DataFrame]) -> dict[str, Bools]:
+    """Slice → its cases [n], for the slices of which something was observed; ranks of before have no such columns."""
+    cases = next(iter(tables.values()), pl.DataFrame())
+    logged = [name for name in protocols.RESPONSES if name in cases.columns and cases[name].count()]
+    unseen = [protocols.UNSEEN] if protocols.UNSEEN in cases.columns and cases[protocols.UNSEEN].any() else []
+    return {name: cases[name].fill_null(False).to_numpy() for name in (*logged, *unseen)}
 
 
 def summary(rows: Sequence[Row]) -> dict[str, float | None]:

@@ -21,6 +21,17 @@ from tacit.run.files import write_parquet
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, Slate, TestSet
 
+SCHEMA: Mapping[str, pl.DataType | type[pl.DataType]] = {
+    "dialogue": pl.String,
+    "user": pl.String,
+    "turn": pl.Int64,
+    "context": pl.String,
+    "reply": pl.String,
+    "reference": pl.String,
+    "slate": pl.List(pl.String),
+    "named": pl.Int64,
+    "outside": pl.Int64,
+}
 _DATED = re.compile(r"\((?:19|20)\d\d\)")
 
 
@@ -68,12 +79,7 @@ def write_replies(path: Path, name: str, policy: Policy, test: TestSet, count: i
                     }
                 )
             bar.advance(len(part))
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {
-        "slate": pl.List(pl.String),
-        "named": pl.Int64,
-        "outside": pl.Int64,
-    }
-    write_parquet(path, pl.DataFrame(rows, schema_overrides=schema))
+    write_parquet(path, pl.DataFrame(rows, schema=SCHEMA))
 
 
 def titles(text: str, slate: Slate | None, catalog: Catalog) -> tuple[int, int]:
@@ -93,6 +99,7 @@ def reply_rows(
     tables: Mapping[str, pl.DataFrame], pairs: Sequence[Pair], dataset: str, draws: int, seed: int
 ) -> list[Row]:
     """BLEU (0–100) with intervals over persons, distinct per token, the out-of-catalogue share; then differences."""
+    tables = {model: table for model, table in tables.items() if len(table)}  # none where the test agent says nothing
     rows: list[Row] = []
     sentences: dict[str, Floats64] = {}
     for model, table in tables.items():

@@ -7,6 +7,7 @@ a killed stage goes on with the next behaviour.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +21,11 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.cheats import CHEATS, Cheat, as_samples
 from tacit.dialogue.rollout import play
 from tacit.dialogue.users.crowd import UserWorld
+from tacit.run.files import atomic_write, read_json
 from tacit.run.progress import progress
 from tacit.types import Dialogue, ItemId, Sample, Slate
 
+REDRAWN = "redrawn.json"  # behaviour → lines that its users drew again
 Act = Callable[[list[Dialogue]], list[Sample]]
 
 
@@ -38,10 +41,15 @@ class LogConfig:
 
 
 def collect(policy: Policy, world: UserWorld, config: LogConfig, folder: Path, seed: int) -> dict[str, list[Dialogue]]:
-    """Behaviour → finished conversations, with feedback on every agent turn. Files already there are read back."""
+    """Behaviour → finished conversations, with feedback on every agent turn. Files already there are read back.
+
+    No sessions at all is no behaviour: then the reward is learnt from logged dialogues alone.
+    """
     plan = {"sft": config.sessions, "explore": config.explore_sessions, "popular": config.popular_sessions}
     plan |= {f"cheat-{name}": config.cheat_sessions for name in CHEATS}
     logs: dict[str, list[Dialogue]] = {}
+    if not any(plan.values()):
+        return logs
     with progress(sum(plan.values()), "reward: conversations") as bar:
         for number, (name, sessions) in enumerate(plan.items()):
             if sessions == 0:
@@ -50,7 +58,8 @@ def collect(policy: Policy, world: UserWorld, config: LogConfig, folder: Path, s
             if not path.exists():
                 policy.encoder.clear_cache()  # what is cached depends on the past; a resumed stage has none
                 act = behaviour(name, policy, config.epsilon, seed * 1000 + number)
-                dialogues = _play(name, act, world, sessions, config, np.random.default_rng([seed, 11, number]))
+                dialogues, again = _play(name, act, world, sessions, config, np.random.default_rng([seed, 11, number]))
+                _count_redrawn(folder, name, again)
                 write(path, dialogues)
             logs[name] = [dialogue for _, dialogue in read(path, policy.catalog)]
             bar.advance(sessions, note=name)
@@ -59,14 +68,32 @@ def collect(policy: Policy, world: UserWorld, config: LogConfig, folder: Path, s
 
 def _play(
     name: str, act: Act, world: UserWorld, sessions: int, config: LogConfig, generator: np.random.Generator
-) -> list[Dialogue]:
+) -> tuple[list[Dialogue], int]:
+    """The conversations, and how many lines of their users were drawn again because they gave a target away."""
     dialogues: list[Dialogue] = []
+    again = 0
     while len(dialogues) < sessions:
         n = min(config.batch, sessions - len(dialogues))
         crowd = world.start(n, generator, ids_prefix=f"{name}-{len(dialogues)}-")
         play(act, crowd, None, config.max_turns)
         dialogues.extend(plain(dialogue) for dialogue in crowd.dialogues)
-    return dialogues
+        again += crowd.redrawn
+    return dialogues, again
+
+
+def redrawn(folder: Path) -> int:
+    """Lines that simulated users drew again in all behaviours; 0 of conversations that were not counted."""
+    path = folder / REDRAWN
+    if not path.is_file():
+        return 0
+    return sum(map(int, read_json(path, f"delete {folder} to play the conversations again.").values()))
+
+
+def _count_redrawn(folder: Path, name: str, lines: int) -> None:
+    path = folder / REDRAWN
+    counts = read_json(path, f"delete {folder} to play the conversations again.") if path.is_file() else {}
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, json.dumps({**counts, name: lines}) + "\n")
 
 
 def plain(dialogue: Dialogue) -> Dialogue:

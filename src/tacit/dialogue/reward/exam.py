@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -18,55 +15,29 @@ from tacit.dialogue.reward.cheats import CHEATS, padded
 from tacit.dialogue.reward.labels import Labeller, Observation
 from tacit.dialogue.reward.model import RewardModel
 from tacit.dialogue.reward.signals import CHANNELS
-from tacit.dialogue.reward.statistics import auc_within, centred, fifths, pearson
+from tacit.dialogue.reward.statistics import auc_interval, auc_within, centred, fifths, mean_interval, pearson
+from tacit.dialogue.reward.verdict import SESSIONS, ExamConfig, ValidationReport, verdict
 from tacit.metrics.ranks import auc
-from tacit.run.files import atomic_write
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, InputError, Slate, Turn
 
 BATCH = 128
 
 
-@dataclass
-class ExamConfig:
-    contexts: int = 240  # held-out contexts on which the cheats meet the SFT policy
-    min_engagement_pearson: float = 0.6  # the paper's own condition before PPO
-    min_liked_auc: float = 0.5  # on human judgements, when there are enough of both kinds
-    max_length_correlation: float = 0.3  # |Pearson| of reward and log reply words, recommending or chatting held fixed
-    max_padding_gain: float = 0.1  # what a ramble appended to an SFT turn may win, in SFT standard deviations
-
-
-@dataclass
-class ValidationReport:
-    """The evidence, as it stands in ``reward/validation.json``. Numbers that could not be measured are None."""
-
-    pearson: dict[str, dict[str, float | None]]  # channel or "label" → r, n over held-out sessions
-    liked: dict[str, float | None]  # AUC of the reward and of its baselines on human judgements
-    length: dict[str, float | None]  # correlation of reward and reply length; padding gain
-    cheats: dict[str, dict[str, float]]  # cheat → its mean reward, the SFT policy's, paired difference and interval
-    labels: dict[str, Any] = field(default_factory=dict)  # sentiment backend, weights, shares observed
-    thresholds: dict[str, Any] = field(default_factory=dict)
-    reasons: list[str] = field(default_factory=list)  # one sentence for each failed check
-    passed: bool = False
-
-    def save(self, path: str | Path) -> None:
-        atomic_write(path, json.dumps(asdict(self), indent=1) + "\n")
-
-    @classmethod
-    def load(cls, path: str | Path) -> ValidationReport:
-        source = Path(path)
-        if not source.is_file():
-            raise InputError(f"{source} does not exist: the reward model was not validated; run tacit reward first.")
-        return cls(**json.loads(source.read_text(encoding="utf-8")))
-
-
 def require_valid(report: ValidationReport, force: bool) -> None:
     """Refuse to optimise a reward that failed its examination, unless told to."""
-    if not report.passed and not force:
+    if report.passed or force:
+        return
+    told = " ".join([*report.reasons, *report.undecided])
+    if report.reasons:
         raise InputError(
-            "the reward model failed its validation (" + " ".join(report.reasons) + ") and PPO would optimise its "
-            "mistakes; improve the logs or signals, or set reward.force=true to go on regardless."
+            f"the reward model failed its validation ({told}) and PPO would optimise its mistakes; change what is "
+            "named there and run again, or set reward.force=true to go on regardless."
         )
+    raise InputError(
+        f"the reward model is not validated ({told}); change what is named there and run again, or set "
+        "reward.force=true to go on regardless."
+    )
 
 
 def validate_reward(
@@ -77,11 +48,14 @@ def validate_reward(
     valid: Sequence[Dialogue],
     config: ExamConfig,
     seed: int,
+    source: str = SESSIONS,
 ) -> ValidationReport:
-    """``held_out``: turns of sessions the model was not trained on; ``valid``: real dialogues kept from training."""
+    """``held_out``: turns the model was not trained on (``source``: what they are); ``valid``: real dialogues kept
+    from training."""
     policy.encoder.clear_cache()
     pearson = _pearson_by_channel(model, labeller, held_out)
-    contexts = _contexts(held_out, valid, config.contexts, np.random.default_rng([seed, 21]))
+    sessions = held_out if source == SESSIONS else ()
+    contexts = _contexts(sessions, valid, config.contexts, np.random.default_rng([seed, 21]))
     draws = torch.Generator().manual_seed(seed * 1000 + 21)
     sft, recommending = _turns(policy, contexts, draws), _turns(policy, contexts, draws, "recommend")
     honest = rewards(model, contexts, sft)
@@ -94,29 +68,9 @@ def validate_reward(
         ),
         labels={"sentiment": labeller.sentiment.id, "weights": list(labeller.weights)},
         thresholds=asdict(config),
+        held_out=source,
     )
     return verdict(report, config)
-
-
-def verdict(report: ValidationReport, config: ExamConfig) -> ValidationReport:
-    """``passed`` and, for each failed check, one sentence with its number."""
-    reasons = []
-    r = report.pearson["engagement"]["r"]
-    if r is None or r < config.min_engagement_pearson:
-        shown = "could not be measured" if r is None else f"is {r:.2f}"
-        reasons.append(f"Engagement Pearson {shown}, {config.min_engagement_pearson} is asked for.")
-    auc = report.liked["auc"]
-    if auc is not None and auc < config.min_liked_auc:
-        reasons.append(f"AUC on liked is {auc:.2f}, {config.min_liked_auc} is asked for.")
-    correlation, gain = report.length["within_decision"], report.length["padding_gain"]
-    if correlation is not None and abs(correlation) > config.max_length_correlation:
-        reasons.append(f"Reward and reply length correlate at {correlation:.2f} within a decision.")
-    if gain is not None and gain > config.max_padding_gain:
-        reasons.append(f"Padding a reply wins {gain:.2f} standard deviations.")
-    for name, row in report.cheats.items():
-        if row["difference"] >= 0:
-            reasons.append(f"The cheat {name} scores {row['difference']:.2f} above the SFT policy.")
-    return replace(report, reasons=reasons, passed=not reasons)
 
 
 def rewards(model: RewardModel, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> Floats64:
@@ -131,6 +85,8 @@ def rewards(model: RewardModel, contexts: Sequence[Dialogue], turns: Sequence[Tu
 def _pearson_by_channel(
     model: RewardModel, labeller: Labeller, held_out: Sequence[Observation]
 ) -> dict[str, dict[str, float | None]]:
+    if not held_out:
+        return {name: pearson(np.empty(0), np.empty(0)) for name in (*CHANNELS, "label")}
     truth = labeller.channels(held_out)
     scored = []
     for start in range(0, len(held_out), BATCH):
@@ -155,7 +111,10 @@ def _contexts(
         take = min(len(pool), max(n // 2, n - len(real) if pool is simulated else n - len(chosen)))
         chosen += [pool[int(i)] for i in generator.choice(len(pool), size=take, replace=False)] if take else []
     if not chosen:
-        raise InputError("there is no held-out context to validate the reward on: give more sessions or dialogues.")
+        raise InputError(
+            "there is no held-out turn to examine the reward on: give at least one validation dialogue in which the "
+            "agent answers the user, or let more sessions be simulated (reward.logs.sessions)."
+        )
     return chosen
 
 
@@ -187,14 +146,15 @@ def _cheat_table(
         got = rewards(model, contexts, turns)
         rival = recommending if turns[0].slate else honest
         difference = got - rival
-        half = 1.96 * float(difference.std(ddof=1)) / math.sqrt(len(got)) if len(got) > 1 else 0.0
+        mean, low, high = mean_interval(difference)
         table[name] = {
             "mean": float(got.mean()),
             "sft": float(rival.mean()),
             "sft_as_it_acts": float(honest.mean()),
-            "difference": float(difference.mean()),
-            "ci_low": float(difference.mean()) - half,
-            "ci_high": float(difference.mean()) + half,
+            "difference": mean,
+            "ci_low": low,
+            "ci_high": high,
+            "n": float(len(got)),
             "share_below": float((difference < 0).mean()),
         }
     return table
@@ -221,12 +181,17 @@ def _length(
     words = np.log1p(np.array([len(turn.text.split()) for turn in sft], dtype=np.float64))
     shown = np.array([turn.slate is not None for turn in sft])
     longer = rewards(model, contexts, [padded(turn, generator) for turn in sft])
-    plain = pearson(honest, words)
+    plain, within = pearson(honest, words), pearson(centred(honest, shown), centred(words, shown))
+    gain, low, high = mean_interval(longer - honest)
     return {
         "correlation": plain["r"],
-        "within_decision": pearson(centred(honest, shown), centred(words, shown))["r"],
+        "within_decision": within["r"],
+        "within_low": within["ci_low"],
+        "within_high": within["ci_high"],
         "n": plain["n"],
-        "padding_gain": float((longer - honest).mean()),
+        "padding_gain": gain,
+        "padding_low": low,
+        "padding_high": high,
     }
 
 
@@ -252,11 +217,13 @@ def liked_auc(model: RewardModel, dialogues: Sequence[Dialogue], least: int = 20
                 words.append(float(len(turn.text.split())))
     y = np.array(liked, dtype=bool)
     counts: dict[str, float | None] = {"n": float(len(y)), "positives": float(y.sum())}
-    names = ("auc", "popularity_auc", "length_auc", "auc_within_popularity", "auc_within_length")
+    names = ("auc", "popularity_auc", "length_auc", "auc_within_popularity", "auc_within_length", "auc_low", "auc_high")
     if min(y.sum(), (~y).sum()) < least:
         return counts | dict.fromkeys(names)
     reward, p, w = rewards(model, contexts, turns), np.array(popularity), np.array(words)
-    values = (auc(reward, y), auc(p, y), auc(w, y), auc_within(reward, y, fifths(p)), auc_within(reward, y, fifths(w)))
+    plain = auc(reward, y)
+    within = auc_within(reward, y, fifths(p)), auc_within(reward, y, fifths(w))
+    values = (plain, auc(p, y), auc(w, y), *within, *auc_interval(plain, int(y.sum()), int((~y).sum())))
     return counts | dict(zip(names, values, strict=True))
 
 
@@ -265,6 +232,8 @@ def summary(report: ValidationReport) -> Mapping[str, object]:
     return {
         "passed": report.passed,
         "reasons": report.reasons,
+        "undecided": report.undecided,
+        "held_out": report.held_out,
         "engagement_pearson": report.pearson["engagement"]["r"],
         "liked_auc": report.liked["auc"],
         "length_correlation": report.length["correlation"],

@@ -118,7 +118,10 @@ class Labeller:
     def fit(self, observations: Sequence[Observation]) -> Labeller:
         """Dwell regression and channel scales, from training logs."""
         if not observations:
-            raise InputError("there is no agent turn to learn a reward from: give training dialogues or more sessions.")
+            raise InputError(
+                "there is no agent turn to learn a reward from: give at least one training dialogue with one, or let "
+                "more sessions be simulated (reward.logs.sessions, reward.dialogues)."
+            )
         self.dwell = fit_dwell(*self._dwell_columns(observations))
         self.scale = fit_scale(self.channels(observations))
         return self

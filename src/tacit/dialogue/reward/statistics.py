@@ -22,6 +22,21 @@ def pearson(a: Floats64, b: Floats64) -> dict[str, float | None]:
     return {"r": r, "ci_low": float(np.tanh(z - half)), "ci_high": float(np.tanh(z + half)), "n": float(n)}
 
 
+def mean_interval(values: Floats64) -> tuple[float, float, float]:
+    """(mean, low, high): 95 %, normal; the ends are the mean itself where there is one value only."""
+    half = 1.96 * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    mean = float(values.mean())
+    return mean, mean - half, mean + half
+
+
+def auc_interval(value: float, positives: int, negatives: int) -> tuple[float, float]:
+    """95 % interval of an AUC. Source: Hanley & McNeil 1982, Radiology 143(1), eq. 1."""
+    first, second = value / (2 - value), 2 * value**2 / (1 + value)
+    variance = value * (1 - value) + (positives - 1) * (first - value**2) + (negatives - 1) * (second - value**2)
+    half = 1.96 * math.sqrt(max(variance, 0.0) / (positives * negatives))
+    return max(value - half, 0.0), min(value + half, 1.0)
+
+
 def centred(values: Floats64, group: npt.NDArray[np.bool_]) -> Floats64:
     """Values less the mean of their group."""
     means = [values[group == g].mean() if (group == g).any() else 0.0 for g in (False, True)]

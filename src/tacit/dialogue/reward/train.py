@@ -1,4 +1,8 @@
-"""Reward stage: play and read logs, make weak labels, train R_phi, examine it."""
+"""Reward stage: play and read logs, make weak labels, train R_phi, examine it.
+
+With no session asked for (every count in ``reward.logs`` 0) the reward is learnt from the given dialogues alone, and
+examined on those of validation.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +16,20 @@ import torch
 from torch import Tensor, nn
 
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.reward.collect import LogConfig, collect
-from tacit.dialogue.reward.exam import ExamConfig, summary, validate_reward
+from tacit.dialogue.reward.collect import LogConfig, collect, redrawn
+from tacit.dialogue.reward.exam import summary, validate_reward
 from tacit.dialogue.reward.features import Features
 from tacit.dialogue.reward.labels import Labeller, Observation, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
 from tacit.dialogue.reward.signals import SignalConfig
+from tacit.dialogue.reward.verdict import LOGGED, SESSIONS, ExamConfig
 from tacit.dialogue.users.crowd import UserWorld
 from tacit.run.files import atomic_folder
 from tacit.run.folder import Stage
 from tacit.run.progress import progress
 from tacit.run.resume import Resumable
 from tacit.text.sentiment import load_sentiment
-from tacit.types import Dialogue, Floats64, Split
+from tacit.types import Dialogue, Floats64, InputError, Split
 
 CHUNK = 256
 
@@ -55,17 +60,20 @@ def run_reward(
     if stage.done():
         return RewardModel.from_pretrained(stage.folder / "model", policy.encoder)
     logs = collect(policy, world, config.logs, stage.folder / "logs", seed)
-    played = {name: [o for dialogue in log for o in observe(dialogue)] for name, log in logs.items()}
-    sessions = [o for observations in played.values() for o in observations]
-    held_out = [o for o in sessions if held(o.context)]
+    sessions = [o for log in logs.values() for dialogue in log for o in observe(dialogue)]
     train = [o for o in sessions if not held(o.context)]
     sft = [i for i, o in enumerate(train) if o.context.id.startswith("sft-")]
     train += [o for dialogue in _some(split.train, config.dialogues) for o in observe(dialogue)]
+    if sessions:
+        source, held_out = SESSIONS, [o for o in sessions if held(o.context)]
+    else:
+        source, held_out = LOGGED, [o for dialogue in split.valid for o in observe(dialogue)]
 
     policy.encoder.clear_cache()
     sentiment = load_sentiment(signals.sentiment, signals.sentiment_labels)
     labeller = Labeller(policy.catalog, policy.encoder, sentiment, signals).fit(train)
     channels = labeller.channels(train)
+    _require_signals(channels, len(train))
     model = fresh_model(policy, config.model, labeller, seed, stage.folder / "texts")
     features = read(model, train)
     calibrate_inputs(model, features, train)
@@ -74,12 +82,21 @@ def run_reward(
 
     with atomic_folder(stage.folder / "model") as part:
         model.save_pretrained(part, labeller.to_json())
-    report = validate_reward(model, labeller, policy, held_out, split.valid, config.exam, seed)
+    report = validate_reward(model, labeller, policy, held_out, split.valid, config.exam, seed, source)
     seen = np.isfinite(channels).mean(0)
     report.labels["observed"] = dict(zip(("engagement", "relevance", "sentiment"), seen.tolist(), strict=True))
     report.save(stage.folder / "validation.json")
-    stage.finish({**summary(report), "turns": len(train), "held_out_turns": len(held_out)})
+    counts = {"turns": len(train), "held_out_turns": len(held_out), "redrawn_lines": redrawn(stage.folder / "logs")}
+    stage.finish({**summary(report), **counts})
     return model.eval()
+
+
+def _require_signals(channels: Floats64, turns: int) -> None:
+    if not np.isfinite(channels).any():
+        raise InputError(
+            f"none of the {turns} agent turns that a reward would be learnt from shows what it provoked: log slates or "
+            "what users did (one such turn is enough), or let sessions be simulated (reward.logs.sessions)."
+        )
 
 
 def held(context: Dialogue) -> bool:

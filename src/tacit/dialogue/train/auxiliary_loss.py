@@ -13,17 +13,19 @@ from torch import Tensor
 
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
-from tacit.dialogue.train.segments import segments
+from tacit.dialogue.train.segments import Rejected, segments
 from tacit.types import Dialogue, InputError
 
 
 class SFTAuxiliaryLoss:
     """Draws ``batch`` training dialogues at a time. ``rewind`` sets the draws, so that an iteration can be repeated."""
 
-    def __init__(self, policy: Policy, dialogues: Sequence[Dialogue], batch: int) -> None:
+    def __init__(
+        self, policy: Policy, dialogues: Sequence[Dialogue], batch: int, rejected: Rejected = "positive"
+    ) -> None:
         if not dialogues:
             raise InputError("ppo.sft_weight asks for training dialogues and there are none: set ppo.sft_weight=0.")
-        self.policy, self.dialogues, self.batch = policy, dialogues, batch
+        self.policy, self.dialogues, self.batch, self.rejected = policy, dialogues, batch, rejected
         self.generator = np.random.default_rng(0)
 
     def rewind(self, generator: np.random.Generator) -> None:
@@ -32,5 +34,6 @@ class SFTAuxiliaryLoss:
     def loss(self) -> Tensor:
         """Mean NLL of the agent's tokens plus that of its items over the next dialogues: nats, a scalar."""
         drawn = self.generator.choice(len(self.dialogues), size=min(self.batch, len(self.dialogues)), replace=False)
-        text, slate = sft.losses(self.policy, segments([self.dialogues[i] for i in drawn], self.policy, self.generator))
+        dialogues = [self.dialogues[i] for i in drawn]
+        text, slate = sft.losses(self.policy, segments(dialogues, self.policy, self.generator, self.rejected))
         return text + slate

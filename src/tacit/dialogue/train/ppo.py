@@ -24,6 +24,7 @@ from tacit.dialogue.train.ppo_batch import Batch, build, frozen_copy, targets
 from tacit.dialogue.train.ppo_learner import REWARD_NORMS, Learner, PPOConfig
 from tacit.dialogue.train.ppo_monitor import Monitor, rollout_metrics
 from tacit.dialogue.train.ppo_update import fit_critic, update
+from tacit.dialogue.train.segments import Rejected
 from tacit.run.folder import MetricLog, Stage, atomic_folder, progress
 from tacit.types import Dialogue, Episode, InputError, Scorer
 
@@ -47,10 +48,11 @@ def run_ppo(
     seed: int,
     dtype: str = "float32",
     dialogues: Sequence[Dialogue] = (),
+    rejected: Rejected = "positive",
 ) -> Policy:
     """Align ``policy`` (the supervised one, changed in place and returned) with ``scorer`` on simulated users.
 
-    ``dialogues`` are the training dialogues, read only with ``config.sft_weight`` above 0.
+    ``dialogues`` are the training dialogues, read only with ``config.sft_weight`` above 0, as SFT reads ``rejected``.
 
     Writes metrics.jsonl, timings.jsonl, rollouts/*.parquet, checkpoints/ and policy/ into the stage's folder, and
     finishes it with the last iteration's metrics. A scorer that embeds text shares ``policy.encoder``: its cache is
@@ -63,7 +65,7 @@ def run_ppo(
     policy.eval()  # dropout would make the ratio differ from 1 before any update
     reference = frozen_copy(policy)
     learner = Learner.of(policy, config)
-    auxiliary = SFTAuxiliaryLoss(policy, dialogues, config.sft_batch) if config.sft_weight > 0.0 else None
+    auxiliary = SFTAuxiliaryLoss(policy, dialogues, config.sft_batch, rejected) if config.sft_weight > 0.0 else None
     done = learner.restore(stage)
     timings = MetricLog(stage.folder / "timings.jsonl")
     with progress(config.iterations, "ppo") as bar:

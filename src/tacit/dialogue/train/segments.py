@@ -9,20 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
 
 import numpy as np
 
 from tacit.dialogue.policy.policy import Policy
-from tacit.types import Dialogue
+from tacit.dialogue.responses import responses
+from tacit.types import Dialogue, ItemId
+
+Rejected = Literal["positive", "ignore", "negative"]  # what an item that the person rejected is to the slate's loss
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A recommendation to learn: the LM state at token ``position`` (``<recommend>``) against the item ``rows``."""
+    """A recommendation to learn: the LM state at token ``position`` (``<recommend>``) against the item ``rows``, and
+    against ``rejected`` rows, which are to be unlikely."""
 
     position: int
     context: Dialogue
     rows: tuple[int, ...]
+    rejected: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +39,49 @@ class Segment:
     picks: tuple[Pick, ...]
 
 
-def segments(dialogues: Sequence[Dialogue], policy: Policy, shift: np.random.Generator | None) -> list[Segment]:
-    """All segments of the dialogues, in order; ``shift`` moves the cuts, None starts them at the first utterance."""
+def segments(
+    dialogues: Sequence[Dialogue],
+    policy: Policy,
+    shift: np.random.Generator | None,
+    rejected: Rejected = "positive",
+) -> list[Segment]:
+    """All segments of the dialogues, in order; ``shift`` moves the cuts, None starts them at the first utterance.
+
+    ``rejected`` items (``dialogue.responses``) are items like others, left out, or negatives.
+    """
     length = policy.config.window + 1
     pieces: list[Segment] = []
     for dialogue in dialogues:
         merged = dialogue.merged()
+        refused = None if rejected == "positive" else rejections(dialogue)
         first = int(shift.integers(length)) - length + 1 if shift is not None else 0
         for start in range(first, len(merged.turns), length):
-            segment = _segment(merged, max(start, 0), start + length, policy)
+            segment = _segment(merged, max(start, 0), start + length, policy, refused, rejected == "negative")
             if any(segment.targets):
                 pieces.append(segment)
     return pieces
 
 
-def _segment(dialogue: Dialogue, start: int, stop: int, policy: Policy) -> Segment:
+def rejections(dialogue: Dialogue) -> list[frozenset[ItemId]]:
+    """What was rejected of each turn of the *merged* dialogue; of an item shown twice in one, the last answer counts.
+
+    Merging joins the slates of a run of messages and keeps one feedback, so the answers are read before it.
+    """
+    utterances = groupby(range(len(dialogue.turns)), key=lambda t: dialogue.turns[t].speaker)
+    answers = [
+        {item: answer for t in turns for item, answer in responses(dialogue, t).items()} for _, turns in utterances
+    ]
+    return [frozenset(item for item, answer in part.items() if answer.rejected) for part in answers]
+
+
+def _segment(
+    dialogue: Dialogue,
+    start: int,
+    stop: int,
+    policy: Policy,
+    refused: Sequence[frozenset[ItemId]] | None,
+    negatives: bool,
+) -> Segment:
     layout, limit = policy.layout, policy.layout.lengths.prompt + policy.layout.lengths.reply
     tokens: list[int] = []
     targets: list[bool] = []
@@ -60,8 +95,11 @@ def _segment(dialogue: Dialogue, start: int, stop: int, policy: Policy) -> Segme
             reply, drawn = layout.agent_turn(turn)
             utterance, drawn = [layout.agent, *reply], [False, *drawn]
             if turn.slate and t > 0:
-                rows = tuple(policy.catalog.index(item) for item in turn.slate.items)
-                picks.append(Pick(len(tokens) + 1, dialogue.before(t), rows))
+                out = refused[t] if refused is not None else frozenset()
+                rows = tuple(policy.catalog.index(item) for item in turn.slate.items if item not in out)
+                against = tuple(policy.catalog.index(item) for item in turn.slate.items if item in out and negatives)
+                if rows or against:
+                    picks.append(Pick(len(tokens) + 1, dialogue.before(t), rows, against))
         if len(tokens) + len(utterance) > limit + layout.lengths.utterance:
             picks = [pick for pick in picks if pick.position < len(tokens)]
             break

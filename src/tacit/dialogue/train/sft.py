@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.slate import mask_rows
-from tacit.dialogue.train.segments import Pick, Segment, segments
+from tacit.dialogue.train.segments import Pick, Rejected, Segment, segments
 from tacit.metrics.ranks import ndcg
 from tacit.run.folder import Stage
 from tacit.run.progress import Ticker, progress
@@ -46,6 +46,14 @@ class SFTConfig:
     patience: int = 1  # epochs without a better validation NDCG before stopping
     checkpoint_every: int = 200  # steps
     validation_picks: int = 1500
+    # items that the person disliked or did not take: auto is negative in your own logs, positive in published data sets
+    rejected: Literal["auto", "negative", "ignore", "positive"] = "auto"
+
+    def rejected_as(self, own_logs: bool) -> Rejected:
+        """What rejected items are, ``auto`` resolved."""
+        if self.rejected != "auto":
+            return self.rejected
+        return "negative" if own_logs else "positive"
 
     def settled(self, base: str) -> SFTConfig:
         """The same with the language model's step size, which follows from ``policy.base`` where it is not given."""
@@ -53,10 +61,25 @@ class SFTConfig:
         return replace(self, lm_lr=auto if self.lm_lr is None else self.lm_lr)
 
 
-def run_sft(policy: Policy, split: Split, config: SFTConfig, stage: Stage, seed: int, dtype: str = "float32") -> Policy:
-    """Fine-tune ``policy`` in place, leave the best epoch in ``stage.folder/policy``, resume where a kill left it."""
+def run_sft(
+    policy: Policy,
+    split: Split,
+    config: SFTConfig,
+    stage: Stage,
+    seed: int,
+    dtype: str = "float32",
+    own_logs: bool = False,
+) -> Policy:
+    """Fine-tune ``policy`` in place, leave the best epoch in ``stage.folder/policy``, resume where a kill left it.
+
+    ``own_logs``: the dialogues are a product's own, which ``config.rejected = auto`` asks for.
+    """
+    rejected = config.rejected_as(own_logs)
     if not any(turn.speaker == "agent" for dialogue in split.train for turn in dialogue.turns):
-        raise InputError("the training dialogues hold no agent turn, so there is nothing to fine-tune on: check data.*")
+        raise InputError(
+            "the training dialogues hold no agent turn, so there is nothing to fine-tune on: give at least one "
+            "dialogue with one, and check data.*"
+        )
     config = config.settled(policy.config.base)
     log.info("%s: sft.lm_lr=%g on policy.base=%s", stage.name, config.lm_lr, policy.config.base)
     torch.manual_seed(seed)
@@ -64,15 +87,27 @@ def run_sft(policy: Policy, split: Split, config: SFTConfig, stage: Stage, seed:
     optimizer = _optimizer(policy, config)
     _, place = _resumable(policy, optimizer, stage).restore()
     state = place.get("state") or {"step": 0, "epoch": 0, "batch": 0, "best": None, "bad": 0}
-    total = config.epochs * -(-len(segments(split.train, policy, np.random.default_rng([seed, 0]))) // config.batch)
+    first = segments(split.train, policy, np.random.default_rng([seed, 0]), rejected)
+    _say_rejected(first, rejected)
+    total = config.epochs * -(-len(first) // config.batch)
     with progress(total, stage.name) as bar:
         bar.resume(state["step"])
         while state["epoch"] < config.epochs and state["bad"] <= config.patience:
-            _epoch(policy, optimizer, split, config, stage, state, seed, dtype, bar)
-            _judge_epoch(policy, optimizer, split, config, stage, state)
+            _epoch(policy, optimizer, split, config, stage, state, seed, dtype, bar, rejected)
+            _judge_epoch(policy, optimizer, split, config, stage, state, rejected)
     log.info("%s: best validation score %.4f", stage.name, state["best"])
     stage.finish({"validation_score": state["best"], "epochs": state["epoch"], "lm_lr": config.lm_lr})
     return Policy.from_pretrained(stage.folder / "policy").to(policy.device)
+
+
+def _say_rejected(pool: Sequence[Segment], rejected: Rejected) -> None:
+    """How many items are learnt as wanted and as rejected; a log in which nothing was wanted teaches no ranking."""
+    picks = [pick for segment in pool for pick in segment.picks]
+    wanted, against = sum(len(pick.rows) for pick in picks), sum(len(pick.rejected) for pick in picks)
+    if rejected == "negative" and against:
+        log.info("sft: %d shown items are learnt as wanted, %d as rejected (sft.rejected)", wanted, against)
+    if rejected != "positive" and not wanted:
+        log.warning("sft: no shown item is left that was not rejected: check `accepted`, or set sft.rejected=positive")
 
 
 def _epoch(
@@ -85,9 +120,10 @@ def _epoch(
     seed: int,
     dtype: str,
     bar: Ticker,
+    rejected: Rejected,
 ) -> None:
     order = np.random.default_rng([seed, state["epoch"]])
-    pool = segments(split.train, policy, order)
+    pool = segments(split.train, policy, order, rejected)
     order.shuffle(pool)
     batches = [pool[i : i + config.batch] for i in range(0, len(pool), config.batch)]
     policy.train()
@@ -110,9 +146,9 @@ def _epoch(
 
 
 def losses(policy: Policy, batch: Sequence[Segment]) -> tuple[Tensor, Tensor]:
-    """(mean NLL of the policy's own tokens, mean NLL of recommended items), nats.
+    """(mean NLL of the policy's own tokens, mean loss of recommended items), nats.
 
-    A turn that recommends several items counts once: its items share the weight.
+    A turn that recommends several items counts once: its items share the weight (``slate_loss``).
     """
     hidden = policy.trunk([segment.tokens for segment in batch])
     rows, places, tokens = [], [], []
@@ -129,8 +165,25 @@ def losses(policy: Policy, batch: Sequence[Segment]) -> tuple[Tensor, Tensor]:
         return text, text.new_zeros(())
     states = hidden[[row for row, _ in picks], [pick.position for _, pick in picks]].float()
     scores = torch.log_softmax(pick_logits(policy, [pick for _, pick in picks], states), dim=-1)
-    chosen = [scores[i, list(pick.rows)].mean() for i, (_, pick) in enumerate(picks)]
-    return text, -torch.stack(chosen).mean()
+    return text, slate_loss(scores, [pick for _, pick in picks])
+
+
+def slate_loss(log_p: Tensor, picks: Sequence[Pick]) -> Tensor:
+    """−log p of items, mean over the turns that hold some, plus −log(1 − p) of rejected ones, likewise; nats.
+
+    log_p [P, n_items]: a row a turn.
+
+    Unlikelihood (Welleck et al. 2020, arXiv 1908.04319) pushes a rejected item down by as much as the policy would have
+    shown it, and leaves alone what it would not show anyway. Apart, neither mean dilutes the other.
+    """
+    wanted = [log_p[i, list(pick.rows)].mean() for i, pick in enumerate(picks) if pick.rows]
+    against = [
+        torch.log1p(-log_p[i, list(pick.rejected)].exp().clamp_max(1 - 1e-6)).mean()
+        for i, pick in enumerate(picks)
+        if pick.rejected
+    ]
+    terms = [-torch.stack(part).mean() for part in (wanted, against) if part]
+    return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
 
 def pick_logits(policy: Policy, picks: Sequence[Pick], states: Tensor) -> Tensor:
@@ -144,17 +197,19 @@ def pick_logits(policy: Policy, picks: Sequence[Pick], states: Tensor) -> Tensor
 
 
 @torch.no_grad()
-def validate(policy: Policy, dialogues: Sequence[Dialogue], limit: int, k: int = 10) -> dict[str, float]:
+def validate(
+    policy: Policy, dialogues: Sequence[Dialogue], limit: int, k: int = 10, rejected: Rejected = "positive"
+) -> dict[str, float]:
     """NDCG@k of new items on validation turns (named items masked) and the NLL of the agent's tokens."""
     policy.eval()
     found, nll, n_tokens = [], 0.0, 0
-    pool = segments(dialogues, policy, None)
+    pool = segments(dialogues, policy, None, rejected)
     for start in range(0, len(pool), 32):
         batch = pool[start : start + 32]
         own = sum(sum(segment.targets) for segment in batch)
         nll += float(losses(policy, [Segment(s.tokens, s.targets, ()) for s in batch])[0]) * own
         n_tokens += own
-    picks = [pick for segment in pool for pick in segment.picks][:limit]
+    picks = [pick for segment in pool for pick in segment.picks if pick.rows][:limit]
     for start in range(0, len(picks), 64):
         part = picks[start : start + 64]
         contexts = [pick.context for pick in part]
@@ -174,8 +229,9 @@ def _judge_epoch(
     config: SFTConfig,
     stage: Stage,
     state: dict[str, Any],
+    rejected: Rejected,
 ) -> None:
-    scores = validate(policy, split.valid, config.validation_picks)
+    scores = validate(policy, split.valid, config.validation_picks, rejected=rejected)
     score = scores.get("ndcg@10", -scores["nll"])  # dialogues without items are judged by their text
     better = state["best"] is None or score > state["best"]
     state["bad"] = 0 if better else state["bad"] + 1

@@ -8,7 +8,7 @@ evaluator reads it, through ``tacit.users.oracle``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tacit.catalog import Catalog
 from tacit.dialogue.users import wording
 from tacit.dialogue.users.behaviour import BehaviourConfig
 from tacit.dialogue.users.calibrate import CalibrationRow, calibrate, rows_to_json
-from tacit.dialogue.users.leak import LeakError, auditor
+from tacit.dialogue.users.leak import auditor
 from tacit.dialogue.users.mining import mine
 from tacit.dialogue.users.people import People, PeopleConfig, draw_people
 from tacit.dialogue.users.phrases import Phrases
@@ -37,6 +37,7 @@ from tacit.types import Dialogue, Ended, Feedback, InputError, Ints64, Turn
 READING_WPS = 4.0  # words a second, for the clock of the dialogue only
 ARRAYS = ("items", "seekers", "liked_start", "liked_rows", "quality", "popularity")
 FORM = "tacit-users-1"
+REDRAWS = 20  # of a line that gives a target away, before the user says something that says nothing
 SILENT = 0.6  # share of leavers who say nothing
 
 
@@ -46,7 +47,7 @@ class UsersConfig:
     people: PeopleConfig = field(default_factory=PeopleConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
     phrases: str = ""  # how users talk: a YAML file (docs/data.md), or german; empty: told from the dialogues
-    audit: bool = True  # read every text a recommender receives for leaks, and fail the run on one
+    audit: bool = True  # read every text a recommender receives for leaks, and draw a line again that holds one
     horizon: int = 5  # turns a user has to give: the hidden total is the mean over them (see oracle.py)
 
 
@@ -73,6 +74,7 @@ class Crowd:
         n = len(people)
         self.active: npt.NDArray[np.bool_] = np.ones(n, dtype=bool)
         self.ended: list[Ended | None] = [None] * n
+        self._redrawn = 0
         self.dialogues: list[Dialogue] = []
         self._hidden: list[list[float]] = [[] for _ in range(n)]
         self._accepted_value = np.full(n, np.nan)
@@ -86,6 +88,11 @@ class Crowd:
 
     def __len__(self) -> int:
         return len(self.active)
+
+    @property
+    def redrawn(self) -> int:
+        """Lines drawn again because they gave a target away, over all users."""
+        return self._redrawn
 
     def step(self, turns: Mapping[int, Turn] | Sequence[Turn | None]) -> list[Feedback | None]:
         """One agent turn for each active user (None or absent: skipped this time). Returns what was observed, and
@@ -177,27 +184,34 @@ class Crowd:
         )
 
     def _answer(self, user: int, utterances: Sequence[Utterance], latency_s: float = 0.0) -> float:
-        """Append the user's words, checked for leaks; returns their sentiment."""
+        """Append the user's words, drawn again where they give a target away; returns their sentiment."""
         dialogue = self.dialogues[user]
         mentioned = dialogue.mentioned()
         hidden = [item for item in self._targets[user] if item not in mentioned]
-        reply = self._speaker.say(self._speaker_states[user], utterances, hidden, mentioned, self._words)
         self._clock[user] += latency_s
-        answer = user_turn(reply, self._catalog, float(self._clock[user]))
-        if self._config.audit:
-            self._check(dialogue, reply, answer, hidden, mentioned)
-        self.dialogues[user] = dialogue.then(answer)
+
+        def say() -> Reply:
+            return self._speaker.say(self._speaker_states[user], utterances, hidden, mentioned, self._words)
+
+        reply = self._without_leak(say, hidden, mentioned) if self._config.audit else say()
+        self.dialogues[user] = dialogue.then(user_turn(reply, self._catalog, float(self._clock[user])))
         self._speaker_states[user].last_sentiment = reply.sentiment
         return reply.sentiment
 
-    def _check(
-        self, dialogue: Dialogue, reply: Reply, answer: Turn, hidden: Sequence[str], mentioned: Sequence[str]
-    ) -> None:
-        leak = self._speaker.auditor.find(answer.text, hidden, allowed=[*mentioned, *answer.mentions])
-        named = [item for item in answer.mentions if item in hidden]
-        if leak or named:
-            what = leak or f"the mention of {named[0]!r}"
-            raise LeakError(f"leak in dialogue {dialogue.id!r}: {reply.text!r} holds {what}; fix what the user says.")
+    def _without_leak(self, say: Callable[[], Reply], hidden: Sequence[str], mentioned: Sequence[str]) -> Reply:
+        """What the user says, drawn until it gives nothing away: what simulated users let slip is no one's to mend."""
+        for _ in range(REDRAWS):
+            reply = say()
+            if not self._leaks(reply, hidden, mentioned):
+                return reply
+            self._redrawn += 1
+        unsure = Reply(self._speaker.speech.voice.unsure, (), 0.0)
+        return Reply("…", (), 0.0) if self._leaks(unsure, hidden, mentioned) else unsure
+
+    def _leaks(self, reply: Reply, hidden: Sequence[str], mentioned: Sequence[str]) -> bool:
+        named = [self._catalog.items[row].id for row in reply.mentions]
+        leak = self._speaker.auditor.find(reply.text, hidden, allowed=[*mentioned, *named])
+        return leak is not None or any(item in hidden for item in named)
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,13 @@ from functools import lru_cache
 from rapidfuzz import fuzz
 
 from tacit.catalog import Catalog, normalise_title
-from tacit.types import InputError, ItemId
+from tacit.types import ItemId
 from tacit.typography import plain_type
 
 FUZZY = 92.0  # rapidfuzz partial ratio from which a title counts as said
 FUZZY_LETTERS = 8  # shorter titles are compared exactly only
 PEOPLE = frozenset({"director", "writer", "star", "actor", "cast", "author", "people"})
 _YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
-
-
-class LeakError(InputError):
-    """The text handed to a recommender names a hidden target."""
 
 
 class Auditor:

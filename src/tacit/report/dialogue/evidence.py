@@ -108,7 +108,9 @@ def hacking(reward: Sequence[float], hidden: Sequence[float]) -> str:
 
 
 def reasons(run: RunFiles) -> str:
-    return " ".join((run.validation or {}).get("reasons", []))
+    """Why the reward did not pass: what failed, and what could not be told for want of turns."""
+    report = run.validation or {}
+    return " ".join([*report.get("reasons", []), *report.get("undecided", [])])
 
 
 LIKED = {
@@ -130,47 +132,56 @@ def reward(run: RunFiles) -> str:
     ]
     if not report.get("passed"):
         forced = "It was used all the same (reward.force=true). " if run.forced else ""
-        parts.append(page.alert("Failed.", forced + reasons(run)))
+        verdict = "Failed." if report.get("reasons") else "Not examined in full."
+        parts.append(page.alert(verdict, forced + reasons(run)))
     else:
         parts.append("<p><strong>Passed</strong> every check below.</p>")
-    limits = report.get("thresholds", {})
-    least = limits.get("min_engagement_pearson", 0.6)
-    parts += [_channels(report.get("pearson", {}), least), _liked(run, dict(report.get("liked", {})))]
-    cheats = [
-        ("", [Cell(name.replace("_", " ")), Cell(_number(entry.get("mean"))), Cell(_number(entry.get("sft"))),
-              Cell(_number(entry.get("difference")), _span(entry), bad=float(entry.get("difference") or 0) >= 0)])
-        for name, entry in report.get("cheats", {}).items()
-    ]  # fmt: skip
-    parts.append(
-        page.table(
-            ["scripted cheat", "reward", "SFT reward", "difference"],
-            cheats,
-            "Each cheat must score below the SFT policy in the same contexts; red where it does not.",
-        )
-    )
+    parts += [_channels(report), _liked(run, dict(report.get("liked", {}))), _cheats(report.get("cheats", {}))]
     length = report.get("length", {})
     parts.append(
         f"<p>Correlation of reward and reply length over the SFT policy's turns: {_number(length.get('correlation'))}, "
-        f"within turns of one decision (to recommend or to chat) {_number(length.get('within_decision'))}. "
-        f"Padding a reply with a ramble wins {_number(length.get('padding_gain'))} standard deviations.</p>"
+        f"within turns of one decision (to recommend or to chat) {_number(length.get('within_decision'))}"
+        f"{_within(length, 'within')}. Padding a reply with a ramble wins {_number(length.get('padding_gain'))}"
+        f"{_within(length, 'padding')} standard deviations.</p>"
     )
     return "".join(parts)
 
 
-def _channels(pearson: Mapping[str, Mapping[str, Any]], least: float) -> str:
+def _cheats(cheats: Mapping[str, Mapping[str, Any]]) -> str:
+    """A line a cheat, red where it failed: its whole interval is at zero or above, or there is no interval."""
+    n = min((int(entry["n"]) for entry in cheats.values() if "n" in entry), default=None)
+    lines = [
+        ("", [Cell(name.replace("_", " ")), Cell(_number(entry.get("mean"))), Cell(_number(entry.get("sft"))),
+              Cell(_number(entry.get("difference")), _span(entry),
+                   bad=float(entry.get("ci_low", entry.get("difference")) or 0) >= 0)])
+        for name, entry in cheats.items()
+    ]  # fmt: skip
+    caption = (
+        f"Each cheat against the SFT policy in the same {'' if n is None else f'{n} '}contexts. A cheat is to score "
+        "below it; red where the whole 95 % interval of the difference is above."
+    )
+    return page.table(["scripted cheat", "reward", "SFT reward", "difference"], lines, caption)
+
+
+def _channels(report: Mapping[str, Any]) -> str:
     """Predicted against observed, a line a channel; channels of few turns are one line."""
+    pearson: Mapping[str, Mapping[str, Any]] = report.get("pearson", {})
+    least = report.get("thresholds", {}).get("min_engagement_pearson", 0.6)
+    turns = report.get("held_out", "simulated sessions")
+    label = EMULATED if turns == "simulated sessions" else ""
     scarce = {name: entry for name, entry in pearson.items() if (entry.get("n") or 0) < FEW}
     lines = [
-        ("", [Cell(name), Cell(_number(entry.get("r")), bad=name == "engagement" and (entry.get("r") or 0) < least),
+        ("", [Cell(name), Cell(_number(entry.get("r")), _span(entry),
+                               bad=name == "engagement" and (entry.get("r") or 0) < least),
               Cell(_count(entry.get("n")))])
         for name, entry in pearson.items() if name not in scarce
     ]  # fmt: skip
     caption = (
-        "Predicted against observed on held-out sessions. Pearson's r is 1 where one follows the other exactly and 0 "
-        f"where it tells nothing; {least} is asked of engagement. {EMULATED}"
+        f"Predicted against observed on held-out {escape(turns)}. Pearson's r is 1 where one follows the other exactly "
+        f"and 0 where it tells nothing; {least} is asked of engagement. {label}"
     )
     table = page.table(["channel", "Pearson r", "n"], lines, caption) if lines else ""
-    told = ", ".join(f"{name} ({entry.get('n') or 0} turns)" for name, entry in scarce.items())
+    told = ", ".join(f"{name} ({int(entry.get('n') or 0)} turns)" for name, entry in scarce.items())
     return table + (f"<p>Too few turns to say anything: {escape(told)}.</p>" if told else "")
 
 
@@ -178,8 +189,12 @@ def _liked(run: RunFiles, liked: dict[str, Any]) -> str:
     """The users' own words, on validation dialogues."""
     n, positives = (liked.pop(name, None) for name in ("n", "positives"))
     if (n or 0) < FEW:
-        return f"<p>Users' own words on items (<em>liked</em>): {n or 0}, too few to say anything.</p>"
-    lines = [("", [Cell(LIKED.get(name, name)), Cell(_number(entry))]) for name, entry in liked.items()]
+        return f"<p>Users' own words on items (<em>liked</em>): {int(n or 0)}, too few to say anything.</p>"
+    span = _span({f"ci_{end}": liked.pop(f"auc_{end}", None) for end in ("low", "high")})
+    lines = [
+        ("", [Cell(LIKED.get(name, name)), Cell(_number(entry), span if name == "auc" else "")])
+        for name, entry in liked.items()
+    ]
     caption = (
         f"What {escape(source_of(run).users)} said of the recommended item (<em>liked</em>, n={_count(n)}, "
         f"{_count(positives)} yes), on validation dialogues. AUC: how often a liked item gets the higher score of the "
@@ -261,6 +276,11 @@ def _number(value: float | None) -> str:
 
 def _count(value: float | None) -> str:
     return "" if value is None else str(int(value))
+
+
+def _within(entry: Mapping[str, Any], name: str) -> str:
+    span = _span({f"ci_{end}": entry.get(f"{name}_{end}") for end in ("low", "high")})
+    return f" ({span})" if span else ""
 
 
 def _span(entry: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from tacit.report.run_files import RunFiles, find_row
 MAIN = ("HR@1", "HR@5", "HR@10", "HR@50", "NDCG@5")
 USERS = ("hidden utility", "satisfaction", "engagement", "sentiment", "accepted", "left", "agent turns")
 BASELINES = ("popularity", "co-occurrence", "co-occurrence+copy")
-SLICES = ("all", "new", "repeated")
+SLICES = ("all", "new", "repeated", "clicked", "accepted", "liked", "unseen")  # the last four where logged
 PLACES = 4  # decimals of a difference in ranking
 
 
@@ -22,7 +22,7 @@ def lead(run: RunFiles) -> str:
     """What this page is."""
     alarm = ""
     if run.forced:
-        alarm = page.alert("The reward model failed its examination and was used all the same.", reasons(run))
+        alarm = page.alert("The reward model did not pass its examination and was used all the same.", reasons(run))
     return (
         "<p>A conversational recommender was first fine-tuned on recorded dialogues (<em>SFT</em>, supervised "
         "fine-tuning). Then it talked to simulated users and was pushed towards what they answer well to (<em>PPO</em>,"
@@ -59,9 +59,28 @@ def _ranking(run: RunFiles) -> str:
     text = (
         f"<p>A case is an item that {escape(source_of(run).recommender)} named next. <em>HR@k</em> is the share of "
         "cases whose item is among the model's first k of the whole catalogue; <em>NDCG@k</em> counts a higher place "
-        "for more. <em>Repeated</em> items were named before in the dialogue, <em>new</em> ones were not.</p>"
+        "for more. <em>Repeated</em> items were named before in the dialogue, <em>new</em> ones were not."
+        f"{_observed(run)}</p>"
     )
     return "<h3>PPO against SFT: ranking what was really named next</h3>" + text + points(lines)
+
+
+SAYS = {
+    "clicked": "items were clicked",
+    "accepted": "items were taken",
+    "liked": "items are those that the person says it liked",
+    "unseen": "items stand in no training dialogue",
+}
+
+
+def _observed(run: RunFiles) -> str:
+    """What the slices of observed answers are, as far as there are any."""
+    there = {row.slice for row in run.rows}
+    terms = [f"<em>{slice.capitalize()}</em> {text}" for slice, text in SAYS.items() if slice in there]
+    if not terms:
+        return ""
+    note = " What was named need not have been wanted, so what people did with it stands apart:"
+    return f"{note if len(terms) > ('unseen' in there) else ''} {'; '.join(terms)}."
 
 
 def _baselines(run: RunFiles) -> str:
