@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ from tacit.metrics.results import save_rows
 from tacit.report.dialogue.report import write_report
 from tacit.run.files import atomic_folder, atomic_write, read_json
 from tacit.run.folder import Run, within
+from tacit.run.limits import between, random_seed
 from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings
 from tacit.text.adapters import read_adapters
@@ -63,10 +64,11 @@ class RunConfig:
     ppo: PPOConfig = field(default_factory=PPOConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     literal: bool = False  # also fine-tune paper A's literal baseline: a language model that writes titles as text
-    seed: int = 0  # of everything random in the run, but for the synthetic data itself (data.seed)
+    seed: int = random_seed(default=0)  # of everything random in the run, but for the synthetic data itself (data.seed)
     device: str = "auto"  # auto (a GPU where there is one) | cpu | cuda | cuda:1 | mps
-    dtype: str = "auto"  # auto (the faster one here, measured when the run begins) | float32 | bfloat16 (autocast)
-    threads: int = 0  # CPU threads; 0 leaves OMP_NUM_THREADS in charge
+    # auto (the faster one here, measured when the run begins) | float32 | bfloat16 (autocast)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int = between(0, 1024, default=0)  # CPU threads; 0 leaves OMP_NUM_THREADS in charge
     out: str = ""  # the run folder; empty = runs/<name of the config file>-seed<seed>
 
 

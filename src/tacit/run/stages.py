@@ -36,9 +36,11 @@ class Settings(Protocol):
 
     seed: int
     device: str
-    dtype: str
     threads: int
     out: str
+
+    @property
+    def dtype(self) -> str: ...
 
 
 S = TypeVar("S", bound=Settings)

@@ -26,6 +26,7 @@ from tacit.dialogue.reward.verdict import LOGGED, SESSIONS, ExamConfig
 from tacit.dialogue.users.crowd import UserWorld
 from tacit.run.files import atomic_folder
 from tacit.run.folder import Stage
+from tacit.run.limits import at_least, learning_rate
 from tacit.run.progress import progress
 from tacit.run.resume import Resumable
 from tacit.text.sentiment import load_sentiment
@@ -39,11 +40,12 @@ class RewardConfig:
     model: RewardModelConfig = field(default_factory=RewardModelConfig)
     logs: LogConfig = field(default_factory=LogConfig)
     exam: ExamConfig = field(default_factory=ExamConfig)
-    dialogues: int = 600  # real training dialogues that join the logs, for the channels observed in them
-    epochs: int = 10
-    batch: int = 128  # turns a step
-    lr: float = 2e-3
-    weight_decay: float = 0.05
+    # real training dialogues that join the logs, for the channels observed in them
+    dialogues: int = at_least(0, default=600)
+    epochs: int = at_least(1, default=10)
+    batch: int = at_least(2, default=128)  # turns a step
+    lr: float = learning_rate(default=2e-3)
+    weight_decay: float = at_least(0.0, default=0.05)
     force: bool = False  # let PPO use a reward model that failed its examination
 
 

@@ -22,6 +22,7 @@ from tacit.dialogue.policy.slate import mask_rows
 from tacit.dialogue.train.segments import Pick, Rejected, Segment, segments
 from tacit.metrics.ranks import ndcg
 from tacit.run.folder import Stage
+from tacit.run.limits import at_least, between, learning_rate
 from tacit.run.progress import Ticker, progress
 from tacit.run.resume import Resumable
 from tacit.types import Dialogue, InputError, Split
@@ -34,18 +35,19 @@ FRESH_LM_LR, PRETRAINED_LM_LR = 1e-3, 5e-5
 
 @dataclass
 class SFTConfig:
-    epochs: int = 2
-    batch: int = 16  # segments
-    lm_lr: float | None = None  # null: 1e-3 for the small model, which starts from nothing, 5e-5 for a pretrained base
-    encoder_lr: float = 5e-5
-    head_lr: float = 5e-4
+    epochs: int = at_least(1, default=2)
+    batch: int = at_least(1, default=16)  # segments
+    # null: 1e-3 for the small model, which starts from nothing, 5e-5 for a pretrained base
+    lm_lr: float | None = learning_rate(default=None)
+    encoder_lr: float = learning_rate(default=5e-5)
+    head_lr: float = learning_rate(default=5e-4)
     encoder_trainable: bool = True
-    slate_weight: float = 1.0
-    warmup: float = 0.1  # share of all steps
-    grad_clip: float = 1.0
-    patience: int = 1  # epochs without a better validation NDCG before stopping
-    checkpoint_every: int = 200  # steps
-    validation_picks: int = 1500
+    slate_weight: float = at_least(0.0, default=1.0)
+    warmup: float = between(0.0, 0.9, default=0.1)  # share of all steps
+    grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
+    patience: int = at_least(0, default=1)  # epochs without a better validation NDCG before stopping
+    checkpoint_every: int = at_least(1, default=200)  # steps
+    validation_picks: int = at_least(1, default=1500)
     # items that the person disliked or did not take: auto is negative in your own logs, positive in published data sets
     rejected: Literal["auto", "negative", "ignore", "positive"] = "auto"
 

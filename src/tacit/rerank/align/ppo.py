@@ -37,6 +37,7 @@ from tacit.rerank.align.feedback import read_groups, score_samples, write_groups
 from tacit.rerank.align.tune import save_writer
 from tacit.rerank.writer.writers import LocalWriter, prompt_tokens
 from tacit.run.folder import Stage
+from tacit.run.limits import above, at_least, learning_rate
 from tacit.run.progress import progress
 from tacit.run.resume import Resumable
 from tacit.run.steps import accumulate, clipped_epochs
@@ -49,17 +50,20 @@ Tokens = list[int]
 
 @dataclass
 class WriterPPOConfig:
-    users: int = 32  # a batch
-    temperature: float = 1.0  # of the texts it learns from; below 1 they are nearer to the greedy one
-    epochs: int = 2  # over a batch's texts
-    minibatch: int = 64  # texts an optimiser step
-    microbatch: int = 16  # texts a forward pass: memory only
-    lr: float = 1e-4  # at first; it falls linearly to a tenth over the round. 1e-5 suits a pretrained model
-    clip: float = 0.2  # ε
-    kl_coef: float = 0.02  # price of a nat away from the round's first writer, in σ of the reward within users
-    kl_stop: float = 0.03  # KL(old, new) a token that ends a batch's epochs
-    grad_clip: float = 1.0
-    lora: int = -1  # as in align.dpo.lora
+    users: int = at_least(1, default=32)  # a batch
+    # of the texts it learns from; below 1 they are nearer to the greedy one
+    temperature: float = above(0.0, default=1.0, high=100.0)
+    epochs: int = at_least(1, default=2)  # over a batch's texts
+    minibatch: int = at_least(1, default=64)  # texts an optimiser step
+    microbatch: int = at_least(1, default=16)  # texts a forward pass: memory only
+    # at first; it falls linearly to a tenth over the round. 1e-5 suits a pretrained model
+    lr: float = learning_rate(default=1e-4)
+    clip: float = above(0.0, default=0.2, high=1.0)  # ε
+    # price of a nat away from the round's first writer, in σ of the reward within users
+    kl_coef: float = at_least(0.0, default=0.02)
+    kl_stop: float = above(0.0, default=0.03)  # KL(old, new) a token that ends a batch's epochs
+    grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
+    lora: int = at_least(-1, default=-1)  # as in align.dpo.lora
 
 
 @dataclass(frozen=True)

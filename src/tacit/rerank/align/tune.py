@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from peft import PeftModel
@@ -23,6 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, SchedulerType
 from tacit.rerank.writer.writers import prompt_tokens
 from tacit.run.checkpoint import Generator
 from tacit.run.folder import Stage
+from tacit.run.limits import above, at_least, learning_rate, share
 from tacit.run.manifest import sealed_folder
 from tacit.run.processes import release_memory
 from tacit.run.progress import progress
@@ -32,22 +33,34 @@ from tacit.text.generate import text_logprobs
 from tacit.text.lm import max_positions, with_lora
 from tacit.types import InputError
 
+# The schedulers of transformers that need no further settings.
+Schedule = Literal[
+    "cosine",
+    "linear",
+    "constant",
+    "constant_with_warmup",
+    "cosine_with_restarts",
+    "polynomial",
+    "inverse_sqrt",
+]
+
 
 @dataclass
 class TextTuning:
     """Settings that every fine-tuning of a writer shares."""
 
-    epochs: float = 3.0
-    batch: int = 16  # texts (or pairs) in a forward pass
-    accumulation: int = 1  # forward passes in a step, whose loss is one mean over all of them
-    lr: float = 1e-3
-    schedule: str = "cosine"  # a scheduler of transformers: cosine | linear | constant_with_warmup …
-    warmup: float = 0.0  # share of all steps
-    weight_decay: float = 0.0  # of matrices; never of biases and norms
-    grad_clip: float = 1.0
-    max_length: int = 1024  # tokens of prompt and text together; the text's end is cut
-    lora: int = -1  # rank, α = 2 rank; 0 = train all weights; -1 = text.lm.LORA_RANK above one billion parameters
-    checkpoint_every: int = 50  # steps
+    epochs: float = above(0.0, default=3.0)
+    batch: int = at_least(1, default=16)  # texts (or pairs) in a forward pass
+    accumulation: int = at_least(1, default=1)  # forward passes in a step, whose loss is one mean over all of them
+    lr: float = learning_rate(default=1e-3)
+    schedule: Schedule = "cosine"
+    warmup: float = share(default=0.0)  # share of all steps
+    weight_decay: float = at_least(0.0, default=0.0)  # of matrices; never of biases and norms
+    grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
+    max_length: int = at_least(8, default=1024)  # tokens of prompt and text together; the text's end is cut
+    # rank, α = 2 rank; 0 = train all weights; -1 = text.lm.LORA_RANK above one billion parameters
+    lora: int = at_least(-1, default=-1)
+    checkpoint_every: int = at_least(1, default=50)  # steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,21 +15,26 @@ from tacit.rerank.ranker.listwise import FeatureBatch, Listwise
 from tacit.rerank.ranker.rerankers import Knowledge
 from tacit.rerank.ranker.train_reranker import CUTOFF, minibatches, selection_metrics
 from tacit.run.folder import Stage
+from tacit.run.limits import at_least, between, learning_rate
 from tacit.run.progress import Ticker, progress
 from tacit.types import Floats32
 
 
 @dataclass
 class ListwiseConfig:
-    width: int = 64
-    heads: int = 4
-    blocks: int = 2
-    dropout: float = 0.1
-    epochs: int = 12
-    batch: int = 512  # lists
-    lr: float = 1e-3  # at first; it falls linearly to a tenth over the epochs
-    weight_decay: float = 0.01
-    patience: int = 3  # epochs in a row without a better validation NDCG@5 before stopping
+    width: int = at_least(1, default=64)
+    heads: int = at_least(1, default=4)
+    blocks: int = at_least(1, default=2)
+    dropout: float = between(0.0, 0.9, default=0.1)
+    epochs: int = at_least(1, default=12)
+    batch: int = at_least(1, default=512)  # lists
+    lr: float = learning_rate(default=1e-3)  # at first; it falls linearly to a tenth over the epochs
+    weight_decay: float = at_least(0.0, default=0.01)
+    patience: int = at_least(1, default=3)  # epochs in a row without a better validation NDCG@5 before stopping
+
+    def conflicts(self) -> Iterator[tuple[str, object, str]]:
+        if self.width % self.heads:
+            yield "heads", self.heads, f"a number that divides width={self.width}"
 
 
 def new_listwise(config: ListwiseConfig, train: Featured, text_dim: int | None, seed: int) -> Listwise:

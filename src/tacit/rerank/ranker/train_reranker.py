@@ -19,6 +19,7 @@ from tacit.rerank.ranker.best_epoch import BestEpoch, RankerResult
 from tacit.rerank.ranker.rerankers import Knowledge, ListBatch, RankerName, Reranker, build_reranker, item_attributes
 from tacit.run.config import check_types
 from tacit.run.folder import Stage
+from tacit.run.limits import at_least, between, learning_rate
 from tacit.run.progress import Ticker, progress
 from tacit.types import Floats32, InputError, Item
 
@@ -30,13 +31,14 @@ METRICS = {"ndcg": ndcg, "map": kar_map}
 class RerankerConfig:
     name: RankerName = "dlcm"
     attributes: list[str] = field(default_factory=lambda: ["first_genre"])  # the item attributes that are embedded
-    specific: int = 5  # the adaptor's own experts a side, beside two shared ones
-    dropout: float = 0.1  # of prm_paper; the others have none
-    epochs: int = 50
-    batch: int = 256  # lists
-    lr: float = 1e-3  # constant: the reference's cosine counts lists where it steps batches, and never decays
-    weight_decay: float = 0.0
-    patience: int = 3  # epochs in a row without a better score before stopping
+    specific: int = at_least(1, default=5)  # the adaptor's own experts a side, beside two shared ones
+    dropout: float = between(0.0, 0.9, default=0.1)  # of prm_paper; the others have none
+    epochs: int = at_least(1, default=50)
+    batch: int = at_least(2, default=256)  # lists
+    # constant: the reference's cosine counts lists where it steps batches, and never decays
+    lr: float = learning_rate(default=1e-3)
+    weight_decay: float = at_least(0.0, default=0.0)
+    patience: int = at_least(1, default=3)  # epochs in a row without a better score before stopping
     criterion: Literal["ndcg", "map"] = "ndcg"  # at 5: the score that chooses the epoch; KAR's is map
     select: Literal["valid", "test"] = "valid"  # whose lists choose the epoch; test is KAR's way
 
