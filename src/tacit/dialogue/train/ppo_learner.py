@@ -104,6 +104,3 @@ class PPOConfig:
     @property
     def discounts(self) -> losses.Discounts:
         return losses.Discounts(self.gamma, self.lam, self.gamma_turn, self.lam_turn)
-
-
-REWARD_NORMS = ("running_std", "conversation")
