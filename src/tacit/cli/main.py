@@ -65,6 +65,11 @@ Overrides = Annotated[
 ]
 
 
+AllowImport = Annotated[
+    bool, typer.Option("--allow-import", help="signals.sentiment may name package.module:function, which runs it.")
+]
+
+
 def _version(asked: bool) -> None:
     if asked:
         print(f"tacit {VERSION}")
@@ -81,7 +86,7 @@ def start(
 
 
 @app.command()
-def run(config: Config, overrides: Overrides = None) -> None:
+def run(config: Config, overrides: Overrides = None, allow_import: AllowImport = False) -> None:
     """Do every stage of a config in order; stages that are done are skipped.
 
     Conversations: prepare, sft, reward, ppo, evaluate, report. Reranking (configs/rlrf4rec): prepare, knowledge, train,
@@ -102,7 +107,7 @@ def run(config: Config, overrides: Overrides = None) -> None:
     if is_rerank(config, overrides or []):
         _rerank(config, overrides, None)
     else:
-        _stages(config, overrides, None)
+        _stages(config, overrides, None, allow_import=allow_import)
 
 
 STAGES = {
@@ -134,21 +139,22 @@ Refuses pairs that are noise; `align.force=true` trains on them all the same."""
 }
 
 
-def _stage_commands(
-    group: typer.Typer, stages: dict[str, str], do: Callable[[str, list[str] | None, str], None]
-) -> None:
-    """A command a stage: the same arguments, and ``do`` with the stage's name."""
+def _conversation_stage(name: str) -> Callable[..., None]:
+    def command(config: Config, overrides: Overrides = None, allow_import: AllowImport = False) -> None:
+        _stages(config, overrides, name, allow_import=allow_import)
 
-    def add(name: str, help: str) -> None:
-        @group.command(name, help=help)
-        def command(config: Config, overrides: Overrides = None) -> None:
-            do(config, overrides, name)
-
-    for name, help in stages.items():
-        add(name, help)
+    return command
 
 
-_stage_commands(app, STAGES, lambda config, overrides, name: _stages(config, overrides, name))
+def _rerank_stage(name: str) -> Callable[..., None]:
+    def command(config: Config, overrides: Overrides = None) -> None:
+        _rerank(config, overrides, name)
+
+    return command
+
+
+for _name, _help in STAGES.items():
+    app.command(_name, help=_help)(_conversation_stage(_name))
 
 
 @app.command()
@@ -191,9 +197,9 @@ def results(
 
 
 @app.command()
-def demo(overrides: Overrides = None) -> None:
+def demo(overrides: Overrides = None, allow_import: AllowImport = False) -> None:
     """The whole loop in minutes on a made-up world: two CPU cores, no downloads. Result: runs/demo-seed0/report.html"""
-    _stages(str(Path(__file__).with_name("demo.yaml")), overrides, None)
+    _stages(str(Path(__file__).with_name("demo.yaml")), overrides, None, allow_import=allow_import)
 
 
 @app.command()
@@ -254,7 +260,8 @@ def rerank_protocol(
     protocol(config, overrides or [], every_order)
 
 
-_stage_commands(rerank_app, RERANK_STAGES, lambda config, overrides, name: _rerank(config, overrides, name))
+for _name, _help in RERANK_STAGES.items():
+    rerank_app.command(_name, help=_help)(_rerank_stage(_name))
 
 
 @rerank_app.command("pool")
@@ -376,11 +383,18 @@ def get(
 
 
 def _stages(
-    config: str, overrides: list[str] | None, only: str | None, beside: Sequence[Path] = (), title: str = ""
+    config: str,
+    overrides: list[str] | None,
+    only: str | None,
+    beside: Sequence[Path] = (),
+    title: str = "",
+    allow_import: bool = False,
 ) -> None:
     from tacit.pipelines.dialogue import load_config, run_pipeline
+    from tacit.text.sentiment_names import imports_allowed
 
-    finished = run_pipeline(load_config(config, overrides or []), only, beside, title)
+    with imports_allowed(allow_import):
+        finished = run_pipeline(load_config(config, overrides or []), only, beside, title)
     print(finished.folder / "report.html" if (finished.folder / "report.html").exists() else finished.folder)
 
 

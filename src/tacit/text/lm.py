@@ -24,6 +24,7 @@ from transformers import (
 
 from tacit.run.limits import at_least, between
 from tacit.text.adapters import merged, read_adapters
+from tacit.text.safe_loading import NO_CODE, WEIGHTS, refuse_code
 from tacit.text.tokens import EOS, PAD, SPECIALS
 from tacit.types import InputError
 
@@ -94,9 +95,13 @@ def load_pretrained(
     """
     base = str(base)
     adapters = read_adapters(base, key)
+    for source in (base, *([adapters.base] if adapters else [])):
+        refuse_code(source, key)
     try:
         tokenizer = tokenizer or load_tokenizer(base, key)
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(adapters.base if adapters else base, dtype=dtype)
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            adapters.base if adapters else base, dtype=dtype, **WEIGHTS
+        )
     except (OSError, ValueError) as error:
         raise _not_loaded(base, key, error) from error
     return (merged(model, len(tokenizer), adapters, key) if adapters else model), tokenizer
@@ -108,7 +113,9 @@ def load_tokenizer(base: str | Path, key: str) -> PreTrainedTokenizerBase:
     adapters = read_adapters(base, key)
     bare = adapters is not None and Path(base).is_dir() and not (Path(base) / "tokenizer_config.json").is_file()
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(adapters.base if adapters and bare else base)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            adapters.base if adapters and bare else base, **NO_CODE
+        )
     except (OSError, ValueError) as error:
         raise _not_loaded(base, key, error) from error
     return tokenizer

@@ -28,6 +28,7 @@ from tacit.run.manifest import seal
 from tacit.run.manifest import verify as verify_files
 from tacit.text.encoder import TextEncoder
 from tacit.text.lm import LMConfig, add_lora, load_lm, small_lm, train_tokenizer
+from tacit.text.safe_loading import NO_CODE
 from tacit.text.tokens import plain
 from tacit.types import Dialogue, InputError, Item, Sample
 
@@ -84,8 +85,8 @@ class Policy(PolicyNetwork):
             raise InputError(f"{folder} shows items twice (repeat_items), which no policy does now: train it again.")
         config = PolicyConfig(**{**meta["config"], "lm": LMConfig(**meta["config"]["lm"])})
         catalog = Catalog.load(folder / "catalog.jsonl")
-        tokenizer = AutoTokenizer.from_pretrained(folder / "lm")
-        lm = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder / "lm"))
+        tokenizer = AutoTokenizer.from_pretrained(folder / "lm", **NO_CODE)
+        lm = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder / "lm", **NO_CODE), **NO_CODE)
         if config.base != "small":
             add_lora(lm, config.lm)
         encoder = TextEncoder.load(str(folder / "encoder"), config.encoder_tokens)

@@ -31,7 +31,7 @@ class SignalConfig:
     # fewer observed parts than this: engagement is missing (continuation alone says little)
     min_parts: int = between(1, 5, default=2)
     query_turns: int = at_least(1, default=4)  # user utterances that make the query of relevance
-    sentiment: str = "vader"  # vader | a transformers classifier | package.module:function
+    sentiment: str = "vader"  # vader | a transformers classifier | an entry point | package.module:function
     # of a classifier whose labels do not say it: each label's polarity from -1 to 1, {sad: -1, calm: 0, glad: 1}
     sentiment_labels: dict[str, float] = field(default_factory=dict, metadata={"limits": Limits(-1.0, 1.0)})
 
