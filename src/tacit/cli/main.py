@@ -11,14 +11,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from tacit.cli.stopping import raise_on_signals, tell
 from tacit.run.files import says_when_full
 from tacit.run.network import start_quiet
+from tacit.run.terminal import PlainFormatter, printable
 from tacit.run.version import VERSION
 from tacit.types import InputError
 
 # What a command needs is imported when it runs: `tacit --help` must not wait for torch.
 
 BAD_INPUT = 2
+NOT_RESUMED = ("chat", "score", "doctor", "inspect", "results", "data")  # commands that begin again
 
 
 class _Group(TyperGroup):
@@ -27,8 +30,10 @@ class _Group(TyperGroup):
             with says_when_full("the output"):
                 return super().invoke(ctx)
         except InputError as error:
-            print(f"tacit: {error}", file=sys.stderr)
+            print(f"tacit: {printable(error)}", file=sys.stderr)
             raise typer.Exit(BAD_INPUT) from None
+        except KeyboardInterrupt as stop:
+            raise typer.Exit(tell(stop, goes_on=ctx.invoked_subcommand not in NOT_RESUMED)) from None
 
 
 app = typer.Typer(
@@ -81,7 +86,9 @@ def start(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     start_quiet()
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("tacit").setLevel(logging.INFO)
 
 
@@ -193,7 +200,7 @@ def results(
     from tacit.metrics.markdown import markdown
     from tacit.metrics.results import combine
 
-    print(markdown(combine(runs)), end="")
+    print(printable(markdown(combine(runs)), layout="\n"), end="")
 
 
 @app.command()
@@ -378,7 +385,7 @@ def get(
     """
     from tacit.data.dialogues.get import get as get_data
 
-    for path in get_data(name, folder, local, say=lambda line: print(f"tacit: {line}", file=sys.stderr)):
+    for path in get_data(name, folder, local, say=lambda line: print(f"tacit: {printable(line)}", file=sys.stderr)):
         print(path)
 
 
@@ -406,6 +413,7 @@ def _rerank(config: str, overrides: list[str] | None, only: str | None, title: s
 
 
 def main() -> None:
+    raise_on_signals()
     app()
 
 
