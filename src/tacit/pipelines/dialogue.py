@@ -38,7 +38,7 @@ from tacit.dialogue.users.crowd import Crowd, UsersConfig, UserWorld
 from tacit.dialogue.users.phrases import Phrases
 from tacit.metrics.results import save_rows
 from tacit.report.dialogue.report import write_report
-from tacit.run.files import atomic_folder, atomic_write, read_json
+from tacit.run.files import atomic_folder, atomic_write, read_json, says_when_damaged
 from tacit.run.folder import Run, within
 from tacit.run.limits import between, random_seed
 from tacit.run.network import allow_download
@@ -313,7 +313,10 @@ def _reward_model(run: Run, policy: Policy) -> RewardModel:
 
 
 def _labeller(run: Run, config: RunConfig, policy: Policy) -> Labeller:
-    record = json.loads((run.folder / "reward" / "model" / "config.json").read_text(encoding="utf-8"))["labels"]
+    file = run.folder / "reward" / "model" / "config.json"
+    remedy = f"delete {run.folder / 'reward'} to learn the reward again."
+    with says_when_damaged(file, remedy):
+        record = read_json(file, remedy)["labels"]
     return Labeller.from_json(
         record,
         policy.catalog,

@@ -24,6 +24,7 @@ from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.network import PolicyConfig, PolicyNetwork
 from tacit.dialogue.policy.scoring import Evaluation
 from tacit.dialogue.policy.slate import SlateHead, associations
+from tacit.run.files import read_json, says_when_damaged
 from tacit.run.manifest import seal
 from tacit.run.manifest import verify as verify_files
 from tacit.text.encoder import TextEncoder
@@ -80,7 +81,12 @@ class Policy(PolicyNetwork):
             raise InputError(f"{folder} holds no policy (policy.json is missing); give a folder such as RUN/ppo/policy")
         if verify:
             verify_files(folder)
-        meta = json.loads((folder / "policy.json").read_text())
+        with says_when_damaged(folder, "take it from a copy, or train it again."):
+            return cls._read(folder)
+
+    @classmethod
+    def _read(cls, folder: Path) -> Policy:
+        meta = read_json(folder / "policy.json", "take it from a copy, or train the policy again.")
         if meta["config"].pop("repeat_items", False):  # a setting of earlier versions
             raise InputError(f"{folder} shows items twice (repeat_items), which no policy does now: train it again.")
         config = PolicyConfig(**{**meta["config"], "lm": LMConfig(**meta["config"]["lm"])})

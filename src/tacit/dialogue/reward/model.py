@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tacit.catalog import Catalog
 from tacit.dialogue.reward.features import SCALARS, Features, ItemTables, TurnReader
 from tacit.dialogue.reward.signals import CHANNELS
+from tacit.run.files import read_json, says_when_damaged
 from tacit.run.limits import at_least
 from tacit.run.manifest import seal
 from tacit.run.manifest import verify as verify_files
@@ -183,7 +184,12 @@ class RewardModel(nn.Module):
             raise InputError(f"{source} holds no reward model (no config.json): run tacit reward first.")
         if verify:
             verify_files(source)
-        record = json.loads((source / "config.json").read_text())
+        with says_when_damaged(source, "take it from a copy, or run tacit reward again."):
+            return cls._read(source, encoder)
+
+    @classmethod
+    def _read(cls, source: Path, encoder: TextEncoder) -> RewardModel:
+        record = read_json(source / "config.json", "take it from a copy, or run tacit reward again.")
         shape = record["shape"]
         if record["scalars"] != list(SCALARS) or shape["text"] != encoder.dim:
             raise InputError(f"{source} was made with other inputs or another encoder: run tacit reward again.")
