@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,5 +67,5 @@ def test_the_file_that_said_it_is_named(tmp_path: Path) -> None:
 
 def test_numbers_finds_every_number_and_what_was_forgotten() -> None:
     limits = dict(numbers(Settings))
-    assert limits["inner.lr"] == Limits(0.0, math.inf, open=True) and limits["forgotten"] is None
+    assert limits["inner.lr"] == Limits(0.0, open=True) and limits["forgotten"] is None
     assert set(limits) == {"epochs", "dropout", "temperature", "bias", "forgotten", "inner.lr", "inner.shares"}

@@ -15,6 +15,7 @@ from tacit.data.dialogues.logs import items_beside
 from tacit.data.dialogues.observed import Observed, estimate
 from tacit.data.lines import find
 from tacit.run.progress import progress
+from tacit.run.terminal import printable
 from tacit.types import InputError
 
 PARTS = ("train", "valid", "test")
@@ -49,7 +50,7 @@ def convert_data(source: str, path: Path, out: Path, items: Path | None) -> str:
     written = convert(source, path, out, items, dropped)
     summary = f"{out}: " + ", ".join(f"{count} {name}" for name, count in written.items())
     left_out = ", ".join(f"{count} {name}" for name, count in sorted(dropped.items()))
-    return f"{summary}\nleft out: {left_out}" if left_out else summary
+    return printable(f"{summary}\nleft out: {left_out}" if left_out else summary, layout="\n")
 
 
 def _files(path: Path) -> list[Path]:
@@ -103,8 +104,8 @@ def _suspicions(result: Checked) -> list[str]:
 
 
 def _printer(file: Path) -> Callable[[Problem], None]:
-    return lambda problem: print(f"{file}:{problem.line}: {problem.reason}")
+    return lambda problem: print(printable(f"{file}:{problem.line}: {problem.reason}"))
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)

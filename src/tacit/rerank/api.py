@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tacit.data.ratings.sources import Domain, Name
     from tacit.data.ratings.table import Ratings
     from tacit.metrics.intervals import Estimate
     from tacit.rerank.lists.lists import Card, Histories, Lists, ListSplit, ListTest, Variant
@@ -35,7 +36,7 @@ class TrainedReranker:
 
 
 def load_ratings(
-    name: str, path: str | Path, *, items: str | Path = "", domain: str = "movies", positive_above: float = -1.0
+    name: Name, path: str | Path, *, items: str | Path = "", domain: Domain = "movies", positive_above: float = -1.0
 ) -> Ratings:
     """The data set ``name`` (ml-1m, ml-100k, amazon-books or own) from the publisher's folder, or your own file.
 

@@ -68,7 +68,7 @@ def stated(key: str, path: str | Path, overrides: Sequence[str] = ()) -> object:
 
 
 def check_types(config: object, prefix: str = "") -> None:
-    """``InputError`` where settings made in Python hold what their types do not allow: another kind, another choice.
+    """``InputError`` where settings made in Python hold what their types and limits do not allow.
 
     ``prefix`` stands before the key: the section that ``config`` is."""
     try:
@@ -77,6 +77,8 @@ def check_types(config: object, prefix: str = "") -> None:
         key = error.full_key or "?"
         value = functools.reduce(getattr, key.partition("[")[0].split("."), config)
         raise InputError(f"{prefix}{key} must be {_type_name(_type_at(type(config), key))}, not {value!r}.") from error
+    for key, value, allowed in broken(config):
+        raise InputError(f"{prefix}{key} must be {allowed}, not {value!r}.")
 
 
 def dump(config: object) -> str:
@@ -244,7 +246,7 @@ def _value_at(values: Any, key: str) -> Any:
 
 def _type_name(kind: Any) -> str:
     if typing.get_origin(kind) is typing.Literal:
-        return f"one of {', '.join(map(str, typing.get_args(kind)))}"
+        return f"one of {', '.join(str(choice) or 'nothing' for choice in typing.get_args(kind))}"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     if typing.get_origin(kind) is list:
         (inner,) = typing.get_args(kind)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:  # the command line imports this file, and must not wait for p
     import polars as pl
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+_UNWRITABLE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
+    | {errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP}  # such as a folder in /proc
+)
 
 
 def atomic_write(path: str | Path, content: str | bytes) -> None:
@@ -119,6 +122,21 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} is damaged, it holds {type(content).__name__} in place of an object: {remedy}")
     return content
+
+
+@contextlib.contextmanager
+def says_when_damaged(path: Path, remedy: str) -> Iterator[None]:
+    """Whatever goes wrong while ``path``, which is ours, is read becomes one sentence with the ``remedy``.
+
+    Libraries raise anything on damaged files, tokenizers a bare ``Exception``. A full memory is no damage.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} is damaged ({type(error).__name__}: {first}): {remedy}") from error
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -8,6 +8,7 @@ import gc
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -27,13 +28,23 @@ def processes(count: int, begin: Callable[..., None] | None = None, *known: Any)
     with ProcessPoolExecutor(count, spawn, _begin, (begin, known)) as pool:
         try:
             yield pool
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):  # asked to stop: what they are at would take minutes
+                _end(multiprocessing.active_children())
             raise
+
+
+def _end(workers: list[multiprocessing.process.BaseProcess]) -> None:
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join()
 
 
 def _begin(begin: Callable[..., None] | None, known: tuple[Any, ...]) -> None:
     """One thread, no bars beside the parent's, and no life after it: a killed run must leave no second one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     torch.set_num_threads(1)
     quiet_progress_bars()
     sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)

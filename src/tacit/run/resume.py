@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from tacit.run.checkpoint import Generator, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
 from tacit.run.folder import Stage
+from tacit.run.stopped import require_finite, stopped_folder
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,11 @@ class Resumable:
     generators: Sequence[Generator] = ()
 
     def save(self, step: int, place: Mapping[str, Any] | None = None) -> None:
-        """One checkpoint after ``step``; ``place`` is whatever else is needed, as JSON can hold it."""
+        """One checkpoint after ``step``; ``place`` is whatever else is needed, as JSON can hold it.
+
+        Weights that are no longer finite are no checkpoint: ``InputError``, and the earlier ones stay.
+        """
+        self.require_finite(step, f"after step {step}", "lower the learning rate")
         moments, optimizer = pack_optimizer(self.optimizer)
         state = {**(place or {}), "optimizer": optimizer}
         if self.generators:
@@ -41,14 +46,21 @@ class Resumable:
     def restore(self) -> tuple[int, dict[str, Any]]:
         """(steps that are done, the dict of ``save``) of the newest whole checkpoint; (0, {}) where there is none.
 
-        The log is cut to those steps: what comes after them will be logged again.
+        The log is cut to those steps: what comes after them will be logged again. ``InputError`` where the weights
+        that training would begin with are not finite.
         """
         checkpoint = self.stage.checkpoints.latest()
         self.stage.log.truncate(checkpoint.step if checkpoint else -1)
         if checkpoint is None:
+            self.require_finite(0, "before the first step", "do the stage before it again")
             return 0, {}
         checkpoint.into(self.weights)
+        self.require_finite(checkpoint.step, "in the checkpoint", f"delete {self.stage.checkpoints.folder}")
         unpack_optimizer(self.optimizer, checkpoint.tensors, checkpoint.state["optimizer"])
         if self.generators:
             unpack_rng(checkpoint.state["rng"], *self.generators)
         return checkpoint.step, {k: v for k, v in checkpoint.state.items() if k not in ("optimizer", "rng")}
+
+    def require_finite(self, step: int, when: str, advice: str) -> None:
+        """``InputError`` where a weight holds NaN or infinity; it is kept in the stage's ``stopped-…`` folder."""
+        require_finite(self.weights, stopped_folder(self.stage.folder, step), self.stage.name, when, advice)

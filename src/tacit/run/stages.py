@@ -36,9 +36,11 @@ class Settings(Protocol):
 
     seed: int
     device: str
-    dtype: str
     threads: int
     out: str
+
+    @property
+    def dtype(self) -> str: ...
 
 
 S = TypeVar("S", bound=Settings)
@@ -89,7 +91,11 @@ class StageTable(Generic[S]):
         """The run folder of ``config`` is this process's alone; what a killed one left half written in it is gone."""
         with exclusive(config.out):
             remove_unfinished(Path(config.out))
-            yield
+            try:
+                yield
+            except KeyboardInterrupt:  # also what workers, which are ended by now, left half written
+                remove_unfinished(Path(config.out))
+                raise
 
     def do(self, run: Run, config: S, only: str | None) -> None:
         """What is not done yet: every stage, or ``only`` one, for which the stages before it must be done."""

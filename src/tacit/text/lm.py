@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tacit.run.limits import at_least, between
 from tacit.text.adapters import merged, read_adapters
+from tacit.text.safe_loading import NO_CODE, WEIGHTS, refuse_code
 from tacit.text.tokens import EOS, PAD, SPECIALS
 from tacit.types import InputError
 
@@ -32,13 +34,17 @@ LORA_RANK = 16  # of these; LLaMA-Factory, whose other defaults the writer's tun
 
 @dataclass
 class LMConfig:
-    layers: int = 4  # of the default model
-    heads: int = 4
-    width: int = 192
-    positions: int = 320  # longest sequence of the default model, in tokens
-    vocabulary: int = 4000
-    dropout: float = 0.0  # it doubles the forward pass on a CPU
-    lora: int = -1  # rank; 0 = train all weights; -1 = LORA_RANK above one billion parameters
+    layers: int = at_least(1, default=4)  # of the default model
+    heads: int = at_least(1, default=4)
+    width: int = at_least(1, default=192)
+    positions: int = at_least(16, default=320)  # longest sequence of the default model, in tokens
+    vocabulary: int = at_least(260, default=4000)
+    dropout: float = between(0.0, 0.9, default=0.0)  # it doubles the forward pass on a CPU
+    lora: int = at_least(-1, default=-1)  # rank; 0 = train all weights; -1 = LORA_RANK above one billion parameters
+
+    def conflicts(self) -> Iterator[tuple[str, object, str]]:
+        if self.width % self.heads:
+            yield "heads", self.heads, f"a number that divides width={self.width}"
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, whole: Iterable[str] = ()) -> PreTrainedTokenizerFast:
@@ -89,9 +95,13 @@ def load_pretrained(
     """
     base = str(base)
     adapters = read_adapters(base, key)
+    for source in (base, *([adapters.base] if adapters else [])):
+        refuse_code(source, key)
     try:
         tokenizer = tokenizer or load_tokenizer(base, key)
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(adapters.base if adapters else base, dtype=dtype)
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            adapters.base if adapters else base, dtype=dtype, **WEIGHTS
+        )
     except (OSError, ValueError) as error:
         raise _not_loaded(base, key, error) from error
     return (merged(model, len(tokenizer), adapters, key) if adapters else model), tokenizer
@@ -103,7 +113,9 @@ def load_tokenizer(base: str | Path, key: str) -> PreTrainedTokenizerBase:
     adapters = read_adapters(base, key)
     bare = adapters is not None and Path(base).is_dir() and not (Path(base) / "tokenizer_config.json").is_file()
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(adapters.base if adapters and bare else base)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            adapters.base if adapters and bare else base, **NO_CODE
+        )
     except (OSError, ValueError) as error:
         raise _not_loaded(base, key, error) from error
     return tokenizer

@@ -1,5 +1,7 @@
 """Sentiment of user turns in [-1, 1]: VADER by default, any transformers classifier by name, any callable.
 
+Which functions a name may load is told in ``sentiment_names``.
+
 Film titles and genre words are feelings to a lexicon ("Terrible Bosses", "a war movie"), so both are masked first.
 Rules and lexicons read one plain form of a text (``typography``): "don’t" is "don't".
 A backend's ``id`` is written beside every label it made: labels of two backends are never mixed.
@@ -7,17 +9,18 @@ A backend's ``id`` is written beside every label it made: labels of two backends
 
 from __future__ import annotations
 
-import importlib
 import re
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from tacit.catalog import Catalog
 from tacit.text.label_polarity import label_polarity
+from tacit.text.safe_loading import NO_CODE, WEIGHTS, refuse_code
+from tacit.text.sentiment_names import function_of
 from tacit.types import InputError, ItemId
 from tacit.typography import plain_type
 
@@ -103,9 +106,10 @@ class Classifier:
 
         self.id = f"transformers:{name}" + (f" {sorted(polarity.items())}" if polarity else "")
         self.batch = batch
+        refuse_code(name, "signals.sentiment")
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(name)
-            self._model = AutoModelForSequenceClassification.from_pretrained(name).eval()
+            self._tokenizer = AutoTokenizer.from_pretrained(name, **NO_CODE)
+            self._model = AutoModelForSequenceClassification.from_pretrained(name, **WEIGHTS).eval()
         except (OSError, ValueError) as error:
             raise InputError(
                 f"signals.sentiment={name}: no text classifier of that name or folder could be loaded "
@@ -142,7 +146,8 @@ class _Function:
 def load_sentiment(
     source: str | Callable[[Sequence[str]], Iterable[float]], polarity: Mapping[str, float] | None = None
 ) -> Sentiment:
-    """``vader``; ``package.module:function``; a hub name or folder of a transformers classifier; or a callable.
+    """``vader``; the name of an entry point; ``package.module:function``, where that is allowed
+    (``sentiment_names.imports_allowed``); a hub name or folder of a transformers classifier; or a callable.
 
     ``polarity`` is of a classifier's labels: see ``label_polarity``.
     """
@@ -150,12 +155,8 @@ def load_sentiment(
         return _Function(getattr(source, "__qualname__", type(source).__name__), source)
     if source == "vader":
         return Vader()
-    module, colon, attribute = source.partition(":")
-    if colon and module and attribute and "/" not in source and "\\" not in source:
-        try:
-            function: Any = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise InputError(f"signals.sentiment={source}: {error}; write it as package.module:function.") from error
+    function = function_of(source)
+    if function is not None:
         return _Function(source, function)
     return Classifier(source, polarity)
 

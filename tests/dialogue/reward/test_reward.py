@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues.logs import read
+from tacit.dialogue.reward import train as reward_train
 from tacit.dialogue.reward.cheats import CHEATS, padded
 from tacit.dialogue.reward.collect import LogConfig, with_slate
 from tacit.dialogue.reward.exam import (
@@ -501,6 +502,34 @@ def run(folder: Path, config: RewardConfig | None = None) -> tuple[RewardModel, 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[RewardModel, Stage]:
     return run(tmp_path_factory.mktemp("reward"))
+
+
+@pytest.mark.parametrize("passes", [0, 3])
+def test_a_poisoned_weight_stops_it_and_what_broke_is_kept(
+    passes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before training the weights are kept, and in it the batch."""
+    honest, calls = reward_train.fresh_model, iter(range(passes))
+
+    def poisoned(*everything: Any) -> RewardModel:
+        model = honest(*everything)
+        layer = next(layer for layer in model.members[0].modules() if isinstance(layer, torch.nn.Linear))
+
+        def poison(*_: object) -> None:
+            if next(calls, None) is None:
+                layer.weight.data[0, 0] = float("nan")
+
+        layer.register_forward_pre_hook(poison)
+        if not passes:
+            poison()
+        return model
+
+    monkeypatch.setattr(reward_train, "fresh_model", poisoned)
+    words = "before the first step" if not passes else "is not finite.*lower reward.lr"
+    with pytest.raises(InputError, match=rf"reward stopped: .*{words}"):
+        run(tmp_path / "reward", replace(settings(), epochs=3))
+    assert list((tmp_path / "reward").glob(f"stopped-*/{'batch' if passes else 'weights'}.json"))
+    assert not (tmp_path / "reward" / "model").exists()
 
 
 def test_the_stage_learns_what_users_like(trained: tuple[RewardModel, Stage]) -> None:

@@ -313,7 +313,7 @@ def test_collapse_and_drift_stop_the_run(tmp_path: Path, change: dict[str, float
 
 
 def test_an_unknown_normalisation_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="reward_norm=batch: use one of running_std, conversation"):
+    with pytest.raises(InputError, match=r"ppo\.reward_norm must be one of running_std, conversation, not 'batch'"):
         run(tmp_path, replace(SMALL, reward_norm="batch"))
 
 

@@ -222,5 +222,5 @@ def test_what_cannot_be_learnt_from_is_refused(base: Path, tmp_path: Path) -> No
     broken = tiny.fresh()
     torch.nn.init.constant_(broken.transformer.ln_f.bias, math.nan)
     broken.save_pretrained(tmp_path / "broken")
-    with pytest.raises(InputError, match=r"no longer finite; lower align\.ppo\.lr"):
+    with pytest.raises(InputError, match=r"holds NaN or infinity before the first step"):
         run(tmp_path / "broken", Stage("ppo", tmp_path / "ppo"))

@@ -143,5 +143,5 @@ def test_a_stage_that_trl_left_half_done_is_refused_in_one_sentence(tmp_path: Pa
 
 def test_an_unknown_schedule_is_named_with_those_there_are(tmp_path: Path) -> None:
     settings = replace(WriterConfig(), schedule="cosinus")
-    with pytest.raises(InputError, match=r"schedule=cosinus is unknown: choose one of constant.*linear"):
+    with pytest.raises(InputError, match=r"schedule must be one of cosine, linear, .*, not 'cosinus'"):
         train_writer(tiny.fresh(), tiny.tokenizer(), tiny.PROMPTS, LONG, settings, Stage("sft", tmp_path), seed=1)

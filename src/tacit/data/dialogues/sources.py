@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import logs, opendialkg, redial, synthetic
 from tacit.data.paths import data_path, items_path
+from tacit.run.limits import above, random_seed, share
 from tacit.types import InputError, Split, TestSet
 
 NAMES = ("synthetic", "redial", "opendialkg", "logs")
@@ -15,13 +17,17 @@ NAMES = ("synthetic", "redial", "opendialkg", "logs")
 
 @dataclass
 class DataConfig:
-    name: str = ""  # synthetic | redial | opendialkg | logs; empty = logs where a path is given, else synthetic
+    # synthetic | redial | opendialkg | logs; empty = logs where a path is given, else synthetic
+    name: Literal["", "synthetic", "redial", "opendialkg", "logs"] = ""
     path: str = ""  # the data set's folder (or zip); for logs a file, or a folder with train.jsonl and test.jsonl
     items: str = ""  # logs only: the items file; empty = items.jsonl beside the dialogues
-    limit: float = 1.0  # share of the dialogues kept, chosen by hash of the id (smoke tests)
-    seed: int = 0  # synthetic only: which world is generated
-    split: str = "auto"  # logs and ReDial: user | time | dialogue; auto = user where users recur
-    overlap: float = 0.1  # logs only: the largest share of the test that training may hold, by id or word for word
+    # share of the dialogues kept, chosen by hash of the id (smoke tests)
+    limit: float = above(0.0, default=1.0, high=1.0)
+    seed: int = random_seed(default=0)  # synthetic only: which world is generated
+    # logs and ReDial: user | time | dialogue; auto = user where users recur
+    split: Literal["auto", "user", "time", "dialogue"] = "auto"
+    # logs only: the largest share of the test that training may hold, by id or word for word
+    overlap: float = share(default=0.1)
 
     def __post_init__(self) -> None:
         self.name = self.name or ("logs" if self.path else "synthetic")

@@ -5,27 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal, get_args
 
 from tacit.data.paths import data_path, items_path
 from tacit.data.ratings import amazon, interactions, movielens
 from tacit.data.ratings.cache import kept, version
 from tacit.data.ratings.table import Ratings
+from tacit.run.limits import at_least
 from tacit.types import InputError
 
-NAMES = ("ml-1m", "ml-100k", "amazon-books", "own")
-DOMAINS = ("movies", "books")
+Name = Literal["ml-1m", "ml-100k", "amazon-books", "own"]
+Domain = Literal["movies", "books"]  # which decides what prompts ask for
+NAMES, DOMAINS = get_args(Name), get_args(Domain)
 
 
 @dataclass
 class RatingsConfig:
-    name: str = "ml-1m"  # ml-1m | ml-100k | amazon-books | own
+    name: Name = "ml-1m"
     path: str = ""  # the publisher's folder; for own a file, or a folder with interactions.csv, .jsonl or .parquet
     items: str = ""  # own only: the items file; empty = items.jsonl beside the interactions
-    domain: str = "movies"  # own only: movies | books, which decides what prompts ask for
-    user_core: int = 60  # amazon-books only: interactions that every user has at least, within the core
-    item_core: int = 40  # amazon-books only: the same for items
+    domain: Domain = "movies"  # own only
+    # amazon-books only: interactions that every user has at least, within the core
+    user_core: int = at_least(1, default=60)
+    item_core: int = at_least(1, default=40)  # amazon-books only: the same for items
     # Stars above which a label is positive; -1 = 3 (amazon-books: 4, that is 5 stars only).
-    positive_above: float = -1.0
+    positive_above: float = at_least(-1.0, default=-1.0)
 
 
 def load_ratings(config: RatingsConfig, cache: Path | None = None) -> Ratings:

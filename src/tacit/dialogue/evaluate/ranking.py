@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ from tacit.metrics.markdown import line_name
 from tacit.metrics.ranks import RANKING
 from tacit.metrics.results import CUTOFFS, Pair, Row, blank, both_measured, differences, make_row, save_rows
 from tacit.run.files import write_parquet
+from tacit.run.limits import at_least
 from tacit.run.progress import progress
 from tacit.types import Bools, Dialogue, Floats64, InputError, Scorer, Split, TestSet
 
@@ -48,14 +50,14 @@ Score = Callable[[Sequence[Dialogue]], npt.NDArray[np.floating]]
 
 @dataclass
 class EvaluateConfig:
-    replies: int = 500  # test agent turns that are answered, for BLEU and distinct; 0 = none
-    users: int = 400  # fresh simulated users a policy talks to; 0 = none
-    max_turns: int = 5  # agent turns of a conversation with a simulated user
-    draws: int = 1000  # bootstrap resamples
-    batch: int = 64  # contexts scored or answered at a time
-    written: int = 10  # replies a model that writes titles as text samples for each context
-    map: int = 400  # agent turns a model on the map of replies; 0 = no map
-    map_method: str = "auto"  # auto (UMAP where the extra "viz" is installed) | umap | pca
+    replies: int = at_least(0, default=500)  # test agent turns that are answered, for BLEU and distinct; 0 = none
+    users: int = at_least(0, default=400)  # fresh simulated users a policy talks to; 0 = none
+    max_turns: int = at_least(1, default=5)  # agent turns of a conversation with a simulated user
+    draws: int = at_least(10, default=1000)  # bootstrap resamples
+    batch: int = at_least(1, default=64)  # contexts scored or answered at a time
+    written: int = at_least(1, default=10)  # replies a model that writes titles as text samples for each context
+    map: int = at_least(0, default=400)  # agent turns a model on the map of replies; 0 = no map
+    map_method: Literal["auto", "umap", "pca"] = "auto"  # auto (UMAP where the extra "viz" is installed) | umap | pca
 
 
 @dataclass(frozen=True)

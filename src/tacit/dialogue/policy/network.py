@@ -6,7 +6,7 @@ and talked to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tacit.catalog import Catalog
 from tacit.dialogue.policy.layout import Layout, Lengths, window_text
 from tacit.dialogue.policy.slate import NEG, SlateHead, mask_rows
+from tacit.run.limits import at_least
 from tacit.text.encoder import PINNED, TextEncoder
 from tacit.text.lm import LMConfig, max_positions
 from tacit.types import Dialogue, Slate
@@ -28,11 +29,15 @@ MENTIONS = 16  # the most recent items that a query reads
 class PolicyConfig:
     base: str = "small"  # "small" (trained from scratch on the dialogues), a hub name, or a local folder
     encoder: str = PINNED
-    encoder_tokens: int = 96  # of the window; the oldest utterances are cut
-    window: int = 8  # k: utterances in the state s_t
-    slate_size: int = 5
-    slate_titles: int = 2  # titles the reply is conditioned on
+    encoder_tokens: int = at_least(8, default=96)  # of the window; the oldest utterances are cut
+    window: int = at_least(1, default=8)  # k: utterances in the state s_t
+    slate_size: int = at_least(1, default=5)
+    slate_titles: int = at_least(1, default=2)  # titles the reply is conditioned on
     lm: LMConfig = field(default_factory=LMConfig)
+
+    def conflicts(self) -> Iterator[tuple[str, object, str]]:
+        if self.slate_titles > self.slate_size:
+            yield "slate_titles", self.slate_titles, f"at most slate_size={self.slate_size}"
 
 
 class PolicyNetwork(nn.Module):

@@ -24,10 +24,12 @@ from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.network import PolicyConfig, PolicyNetwork
 from tacit.dialogue.policy.scoring import Evaluation
 from tacit.dialogue.policy.slate import SlateHead, associations
+from tacit.run.files import read_json, says_when_damaged
 from tacit.run.manifest import seal
 from tacit.run.manifest import verify as verify_files
 from tacit.text.encoder import TextEncoder
 from tacit.text.lm import LMConfig, add_lora, load_lm, small_lm, train_tokenizer
+from tacit.text.safe_loading import NO_CODE
 from tacit.text.tokens import plain
 from tacit.types import Dialogue, InputError, Item, Sample
 
@@ -79,13 +81,18 @@ class Policy(PolicyNetwork):
             raise InputError(f"{folder} holds no policy (policy.json is missing); give a folder such as RUN/ppo/policy")
         if verify:
             verify_files(folder)
-        meta = json.loads((folder / "policy.json").read_text())
+        with says_when_damaged(folder, "take it from a copy, or train it again."):
+            return cls._read(folder)
+
+    @classmethod
+    def _read(cls, folder: Path) -> Policy:
+        meta = read_json(folder / "policy.json", "take it from a copy, or train the policy again.")
         if meta["config"].pop("repeat_items", False):  # a setting of earlier versions
             raise InputError(f"{folder} shows items twice (repeat_items), which no policy does now: train it again.")
         config = PolicyConfig(**{**meta["config"], "lm": LMConfig(**meta["config"]["lm"])})
         catalog = Catalog.load(folder / "catalog.jsonl")
-        tokenizer = AutoTokenizer.from_pretrained(folder / "lm")
-        lm = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder / "lm"))
+        tokenizer = AutoTokenizer.from_pretrained(folder / "lm", **NO_CODE)
+        lm = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder / "lm", **NO_CODE), **NO_CODE)
         if config.base != "small":
             add_lora(lm, config.lm)
         encoder = TextEncoder.load(str(folder / "encoder"), config.encoder_tokens)

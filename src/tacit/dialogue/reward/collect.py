@@ -22,6 +22,7 @@ from tacit.dialogue.reward.cheats import CHEATS, Cheat, as_samples
 from tacit.dialogue.rollout import play
 from tacit.dialogue.users.crowd import UserWorld
 from tacit.run.files import atomic_write, read_json
+from tacit.run.limits import at_least, share
 from tacit.run.progress import progress
 from tacit.types import Dialogue, ItemId, Sample, Slate
 
@@ -31,13 +32,13 @@ Act = Callable[[list[Dialogue]], list[Sample]]
 
 @dataclass
 class LogConfig:
-    sessions: int = 360  # conversations of the SFT policy as it is
-    explore_sessions: int = 260  # of the SFT policy with random items put into its slates
-    popular_sessions: int = 64  # of the SFT policy with the most popular new items as its slate
-    cheat_sessions: int = 24  # of each scripted cheat
-    epsilon: float = 0.5  # share of slate positions that exploring replaces
-    max_turns: int = 8  # agent turns in a conversation
-    batch: int = 96  # conversations played at once
+    sessions: int = at_least(0, default=360)  # conversations of the SFT policy as it is
+    explore_sessions: int = at_least(0, default=260)  # of the SFT policy with random items put into its slates
+    popular_sessions: int = at_least(0, default=64)  # of the SFT policy with the most popular new items as its slate
+    cheat_sessions: int = at_least(0, default=24)  # of each scripted cheat
+    epsilon: float = share(default=0.5)  # share of slate positions that exploring replaces
+    max_turns: int = at_least(1, default=8)  # agent turns in a conversation
+    batch: int = at_least(1, default=96)  # conversations played at once
 
 
 def collect(policy: Policy, world: UserWorld, config: LogConfig, folder: Path, seed: int) -> dict[str, list[Dialogue]]:

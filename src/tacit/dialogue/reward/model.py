@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from tacit.catalog import Catalog
 from tacit.dialogue.reward.features import SCALARS, Features, ItemTables, TurnReader
 from tacit.dialogue.reward.signals import CHANNELS
+from tacit.run.files import read_json, says_when_damaged
+from tacit.run.limits import at_least
 from tacit.run.manifest import seal
 from tacit.run.manifest import verify as verify_files
 from tacit.text.encoder import TextEncoder
@@ -29,13 +31,14 @@ from tacit.types import Dialogue, InputError, Turn
 
 @dataclass
 class RewardModelConfig:
-    window: int = 8  # utterances of the context that are read
-    query_turns: int = 4  # user utterances that make the query of relevance
-    members: int = 3  # networks in the ensemble
-    project: int = 8  # width of each input's projection
-    hidden: int = 64  # width of the hidden layer
-    caution: float = 0.5  # c in mean - c * std
-    length_directions: int = 4  # directions of the reply embedding removed because they tell its length
+    window: int = at_least(1, default=8)  # utterances of the context that are read
+    query_turns: int = at_least(1, default=4)  # user utterances that make the query of relevance
+    members: int = at_least(1, default=3)  # networks in the ensemble
+    project: int = at_least(1, default=8)  # width of each input's projection
+    hidden: int = at_least(1, default=64)  # width of the hidden layer
+    caution: float = at_least(0.0, default=0.5)  # c in mean - c * std
+    # directions of the reply embedding removed because they tell its length
+    length_directions: int = at_least(0, default=4)
 
 
 # How much the networks that read embeddings add to each channel. Engagement and relevance are about items, which the
@@ -181,7 +184,12 @@ class RewardModel(nn.Module):
             raise InputError(f"{source} holds no reward model (no config.json): run tacit reward first.")
         if verify:
             verify_files(source)
-        record = json.loads((source / "config.json").read_text())
+        with says_when_damaged(source, "take it from a copy, or run tacit reward again."):
+            return cls._read(source, encoder)
+
+    @classmethod
+    def _read(cls, source: Path, encoder: TextEncoder) -> RewardModel:
+        record = read_json(source / "config.json", "take it from a copy, or run tacit reward again.")
         shape = record["shape"]
         if record["scalars"] != list(SCALARS) or shape["text"] != encoder.dim:
             raise InputError(f"{source} was made with other inputs or another encoder: run tacit reward again.")

@@ -8,13 +8,14 @@ neither the weights nor the parts of engagement: both are settings here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tacit.run.limits import Limits, at_least, between, weights
 from tacit.types import Dialogue, Floats64
 
 CHANNELS = ("engagement", "relevance", "sentiment")
@@ -22,16 +23,21 @@ CHANNELS = ("engagement", "relevance", "sentiment")
 
 @dataclass
 class SignalConfig:
-    alpha: float = 0.5  # engagement
-    beta: float = 0.25  # relevance
-    gamma: float = 0.25  # sentiment shift
+    alpha: float = at_least(0.0, default=0.5)  # engagement
+    beta: float = at_least(0.0, default=0.25)  # relevance
+    gamma: float = at_least(0.0, default=0.25)  # sentiment shift
     # shares of engagement: dwell, scroll depth, click, continuation, not abandoning
-    parts: list[float] = field(default_factory=lambda: [0.25, 0.1, 0.3, 0.15, 0.2])
-    min_parts: int = 2  # fewer observed parts than this: engagement is missing (continuation alone says little)
-    query_turns: int = 4  # user utterances that make the query of relevance
-    sentiment: str = "vader"  # vader | a transformers classifier | package.module:function
+    parts: list[float] = field(default_factory=lambda: [0.25, 0.1, 0.3, 0.15, 0.2], metadata=weights(5))
+    # fewer observed parts than this: engagement is missing (continuation alone says little)
+    min_parts: int = between(1, 5, default=2)
+    query_turns: int = at_least(1, default=4)  # user utterances that make the query of relevance
+    sentiment: str = "vader"  # vader | a transformers classifier | an entry point | package.module:function
     # of a classifier whose labels do not say it: each label's polarity from -1 to 1, {sad: -1, calm: 0, glad: 1}
-    sentiment_labels: dict[str, float] = field(default_factory=dict)
+    sentiment_labels: dict[str, float] = field(default_factory=dict, metadata={"limits": Limits(-1.0, 1.0)})
+
+    def conflicts(self) -> Iterator[tuple[str, object, str]]:
+        if not self.alpha + self.beta + self.gamma:
+            yield "alpha", self.alpha, "above 0, or beta or gamma must"
 
 
 @dataclass(frozen=True)

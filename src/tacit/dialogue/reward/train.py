@@ -24,10 +24,14 @@ from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_d
 from tacit.dialogue.reward.signals import SignalConfig
 from tacit.dialogue.reward.verdict import LOGGED, SESSIONS, ExamConfig
 from tacit.dialogue.users.crowd import UserWorld
+from tacit.run.config import check_types
 from tacit.run.files import atomic_folder
 from tacit.run.folder import Stage
+from tacit.run.limits import at_least, learning_rate
 from tacit.run.progress import progress
 from tacit.run.resume import Resumable
+from tacit.run.steps import clipped_step
+from tacit.run.stopped import not_finite_number, stop, stopped_folder
 from tacit.text.sentiment import load_sentiment
 from tacit.types import Dialogue, Floats64, InputError, Split
 
@@ -39,11 +43,12 @@ class RewardConfig:
     model: RewardModelConfig = field(default_factory=RewardModelConfig)
     logs: LogConfig = field(default_factory=LogConfig)
     exam: ExamConfig = field(default_factory=ExamConfig)
-    dialogues: int = 600  # real training dialogues that join the logs, for the channels observed in them
-    epochs: int = 10
-    batch: int = 128  # turns a step
-    lr: float = 2e-3
-    weight_decay: float = 0.05
+    # real training dialogues that join the logs, for the channels observed in them
+    dialogues: int = at_least(0, default=600)
+    epochs: int = at_least(1, default=10)
+    batch: int = at_least(2, default=128)  # turns a step
+    lr: float = learning_rate(default=2e-3)
+    weight_decay: float = at_least(0.0, default=0.05)
     force: bool = False  # let PPO use a reward model that failed its examination
 
 
@@ -59,6 +64,7 @@ def run_reward(
     """Writes ``reward/model`` and ``reward/validation.json``; returns the trained model, passed or not."""
     if stage.done():
         return RewardModel.from_pretrained(stage.folder / "model", policy.encoder)
+    check_types(config, "reward.")
     logs = collect(policy, world, config.logs, stage.folder / "logs", seed)
     sessions = [o for log in logs.values() for dialogue in log for o in observe(dialogue)]
     train = [o for o in sessions if not held(o.context)]
@@ -68,6 +74,8 @@ def run_reward(
         source, held_out = SESSIONS, [o for o in sessions if held(o.context)]
     else:
         source, held_out = LOGGED, [o for dialogue in split.valid for o in observe(dialogue)]
+    if not train:
+        raise InputError("the reward has no turn to learn from: set reward.logs.sessions or reward.dialogues above 0.")
 
     policy.encoder.clear_cache()
     sentiment = load_sentiment(signals.sentiment, signals.sentiment_labels)
@@ -197,8 +205,13 @@ def fit(
                 loss = masked_regression(model(ready.rows(batch)), target[batch], weight[:, batch])
                 optimizer.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(model.members.parameters(), 1.0)
-                optimizer.step()
+                norm = clipped_step(optimizer, list(model.members.parameters()), 1.0)
+                broken = not_finite_number({"loss": loss.item(), "gradient": norm})
+                if broken is not None:
+                    kept = {"dialogues": [ids[row] for row in batch.tolist()]}
+                    tensors = {"target": target[batch], "weight": weight[:, batch]}
+                    reason = f"the {broken} in epoch {epoch + 1} is not finite"
+                    stop(stopped_folder(stage.folder, epoch + 1), stage.name, reason, "lower reward.lr", kept, tensors)
                 total += loss.item() * len(batch)
             mean = total / len(order) / len(model.members) / target.shape[1]
             stage.log.append(epoch + 1, loss=mean)

@@ -16,6 +16,7 @@ from rich.text import Text
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train.ppo_learner import PPOConfig
 from tacit.dialogue.train.segments import Segment, segments
+from tacit.run.terminal import printable
 from tacit.types import Dialogue, InputError, Turn
 
 Kind = Literal["context", "decision", "slate", "given", "reply"]
@@ -92,11 +93,11 @@ def _rows(policy: Policy, segment: Segment, first: int, turns: Sequence[Turn]) -
 
 def render(rows: Sequence[TokenWeight], title: str = "") -> Table:
     """A table for the terminal. Weights are shown in percent of a batch that is this dialogue alone."""
-    table = Table("turn", "part", "token", title=title or None)
+    table = Table("turn", "part", "token", title=Text(printable(title)) if title else None)
     table.add_column("SFT %", justify="right")
     table.add_column("PPO %", justify="right")
     for row in rows:
-        shown = Text(row.token.replace("\n", "⏎"))
+        shown = Text(printable(row.token.replace("\n", "⏎")))
         table.add_row(str(row.turn), row.kind, shown, _percent(row.sft), _percent(row.ppo), style=COLOURS[row.kind])
     table.add_section()
     sums = (sum(row.sft for row in rows), sum(row.ppo for row in rows))

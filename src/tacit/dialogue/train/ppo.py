@@ -7,6 +7,7 @@ checkpoint.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,12 +22,14 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.rollout import SimulatedUsers, Users, play
 from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, build, frozen_copy, targets
-from tacit.dialogue.train.ppo_learner import REWARD_NORMS, Learner, PPOConfig
+from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
 from tacit.dialogue.train.ppo_monitor import Monitor, rollout_metrics
 from tacit.dialogue.train.ppo_update import fit_critic, update
 from tacit.dialogue.train.segments import Rejected
+from tacit.run.config import check_types
 from tacit.run.folder import MetricLog, Stage, atomic_folder, progress
-from tacit.types import Dialogue, Episode, InputError, Scorer
+from tacit.run.stopped import require_finite, stopped_folder
+from tacit.types import Dialogue, Episode, Scorer
 
 
 class Recorder(Protocol):
@@ -59,14 +62,15 @@ def run_ppo(
     emptied before each iteration, which bit-exact resuming needs. ``dtype="bfloat16"`` runs under autocast; the
     first ratio is then 1 to two digits only.
     """
-    if config.reward_norm not in REWARD_NORMS:
-        raise InputError(f"ppo.reward_norm={config.reward_norm}: use one of {', '.join(REWARD_NORMS)}.")
+    check_types(config, "ppo.")
     policy.encoder.requires_grad_(False)
     policy.eval()  # dropout would make the ratio differ from 1 before any update
     reference = frozen_copy(policy)
     learner = Learner.of(policy, config)
     auxiliary = SFTAuxiliaryLoss(policy, dialogues, config.sft_batch, rejected) if config.sft_weight > 0.0 else None
     done = learner.restore(stage)
+    everything = dict(policy.state_dict())  # what is not trained too: it is drawn from
+    require_finite(everything, stopped_folder(stage.folder, done), stage.name, "before it began", "do sft again")
     timings = MetricLog(stage.folder / "timings.jsonl")
     with progress(config.iterations, "ppo") as bar:
         bar.resume(done)
@@ -108,7 +112,7 @@ def iterate(
     users, draws, shuffles = generators(seed, iteration)
     policy.encoder.clear_cache()  # an embedding's last bits depend on what it was batched with
     policy.version = f"ppo-{iteration}"
-    monitor = Monitor(stage.folder / f"stopped-{iteration + 1:05d}", scorer.name)
+    monitor = Monitor(stopped_folder(stage.folder, iteration + 1), scorer.name)
 
     crowd = world.start(config.trajectories, users, ids_prefix=f"ppo{iteration}-")
     episodes = play(lambda contexts: policy.act(contexts, draws), crowd, scorer, config.max_turns)
@@ -122,6 +126,9 @@ def iterate(
     monitor.batch(episodes, batch, aims, report.values, config.kl_limit, config.min_entropy)
 
     updates = fit_critic(learner, batch, aims, config, shuffles)
+    if not math.isfinite(updates["loss_value"]):
+        tensors = {"returns": aims.token_returns, "values": batch.old.values}
+        monitor.stop(episodes, tensors, "the critic's gradient is not finite", "lower ppo.value_lr")
     if iteration >= config.value_warmup:
         ramp = min(1.0, (iteration - config.value_warmup + 1) / max(config.lr_warmup, 1))
         if auxiliary:

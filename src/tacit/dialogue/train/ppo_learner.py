@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 from tacit import losses
 from tacit.dialogue.policy.policy import Policy
 from tacit.run.folder import Stage
+from tacit.run.limits import above, at_least, learning_rate, share
 from tacit.run.resume import Resumable
 
 
@@ -62,44 +64,43 @@ class Learner:
 
 @dataclass
 class PPOConfig:
-    iterations: int = 14  # rollout batches
-    trajectories: int = 48  # conversations a batch
-    max_turns: int = 5  # agent turns; a conversation still open then is "cut" and bootstraps
-    epochs: int = 2
-    minibatch: int = 64  # turns an optimiser step
-    microbatch: int = 32  # turns a forward pass: memory only, never the result's definition
-    lr: float = 1e-4  # language model
-    slate_lr: float = 3e-5  # slate head
-    lr_warmup: int = 2  # iterations over which lr and slate_lr rise linearly to their value
-    value_lr: float = 3e-4  # value heads: a batch holds few conversations, and larger steps learn them by heart
-    value_epochs: int = 4  # passes of the value heads over an iteration's states
-    value_warmup: int = 2  # iterations that train the value heads only
-    clip: float = 0.2  # ε
-    decision_weight: float = 0.2  # of the clipped loss of the decisions to recommend or to chat
-    text_weight: float = 1.0  # of that of the reply's tokens
-    slate_weight: float = 1.0  # of that of the slate's places
-    sft_weight: float = 0.0  # of the supervised loss on training dialogues, mixed into every step (PPO-ptx)
-    sft_batch: int = 8  # training dialogues a step
-    gamma: float = 1.0  # inside a turn
-    lam: float = 1.0
-    gamma_turn: float = 0.99  # across turns; equal pairs give plain token GAE
-    lam_turn: float = 0.95
-    reward_norm: str = "running_std"  # running_std | conversation (arXiv 2508.05289)
-    reward_clip: float = 5.0  # in standard deviations, running_std only
-    no_eos_penalty: float = 1.0  # taken off the normalised reward of a reply cut before <eos>
-    kl_text_coef: float = 0.05  # of the summed token KL, at the start
-    kl_slate_coef: float = 0.05  # of the exact slate KL, at the start
-    kl_text_target: float = 2.0  # nats a turn
-    kl_slate_target: float = 0.5  # nats a slate
-    kl_gain: float = 0.5  # how fast both coefficients follow (0 = fixed; Ziegler et al.: 0.1)
-    kl_stop: float = 0.03  # KL(new, old) per token or slate place that ends an iteration's epochs
-    kl_limit: float = 50.0  # nats a turn from the supervised policy that stop the run
-    min_entropy: float = 1e-3  # nats a token below which the run stops
-    grad_clip: float = 1.0
+    iterations: int = at_least(1, default=14)  # rollout batches
+    trajectories: int = at_least(1, default=48)  # conversations a batch
+    max_turns: int = at_least(1, default=5)  # agent turns; a conversation still open then is "cut" and bootstraps
+    epochs: int = at_least(1, default=2)
+    minibatch: int = at_least(1, default=64)  # turns an optimiser step
+    microbatch: int = at_least(1, default=32)  # turns a forward pass: memory only, never the result's definition
+    lr: float = learning_rate(default=1e-4)  # language model
+    slate_lr: float = learning_rate(default=3e-5)  # slate head
+    lr_warmup: int = at_least(0, default=2)  # iterations over which lr and slate_lr rise linearly to their value
+    # value heads: a batch holds few conversations, and larger steps learn them by heart
+    value_lr: float = learning_rate(default=3e-4)
+    value_epochs: int = at_least(1, default=4)  # passes of the value heads over an iteration's states
+    value_warmup: int = at_least(0, default=2)  # iterations that train the value heads only
+    clip: float = above(0.0, default=0.2, high=1.0)  # ε
+    decision_weight: float = at_least(0.0, default=0.2)  # of the clipped loss of the decisions to recommend or to chat
+    text_weight: float = at_least(0.0, default=1.0)  # of that of the reply's tokens
+    slate_weight: float = at_least(0.0, default=1.0)  # of that of the slate's places
+    # of the supervised loss on training dialogues, mixed into every step (PPO-ptx)
+    sft_weight: float = at_least(0.0, default=0.0)
+    sft_batch: int = at_least(1, default=8)  # training dialogues a step
+    gamma: float = share(default=1.0)  # inside a turn
+    lam: float = share(default=1.0)
+    gamma_turn: float = share(default=0.99)  # across turns; equal pairs give plain token GAE
+    lam_turn: float = share(default=0.95)
+    reward_norm: Literal["running_std", "conversation"] = "running_std"  # running_std | conversation (arXiv 2508.05289)
+    reward_clip: float = above(0.0, default=5.0)  # in standard deviations, running_std only
+    no_eos_penalty: float = at_least(0.0, default=1.0)  # taken off the normalised reward of a reply cut before <eos>
+    kl_text_coef: float = at_least(0.0, default=0.05)  # of the summed token KL, at the start
+    kl_slate_coef: float = at_least(0.0, default=0.05)  # of the exact slate KL, at the start
+    kl_text_target: float = above(0.0, default=2.0)  # nats a turn
+    kl_slate_target: float = above(0.0, default=0.5)  # nats a slate
+    kl_gain: float = at_least(0.0, default=0.5)  # how fast both coefficients follow (0 = fixed; Ziegler et al.: 0.1)
+    kl_stop: float = above(0.0, default=0.03)  # KL(new, old) per token or slate place that ends an iteration's epochs
+    kl_limit: float = above(0.0, default=50.0)  # nats a turn from the supervised policy that stop the run
+    min_entropy: float = at_least(0.0, default=1e-3)  # nats a token below which the run stops
+    grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
 
     @property
     def discounts(self) -> losses.Discounts:
         return losses.Discounts(self.gamma, self.lam, self.gamma_turn, self.lam_turn)
-
-
-REWARD_NORMS = ("running_std", "conversation")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +10,14 @@ from typing import NoReturn
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from tacit import losses
 from tacit.catalog import Catalog
 from tacit.dialogue.train.ppo_batch import Batch, Targets, kl_of_turns
 from tacit.metrics.texts import distinct
-from tacit.run.files import atomic_folder
-from tacit.types import Episode, InputError
+from tacit.run.stopped import stop
+from tacit.types import Episode
 
 RESCORE_LIMIT = 1.0  # nats; float32 stays below 1e-4, bfloat16 near 1e-2
 
@@ -130,9 +128,4 @@ class Monitor:
             for episode in episodes
             for scored in episode.steps
         ]
-        with atomic_folder(self.folder) as folder:
-            (folder / "batch.json").write_text(json.dumps({"reason": reason, "turns": turns}, indent=1))
-            if tensors:
-                plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-                save_file(plain, folder / "batch.safetensors")
-        raise InputError(f"PPO stopped: {reason}. The batch is in {self.folder}; {advice}, then run it again.")
+        stop(self.folder, "PPO", reason, advice, {"turns": turns}, tensors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, Targets, by_length
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
 from tacit.dialogue.train.ppo_monitor import Monitor
-from tacit.run.steps import accumulate, clipped_epochs
+from tacit.run.steps import accumulate, clipped_epochs, clipped_step
 from tacit.types import Episode
 
 
@@ -142,7 +143,10 @@ def reply_mask(batch: Batch, rows: Sequence[int]) -> Tensor:
 def fit_critic(
     learner: Learner, batch: Batch, aims: Targets, config: PPOConfig, shuffles: torch.Generator
 ) -> dict[str, float]:
-    """Regress V on the returns of one batch; the mean loss of the last pass. Nothing but the value heads moves."""
+    """Regress V on the returns of one batch; the mean loss of the last pass, NaN where a gradient was not finite.
+
+    Nothing but the value heads moves.
+    """
     policy, old, slates = learner.policy, batch.old, batch.old.slate_mask[:, 0]
     last: list[float] = []
     for _ in range(config.value_epochs):
@@ -157,7 +161,7 @@ def fit_critic(
             loss = loss + losses.value_loss(slate_values, aims.slate_returns[rows], shown, steps)
             learner.optimizer.zero_grad(set_to_none=True)  # AdamW leaves parameters without a gradient alone
             torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(learner.value_parameters(), config.grad_clip)
-            learner.optimizer.step()
+            if not math.isfinite(clipped_step(learner.optimizer, learner.value_parameters(), config.grad_clip)):
+                return {"loss_value": math.nan}
             last.append(float(loss.detach()))
     return {"loss_value": float(np.mean(last)) if last else 0.0}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,9 +21,13 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.slate import mask_rows
 from tacit.dialogue.train.segments import Pick, Rejected, Segment, segments
 from tacit.metrics.ranks import ndcg
+from tacit.run.config import check_types
 from tacit.run.folder import Stage
+from tacit.run.limits import at_least, between, learning_rate
 from tacit.run.progress import Ticker, progress
 from tacit.run.resume import Resumable
+from tacit.run.steps import clipped_step
+from tacit.run.stopped import not_finite_number, stop, stopped_folder
 from tacit.types import Dialogue, InputError, Split
 
 log = logging.getLogger("tacit")
@@ -34,18 +38,19 @@ FRESH_LM_LR, PRETRAINED_LM_LR = 1e-3, 5e-5
 
 @dataclass
 class SFTConfig:
-    epochs: int = 2
-    batch: int = 16  # segments
-    lm_lr: float | None = None  # null: 1e-3 for the small model, which starts from nothing, 5e-5 for a pretrained base
-    encoder_lr: float = 5e-5
-    head_lr: float = 5e-4
+    epochs: int = at_least(1, default=2)
+    batch: int = at_least(1, default=16)  # segments
+    # null: 1e-3 for the small model, which starts from nothing, 5e-5 for a pretrained base
+    lm_lr: float | None = learning_rate(default=None)
+    encoder_lr: float = learning_rate(default=5e-5)
+    head_lr: float = learning_rate(default=5e-4)
     encoder_trainable: bool = True
-    slate_weight: float = 1.0
-    warmup: float = 0.1  # share of all steps
-    grad_clip: float = 1.0
-    patience: int = 1  # epochs without a better validation NDCG before stopping
-    checkpoint_every: int = 200  # steps
-    validation_picks: int = 1500
+    slate_weight: float = at_least(0.0, default=1.0)
+    warmup: float = between(0.0, 0.9, default=0.1)  # share of all steps
+    grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
+    patience: int = at_least(0, default=1)  # epochs without a better validation NDCG before stopping
+    checkpoint_every: int = at_least(1, default=200)  # steps
+    validation_picks: int = at_least(1, default=1500)
     # items that the person disliked or did not take: auto is negative in your own logs, positive in published data sets
     rejected: Literal["auto", "negative", "ignore", "positive"] = "auto"
 
@@ -74,6 +79,7 @@ def run_sft(
 
     ``own_logs``: the dialogues are a product's own, which ``config.rejected = auto`` asks for.
     """
+    check_types(config, "sft.")
     rejected = config.rejected_as(own_logs)
     if not any(turn.speaker == "agent" for dialogue in split.train for turn in dialogue.turns):
         raise InputError(
@@ -133,9 +139,9 @@ def _epoch(
             text, slate = losses(policy, batches[b])
         optimizer.zero_grad(set_to_none=True)
         (text + config.slate_weight * slate).backward()
-        nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], config.grad_clip)
-        optimizer.step()
+        norm = clipped_step(optimizer, [p for g in optimizer.param_groups for p in g["params"]], config.grad_clip)
         state["batch"], state["step"] = b + 1, state["step"] + 1
+        _require_finite(text.item(), slate.item(), norm, batches[b], stage, state["step"])
         if b % 20 == 0:
             stage.log.append(state["step"], text_nll=text.item(), slate_nll=slate.item())
         if (b + 1) % config.checkpoint_every == 0 and b + 1 < len(batches):
@@ -143,6 +149,15 @@ def _epoch(
         bar.advance(note=f"text {text.item():.2f} slate {slate.item():.2f}")
     state["epoch"] += 1
     state["batch"] = 0
+
+
+def _require_finite(text: float, slate: float, norm: float, batch: Sequence[Segment], stage: Stage, step: int) -> None:
+    """``InputError`` with the batch in a ``stopped-…`` folder where its loss or gradient is not finite."""
+    broken = not_finite_number({"loss of the text": text, "loss of the slate": slate, "gradient": norm})
+    if broken is not None:
+        kept = {"segments": [asdict(Segment(s.tokens, s.targets, ())) for s in batch]}
+        advice = "lower sft.lm_lr, sft.head_lr and sft.encoder_lr"
+        stop(stopped_folder(stage.folder, step), stage.name, f"the {broken} of step {step} is not finite", advice, kept)
 
 
 def losses(policy: Policy, batch: Sequence[Segment]) -> tuple[Tensor, Tensor]:
@@ -231,6 +246,9 @@ def _judge_epoch(
     state: dict[str, Any],
     rejected: Rejected,
 ) -> None:
+    _resumable(policy, optimizer, stage).require_finite(
+        state["step"], f"after epoch {state['epoch']}", "lower sft.lm_lr, sft.head_lr and sft.encoder_lr"
+    )
     scores = validate(policy, split.valid, config.validation_picks, rejected=rejected)
     score = scores.get("ndcg@10", -scores["nll"])  # dialogues without items are judged by their text
     better = state["best"] is None or score > state["best"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tacit.run.limits import above, at_least, between, finite, share
 from tacit.types import Bools, Floats64
 
 POSITION_DISCOUNT = 0.85  # weight of a card relative to the one above it
@@ -19,21 +20,23 @@ POSITION_DISCOUNT = 0.85  # weight of a card relative to the one above it
 
 @dataclass
 class BehaviourConfig:
-    look_on: float = 0.8  # chance that an unmoved, patient user looks at the next card
-    satisfied: float = 0.35  # how much a perfect card lowers that chance (the user has found something)
-    click_floor: float = 0.03  # clicks on a worthless card
-    click_steep: float = 8.0  # steepness of click chance in utility
-    click_middle: float = 0.62  # utility clicked half of the time
-    dwell_base_s: float = 6.0  # median seconds on an empty turn by a neutral desktop user
-    dwell_utility: float = 0.9  # log-seconds from utility 0 to 1
-    dwell_words: float = 0.35  # log-seconds per log(1 + words / 10)
-    dwell_frustration: float = 0.5  # log-seconds from calm to furious: confounded on purpose
-    dwell_mobile: float = -0.25  # log-seconds on a phone
-    dwell_spread: float = 0.45  # standard deviation of log-seconds
-    latency_utility: float = -0.15  # log-seconds from utility 0 to 1: a slow answer means less liked in ReDial
-    accept_steep: float = 9.0
-    accept_middle: float = 0.75  # utility at which half of the willing users accept
-    long_words: int = 45  # words a user reads without complaint
+    look_on: float = share(default=0.8)  # chance that an unmoved, patient user looks at the next card
+    satisfied: float = share(default=0.35)  # how much a perfect card lowers that chance (the user has found something)
+    click_floor: float = share(default=0.03)  # clicks on a worthless card
+    click_steep: float = above(0.0, default=8.0, high=1000.0)  # steepness of click chance in utility
+    click_middle: float = finite(default=0.62)  # utility clicked half of the time
+    dwell_base_s: float = above(0.0, default=6.0)  # median seconds on an empty turn by a neutral desktop user
+    dwell_utility: float = between(-20.0, 20.0, default=0.9)  # log-seconds from utility 0 to 1
+    dwell_words: float = between(-20.0, 20.0, default=0.35)  # log-seconds per log(1 + words / 10)
+    # log-seconds from calm to furious: confounded on purpose
+    dwell_frustration: float = between(-20.0, 20.0, default=0.5)
+    dwell_mobile: float = between(-20.0, 20.0, default=-0.25)  # log-seconds on a phone
+    dwell_spread: float = between(0.0, 20.0, default=0.45)  # standard deviation of log-seconds
+    # log-seconds from utility 0 to 1: a slow answer means less liked in ReDial
+    latency_utility: float = between(-20.0, 20.0, default=-0.15)
+    accept_steep: float = above(0.0, default=9.0, high=1000.0)
+    accept_middle: float = finite(default=0.75)  # utility at which half of the willing users accept
+    long_words: int = at_least(1, default=45)  # words a user reads without complaint
 
 
 def slate_value(utility: Floats64, mask: Bools) -> Floats64:

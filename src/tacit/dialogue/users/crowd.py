@@ -30,7 +30,8 @@ from tacit.dialogue.users.speech import Speech, Voice
 from tacit.dialogue.users.taste import Taste, TasteConfig, fit_taste
 from tacit.dialogue.users.user_state import Reaction, Tuning, UserState
 from tacit.dialogue.users.wording import ItemAttributes, Reply, Speaker, SpeakerState, Utterance, user_turn
-from tacit.run.files import atomic_write
+from tacit.run.files import atomic_write, says_when_damaged
+from tacit.run.limits import at_least
 from tacit.run.manifest import seal, verify
 from tacit.types import Dialogue, Ended, Feedback, InputError, Ints64, Turn
 
@@ -48,7 +49,8 @@ class UsersConfig:
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
     phrases: str = ""  # how users talk: a YAML file (docs/data.md), or german; empty: told from the dialogues
     audit: bool = True  # read every text a recommender receives for leaks, and draw a line again that holds one
-    horizon: int = 5  # turns a user has to give: the hidden total is the mean over them (see oracle.py)
+    # turns a user has to give: the hidden total is the mean over them (see oracle.py)
+    horizon: int = at_least(1, default=5)
 
 
 class Crowd:
@@ -268,6 +270,11 @@ class UserWorld:
         source = Path(folder)
         state = _state(source / "world.json")
         verify(source)
+        with says_when_damaged(source, "fit the users again (delete the folder, run `tacit sft`)."):
+            return cls._read(source, state, catalog)
+
+    @classmethod
+    def _read(cls, source: Path, state: Mapping[str, Any], catalog: Catalog) -> UserWorld:
         if state["catalog"] != catalog.fingerprint():
             raise InputError(f"{source} was fitted on another catalogue: fit the simulated users again.")
         try:

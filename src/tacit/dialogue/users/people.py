@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tacit.dialogue.users.behaviour import sigmoid
 from tacit.dialogue.users.profiles import Traits, draw_weights, traits
 from tacit.dialogue.users.taste import Taste
+from tacit.run.limits import above, at_least, share, weights
 from tacit.types import Floats64, Ints64
 
 MEDIAN_UTILITY, TOP_UTILITY, TOP_QUANTILE = 0.3, 0.9, 0.99
@@ -26,16 +27,18 @@ CHUNK = 256  # users whose utilities of the whole catalogue are held at once
 @dataclass
 class PeopleConfig:
     # shares of explorer, picky, popularity-led, impatient, easily frustrated
-    mixture: list[float] = field(default_factory=lambda: [0.25, 0.2, 0.2, 0.2, 0.15])
-    concentration: float = 2.0  # small: pure types; large: everybody is the same mixture
-    second: float = 0.3  # largest weight of a second real seeker mixed into a taste
-    noise: float = 0.6  # length of the random part added to a taste of length 1
-    quality: float = 0.3  # b: weight of quality against affinity, both standardised
-    known: int = 6  # liked items a user knows and may speak of
-    disliked: int = 2  # widely known items a user does not like and may speak of
-    known_value: float = 0.15  # utility of an item already known or already shown, relative to a fresh one
-    targets: int = 20  # size of the hidden set of best unknown items; a tenth of the catalogue at most
-    mobile: float = 0.55  # share of users on a phone
+    mixture: list[float] = field(default_factory=lambda: [0.25, 0.2, 0.2, 0.2, 0.15], metadata=weights(5))
+    concentration: float = above(0.0, default=2.0)  # small: pure types; large: everybody is the same mixture
+    second: float = share(default=0.3)  # largest weight of a second real seeker mixed into a taste
+    noise: float = at_least(0.0, default=0.6)  # length of the random part added to a taste of length 1
+    quality: float = at_least(0.0, default=0.3)  # b: weight of quality against affinity, both standardised
+    known: int = at_least(1, default=6)  # liked items a user knows and may speak of
+    disliked: int = at_least(0, default=2)  # widely known items a user does not like and may speak of
+    # utility of an item already known or already shown, relative to a fresh one
+    known_value: float = share(default=0.15)
+    # size of the hidden set of best unknown items; a tenth of the catalogue at most
+    targets: int = at_least(1, default=20)
+    mobile: float = share(default=0.55)  # share of users on a phone
 
 
 @dataclass(frozen=True)

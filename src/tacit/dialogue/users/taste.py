@@ -17,18 +17,20 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tacit.catalog import Catalog
+from tacit.run.limits import above, at_least
 from tacit.types import Dialogue, Floats32, InputError, Ints64
 
 
 @dataclass
 class TasteConfig:
-    factors: int = 32  # dimensions of taste
-    iterations: int = 15  # ALS sweeps
-    regularization: float = 0.05
-    confidence: float = 20.0  # weight of one liked item against one unknown item
-    mention: float = 0.3  # weight of a mention without a judgement, relative to a liked item
-    attribute: float = 0.5  # total weight of one attribute of one item, shared by the items that carry it (square root)
-    shrink: float = 20.0  # pseudo-judgements behind an item's share of liked
+    factors: int = at_least(1, default=32)  # dimensions of taste
+    iterations: int = at_least(1, default=15)  # ALS sweeps
+    regularization: float = above(0.0, default=0.05)
+    confidence: float = above(0.0, default=20.0)  # weight of one liked item against one unknown item
+    mention: float = at_least(0.0, default=0.3)  # weight of a mention without a judgement, relative to a liked item
+    # total weight of one attribute of one item, shared by the items that carry it (square root)
+    attribute: float = at_least(0.0, default=0.5)
+    shrink: float = above(0.0, default=20.0)  # pseudo-judgements behind an item's share of liked
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file, save
@@ -26,6 +26,7 @@ from tacit.rerank.align.sft import train_writer
 from tacit.rerank.align.tune import Example, TextTuning, by_length, examples_of, logprobs_of, prepared, tune
 from tacit.run.files import atomic_write
 from tacit.run.folder import Stage
+from tacit.run.limits import above, at_least, learning_rate
 from tacit.text.lm import load_pretrained
 from tacit.types import InputError
 
@@ -35,11 +36,11 @@ REFERENCE = "reference.safetensors"
 
 @dataclass
 class DPOSettings(TextTuning):
-    objective: str = "dpo"  # dpo | sft_best
-    beta: float = 0.01  # how dear it is to leave the reference
-    batch: int = 2
-    accumulation: int = 8
-    lr: float = 5e-5
+    objective: Literal["dpo", "sft_best"] = "dpo"  # dpo | sft_best
+    beta: float = above(0.0, default=0.01)  # how dear it is to leave the reference
+    batch: int = at_least(1, default=2)
+    accumulation: int = at_least(1, default=8)
+    lr: float = learning_rate(default=5e-5)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -36,10 +36,13 @@ from tacit import losses
 from tacit.rerank.align.feedback import read_groups, score_samples, write_groups
 from tacit.rerank.align.tune import save_writer
 from tacit.rerank.writer.writers import LocalWriter, prompt_tokens
+from tacit.run.config import check_types
 from tacit.run.folder import Stage
+from tacit.run.limits import above, at_least, learning_rate
 from tacit.run.progress import progress
 from tacit.run.resume import Resumable
 from tacit.run.steps import accumulate, clipped_epochs
+from tacit.run.stopped import require_finite, stop, stopped_folder
 from tacit.text.generate import Sampling, text_logprobs
 from tacit.text.lm import load_pretrained, with_lora
 from tacit.types import Group, InputError, Scorer
@@ -49,17 +52,20 @@ Tokens = list[int]
 
 @dataclass
 class WriterPPOConfig:
-    users: int = 32  # a batch
-    temperature: float = 1.0  # of the texts it learns from; below 1 they are nearer to the greedy one
-    epochs: int = 2  # over a batch's texts
-    minibatch: int = 64  # texts an optimiser step
-    microbatch: int = 16  # texts a forward pass: memory only
-    lr: float = 1e-4  # at first; it falls linearly to a tenth over the round. 1e-5 suits a pretrained model
-    clip: float = 0.2  # ε
-    kl_coef: float = 0.02  # price of a nat away from the round's first writer, in σ of the reward within users
-    kl_stop: float = 0.03  # KL(old, new) a token that ends a batch's epochs
-    grad_clip: float = 1.0
-    lora: int = -1  # as in align.dpo.lora
+    users: int = at_least(1, default=32)  # a batch
+    # of the texts it learns from; below 1 they are nearer to the greedy one
+    temperature: float = above(0.0, default=1.0, high=100.0)
+    epochs: int = at_least(1, default=2)  # over a batch's texts
+    minibatch: int = at_least(1, default=64)  # texts an optimiser step
+    microbatch: int = at_least(1, default=16)  # texts a forward pass: memory only
+    # at first; it falls linearly to a tenth over the round. 1e-5 suits a pretrained model
+    lr: float = learning_rate(default=1e-4)
+    clip: float = above(0.0, default=0.2, high=1.0)  # ε
+    # price of a nat away from the round's first writer, in σ of the reward within users
+    kl_coef: float = at_least(0.0, default=0.02)
+    kl_stop: float = above(0.0, default=0.03)  # KL(old, new) a token that ends a batch's epochs
+    grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
+    lora: int = at_least(-1, default=-1)  # as in align.dpo.lora
 
 
 @dataclass(frozen=True)
@@ -91,19 +97,23 @@ def align_by_scores(
     gradient norm, means over its minibatches. Resumes to the bit after a kill, at the batch it was in; a finished stage
     is only read.
     """
+    check_types(config, "align.ppo.")
     batches = _batches(task, config, seed)
     files = [stage.folder / "samples" / f"{number:05d}.jsonl" for number in range(1, len(batches) + 1)]
     if not stage.done():
         learner = Learner.load(lm_folder, tokenizer, task, config, seed, device, dtype)
         resumable = learner.resumable(stage)
         done, _ = resumable.restore()
+        everything = dict(learner.lm.named_parameters())  # those under adapters too: they are drawn from
+        require_finite(everything, stopped_folder(stage.folder, done), stage.name, "before it began", "tune it again")
         with progress(len(batches), stage.name) as bar:
             bar.resume(done)
             for number in range(done, len(batches)):
                 lr = config.lr * (1.0 - 0.9 * number / len(batches))
                 for parameters in learner.optimizer.param_groups:
                     parameters["lr"] = lr
-                groups, metrics = learner.batch(batches[number], task, scorer, seed, number)
+                where = stopped_folder(stage.folder, number + 1)
+                groups, metrics = learner.batch(batches[number], task, scorer, seed, number, where)
                 write_groups(groups, files[number])
                 stage.log.append(number + 1, **metrics, lr=lr)
                 resumable.save(number + 1)
@@ -167,9 +177,18 @@ class Learner:
         return cls(lm, reference, writer, optimizer, config, dtype)
 
     def batch(
-        self, places: Sequence[int], task: Task, scorer: Scorer, seed: int, number: int
+        self,
+        places: Sequence[int],
+        task: Task,
+        scorer: Scorer,
+        seed: int,
+        number: int,
+        where: Path | None = None,
     ) -> tuple[list[Group], dict[str, float]]:
-        """Write, score and learn. All that is random comes from ``seed``, the prompts and the batch's ``number``."""
+        """Write, score and learn. All that is random comes from ``seed``, the prompts and the batch's ``number``.
+
+        A batch that cannot be learnt from is kept in the folder ``where``, and ends the run.
+        """
         users, prompts = [task.users[place] for place in places], [task.prompts[place] for place in places]
         with self._autocast():
             written = self.writer.write_tokens(prompts, task.samples, seed)
@@ -178,7 +197,9 @@ class Learner:
         rewards = torch.tensor([[option.score for option in group.options] for group in groups])
         shuffles = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
         texts, kl = self._texts(prompts, written, rewards)
-        updates = self._update(texts, shuffles)
+        if not math.isfinite(kl + float(texts.advantages.sum())):
+            self._stop(texts, range(len(texts.texts)), "rewards or probabilities of texts are not finite", where)
+        updates = self._update(texts, shuffles, where)
         return groups, {
             "reward": float(rewards.mean()),
             "reward_std": float(rewards.std(1, correction=0).mean()),
@@ -232,13 +253,20 @@ class Learner:
             known = self.writer.ends, self.writer.sampling.temperature, self.writer.once
             return text_logprobs(lm, prompts, texts, *known)
 
-    def _update(self, batch: Texts, shuffles: torch.Generator) -> dict[str, float]:
-        def broken(_: Sequence[int]) -> None:
-            raise InputError("ppo: the gradient is no longer finite; lower align.ppo.lr.")
+    def _update(self, batch: Texts, shuffles: torch.Generator, where: Path | None) -> dict[str, float]:
+        def broken(rows: Sequence[int]) -> None:
+            self._stop(batch, rows, "the gradient is not finite", where)
 
         parameters = self.optimizer.param_groups[0]["params"]
         gradients = partial(self.gradients, batch)
         return clipped_epochs(len(batch.texts), gradients, self.optimizer, parameters, self.config, shuffles, broken)
+
+    def _stop(self, batch: Texts, rows: Sequence[int], reason: str, where: Path | None) -> NoReturn:
+        """End the run, these texts and what is known of them kept in the folder ``where``."""
+        said = [[self.writer.text(tokens) for tokens in (batch.prompts[row], batch.texts[row])] for row in rows]
+        index = list(rows)
+        tensors = {"old": batch.old[index], "mask": batch.mask[index], "advantages": batch.advantages[index]}
+        stop(where, "ppo", reason, "lower align.ppo.lr", {"prompt, text": said}, tensors)
 
     def gradients(self, batch: Texts, rows: Sequence[int]) -> dict[str, float]:
         """Fill the gradients of one minibatch; every mean is over its tokens, whatever pieces it is cut into."""

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.rerank.align.tune import Example, TextTuning, examples_of, prepared, tune
 from tacit.run.folder import Stage
+from tacit.run.limits import at_least, share
 from tacit.types import InputError
 
 
@@ -19,8 +20,8 @@ from tacit.types import InputError
 class WriterConfig(TextTuning):
     """The defaults suit the small model from scratch; 5e-5 and 1 × 16 suit a pretrained one."""
 
-    warmup: float = 0.05
-    checkpoint_every: int = 200
+    warmup: float = share(default=0.05)
+    checkpoint_every: int = at_least(1, default=200)
 
 
 @dataclass(frozen=True)

@@ -13,41 +13,56 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, SchedulerType, get_scheduler
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_scheduler
 
 from tacit.rerank.writer.writers import prompt_tokens
 from tacit.run.checkpoint import Generator
+from tacit.run.config import check_types
 from tacit.run.folder import Stage
+from tacit.run.limits import above, at_least, learning_rate, share
 from tacit.run.manifest import sealed_folder
 from tacit.run.processes import release_memory
 from tacit.run.progress import progress
 from tacit.run.resume import Resumable
 from tacit.run.steps import accumulate, clipped_step
+from tacit.run.stopped import not_finite_number, stop, stopped_folder
 from tacit.text.generate import text_logprobs
 from tacit.text.lm import max_positions, with_lora
 from tacit.types import InputError
+
+# The schedulers of transformers that need no further settings.
+Schedule = Literal[
+    "cosine",
+    "linear",
+    "constant",
+    "constant_with_warmup",
+    "cosine_with_restarts",
+    "polynomial",
+    "inverse_sqrt",
+]
 
 
 @dataclass
 class TextTuning:
     """Settings that every fine-tuning of a writer shares."""
 
-    epochs: float = 3.0
-    batch: int = 16  # texts (or pairs) in a forward pass
-    accumulation: int = 1  # forward passes in a step, whose loss is one mean over all of them
-    lr: float = 1e-3
-    schedule: str = "cosine"  # a scheduler of transformers: cosine | linear | constant_with_warmup …
-    warmup: float = 0.0  # share of all steps
-    weight_decay: float = 0.0  # of matrices; never of biases and norms
-    grad_clip: float = 1.0
-    max_length: int = 1024  # tokens of prompt and text together; the text's end is cut
-    lora: int = -1  # rank, α = 2 rank; 0 = train all weights; -1 = text.lm.LORA_RANK above one billion parameters
-    checkpoint_every: int = 50  # steps
+    epochs: float = above(0.0, default=3.0)
+    batch: int = at_least(1, default=16)  # texts (or pairs) in a forward pass
+    accumulation: int = at_least(1, default=1)  # forward passes in a step, whose loss is one mean over all of them
+    lr: float = learning_rate(default=1e-3)
+    schedule: Schedule = "cosine"
+    warmup: float = share(default=0.0)  # share of all steps
+    weight_decay: float = at_least(0.0, default=0.0)  # of matrices; never of biases and norms
+    grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
+    max_length: int = at_least(8, default=1024)  # tokens of prompt and text together; the text's end is cut
+    # rank, α = 2 rank; 0 = train all weights; -1 = text.lm.LORA_RANK above one billion parameters
+    lora: int = at_least(-1, default=-1)
+    checkpoint_every: int = at_least(1, default=50)  # steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +119,12 @@ def tune(
     The log has a row a step: loss, grad_norm (before clipping), lr, and what the objective tells. ``summary`` goes to
     the stage's own.
     """
+    check_types(settings, f"{stage.name}: ")
+    if not examples:
+        raise InputError(f"{stage.name}: there is no text to learn from: take more users.")
     steps = total_steps(len(examples), settings)
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer, schedule = _optimizer(trained, settings, steps, stage)
+    optimizer, schedule = _optimizer(trained, settings, steps)
     resumable = Resumable(stage, _weights(model), optimizer, _generators())
     _refuse_older(stage)
     done, place = resumable.restore()
@@ -119,8 +137,15 @@ def tune(
             loss_of = partial(_mean_loss, model, tokenizer, examples, objective, dtype, objective.count(rows))
             stats = accumulate(optimizer, loss_of, by_length(examples, rows, settings.batch))
             norm = clipped_step(optimizer, trained, settings.grad_clip)
-            if not math.isfinite(stats["loss"] + norm):
-                raise InputError(f"{stage.name}: the loss is no longer a finite number; lower the learning rate.")
+            broken = not_finite_number({**stats, "gradient": norm})
+            if broken is not None:
+                _stop(
+                    stage,
+                    step,
+                    f"the {broken} of step {step} is not finite",
+                    [examples[row] for row in rows],
+                    tokenizer,
+                )
             schedule.step()
             loss = stats.pop("loss")
             stage.log.append(step, loss=loss, grad_norm=norm, lr=lr, **stats)
@@ -131,6 +156,14 @@ def tune(
     stage.finish({"steps": steps, **summary})
     release_memory()
     return stage.folder / "writer"
+
+
+def _stop(
+    stage: Stage, step: int, broken: str, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
+) -> NoReturn:
+    reason = f"the {broken} of step {step} is not finite"
+    kept = [[tokenizer.decode(tokens) for tokens in (example.prompt, *example.texts)] for example in examples]
+    stop(stopped_folder(stage.folder, step), stage.name, reason, "lower the learning rate", {"prompt, texts": kept})
 
 
 def total_steps(count: int, settings: TextTuning) -> int:
@@ -182,18 +215,15 @@ def _mean_loss(
 
 
 def _optimizer(
-    trained: Sequence[nn.Parameter], settings: TextTuning, steps: int, stage: Stage
+    trained: Sequence[nn.Parameter], settings: TextTuning, steps: int
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW and its schedule; ``warmup`` 1 or more are steps."""
+    """AdamW and its schedule."""
     groups = [
         {"params": [p for p in trained if p.dim() > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=settings.lr, fused=True)
-    warmup = int(settings.warmup) if settings.warmup >= 1.0 else math.ceil(steps * settings.warmup)
-    if settings.schedule not in set(SchedulerType):
-        choices = ", ".join(sorted(SchedulerType))
-        raise InputError(f"{stage.name}: schedule={settings.schedule} is unknown: choose one of {choices}.")
+    warmup = math.ceil(steps * settings.warmup)
     return optimizer, get_scheduler(settings.schedule, optimizer, warmup, steps)
 
 

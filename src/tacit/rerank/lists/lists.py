@@ -7,7 +7,7 @@ takes over; ``clean`` repairs what in it rewards remembering instead of ranking.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -17,6 +17,7 @@ import polars as pl
 
 from tacit.data.ratings.table import Ratings
 from tacit.rerank.lists.order import Rule, Sort, choose_rule, in_order, possible_rules, tied_share
+from tacit.run.limits import at_least, random_seed
 from tacit.types import InputError, Ints32
 
 Card = dict[str, object]
@@ -30,12 +31,17 @@ class ListConfig:
     variant: Variant = "kar_lists"  # KAR's negatives | clean: negatives the user never rated, no repeats, true order
     sort: Sort = "auto"  # auto: rank or second
     timezone: str = "Asia/Shanghai"  # sort=day only: whose calendar day (that of KAR's authors)
-    consumed: int = 4  # consecutive interactions in a list
-    length: int = 10  # candidates in a list
-    text_history: int = 30  # a text tells at most so many of a user's interactions, and at most half of them
-    split_seed: int = 1234
-    list_seed: int = 12345
-    users: int = 0  # 0 = all, else the first so many of the shuffled users
+    consumed: int = at_least(1, default=4)  # consecutive interactions in a list
+    length: int = at_least(2, default=10)  # candidates in a list
+    # a text tells at most so many of a user's interactions, and at most half of them
+    text_history: int = at_least(1, default=30)
+    split_seed: int = random_seed(default=1234)
+    list_seed: int = random_seed(default=12345)
+    users: int = at_least(0, default=0)  # 0 = all, else the first so many of the shuffled users
+
+    def conflicts(self) -> Iterator[tuple[str, object, str]]:
+        if self.consumed >= self.length:
+            yield "consumed", self.consumed, f"below length={self.length}"
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from tacit.rerank.ranker.collaborative import (
     successors,
 )
 from tacit.rerank.ranker.history_scores import among, from_factors, over_history, over_last, sums_before
+from tacit.run.limits import above, at_least
 from tacit.run.progress import progress
 from tacit.types import Floats32, Ints32, Item
 
@@ -75,14 +76,15 @@ STAGES = 8
 
 @dataclass
 class FeatureConfig:
-    l2: float = 2000.0  # of EASE
-    next_l2: float = 10000.0  # of the weights from the last items to the next ones
-    near: int = 4  # places in a history: two items at most so far apart are near in time
-    sitting: int = 64  # and at most so far apart belong to one sitting
-    factors: int = 20  # numbers an item that predict stars
-    factors_l2: float = 15.0
-    smoothing: float = 20.0  # ratings or candidates that an item's own means are drawn together by
-    folds: int = 5  # of the training users, whose features come from the other folds
+    l2: float = above(0.0, default=2000.0)  # of EASE
+    next_l2: float = above(0.0, default=10000.0)  # of the weights from the last items to the next ones
+    near: int = at_least(1, default=4)  # places in a history: two items at most so far apart are near in time
+    sitting: int = at_least(1, default=64)  # and at most so far apart belong to one sitting
+    factors: int = at_least(1, default=20)  # numbers an item that predict stars
+    factors_l2: float = above(0.0, default=15.0)
+    # ratings or candidates that an item's own means are drawn together by
+    smoothing: float = above(0.0, default=20.0)
+    folds: int = at_least(2, default=5)  # of the training users, whose features come from the other folds
     attributes: list[str] = field(default_factory=lambda: ["genre", "brand", "category"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,6 +18,7 @@ from tacit.rerank.ranker.best_epoch import BestEpoch, RankerResult
 from tacit.rerank.ranker.rerankers import Knowledge, ListBatch, RankerName, Reranker, build_reranker, item_attributes
 from tacit.run.config import check_types
 from tacit.run.folder import Stage
+from tacit.run.limits import at_least, between, learning_rate
 from tacit.run.progress import Ticker, progress
 from tacit.types import Floats32, InputError, Item
 
@@ -30,13 +30,14 @@ METRICS = {"ndcg": ndcg, "map": kar_map}
 class RerankerConfig:
     name: RankerName = "dlcm"
     attributes: list[str] = field(default_factory=lambda: ["first_genre"])  # the item attributes that are embedded
-    specific: int = 5  # the adaptor's own experts a side, beside two shared ones
-    dropout: float = 0.1  # of prm_paper; the others have none
-    epochs: int = 50
-    batch: int = 256  # lists
-    lr: float = 1e-3  # constant: the reference's cosine counts lists where it steps batches, and never decays
-    weight_decay: float = 0.0
-    patience: int = 3  # epochs in a row without a better score before stopping
+    specific: int = at_least(1, default=5)  # the adaptor's own experts a side, beside two shared ones
+    dropout: float = between(0.0, 0.9, default=0.1)  # of prm_paper; the others have none
+    epochs: int = at_least(1, default=50)
+    batch: int = at_least(2, default=256)  # lists
+    # constant: the reference's cosine counts lists where it steps batches, and never decays
+    lr: float = learning_rate(default=1e-3)
+    weight_decay: float = at_least(0.0, default=0.0)
+    patience: int = at_least(1, default=3)  # epochs in a row without a better score before stopping
     criterion: Literal["ndcg", "map"] = "ndcg"  # at 5: the score that chooses the epoch; KAR's is map
     select: Literal["valid", "test"] = "valid"  # whose lists choose the epoch; test is KAR's way
 
@@ -71,7 +72,7 @@ def train_ranker(
     knowledge = knowledge.to(device) if knowledge is not None else None
     past = _past(model, histories)
     optimizer = _optimizer(model, config)
-    state = BestEpoch(model, optimizer, stage)
+    state = BestEpoch(model, optimizer, stage, "lower ranker.lr")
     steps = len(minibatches(np.arange(len(train)), config.batch))
     with progress(config.epochs * steps, stage.name if stage is not None else config.name) as bar:
         bar.resume(state.epoch * steps)
@@ -79,7 +80,7 @@ def train_ranker(
             torch.manual_seed(1000 * seed + state.epoch)  # dropout: an epoch's draws do not depend on those before it
             order = np.random.default_rng([seed, state.epoch]).permutation(len(train))
             batches = [train.take(rows) for rows in minibatches(order, config.batch)]
-            loss = _epoch(model, optimizer, batches, knowledge, past, device, dtype, bar, state.note)
+            loss = _epoch(model, optimizer, batches, knowledge, past, device, dtype, bar, state)
             metrics = selection_metrics(selection, _score(model, selection, knowledge, past, 2048, None))
             named = {f"{config.select}_{name}@{CUTOFF}": value for name, value in metrics.items()}
             state.add({"loss": loss, **named}, f"{config.select}_{config.criterion}@{CUTOFF}")
@@ -88,8 +89,6 @@ def train_ranker(
 
 def _check(config: RerankerConfig, train: Lists, selection: Lists) -> None:
     check_types(config, "ranker.")
-    if config.batch < 2 or config.epochs < 1 or config.patience < 1:
-        raise InputError("ranker.batch must be at least 2 lists, ranker.epochs and ranker.patience at least 1.")
     if len(train) < 2 or not len(selection):
         raise InputError(
             f"{len(train)} training lists and {len(selection)} to choose an epoch by: a reranker needs two and one; "
@@ -112,11 +111,11 @@ def _epoch(
     device: str,
     dtype: str,
     bar: Ticker,
-    note: str,
+    state: BestEpoch,
 ) -> float:
     """One pass; the mean loss of a list."""
     model.train()
-    total = torch.zeros((), device=device)
+    total, losses, note = torch.zeros((), device=device), list[Tensor](), state.note
     for lists in batches:
         batch = ListBatch.of(lists, device, past)
         vectors = _drawn(knowledge, batch.users)
@@ -126,12 +125,11 @@ def _epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        total += loss.detach() * len(lists)
+        losses.append(loss.detach())
+        total += losses[-1] * len(lists)
         bar.advance(note=note)
-    mean = float(total) / sum(len(lists) for lists in batches)
-    if not math.isfinite(mean):
-        raise InputError("The reranker's loss is no longer a finite number: lower ranker.lr and start the stage again.")
-    return mean
+    state.require_finite(losses, lambda number: batches[number])
+    return float(total) / sum(len(lists) for lists in batches)
 
 
 def _drawn(knowledge: Knowledge | None, users: Tensor) -> Tensor | None:

@@ -19,6 +19,7 @@ from tacit.rerank.ranker.train_listwise import ListwiseConfig
 from tacit.rerank.ranker.train_reranker import RerankerConfig
 from tacit.rerank.stages.data import KnowledgeConfig
 from tacit.run.config import check_types
+from tacit.run.limits import at_least, between, random_seed
 from tacit.text.adapters import read_adapters
 from tacit.types import InputError
 
@@ -36,8 +37,9 @@ class AlignConfig:
     # dpo (from pairs, by dpo.objective) | ppo (from the scores, with as many texts) | best_of_n (the writer stays as it
     # is and writes several texts about everyone; a reward model chooses)
     method: Method = "dpo"
-    rounds: int = 2
-    folds: int = 5  # of the training users: a user's reward comes from a ranker that never saw the user
+    rounds: int = between(0, 1000, default=2)
+    # of the training users: a user's reward comes from a ranker that never saw the user
+    folds: int = at_least(2, default=5)
     ranker: RankerName = "dlcm"  # which reranker scores the texts
     reward: Reward = "ndcg"  # ndcg (NDCG@5 of the user's lists, the paper's) | likelihood (of what was liked in them)
     # what that ranker learns from: samples (the first round's, one drawn a list) | first (texts)
@@ -46,11 +48,11 @@ class AlignConfig:
     # feedback, which says what of it text and history tell beforehand) | nearness (to the user's place among the
     # ratings: a control that asks no recommender)
     preference_source: PreferenceSource = "lists"
-    best_of: int = 5  # samples a user beside the first text, for best_of_n
-    keep: int = 1  # how many of these texts are read, each alone, their vectors averaged
+    best_of: int = at_least(1, default=5)  # samples a user beside the first text, for best_of_n
+    keep: int = at_least(1, default=1)  # how many of these texts are read, each alone, their vectors averaged
     pairs: Pairing = "best_worst"  # the others are controls
-    min_margin: float = 0.0  # of the reward, by which best and worst must differ
-    users: int = 0  # training users a round; 0 = all
+    min_margin: float = at_least(0.0, default=0.0)  # of the reward, by which best and worst must differ
+    users: int = at_least(0, default=0)  # training users a round; 0 = all
     force: bool = False  # train although best and worst cannot be told apart on other lists
     dpo: DPOSettings = field(default_factory=DPOSettings)
     ppo: WriterPPOConfig = field(default_factory=WriterPPOConfig)
@@ -58,25 +60,27 @@ class AlignConfig:
 
 @dataclass
 class RerankConfig:
-    system: str = "rerank"  # what tells this kind of config from one of conversations
+    system: Literal["rerank"] = "rerank"  # what tells this kind of config from one of conversations
     data: RatingsConfig = field(default_factory=RatingsConfig)
     lists: ListConfig = field(default_factory=ListConfig)
     knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
     writer: WriterConfig = field(default_factory=WriterConfig)
     ranker: RerankerConfig = field(default_factory=RerankerConfig)  # ranker.name is set by rankers
     rankers: list[RankerName] = field(default_factory=lambda: ["dlcm", "prm"])
-    ranker_seeds: int = 5
+    ranker_seeds: int = at_least(1, default=5)
     controls: list[Control] = field(default_factory=lambda: ["tfidf", "svd", "other users' texts", "empty text"])
-    control_seeds: int = 2  # of each reranker of a control, and never more than ranker_seeds
+    control_seeds: int = at_least(1, default=2)  # of each reranker of a control, and never more than ranker_seeds
     align: AlignConfig = field(default_factory=AlignConfig)
     strong: bool = True  # also the strongest rows: features of the ratings through a listwise transformer
-    strong_seeds: int = 2  # theirs differ by less than .001
+    strong_seeds: int = at_least(1, default=2)  # theirs differ by less than .001
     features: FeatureConfig = field(default_factory=FeatureConfig)
     listwise: ListwiseConfig = field(default_factory=ListwiseConfig)
-    seed: int = 0  # of the writer and of everything drawn, but for users and lists (lists.*_seed) and rankers
+    # of the writer and of everything drawn, but for users and lists (lists.*_seed) and rankers
+    seed: int = random_seed(default=0)
     device: str = "auto"
-    dtype: str = "auto"  # auto (the faster one here, measured when the run begins) | float32 | bfloat16 (autocast)
-    threads: int = 0
+    # auto (the faster one here, measured when the run begins) | float32 | bfloat16 (autocast)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int = between(0, 1024, default=0)
     out: str = ""
 
 

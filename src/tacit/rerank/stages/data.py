@@ -21,6 +21,7 @@ from tacit.rerank.writer.prompts import SHOWN, filled, short_prompt, user_prompt
 from tacit.rerank.writer.texts import Texts
 from tacit.rerank.writer.vectors import Mode, Projection, read_texts, text_vectors
 from tacit.rerank.writer.writers import SMALL
+from tacit.run.limits import above, at_least
 from tacit.text.lm import LMConfig
 from tacit.types import Floats32, InputError
 
@@ -37,13 +38,14 @@ class KnowledgeConfig:
     mode: Mode = "clean"  # clean (the answer alone) | kar_input (history and answer, cut at 512 tokens, as KAR)
     # axes of the vectors that a reranker reads: what the texts tell of SVD vectors of the training users' ratings; 0 =
     # every dimension, as KAR
-    components: int = 16
-    samples: int = 10  # N texts a training user and round
-    temperature: float = 1.0
-    top_p: float = 0.95
-    max_tokens: int = 160
-    shown: int = SHOWN  # ratings in a small writer's prompt
-    composed: int = 12_000  # texts composed for the small writer to learn from, the same number for each user
+    components: int = at_least(0, default=16)
+    samples: int = at_least(1, default=10)  # N texts a training user and round
+    temperature: float = above(0.0, default=1.0, high=100.0)
+    top_p: float = above(0.0, default=0.95, high=1.0)
+    max_tokens: int = at_least(1, default=160)
+    shown: int = at_least(1, default=SHOWN)  # ratings in a small writer's prompt
+    # texts composed for the small writer to learn from, the same number for each user
+    composed: int = at_least(1, default=12_000)
     lm: LMConfig = field(default_factory=lambda: replace(SMALL))  # of the small writer
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Generator, Iterable, Sequence
 from functools import partial
@@ -16,7 +17,8 @@ from tacit.rerank.writer.writers import CutText, Writer, pieces
 from tacit.run.files import says_when_full
 from tacit.run.processes import processes, release_memory
 from tacit.run.progress import progress
-from tacit.types import InputError
+
+log = logging.getLogger("tacit")
 
 Samples = list[list[str]]  # n of each prompt
 CUT = "cut"  # the key of a line's texts that were cut, by the prompt; all other keys are texts' own
@@ -153,7 +155,8 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
             return row
     except ValueError:
         pass
-    raise InputError(f"{path}:{number}: a damaged line of texts: remove the line, and its texts are written anew.")
+    log.warning("%s:%d: a damaged line of texts; they are written again", path, number)
+    return {}
 
 
 _here: Writer  # that of a process which only writes

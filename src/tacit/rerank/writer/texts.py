@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tacit.run.files import atomic_write
+from tacit.run.files import atomic_write, read_json, says_when_damaged
 
 Texts = dict[int, tuple[str, ...]]  # by user; several about one are read alone, and their vectors are averaged
 
@@ -19,8 +19,9 @@ def save_texts(folder: Path, texts: Texts) -> None:
 
 def load_texts(folder: Path) -> Texts:
     """What ``save_texts`` wrote."""
-    stored: dict[str, str | list[str]] = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
-    return {int(user): _several(texts) for user, texts in stored.items()}
+    path, remedy = folder / "texts.json", f"delete {folder} to write the texts again; those in the cache are kept."
+    with says_when_damaged(path, remedy):
+        return {int(user): _several(texts) for user, texts in read_json(path, remedy).items()}
 
 
 def _several(stored: str | list[str]) -> tuple[str, ...]:
