@@ -75,7 +75,7 @@ class Observed:
 
 
 _REMEDIES = {
-    "engagement": "log dwell_s, scroll_depth, clicked, accepted or left",
+    "engagement": "log dwell_s, scroll_depth or clicked (that the talk goes on is not enough)",
     "relevance": "log a slate, or the mentions of agent turns",
     "sentiment": "log what the user says before and after, or sentiment_before and sentiment_after",
 }
@@ -131,7 +131,7 @@ def _things(kind: _Kind) -> Iterator[str]:
         kind.answered or kind.accepted_or_left,
         kind.answered or "left" in logged,
     )
-    if sum(parts) >= MIN_PARTS:
+    if sum(parts[:3]) + any(parts[3:]) >= MIN_PARTS:  # as signals.engagement: going on and not leaving are one part
         yield "engagement"
     before, after = kind.spoken_to or "sentiment_before" in logged, kind.answered or "sentiment_after" in logged
     if before and after:
