@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from places import ROOT
 from tiny_amazon import metadata, review, write
+from tiny_rerank import GENRES, SMALL, world
 from typer.testing import CliRunner
 
 from tacit.cli.main import app
@@ -31,58 +31,6 @@ from tacit.rerank.writer.cache import CUT
 from tacit.rerank.writer.prompts import filled
 from tacit.rerank.writer.texts import load_texts
 from tacit.run.folder import Run
-
-GENRES = ("comedy", "horror", "western", "musical")
-SMALL = [
-    "dtype=float32",  # `auto` measures, and two runs that are compared must not differ in it
-    "knowledge.encoder=hashing",
-    "knowledge.composed=1",
-    "knowledge.samples=3",
-    "knowledge.max_tokens=24",
-    "knowledge.shown=6",
-    "knowledge.lm.layers=1",
-    "knowledge.lm.heads=2",
-    "knowledge.lm.width=16",
-    "knowledge.lm.vocabulary=400",
-    "writer.epochs=1",
-    "rankers=[dlcm]",
-    "ranker_seeds=2",
-    "ranker.epochs=2",
-    "ranker.attributes=[genre]",
-    "controls=[svd]",
-    "align.rounds=1",
-    "align.folds=2",
-    "align.dpo.epochs=1",
-    "listwise.epochs=1",
-    "features.folds=2",
-    "lists.text_history=6",
-]
-
-
-def world(folder: Path, users: int = 40, items: int = 48, rated: int = 34) -> Path:
-    """Users who love one genre and tolerate the others; a config that names the files."""
-    generator = np.random.default_rng(0)
-    catalogue = [
-        {
-            "id": f"i{k}",
-            "title": f"Film {k} ({1950 + k})",
-            "text": f"Film {k}, a {GENRES[k % 4]}",
-            "attributes": {"genre": [GENRES[k % 4]]},
-        }
-        for k in range(items)
-    ]
-    rows = []
-    for user in range(users):
-        for place, item in enumerate(generator.permutation(items)[:rated].tolist()):
-            stars = 5 if item % 4 == user % 4 else int(generator.integers(1, 5))
-            rows.append({"user": f"u{user}", "item": f"i{item}", "rating": float(stars), "time": 1000 * place + user})
-    (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in catalogue))
-    pl.DataFrame(rows).write_csv(folder / "interactions.csv")
-    config = folder / "films.yaml"
-    config.write_text(
-        f"system: rerank\ndata: {{name: own, path: {folder / 'interactions.csv'}, items: {folder / 'items.jsonl'}}}\n"
-    )
-    return config
 
 
 @pytest.fixture(scope="module")
