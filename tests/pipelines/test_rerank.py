@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +15,12 @@ from places import ROOT
 from tiny_amazon import metadata, review, write
 from tiny_rerank import GENRES, SMALL, world
 from typer.testing import CliRunner
+from whole_runs import differing
 
 from tacit.cli.main import app
 from tacit.metrics.markdown import line_name
 from tacit.metrics.results import load_rows
-from tacit.pipelines.rerank import is_rerank, load_config
+from tacit.pipelines.rerank import is_rerank, load_config, run_rerank
 from tacit.report.rerank.report import read_round, rounds_table
 from tacit.report.rerank.tuning import tuning
 from tacit.rerank.align.feedback import read_groups
@@ -40,6 +43,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = CliRunner().invoke(app, ["run", str(config), *SMALL, "align.force=true", f"out={folder / 'run'}"])
     assert result.exit_code == 0, result.output + repr(result.exception)
     return folder / "run"
+
+
+def test_a_run_killed_in_four_places_ends_bit_for_bit_the_same(finished: Path, tmp_path: Path) -> None:
+    """The clock is not asked: each kill comes when the file is there. Kills at random moments: `make soak`."""
+    folder = tmp_path / "run"
+    config = load_config(finished.parent / "films.yaml", [*SMALL, "align.force=true", f"out={folder}"])
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tacit.pipelines.rerank"])
+    rankers = [f"rankers/{name}*/checkpoints/step*" for name in ("dlcm-round-0", "listwise-round-1")]
+    for place in ("knowledge/sft/checkpoints/step*", rankers[0], "align/round1/tune/*", rankers[1], ""):
+        child = context.Process(target=run_rerank, args=(config,))
+        child.start()
+        while child.is_alive() and not (place and list(folder.glob(place))):
+            time.sleep(0.01)
+        if place:
+            child.kill()
+        child.join()
+    assert child.exitcode == 0
+    assert differing(folder, finished) == []
 
 
 def test_every_row_has_an_interval_and_stands_beside_the_bounds(finished: Path) -> None:
