@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test integration lint docs build bench paper-smoke clean \
+.PHONY: demo test integration soak lint docs build bench paper-smoke clean \
 	rlrf4rec-table1 rlrf4rec-seed0 rlrf4rec-objectives rlrf4rec-controls rlrf4rec-best-of-n \
 	rlrf4rec-literal rlrf4rec-no-language-model
 
@@ -24,6 +24,16 @@ test: $(STAMP)
 # What needs more than this package: an installation of the wheel. Skipped, saying why, where that cannot be had.
 integration: $(STAMP) build
 	$(BIN)/python -m pytest -q -rs tests/integration
+
+# Hours: every property of tests/faults with 20,000 inputs drawn anew, then kills, full disks (as root), too little memory
+# and two processes. What fails is repeated with the SEED that the commands show: `make soak SEED=7`.
+EXAMPLES ?= 20000
+KILLS ?= 20
+SEED := $(or $(SEED),$(shell date +%s))
+soak: $(STAMP)
+	POLARS_MAX_THREADS=1 TACIT_FAULT_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -v -rs -n 2 --durations=0 \
+	  --hypothesis-show-statistics --hypothesis-seed=$(SEED) tests/faults
+	TACIT_SOAK_KILLS=$(KILLS) TACIT_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -v -s -rs tests/soak
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

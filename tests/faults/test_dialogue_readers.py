@@ -1,7 +1,4 @@
-"""Any bytes end in rows or in one sentence; what a reader accepts fits the form; what is converted, check accepts.
-
-A hundred inputs a reader; ``TACIT_FAULTS=20000`` asks for more.
-"""
+"""Any bytes end in rows or in one sentence; what a reader accepts fits the form; what is converted, check accepts."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ import gzip
 import importlib.resources
 import io
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -20,7 +16,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fault_examples import FAULTS
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.catalog import Catalog, item_to_json
@@ -31,12 +28,6 @@ from tacit.data.dialogues.form import parse, to_json
 from tacit.data.dialogues.sources import DataConfig, load_test, load_training
 from tacit.types import InputError, Item
 
-many = settings(
-    max_examples=int(os.environ.get("TACIT_FAULTS", "100")),
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
 CATALOG = Catalog([Item("a", "Alpha Road (1999)", "Alpha"), Item("b", "Beta Hill (2001)", "Beta")])
 VALUES = st.recursive(
     st.none()
@@ -167,7 +158,7 @@ def one_sentence(act: Callable[[], object]) -> bool:
     return True
 
 
-@many
+@FAULTS
 @given(damaged_lines(DIALOGUE))
 def test_own_logs(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -181,7 +172,7 @@ def test_own_logs(content: bytes) -> None:
         one_sentence(lambda: load_training(DataConfig("logs", str(path))))
 
 
-@many
+@FAULTS
 @given(st.data())
 def test_what_the_parser_accepts_fits_the_schema(data: st.DataObject) -> None:
     row = json.loads(json.dumps(spoilt(data.draw, DIALOGUE)))
@@ -196,7 +187,7 @@ def test_what_the_parser_accepts_fits_the_schema(data: st.DataObject) -> None:
     assert parse(json.loads(json.dumps(again)), CATALOG) == dialogue
 
 
-@many
+@FAULTS
 @given(damaged_lines(ITEM), st.data())
 def test_items(content: bytes, data: st.DataObject) -> None:
     ending, content = data.draw(stored(content))
@@ -232,7 +223,7 @@ def put(folder: Path, name: str, kind: str, content: bytes) -> None:
     (folder / f"{name}{kind}").write_bytes(content)
 
 
-@many
+@FAULTS
 @given(damaged_lines(REDIAL), VALUES, st.data())
 def test_redial(content: bytes, info: Any, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -251,7 +242,7 @@ def test_redial(content: bytes, info: Any, data: st.DataObject) -> None:
         converted("redial", Path(name))
 
 
-@many
+@FAULTS
 @given(damaged_lines(TURN), VALUES, st.data())
 def test_opendialkg_turns(content: bytes, value: Any, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -266,7 +257,7 @@ def test_opendialkg_turns(content: bytes, value: Any, data: st.DataObject) -> No
         converted("opendialkg", Path(name))
 
 
-@many
+@FAULTS
 @given(st.data())
 def test_opendialkg_table(data: st.DataObject) -> None:
     file = io.StringIO()
@@ -287,7 +278,7 @@ def test_opendialkg_table(data: st.DataObject) -> None:
         converted("opendialkg", Path(name))
 
 
-@many
+@FAULTS
 @given(damaged_lines(CHAT))
 def test_chats(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-
-from hypothesis import given, settings
+from fault_examples import FAULTS
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.text.label_polarity import label_polarity
 from tacit.types import InputError
 
-EXAMPLES = int(os.environ.get("TACIT_FAULT_EXAMPLES", "200"))
-FAST = settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None)
-
 SIDES = ["very negative", "negative", "slightly negative", "neutral", "slightly positive", "positive", "very positive"]
 WORDS = st.sampled_from([*SIDES, "pos", "neg", "LABEL_0", "LABEL_1", "1 star", "2 stars", "joy", "", "★★"])
 
 
-@FAST
+@FAULTS
 @given(st.lists(st.one_of(st.text(max_size=12), WORDS), max_size=7))
 def test_any_labels(labels: list[str]) -> None:
     try:
@@ -29,7 +25,7 @@ def test_any_labels(labels: list[str]) -> None:
     assert len(set(polarity)) == len(polarity)
 
 
-@FAST
+@FAULTS
 @given(st.permutations(SIDES), st.integers(2, 7), st.sampled_from(["lower", "upper", "title"]), st.sampled_from(" _-"))
 def test_sides_are_in_order(labels: list[str], n: int, case: str, glue: str) -> None:
     chosen = labels[:n]
@@ -42,7 +38,7 @@ def test_sides_are_in_order(labels: list[str], n: int, case: str, glue: str) -> 
     assert all((p > 0) == (rank > 3) and (p == 0) == (rank == 3) for p, rank in zip(polarity, ranks, strict=True))
 
 
-@FAST
+@FAULTS
 @given(st.lists(st.integers(0, 100), min_size=2, max_size=9, unique=True))
 def test_stars_are_in_order(stars: list[int]) -> None:
     polarity = label_polarity([f"{n} stars" for n in stars], "m")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from fault_examples import FAULTS
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny_amazon import metadata, review
 
@@ -22,9 +22,6 @@ from tacit.data.ratings.movielens import GENRES_100K
 from tacit.data.ratings.table import COLUMNS, Ratings
 from tacit.data.times import LATEST
 from tacit.types import InputError, Item
-
-EXAMPLES = int(os.environ.get("TACIT_FAULT_EXAMPLES", "200"))
-FAST = settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None)
 
 ITEM = "|".join(["1", "Cité, La (1995)", "01-Jan-1995", "", "http://x"] + ["0"] * (len(GENRES_100K) - 1) + ["1"])
 INTERACTIONS = "user,item,rating,time\nu,a,4,1738324800\nv,b,2.5,1738324801\n"
@@ -122,24 +119,24 @@ def check(ratings: Ratings) -> None:
 
 
 @pytest.mark.parametrize(("reader", "name"), PLACES)
-def test_any_bytes_are_rows_or_one_sentence(reader: str, name: str) -> None:
+@FAULTS
+@given(st.data())
+def test_any_bytes_are_rows_or_one_sentence(reader: str, name: str, data: st.DataObject) -> None:
     read, files = READERS[reader]
-
-    @FAST
-    @given(damaged(files[name]))
-    def any_bytes(raw: bytes) -> None:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            for other, whole in files.items():
-                (folder / other).write_bytes(raw if other == name else whole)
-            try:
-                check(read(folder))
-            except InputError as error:
-                assert str(error).strip() and "Traceback" not in str(error)
-                str(error).encode()  # it can be printed
-
     with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         for other, whole in files.items():
-            (Path(place) / other).write_bytes(whole)
-        check(read(Path(place)))  # undamaged files are read
-    any_bytes()
+            (folder / other).write_bytes(data.draw(damaged(whole)) if other == name else whole)
+        try:
+            check(read(folder))
+        except InputError as error:
+            assert str(error).strip() and "Traceback" not in str(error)
+            str(error).encode()  # it can be printed
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_undamaged_files_are_read(reader: str, tmp_path: Path) -> None:
+    read, files = READERS[reader]
+    for name, whole in files.items():
+        (tmp_path / name).write_bytes(whole)
+    check(read(tmp_path))

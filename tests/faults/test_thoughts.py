@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
-from hypothesis import given, settings
+from fault_examples import FAULTS
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.data.thoughts import has_thoughts, without_thoughts
@@ -46,8 +45,6 @@ def test_answer(text: str, answer: str) -> None:
     assert has_thoughts(text) == (text != answer)
 
 
-EXAMPLES = int(os.environ.get("TACIT_FAULT_EXAMPLES", "200"))
-FAST = settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None)
 NAMES = ["think", "Thinking", "REASONING"]
 TAGS = ["<think>", "</think>", "<THINKING>", "</Thought>", "[THINK]", "[/THINK]", "<", ">", "</", "\n"]
 PIECES = st.lists(
@@ -62,7 +59,7 @@ PIECES = st.lists(
 )
 
 
-@FAST
+@FAULTS
 @given(PIECES)
 def test_any_text_has_an_answer(pieces: list[str]) -> None:
     text = "".join(pieces)
@@ -72,7 +69,7 @@ def test_any_text_has_an_answer(pieces: list[str]) -> None:
         assert answer == text
 
 
-@FAST
+@FAULTS
 @given(
     st.text("abc <>/\n", max_size=20),
     st.text("abc \n", max_size=20),

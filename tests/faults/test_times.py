@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta, timezone
 
-from hypothesis import given, settings
+from fault_examples import FAULTS
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.data.times import EARLIEST, EIGHT_DIGITS, LATEST, PER_SECOND, Clock, unit
-
-EXAMPLES = int(os.environ.get("TACIT_FAULT_EXAMPLES", "200"))
-FAST = settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None)
 
 SECONDS = st.integers(EARLIEST, LATEST - 1)
 VALUES = st.one_of(
@@ -26,7 +23,7 @@ VALUES = st.one_of(
 )
 
 
-@FAST
+@FAULTS
 @given(st.lists(VALUES, max_size=6), st.booleans())
 def test_any_values(values: list[object], days: bool) -> None:
     clock = Clock(days)
@@ -41,7 +38,7 @@ def test_any_values(values: list[object], days: bool) -> None:
             assert Clock(days).seconds(value) == seconds  # whatever stood before
 
 
-@FAST
+@FAULTS
 @given(SECONDS, st.sampled_from(sorted(PER_SECOND)))
 def test_every_unit_is_told_apart(seconds: int, name: str) -> None:
     number = seconds * PER_SECOND[name]
@@ -49,7 +46,7 @@ def test_every_unit_is_told_apart(seconds: int, name: str) -> None:
     assert Clock().seconds(number) == seconds == Clock().seconds(str(number))
 
 
-@FAST
+@FAULTS
 @given(SECONDS, st.integers(-14 * 60, 14 * 60))
 def test_text_says_the_same_in_any_zone(seconds: int, minutes: int) -> None:
     moment = datetime.fromtimestamp(seconds, timezone(timedelta(minutes=minutes)))
@@ -57,7 +54,7 @@ def test_text_says_the_same_in_any_zone(seconds: int, minutes: int) -> None:
     assert Clock().seconds(datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()) == seconds
 
 
-@FAST
+@FAULTS
 @given(st.dates(datetime(1990, 1, 1).date(), datetime(2099, 12, 31).date()))
 def test_days_of_eight_digits_are_never_seconds(day: object) -> None:
     digits = str(day).replace("-", "")

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from places import ROOT
 from tiny_amazon import metadata, review, write
+from tiny_rerank import GENRES, SMALL, world
 from typer.testing import CliRunner
+from whole_runs import differing
 
 from tacit.cli.main import app
 from tacit.metrics.markdown import line_name
 from tacit.metrics.results import load_rows
-from tacit.pipelines.rerank import is_rerank, load_config
+from tacit.pipelines.rerank import is_rerank, load_config, run_rerank
 from tacit.report.rerank.report import read_round, rounds_table
 from tacit.report.rerank.tuning import tuning
 from tacit.rerank.align.feedback import read_groups
@@ -32,58 +35,6 @@ from tacit.rerank.writer.prompts import filled
 from tacit.rerank.writer.texts import load_texts
 from tacit.run.folder import Run
 
-GENRES = ("comedy", "horror", "western", "musical")
-SMALL = [
-    "dtype=float32",  # `auto` measures, and two runs that are compared must not differ in it
-    "knowledge.encoder=hashing",
-    "knowledge.composed=1",
-    "knowledge.samples=3",
-    "knowledge.max_tokens=24",
-    "knowledge.shown=6",
-    "knowledge.lm.layers=1",
-    "knowledge.lm.heads=2",
-    "knowledge.lm.width=16",
-    "knowledge.lm.vocabulary=400",
-    "writer.epochs=1",
-    "rankers=[dlcm]",
-    "ranker_seeds=2",
-    "ranker.epochs=2",
-    "ranker.attributes=[genre]",
-    "controls=[svd]",
-    "align.rounds=1",
-    "align.folds=2",
-    "align.dpo.epochs=1",
-    "listwise.epochs=1",
-    "features.folds=2",
-    "lists.text_history=6",
-]
-
-
-def world(folder: Path, users: int = 40, items: int = 48, rated: int = 34) -> Path:
-    """Users who love one genre and tolerate the others; a config that names the files."""
-    generator = np.random.default_rng(0)
-    catalogue = [
-        {
-            "id": f"i{k}",
-            "title": f"Film {k} ({1950 + k})",
-            "text": f"Film {k}, a {GENRES[k % 4]}",
-            "attributes": {"genre": [GENRES[k % 4]]},
-        }
-        for k in range(items)
-    ]
-    rows = []
-    for user in range(users):
-        for place, item in enumerate(generator.permutation(items)[:rated].tolist()):
-            stars = 5 if item % 4 == user % 4 else int(generator.integers(1, 5))
-            rows.append({"user": f"u{user}", "item": f"i{item}", "rating": float(stars), "time": 1000 * place + user})
-    (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in catalogue))
-    pl.DataFrame(rows).write_csv(folder / "interactions.csv")
-    config = folder / "films.yaml"
-    config.write_text(
-        f"system: rerank\ndata: {{name: own, path: {folder / 'interactions.csv'}, items: {folder / 'items.jsonl'}}}\n"
-    )
-    return config
-
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -92,6 +43,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = CliRunner().invoke(app, ["run", str(config), *SMALL, "align.force=true", f"out={folder / 'run'}"])
     assert result.exit_code == 0, result.output + repr(result.exception)
     return folder / "run"
+
+
+def test_a_run_killed_in_four_places_ends_bit_for_bit_the_same(finished: Path, tmp_path: Path) -> None:
+    """The clock is not asked: each kill comes when the file is there. Kills at random moments: `make soak`."""
+    folder = tmp_path / "run"
+    config = load_config(finished.parent / "films.yaml", [*SMALL, "align.force=true", f"out={folder}"])
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tacit.pipelines.rerank"])
+    rankers = [f"rankers/{name}*/checkpoints/step*" for name in ("dlcm-round-0", "listwise-round-1")]
+    for place in ("knowledge/sft/checkpoints/step*", rankers[0], "align/round1/tune/*", rankers[1], ""):
+        child = context.Process(target=run_rerank, args=(config,))
+        child.start()
+        while child.is_alive() and not (place and list(folder.glob(place))):
+            time.sleep(0.01)
+        if place:
+            child.kill()
+        child.join()
+    assert child.exitcode == 0
+    assert differing(folder, finished) == []
 
 
 def test_every_row_has_an_interval_and_stands_beside_the_bounds(finished: Path) -> None:

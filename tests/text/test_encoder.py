@@ -35,6 +35,21 @@ def test_reading_a_catalogue_says_what_was_cut(folder: Path, tmp_path: Path, cap
     torch.testing.assert_close(vectors, encoder(texts).detach())
 
 
+def test_what_was_read_before_changes_no_saved_file(folder: Path, tmp_path: Path) -> None:
+    texts = ["family", "family family family family"]
+    for name, read in (("fresh", []), ("used", texts)):
+        encoder = TextEncoder.load(str(folder), max_tokens=5).eval()
+        if read:
+            encoder(read)
+        encoder.save_pretrained(tmp_path / name)
+    files = sorted(path.relative_to(tmp_path / "fresh") for path in (tmp_path / "fresh").rglob("*") if path.is_file())
+    assert files
+    for file in files:
+        assert (tmp_path / "fresh" / file).read_bytes() == (tmp_path / "used" / file).read_bytes(), file
+    again = TextEncoder.load(str(tmp_path / "used"), max_tokens=5).eval()
+    assert torch.equal(again(texts), encoder(texts))  # one batch, one process
+
+
 def test_other_weights_and_limits_are_other_encoders(folder: Path) -> None:
     encoder, shorter = TextEncoder.load(str(folder), 5), TextEncoder.load(str(folder), 4)
     before = encoder.fingerprint()

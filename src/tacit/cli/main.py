@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from tacit.cli.stopping import raise_on_signals, tell
 from tacit.run.files import says_when_full
+from tacit.run.memory import says_when_memory_ends
 from tacit.run.network import start_quiet
 from tacit.run.terminal import PlainFormatter, printable
 from tacit.run.version import VERSION
@@ -27,7 +28,7 @@ NOT_RESUMED = ("chat", "score", "doctor", "inspect", "results", "data")  # comma
 class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
-            with says_when_full("the output"):
+            with says_when_full("the output"), says_when_memory_ends():
                 return super().invoke(ctx)
         except InputError as error:
             print(f"tacit: {printable(error)}", file=sys.stderr)

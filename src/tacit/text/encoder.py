@@ -69,6 +69,12 @@ class TextEncoder(nn.Module):
         return cls(model, max_tokens)
 
     def save_pretrained(self, folder: str | Path) -> None:
+        """In the hub's format. Cutting and padding are set at every call: what the last one left is not written, so
+        that equal encoders make equal files, whether or not texts were read before."""
+        fast = getattr(self.model.tokenizer, "backend_tokenizer", None)
+        if fast is not None:
+            fast.no_truncation()
+            fast.no_padding()
         self.model.save(str(folder), create_model_card=False, safe_serialization=True)
 
     def forward(self, texts: Sequence[str]) -> Tensor:
