@@ -43,7 +43,7 @@ def test_too_little_memory_harms_nothing(system: str, tmp_path: Path) -> None:
     words = SYSTEMS[system](tmp_path / "data")
     began = time.monotonic()
     first, most = peak(words, tmp_path / "whole")
-    patience_s = 5 * (time.monotonic() - began)  # OpenBLAS asks for its buffer without end where it cannot have it
+    patience_s = 5 * (time.monotonic() - began)  # OpenBLAS was seen to hang when short of memory
     ended = []
     for step in range(STEPS):
         size = first + (most - first) * step // STEPS
