@@ -119,7 +119,7 @@ OTHER_FAULTS: list[tuple[dict[str, Any], str]] = [
     (changed("turns.0.timestamp", 9), "goes back in time"),
     (changed("turns.0.timestamp", "2025-01-31T12:00:00Z"), "use one kind"),
     (changed("turns.0.timestamp", "yesterday"), "must be seconds"),
-    (changed("turns.0.timestamp", float("nan")), "must be seconds"),
+    (changed("turns.0.timestamp", float("nan")), r"timestamp (must be seconds|is not a finite)"),
 ]
 
 
@@ -157,6 +157,32 @@ def test_parser_and_schema_agree_on_random_damage(data: st.DataObject) -> None:
     except ValueError:
         return
     assert schema("dialogue").is_valid(row)
+
+
+START_S = 1_738_324_800  # 2025-01-31T12:00:00Z
+
+
+@pytest.mark.parametrize("per_second", [1, 10**3, 10**6, 10**9])
+def test_timestamps_in_any_unit_are_seconds(per_second: int) -> None:
+    row = changed("turns.0.timestamp", START_S * per_second)
+    row["turns"][1]["timestamp"] = (START_S + 7) * per_second
+    assert [turn.time_s for turn in logs.parse(row, None).turns[:2]] == [START_S, START_S + 7]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (START_S, (START_S + 7) * 1000, "is written as milliseconds, earlier ones as seconds"),
+        (20250131, 20250201, "is a day without a time of day"),
+        (5e8, 5e8 + 1, "is no time between 1990 and 2100"),
+        (START_S * 10**12, START_S * 10**12, "is no time between 1990 and 2100"),
+    ],
+)
+def test_timestamps_of_no_clock_are_refused(first: float, second: float, said: str) -> None:
+    row = changed("turns.0.timestamp", first)
+    row["turns"][1]["timestamp"] = second
+    with pytest.raises(ValueError, match=said):
+        logs.parse(row, None)
 
 
 def test_text_timestamps_are_seconds_apart() -> None:

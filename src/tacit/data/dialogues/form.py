@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from tacit.catalog import Catalog
 from tacit.data.thoughts import has_thoughts, without_thoughts
+from tacit.data.times import Clock
 from tacit.types import Dialogue, Feedback, ItemId, Judgement, Slate, Turn
 
 _LARGEST = sys.float_info.max
@@ -93,7 +94,8 @@ def parse(row: Any, catalog: Catalog | None) -> Dialogue:
         _bad("turns", "must be a non-empty list")
     if not isinstance(row.get("meta", {}), dict):
         _bad("meta", "must be an object")
-    turns = tuple([_turn(turn, ("turns", t), catalog) for t, turn in enumerate(row["turns"])])
+    clock = Clock(days=False)  # turns lie seconds apart
+    turns = tuple([_turn(turn, ("turns", t), catalog, clock) for t, turn in enumerate(row["turns"])])
     if not any(turn.speaker == "user" for turn in turns):
         raise ValueError("the dialogue has no user turn: add one or remove the line")
     _check_clock(row["turns"], turns)
@@ -101,7 +103,7 @@ def parse(row: Any, catalog: Catalog | None) -> Dialogue:
     return Dialogue(row["id"], row["user"], turns, {} if judgements is None else _judgements(judgements, catalog))
 
 
-def _turn(row: Any, where: Place | str, catalog: Catalog | None) -> Turn:
+def _turn(row: Any, where: Place | str, catalog: Catalog | None, clock: Clock) -> Turn:
     row = _object(row, _TURN_KEYS, where)
     speaker, text = row.get("speaker"), row.get("text")
     if speaker not in ("user", "agent"):
@@ -111,7 +113,7 @@ def _turn(row: Any, where: Place | str, catalog: Catalog | None) -> Turn:
     if "meta" in row and not isinstance(row["meta"], dict):
         _bad((where, "meta"), "must be an object")
     mentions = _ids(row["mentions"], (where, "mentions"), catalog) if "mentions" in row else ()
-    time_s = _seconds(row["timestamp"], (where, "timestamp")) if "timestamp" in row else None
+    time_s = _seconds(row["timestamp"], (where, "timestamp"), clock) if "timestamp" in row else None
     if speaker == "user":
         if "slate" in row or ("feedback" in row and not _holds_only_nulls(row["feedback"])):
             _bad((where, "slate" if "slate" in row else "feedback"), "belongs to agent turns only")
@@ -211,11 +213,14 @@ def _known(ids: Iterable[ItemId], where: Place | str, catalog: Catalog | None) -
             raise ValueError(f"{_at(where)} names item {id!r}, which is not in the catalogue: add it to the items file")
 
 
-def _seconds(value: Any, where: Place | str) -> float | None:
+def _seconds(value: Any, where: Place | str, clock: Clock) -> float | None:
     if value is None:
         return None
-    if _is_number(value) and value >= 0:
-        return float(value)
+    if _is_number(value):
+        try:
+            return clock.seconds(value)
+        except ValueError as error:
+            _bad(where, str(error))
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value.replace("Z", "+00:00").replace("z", "+00:00"))
