@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tacit.run.manifest import FILE, seal, sealed_folder, verify
+from tacit.run.manifest import FILE, seal, sealed_folder, verify, verify_if_sealed
 from tacit.types import InputError
 
 
@@ -67,3 +67,15 @@ def test_a_later_format_says_so_and_an_old_folder_has_none(tmp_path: Path) -> No
     verify(folder)
     seal(folder)
     verify(folder)
+
+
+def test_a_folder_of_anybodys_is_held_to_our_manifest_alone(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model")
+    verify_if_sealed(folder)
+    (folder / "weights.safetensors").write_bytes(b"other")
+    with pytest.raises(InputError, match="is not the file that was saved"):
+        verify_if_sealed(folder)
+    for theirs in ('{"files": ["a.bin"]}', "[]", "", '{"files": {"a": {"size": 3}}}'):
+        (folder / FILE).write_text(theirs)
+        verify_if_sealed(folder)
+    verify_if_sealed("somebody/some-model")

@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from tacit.run.limits import at_least, between
+from tacit.run.manifest import verify_if_sealed
 from tacit.text.adapters import merged, read_adapters
 from tacit.text.safe_loading import NO_CODE, WEIGHTS, refuse_code
 from tacit.text.tokens import EOS, PAD, SPECIALS
@@ -97,6 +98,7 @@ def load_pretrained(
     adapters = read_adapters(base, key)
     for source in (base, *([adapters.base] if adapters else [])):
         refuse_code(source, key)
+    verify_if_sealed(base)
     try:
         tokenizer = tokenizer or load_tokenizer(base, key)
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
