@@ -11,6 +11,7 @@ from tacit.metrics.lists import METRICS
 from tacit.pipelines.rerank import load_config
 from tacit.rerank.evaluate.bounds import Row, bounds, sort_variants
 from tacit.rerank.lists.lists import IN_WORDS, build
+from tacit.run.terminal import printable
 
 _HEAD = {"kar_map": "MAP@5 (KAR)", "standard_map": "MAP@5", "ndcg": "NDCG@5", "consumed_ndcg": "NDCG@5 consumed"}
 
@@ -26,7 +27,7 @@ def protocol(config_file: str, overrides: Sequence[str], every_order: bool) -> N
         return
     split, test, card = build(ratings, replace(config.lists))
     print(f"## {ratings.name}\n")
-    print("\n".join(f"- {name}: {value}" for name, value in card.items()), "\n")
+    print("\n".join(printable(f"- {name}: {value}") for name, value in card.items()), "\n")
     print(_table(bounds(split, test.lists)))
 
 

@@ -17,6 +17,7 @@ from tacit.rerank.stages.jobs import cells
 from tacit.run.config import differences, dump
 from tacit.run.files import atomic_folder
 from tacit.run.folder import Run, within
+from tacit.run.terminal import printable
 from tacit.types import InputError
 
 _COLUMNS = [NAMES[name] for name in ("kar_map", "ndcg", "consumed_ndcg")]
@@ -34,7 +35,7 @@ def pool(folders: Sequence[Path]) -> None:
     for (model, arm), values in by_run.items():
         parts = variance(values, users)
         if len(parts) > 1:
-            print(f"- {model} · {arm}: " + ", ".join(f"{what} {value:.4f}" for what, value in parts.items()))
+            print(printable(f"- {model} · {arm}: ") + ", ".join(f"{what} {value:.4f}" for what, value in parts.items()))
 
 
 def compare(groups: Sequence[str]) -> None:
@@ -53,14 +54,14 @@ def compare(groups: Sequence[str]) -> None:
         changed = differences(settings[0], own)
         changed.pop("out", None)
         said = "; ".join(f"{key}={there} instead of {here}" for key, (here, there) in changed.items())
-        print(f"## {name} − {groups[0]}\n\n{said or 'The same settings.'}\n")
+        print(printable(f"## {name} − {groups[0]}\n\n{said or 'The same settings.'}\n", layout="\n"))
         rows = across(lines, first, users, base)
         if rows:
             _print(rows, name=lambda row: f"{row.model} · {row.arm}, there − here")
         in_first, differing = ({(row.model, row.arm) for row in part} for part in (first, rows))
         equal = [f"{line.model} · {line.arm}" for line in lines if (line.model, line.arm) in in_first - differing]
         if equal:
-            print(f"\nEqual on every list: {', '.join(equal)}.")
+            print("\n" + printable(f"Equal on every list: {', '.join(equal)}."))
         print()
 
 
@@ -131,7 +132,7 @@ def _print(
         values = [_cell(cells[line, column]) for column in _COLUMNS]
         if seeds is not None:
             values.append("" if row.against else str(seeds.get((row.model, row.arm), "")))
-        print(f"| {line} | " + " | ".join(values) + " |")
+        print(printable(f"| {line} | " + " | ".join(values) + " |"))
 
 
 def _cell(row: Row) -> str:
