@@ -14,7 +14,7 @@ CHANNELS = ("engagement", "relevance", "sentiment")
 MIN_PARTS = 2  # of engagement, as signals.min_parts has it
 # A run of configs/redial.yaml on two shared cores (docs/results.md): 82,606 training messages, 6,924 items.
 _RUN_TURNS, _RUN_ITEMS, _RUN_HOURS, _RUN_GB = 82_606, 6_924, 1.2, 6.0
-_FIXED_HOURS, _FIXED_GB = 0.5, 3.0  # of these, what does not grow with the data: simulated talks; libraries and models
+_FIXED_HOURS, _FIXED_GB = 0.5, 3.0  # guessed: what does not grow with the data
 
 
 @dataclass
@@ -87,7 +87,7 @@ def estimate(turns: int, items: int) -> str:
     hours = _FIXED_HOURS + (_RUN_HOURS - _FIXED_HOURS) * grown
     gigabytes = _FIXED_GB + (_RUN_GB - _FIXED_GB) * (grown + items / _RUN_ITEMS) / 2
     return (
-        f"a run takes about {hours:.1f} h on two CPU cores and {gigabytes:.0f} GB of memory with settings as in "
+        f"a run may take some {hours:.1f} h on two CPU cores and {gigabytes:.0f} GB of memory with settings as in "
         "configs/redial.yaml (in proportion to a run on ReDial; rough)"
     )
 
