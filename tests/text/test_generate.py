@@ -132,4 +132,5 @@ def test_the_head_in_chunks_is_the_head_at_once(once: NoRepeatPerLine | None) ->
         (logprobs * torch.arange(10.0).view(2, 5)).sum().backward()
         found.append((logprobs.detach(), torch.cat([p.grad.flatten() for p in lm.parameters() if p.grad is not None])))
         assert mask.tolist() == [[True] * 5, [True] * 4 + [False]] and float(logprobs[1, 4].detach()) == 0.0
-    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
+    # float32, summed in another order: a gradient near 0 is left with rounding of its large terms on any processor
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=5e-5)
