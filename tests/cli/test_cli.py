@@ -90,7 +90,8 @@ def test_data_convert_and_get_say_what_they_lack(tmp_path: Path) -> None:
 
 
 def test_every_stage_with_a_command_has_one_and_nothing_else_does() -> None:
-    from tacit.cli.main import RERANK_STAGES, STAGES
+    from tacit.cli.commands.pipelines import STAGES
+    from tacit.cli.commands.rerank import STAGES as RERANK_STAGES
     from tacit.pipelines import dialogue, rerank
 
     assert list(STAGES) == [name for name in dialogue.STAGES.functions if name not in dialogue.STAGES.part_of]
