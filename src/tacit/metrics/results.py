@@ -18,7 +18,17 @@ from tacit.types import Floats64, InputError
 
 CUTOFFS = (1, 5, 10, 50)
 # Models stand in this order wherever they are listed; others follow by name.
-MODELS = ("popularity", "copy", "co-occurrence", "co-occurrence+copy", "literal", "sft", "ppo", "human")
+MODELS = (
+    "popularity",
+    "copy",
+    "co-occurrence",
+    "co-occurrence+copy",
+    "literal",
+    "sft",
+    "sft+recommend",
+    "ppo",
+    "human",
+)
 
 Pair = tuple[str, str]  # a model and the one that is subtracted from it
 Groups = Sequence[Hashable] | npt.NDArray[np.generic]

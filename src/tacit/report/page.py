@@ -28,6 +28,7 @@ class Cell:
 EMULATED = '<span class="label">emulated</span>'
 NAMES = {
     "sft": "SFT (before)",
+    "sft+recommend": "SFT, made to recommend in every turn",
     "ppo": "PPO (after)",
     "copy": "copy the context",
     "co-occurrence+copy": "co-occurrence + copy",
@@ -35,6 +36,7 @@ NAMES = {
     "literal": "titles written as text",
 }
 _SHORT = {"sft": "SFT", "ppo": "PPO"}
+_IN_DIFFERENCES = _SHORT | {"sft+recommend": "SFT recommending always"}
 
 
 def write(folder: Path, meta: str, lead: str, sections: Sequence[tuple[str, str, str]], title: str = "") -> Path:
@@ -76,7 +78,7 @@ def _cell(cell: Cell) -> str:
 
 def difference_name(model: str, against: str) -> str:
     """``PPO − SFT``, ``PPO − popularity``."""
-    return " − ".join(_SHORT.get(name, NAMES.get(name, name)) for name in (model, against))
+    return " − ".join(_IN_DIFFERENCES.get(name, NAMES.get(name, name)) for name in (model, against))
 
 
 def model_table(

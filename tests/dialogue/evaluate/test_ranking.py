@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -16,6 +18,7 @@ from tacit.dialogue.evaluate import protocols, replies, reply_map, satisfaction
 from tacit.dialogue.evaluate import title_writer as literal
 from tacit.dialogue.evaluate.baselines import CoOccurrence
 from tacit.dialogue.evaluate.ranking import (
+    FORCED,
     PAIRS,
     EvaluateConfig,
     EvaluationInputs,
@@ -53,7 +56,21 @@ class FakePolicy:
         )
         return torch.tensor(scores, dtype=torch.float32)
 
-    def act(self, contexts: Sequence[Dialogue], generator: torch.Generator, greedy: bool = False) -> list[Sample]:
+    # What reading people's words needs: every byte a token, each foretold with probability 1/2.
+    layout = SimpleNamespace(opening=lambda slate: [9], encode=lambda text, limit: list(text.encode())[:limit], eos=0)
+    config = SimpleNamespace(slate_titles=0)
+
+    def prompt(self, context: Dialogue) -> list[int]:
+        return [1]
+
+    def evaluate(self, contexts: Sequence[Dialogue], samples: Sequence[Sample]) -> SimpleNamespace:
+        longest = max(len(sample.tokens) for sample in samples)
+        drawn = torch.tensor([[*s.sampled, *[False] * (longest - len(s.sampled))] for s in samples])
+        return SimpleNamespace(token_logprobs=drawn * math.log(0.5))
+
+    def act(
+        self, contexts: Sequence[Dialogue], generator: torch.Generator, greedy: bool = False, decide: str | None = None
+    ) -> list[Sample]:
         self.calls += 1
         best = self.slate_logits(contexts).topk(3, dim=-1).indices.tolist()
         return [self._say(Slate(tuple(self.catalog.items[row].id for row in rows))) for rows in best]
@@ -106,10 +123,11 @@ def test_every_model_protocol_and_slice_has_its_numbers(run: tuple[Path, list[Ro
     ranking = [row for row in rows if row.k]
     models = {"popularity", "copy", "co-occurrence", "co-occurrence+copy", "sft", "ppo"}
     assert {row.model for row in ranking if not row.against} == models
-    assert {(row.model, row.against) for row in ranking if row.against} == set(PAIRS)
+    pairs = [pair for pair in PAIRS if FORCED not in pair]  # made to recommend, a policy ranks no item elsewhere
+    assert {(row.model, row.against) for row in ranking if row.against} == set(pairs)
     slices = {"all", "new", "repeated", "liked"}  # its people say what they like
     assert {row.slice for row in ranking} - {"unseen"} == slices
-    assert sum(row.slice in slices for row in ranking) == (len(models) + len(PAIRS)) * 2 * len(slices) * 3 * 4
+    assert sum(row.slice in slices for row in ranking) == (len(models) + len(pairs)) * 2 * len(slices) * 3 * 4
     assert pick(rows, "sft", "HR@5").n == pick(rows, "ppo", "HR@5", against="sft").n > 0
     both = [pick(rows, "ppo", "HR@50", slice).n for slice in ("all", "new", "repeated")]
     assert both[0] == both[1] + both[2]
@@ -187,6 +205,44 @@ def test_replies_and_users_have_rows(run: tuple[Path, list[Row]]) -> None:
         for m in ("sft", "ppo")
     ]
     assert first[0]["context"].to_list() == first[1]["context"].to_list(), "both policies meet the same users"
+
+
+def test_bits_per_byte_read_the_words_and_the_end_of_a_turn(run: tuple[Path, list[Row]]) -> None:
+    """Each byte and each end is one bit here, so b bytes in n turns are (b + n) / b bits a byte."""
+    folder, rows = run
+    table = pl.read_parquet(folder / "evaluate" / "likelihood" / "sft.parquet")
+    place = {"slice": "test agent messages", "protocol": "replies"}
+    assert table["bits"].to_list() == pytest.approx((table["bytes"] + 1).to_list())
+    level = pick(rows, "sft", "bits per byte", **place)
+    assert level.value == pytest.approx((table["bytes"].sum() + len(table)) / table["bytes"].sum())
+    assert level.ci_low <= level.value <= level.ci_high and level.n == len(table) > 20
+    equal = pick(rows, "ppo", "bits per byte", against="sft", **place)
+    assert (equal.value, equal.ci_low, equal.ci_high) == (0.0, 0.0, 0.0)
+
+
+def test_the_supervised_policy_also_meets_the_users_with_its_decision_forced(tmp_path: Path) -> None:
+    """A policy that would never recommend, and an obedient one: what the decision is worth is measured apart."""
+    catalog, split = synthetic.load_training(0)
+    world = UserWorld.fit(catalog, split.train, UsersConfig(), seed=0)
+
+    class Shy(FakePolicy):
+        def act(
+            self, contexts: Sequence[Dialogue], generator: torch.Generator, greedy: bool = False, decide: str = ""
+        ) -> list[Sample]:
+            if decide == "recommend":
+                return super().act(contexts, generator, greedy)
+            return [Sample((1,), (2,), (True,), (-0.1,), "What do you like?") for _ in contexts]
+
+    policies = {"sft": Shy(catalog, split.train, True)}
+    test = TestSet(synthetic.load_test(0).dialogues[:5])
+    inputs = EvaluationInputs("synthetic", catalog, split, test, policies, world)  # type: ignore[arg-type]
+    config = EvaluateConfig(replies=0, users=24, max_turns=3, draws=50, batch=16, map=0)
+    rows = run_evaluate(inputs, config, tmp_path, seed=3)
+    place = {"slice": "fresh users", "protocol": "simulated-users"}
+    gain = pick(rows, FORCED, "hidden utility", against="sft", **place)
+    assert gain.value > 0 and gain.n == 24
+    slates = {name: pl.read_parquet(tmp_path / "users" / f"{name}.parquet")["slate"] for name in ("sft", FORCED)}
+    assert slates["sft"].list.len().max() == 0 and slates[FORCED].list.len().min() > 0
 
 
 def test_the_map_holds_both_models(run: tuple[Path, list[Row]]) -> None:

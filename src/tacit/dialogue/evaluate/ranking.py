@@ -2,7 +2,8 @@
 
 Every part is a file in the stage's folder, written whole and skipped when it is there, so a killed evaluation goes on
 where it stopped: ``ranks/<model>.parquet`` (one row a case), ``replies/<model>.parquet`` (one row a reply),
-``users/<model>.parquet`` (one row an agent turn), and at last ``rows.json``.
+``likelihood/<model>.parquet`` (one row a human turn), ``users/<model>.parquet`` (one row an agent turn), and at last
+``rows.json``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import polars as pl
 from tacit.catalog import Catalog
 from tacit.dialogue.evaluate import protocols
 from tacit.dialogue.evaluate.baselines import baselines
+from tacit.dialogue.evaluate.likelihood import likelihood_rows, write_likelihood
 from tacit.dialogue.evaluate.persons import Persons, persons
 from tacit.dialogue.evaluate.replies import reply_rows, write_replies
 from tacit.dialogue.evaluate.reply_map import write_map
@@ -37,9 +39,12 @@ from tacit.run.limits import at_least
 from tacit.run.progress import progress
 from tacit.types import Bools, Dialogue, Floats64, InputError, Scorer, Split, TestSet
 
-# What alignment changed, and whether its outcome beats what needs no model.
+FORCED = "sft+recommend"  # the supervised policy, made to recommend in every turn: how much of a gain is only that?
+# What alignment changed, what recommending more often alone changes, and whether the outcome beats what needs no model.
 PAIRS: tuple[Pair, ...] = (
     ("ppo", "sft"),
+    ("ppo", FORCED),
+    (FORCED, "sft"),
     ("ppo", "popularity"),
     ("ppo", "co-occurrence"),
     ("ppo", "co-occurrence+copy"),
@@ -97,13 +102,19 @@ def run_evaluate(inputs: EvaluationInputs, config: EvaluateConfig, folder: Path,
         if config.replies:
             path = folder / "replies" / f"{name}.parquet"
             write_replies(path, name, policy, inputs.test, config.replies, seed, config.batch)
+            path = folder / "likelihood" / f"{name}.parquet"
+            write_likelihood(path, name, policy, inputs.test, config.replies, seed)
         if config.users:
-            path = folder / "users" / f"{name}.parquet"
             users = inputs.world, inputs.scorer, inputs.labeller, config.users, config.max_turns
+            path = folder / "users" / f"{name}.parquet"
             write_conversations(path, name, policy, *users, config.batch, seed)
+            if name == "sft":
+                path = folder / "users" / f"{FORCED}.parquet"
+                write_conversations(path, FORCED, policy, *users, config.batch, seed, decide="recommend")
     if config.map and config.users and inputs.policies:
         encoder = next(iter(inputs.policies.values())).encoder
-        write_map(folder / "map.parquet", _tables(folder / "users"), encoder, config.map, config.map_method, seed)
+        talks = {name: table for name, table in _tables(folder / "users").items() if name in inputs.policies}
+        write_map(folder / "map.parquet", talks, encoder, config.map, config.map_method, seed)
     rows = collect_rows(folder, list(rankers), inputs.pairs, inputs.catalog, inputs.dataset, config.draws, seed)
     save_rows(folder / "rows.json", rows)
     return rows
@@ -134,6 +145,7 @@ def collect_rows(
         *rank_rows(ranks, pairs, len(catalog), dataset, draws, seed),
         *literal_rows(_tables(folder / "literal"), dataset, draws, seed),
         *reply_rows(replies, pairs, dataset, draws, seed),
+        *likelihood_rows(_tables(folder / "likelihood"), pairs, dataset, draws, seed),
         *satisfaction_rows(users, pairs, dataset, draws, seed),
     ]
 

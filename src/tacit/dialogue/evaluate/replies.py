@@ -31,6 +31,7 @@ SCHEMA: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "slate": pl.List(pl.String),
     "named": pl.Int64,
     "outside": pl.Int64,
+    "finished": pl.Boolean,
 }
 _DATED = re.compile(r"\((?:19|20)\d\d\)")
 
@@ -76,6 +77,7 @@ def write_replies(path: Path, name: str, policy: Policy, test: TestSet, count: i
                         "slate": list(sample.slate.items) if sample.slate else [],
                         "named": named,
                         "outside": unknown,
+                        "finished": sample.finished,
                     }
                 )
             bar.advance(len(part))
@@ -118,6 +120,9 @@ def reply_rows(
         named, outside = int(table["named"].sum()), int(table["outside"].sum())
         share = Estimate(outside / named if named else 0.0, np.nan, np.nan, named)
         rows.append(make_row(base, "out-of-catalogue", share))
+        if "finished" in table.columns:  # not in replies of before the column
+            ended = table["finished"].cast(pl.Float64).to_numpy()
+            rows.append(make_row(base, "ends by itself", _mean(ended, people.groups, draws, seed)))
     for model, against in both_measured(pairs, tables):
         messages = [tables[name].select("dialogue", "turn") for name in (model, against)]
         if not messages[0].equals(messages[1]):

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.labels import Labeller, observe
 from tacit.dialogue.rollout import SimulatedUsers, play, write_rollouts
@@ -40,8 +41,12 @@ def write_conversations(
     max_turns: int,
     batch: int,
     seed: int,
+    decide: Decision | None = None,
 ) -> None:
-    """Let a policy talk to the evaluation's users and record every agent turn, hidden utility included."""
+    """Let a policy talk to the evaluation's users and record every agent turn, hidden utility included.
+
+    ``decide`` takes the decision to recommend or to chat out of the policy's hands.
+    """
     if path.exists():
         return
     policy.encoder.clear_cache()  # an embedding's last bits depend on what it was batched with
@@ -53,7 +58,7 @@ def write_conversations(
             samples: list[Sample] = []
             for start in range(0, len(contexts), batch):
                 part = contexts[start : start + batch]
-                samples += policy.act(part, draws)
+                samples += policy.act(part, draws, decide=decide)
                 bar.advance(len(part))
             return samples
 

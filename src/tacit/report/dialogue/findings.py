@@ -10,10 +10,21 @@ from tacit.metrics.results import CUTOFFS, Row, in_order
 from tacit.report import figures, page
 from tacit.report.claims import FEW, cases_of, claim, signed
 from tacit.report.dialogue.headline import MAIN, SLICES, USERS
+from tacit.report.dialogue.replies import side_by_side
 from tacit.report.dialogue.sources import PAPER, source_of
 from tacit.report.figures import COLOURS, THIRD, Bar
 from tacit.report.page import EMULATED, NAMES
 from tacit.report.run_files import RunFiles, find_row
+
+LANGUAGE = (
+    "bits per byte",
+    "sentence BLEU-4",
+    "corpus BLEU",
+    "distinct-1",
+    "distinct-2",
+    "ends by itself",
+    "out-of-catalogue",
+)
 
 
 def ranking(run: RunFiles) -> str:
@@ -114,23 +125,25 @@ def language(run: RunFiles) -> str:
     rows = [row for row in run.rows if row.protocol == "replies"]
     if not rows:
         return page.missing("No replies were written yet.", "Run `tacit evaluate`.")
-    names = ("sentence BLEU-4", "corpus BLEU", "distinct-1", "distinct-2", "out-of-catalogue")
     signature = next((row.note for row in rows if row.note), "")
     caption = (
         f"Greedy replies beside {rows[0].n} of the data ({escape(source_of(run).replies)}). Corpus BLEU by sacrebleu, "
         f"<code>{escape(signature)}</code>. Sentence BLEU-4: mean, method 1 smoothing, times 100. Distinct-n: "
-        f"different n-grams over all. Out-of-catalogue: share of all recommendations. Below values: {resampled(rows)}."
+        f"different n-grams over all. Ends by itself: share of replies not cut. Out-of-catalogue: share of "
+        "all recommendations. Bits per byte: how surprising the words of the data are; lower is better, and tokenizers "
+        f"do not matter. Below values: {resampled(rows)}."
     )
     parts = [
         "<p>BLEU says how much replies look like one reply of the data, which is weak evidence of quality; formulas in "
         "use differ seventyfold on one output, so these compare with each other only.</p>",
-        page.model_table(rows, names, caption, {"human": source_of(run).replies}),
+        page.model_table(rows, LANGUAGE, caption, {"human": source_of(run).replies}),
     ]
     bleu = [row for row in rows if row.metric == "sentence BLEU-4" and not row.against]
     bars = [
         Bar(NAMES.get(r.model, r.model), r.value or 0.0, r.ci_low, r.ci_high, COLOURS.get(r.model, THIRD)) for r in bleu
     ]
     parts.append(page.figure(figures.bars({"Sentence BLEU-4": bars}, "bleu"), f"Lines are {resampled(bleu)}."))
+    parts.append(side_by_side(run.replies, source_of(run).replies))
     if run.map is not None and len(run.map):
         groups = {
             NAMES.get(model, model): (part.select("x", "y").to_numpy(), part["hidden_utility"].to_numpy())

@@ -65,6 +65,8 @@ def _ranking(run: RunFiles) -> str:
     return "<h3>PPO against SFT: ranking what was really named next</h3>" + text + points(lines)
 
 
+ALWAYS = "sft+recommend"  # the supervised policy, made to recommend in every turn
+
 SAYS = {
     "clicked": "items were clicked",
     "accepted": "items were taken",
@@ -121,7 +123,21 @@ def _users(run: RunFiles) -> str:
         "<em>satisfaction</em> is their mean. <em>Accepted</em> and <em>left</em> are shares of users. No person took "
         "part.</p>"
     )
-    return "<h3>PPO against SFT: simulated users</h3>" + text + points([line])
+    always = [
+        point(f"{title}, hidden utility", [("hidden utility", row)] if row is not None else [], noun="users")
+        for title, row in (
+            (
+                "SFT made to recommend in every turn, less SFT",
+                find_row(run.rows, ALWAYS, "hidden utility", against="sft"),
+            ),
+            ("PPO, less SFT made to recommend", find_row(run.rows, "ppo", "hidden utility", against=ALWAYS)),
+        )
+    ]
+    if any(always):
+        text += (
+            "<p>What recommending more often is worth alone stands in the second line; what is left, in the third.</p>"
+        )
+    return "<h3>PPO against SFT: simulated users</h3>" + text + points([line, *always])
 
 
 def _replies(run: RunFiles) -> str:

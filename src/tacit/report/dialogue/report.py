@@ -11,6 +11,8 @@ from tacit.report.dialogue import evidence, findings
 from tacit.report.dialogue.beside import comparison
 from tacit.report.dialogue.data import your_data
 from tacit.report.dialogue.headline import headline, lead
+from tacit.report.dialogue.replies import beside as replies_beside
+from tacit.report.dialogue.sources import source_of
 from tacit.report.provenance import provenance
 from tacit.report.run_files import RunFiles
 
@@ -34,7 +36,14 @@ def write_report(run_folder: str | Path, beside: Sequence[str | Path] = (), titl
         ("language", "What it writes", lambda: findings.language(run)),
     ]
     if others:
-        parts.append(("runs", "Beside other runs", lambda: comparison({folder.name: run.rows} | others)))
+        folders = {Path(other).name: Path(other) for other in beside}
+
+        def runs() -> str:
+            return comparison({folder.name: run.rows} | others) + replies_beside(
+                run.replies, folders, source_of(run).replies
+            )
+
+        parts.append(("runs", "Beside other runs", runs))
     parts += [
         ("emulated", "What is emulated, and what is not", lambda: evidence.emulated(run)),
         ("definitions", "How to read the numbers", lambda: evidence.definitions(run)),
