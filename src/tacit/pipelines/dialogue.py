@@ -45,6 +45,7 @@ from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings
 from tacit.text.adapters import read_adapters
 from tacit.text.encoder import PINNED
+from tacit.text.gguf import gguf_file, is_gguf
 from tacit.text.sentiment import load_sentiment
 from tacit.text.sentiment_names import is_dotted, registered, require_allowed
 from tacit.types import Episode, Split
@@ -282,7 +283,9 @@ def trained_width(config: RunConfig) -> int:
 def announce_downloads(run: Run, config: RunConfig) -> None:
     """Say which models the coming stages will ask the hub for."""
     if not run.stage("prepare").done():
-        if config.policy.base != "small":
+        if is_gguf(config.policy.base):
+            gguf_file(config.policy.base, "policy.base")  # refused before any stage where it is not there
+        elif config.policy.base != "small":
             allow_download("policy.base", config.policy.base)
             read_adapters(config.policy.base, "policy.base")  # refused before any stage where their base is missing
         if config.policy.encoder != PINNED:

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from tacit.run.network import allow_download
+from tacit.text.gguf import is_gguf
 from tacit.types import InputError
 
 CONFIG = "adapter_config.json"
@@ -55,8 +56,9 @@ def read_adapters(source: str, key: str) -> Adapters | None:
         )
     if (Path(base) / CONFIG).is_file():
         raise InputError(f"{key}={source!r} holds adapters of adapters ({base!r}): merge them and give the result.")
-    with contextlib.suppress(ValueError):  # no name that the hub could have: loading says so
-        allow_download(key, base)
+    if not is_gguf(base):
+        with contextlib.suppress(ValueError):  # no name that the hub could have: loading says so
+            allow_download(key, base)
     return Adapters(source, base)
 
 

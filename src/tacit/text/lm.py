@@ -25,6 +25,7 @@ from transformers import (
 from tacit.run.limits import at_least, between
 from tacit.run.manifest import verify_if_sealed
 from tacit.text.adapters import merged, read_adapters
+from tacit.text.gguf import gguf_folder, is_gguf
 from tacit.text.safe_loading import NO_CODE, WEIGHTS, refuse_code
 from tacit.text.tokens import EOS, PAD, SPECIALS
 from tacit.types import InputError
@@ -90,20 +91,25 @@ def small_lm(tokenizer: PreTrainedTokenizerBase, config: LMConfig) -> PreTrained
 def load_pretrained(
     base: str | Path, dtype: torch.dtype | str, key: str, tokenizer: PreTrainedTokenizerBase | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model and tokenizer of a hub name or a folder, which setting ``key`` names; adapters are merged into their base.
+    """Model and tokenizer of a hub name, a folder or a GGUF file, which setting ``key`` names; adapters are merged into
+    their base.
 
     Merged, because adapters that stay apart are frozen: nothing would be trained, and a copy would lack them.
     """
+    if is_gguf(base):
+        base = gguf_folder(base, key)
+    else:
+        verify_if_sealed(base)
     base = str(base)
     adapters = read_adapters(base, key)
-    for source in (base, *([adapters.base] if adapters else [])):
+    whole = adapters.base if adapters else base
+    if is_gguf(whole):
+        whole = str(gguf_folder(whole, key))
+    for source in {base, whole}:
         refuse_code(source, key)
-    verify_if_sealed(base)
     try:
         tokenizer = tokenizer or load_tokenizer(base, key)
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            adapters.base if adapters else base, dtype=dtype, **WEIGHTS
-        )
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(whole, dtype=dtype, **WEIGHTS)
     except (OSError, ValueError) as error:
         raise _not_loaded(base, key, error) from error
     return (merged(model, len(tokenizer), adapters, key) if adapters else model), tokenizer
@@ -111,13 +117,12 @@ def load_pretrained(
 
 def load_tokenizer(base: str | Path, key: str) -> PreTrainedTokenizerBase:
     """The tokenizer in ``base``; of adapters that were saved without one, that of their base."""
-    base = str(base)
+    base = str(gguf_folder(base, key) if is_gguf(base) else base)
     adapters = read_adapters(base, key)
-    bare = adapters is not None and Path(base).is_dir() and not (Path(base) / "tokenizer_config.json").is_file()
+    if adapters and Path(base).is_dir() and not (Path(base) / "tokenizer_config.json").is_file():
+        return load_tokenizer(adapters.base, key)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            adapters.base if adapters and bare else base, **NO_CODE
-        )
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base, **NO_CODE)
     except (OSError, ValueError) as error:
         raise _not_loaded(base, key, error) from error
     return tokenizer
@@ -127,7 +132,7 @@ def _not_loaded(base: str, key: str, error: Exception) -> InputError:
     where = "the folder is incomplete" if Path(base).is_dir() else "no such folder, and the hub did not answer"
     return InputError(
         f"{key}={base!r} cannot be loaded: {where} ({str(error).splitlines()[0]}); "
-        "give a folder with config.json, model.safetensors and tokenizer files, or a hub name while online"
+        "give a folder with config.json, model.safetensors and tokenizer files, a GGUF file, or a hub name while online"
     )
 
 

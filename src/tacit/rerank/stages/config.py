@@ -21,6 +21,7 @@ from tacit.rerank.stages.data import KnowledgeConfig
 from tacit.run.config import check_types
 from tacit.run.limits import at_least, between, random_seed
 from tacit.text.adapters import read_adapters
+from tacit.text.gguf import gguf_file, is_gguf
 from tacit.types import InputError
 
 NO_WRITER = "none"
@@ -96,7 +97,9 @@ def _check_writer(config: KnowledgeConfig) -> None:
     """An endpoint without an address, and adapters without their base, are found out before anything is trained."""
     if config.writer == "endpoint" and not (config.url and config.model):
         raise InputError("knowledge.writer=endpoint needs knowledge.url (up to /v1) and knowledge.model.")
-    if Path(config.writer).is_dir():
+    if is_gguf(config.writer):
+        gguf_file(config.writer, "knowledge.writer")
+    elif Path(config.writer).is_dir():
         read_adapters(config.writer, "knowledge.writer")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -28,10 +28,11 @@ from tacit.types import Floats32, InputError
 
 @dataclass
 class KnowledgeConfig:
-    # small (trained here from composed texts) | endpoint | a hub name or local folder | none (no language model at all)
+    # small (trained here from composed texts) | endpoint | none (no language model at all) | smollm2, a GGUF file, a
+    # local folder or a hub name
     writer: str = "small"
     url: str = ""  # endpoint only: up to and including /v1
-    model: str = ""  # endpoint only: the model's name there
+    model: str = ""  # the model's name at the endpoint; without one, another way to name the writer
     # endpoint only: of each request, over our own; null leaves one out: {max_tokens: null, max_completion_tokens: 400}
     parameters: dict[str, Any] = field(default_factory=dict)
     encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
@@ -47,6 +48,14 @@ class KnowledgeConfig:
     # texts composed for the small writer to learn from, the same number for each user
     composed: int = at_least(1, default=12_000)
     lm: LMConfig = field(default_factory=lambda: replace(SMALL))  # of the small writer
+
+    def __post_init__(self) -> None:
+        if self.model and not self.url and self.writer in ("small", self.model):
+            self.writer, self.model = self.model, ""
+
+    def conflicts(self) -> Iterator[tuple[str, object, str]]:
+        if self.model and self.writer != "endpoint":
+            yield "model", self.model, f"left out where writer={self.writer}: a server's model needs writer=endpoint"
 
 
 @dataclass(frozen=True)

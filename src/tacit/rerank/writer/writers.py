@@ -21,6 +21,7 @@ from tacit.data.thoughts import has_thoughts, without_thoughts
 from tacit.rerank.writer.prompts import SLOT
 from tacit.run.network import allow_download
 from tacit.text.generate import NoRepeatPerLine, Sampling, continuations, uniforms
+from tacit.text.gguf import is_gguf
 from tacit.text.lm import LMConfig, load_pretrained, max_positions, small_lm, train_tokenizer
 from tacit.types import InputError
 
@@ -65,9 +66,10 @@ class LocalWriter:
     def load(
         cls, base: str, sampling: Sampling, device: str = "cpu", dtype: str = "float32", rows: int = 160
     ) -> LocalWriter:
-        """From a folder in the hub's format (adapters are merged), or from the hub by name."""
-        with contextlib.suppress(ValueError):  # no name that the hub could have: loading says so
-            allow_download("knowledge.writer", base)
+        """From a folder in the hub's format (adapters are merged), from a GGUF file, or from the hub by name."""
+        if not is_gguf(base):
+            with contextlib.suppress(ValueError):  # no name that the hub could have: loading says so
+                allow_download("knowledge.writer", base)
         lm, tokenizer = load_pretrained(base, getattr(torch, dtype), "knowledge.writer")
         placed: Any = lm
         return cls(placed.to(device), tokenizer, sampling, rows)
