@@ -342,11 +342,13 @@ def test_what_could_not_be_examined_is_no_failure(run: Path) -> None:
     cheat = {"mean": 1.0, "sft": 0.0, "difference": 2.5, "ci_low": -1.4, "ci_high": 6.4, "n": 60.0}
     record |= {"passed": False, "undecided": [sentence], "held_out": "logged turns", "cheats": {"echo": cheat}}
     record["pearson"]["engagement"] |= {"n": 300.0, "ci_low": 0.6, "ci_high": 0.8}
+    record["units"] = {"pearson": "dialogues", "cheats": "users"}
     path.write_text(json.dumps(record))
     told = part(write_report(run).read_text(encoding="utf-8"), "reward")
     assert "Not examined in full" in told and sentence in told and "Failed" not in told
     assert "held-out logged turns" in told and "the same 60 contexts" in told
     assert 'class="bad"' not in told, "an interval that holds zero fails no cheat"
+    assert "Intervals are 95 % over dialogues" in told and "of the difference over users is above" in told
 
 
 def test_slices_of_what_people_did_stand_beside_the_others(run: Path) -> None:

@@ -140,6 +140,40 @@ def bootstrap_sums(
     return Estimate(value, value - margin, value + margin, len(parts), n_groups)
 
 
+def bootstrap_pairs(wins: Floats64, pairs: Floats64, generator: np.random.Generator, draws: int = 1000) -> Estimate:
+    """A share of pairs, such as an AUC, with an interval over groups.
+
+    wins [G, G]: what pairs of one of g's cases with one of h's win in sum; pairs [G, G]: how many there are. With
+    group g taken w_g times θ = w·wins·w / w·pairs·w; h_g = ((wins + winsᵀ)w − θ (pairs + pairsᵀ)w)_g is its influence,
+    and se² = G / (G − 1) · Σ_g w_g h_g² / (w·pairs·w)² (as Obuchowski 1997, Biometrics 53(2), for an AUC of clusters).
+    """
+    n_groups, n = len(pairs), int(pairs.sum())
+    if n == 0:
+        return Estimate(math.nan, math.nan, math.nan, 0, n_groups)
+    won, all_pairs = wins + wins.T, pairs + pairs.T
+    value, error = _pair_share(np.ones((1, n_groups)), won, all_pairs)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a resample without a pair tells nothing
+        shares, errors = _pair_share(_resamples(n_groups, generator, draws), won, all_pairs)
+    margin = float(_margin((shares - value)[:, None], error, errors[:, None], n_groups)[0])
+    share = float(value[0])
+    return Estimate(share, share - margin, share + margin, n, n_groups)
+
+
+def _pair_share(weights: Floats64, won: Floats64, pairs: Floats64) -> tuple[Floats64, Floats64]:
+    """θ and its standard error, [b] each, of groups taken ``weights`` [b, G] times; both matrices are symmetric."""
+    n_groups = len(pairs)
+    total = weights @ pairs
+    twice = (total * weights).sum(1)  # every pair counts from both its ends
+    influence = weights @ won
+    theta = (influence * weights).sum(1) / twice
+    influence = influence - theta[:, None] * total
+    influence[np.abs(influence) <= _ROUNDING * np.abs(total)] = 0.0
+    spread = (weights * influence**2).sum(1)
+    if n_groups == 1:
+        return theta, np.full_like(theta, np.nan)
+    return theta, 2.0 * np.sqrt(n_groups / (n_groups - 1) * spread) / twice
+
+
 def _by_group(values: Floats64, groups: Groups) -> tuple[Floats64, Floats64]:
     """Column sums [G, m] and numbers of cases [G] of the groups."""
     _, rows = np.unique(np.asarray(groups), return_inverse=True)

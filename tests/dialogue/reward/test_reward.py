@@ -28,7 +28,7 @@ from tacit.dialogue.reward.labels import Labeller, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
 from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.dialogue.reward.signals import SignalConfig
-from tacit.dialogue.reward.statistics import auc_interval, auc_within, centred, fifths, mean_interval, pearson
+from tacit.dialogue.reward.statistics import auc_over, centred, fifths, pearson
 from tacit.dialogue.reward.train import RewardConfig, masked_regression, run_reward
 from tacit.dialogue.reward.verdict import ExamConfig, ValidationReport, verdict
 from tacit.metrics.ranks import auc
@@ -377,20 +377,52 @@ def test_cheats_are_what_they_say() -> None:
 def test_statistics_by_hand() -> None:
     assert auc(np.array([3.0, 2.0, 1.0]), np.array([True, False, False])) == 1.0
     assert auc(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
-    strata = np.array([0, 0, 1, 1])
-    # across strata the score is useless, within each it is right
-    assert auc_within(np.array([2.0, 1.0, 9.0, 8.0]), np.array([True, False, True, False]), strata) == 1.0
-    assert auc_within(np.array([1.0, 2.0]), np.array([True, True]), np.array([0, 0])) is None
     assert list(fifths(np.array([1.0, 1.0, 1.0, 1.0]))) == [4, 4, 4, 4]
-    line = pearson(np.array([1.0, 2.0, np.nan, 3.0, 4.0]), np.array([2.0, 4.0, 0.0, 6.0, 8.0]))
-    assert line["r"] == pytest.approx(1.0) and line["n"] == 4
-    loose = pearson(np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), np.array([1.0, 3.0, 2.0, 5.0, 4.0, 7.0, 6.0]))
-    r = 1 - 6 * 6 / (7 * 48)  # Spearman's formula: the values are ranks
-    half = 1.96 / 2
-    assert loose["r"] == pytest.approx(r)
-    assert loose["ci_low"] == pytest.approx(np.tanh(np.arctanh(r) - half))
     assert list(centred(np.array([1.0, 3.0, 10.0]), np.array([False, False, True]))) == [-1.0, 1.0, 0.0]
-    assert pearson(np.ones(5), np.arange(5.0))["r"] is None
+
+
+def over(count: int, people: int) -> tuple[list[int], np.random.Generator]:
+    """Rows of as many people in turn, and a generator."""
+    return [k % people for k in range(count)], np.random.default_rng(3)
+
+
+def test_pearson_by_hand_and_over_people() -> None:
+    line = pearson(np.array([1.0, 2.0, np.nan, 3.0, 4.0]), np.array([2.0, 4.0, 0.0, 6.0, 8.0]), *over(5, 5))
+    assert line["r"] == pytest.approx(1.0) and line["n"] == 4 and line["clusters"] == 4
+    x, y = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), np.array([1.0, 3.0, 2.0, 5.0, 4.0, 7.0, 6.0])
+    loose = pearson(x, y, *over(7, 7))
+    r = 1 - 6 * 6 / (7 * 48)  # Spearman's formula: the values are ranks
+    assert loose["r"] == pytest.approx(r) and (loose["ci_low"] or 9) < r < (loose["ci_high"] or -9) <= 1
+    # Every turn said four times by one person says no more than once: a plain interval would be half as wide.
+    again = pearson(np.repeat(x, 4), np.repeat(y, 4), np.repeat(np.arange(7), 4), np.random.default_rng(3))
+    assert (again["r"], again["clusters"], again["n"]) == (pytest.approx(r), 7, 28)
+    assert (again["ci_low"], again["ci_high"]) == pytest.approx((loose["ci_low"], loose["ci_high"]))
+    lone = pearson(x, y, *over(7, 1))
+    assert lone["r"] == pytest.approx(r) and lone["ci_low"] is None is lone["ci_high"]
+    assert pearson(np.ones(5), np.arange(5.0), *over(5, 5))["r"] is None
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_auc_over_people_has_the_value_of_all_pairs(within: bool) -> None:
+    generator = np.random.default_rng(0)
+    scores, positive = generator.integers(0, 9, 60).astype(float), generator.random(60) < 0.4
+    strata = generator.integers(0, 3, 60)
+    pairs = [(i, j) for i in range(60) for j in range(60) if positive[i] > positive[j]]
+    pairs = [(i, j) for i, j in pairs if not within or strata[i] == strata[j]]
+    by_hand = sum((scores[i] > scores[j]) + 0.5 * (scores[i] == scores[j]) for i, j in pairs) / len(pairs)
+    groups, draws = over(60, 12)
+    found = auc_over(scores, positive, groups, draws, strata if within else None)
+    assert found.value == pytest.approx(by_hand) and (found.n, found.groups) == (len(pairs), 12)
+    assert found.low < by_hand < found.high
+    # What one person says twice says it once: the same interval.
+    twice = auc_over(scores.repeat(2), positive.repeat(2), np.repeat(groups, 2), over(0, 1)[1],
+                     strata.repeat(2) if within else None)  # fmt: skip
+    assert (twice.low, twice.high) == pytest.approx((found.low, found.high))
+    # across strata the score is useless, within each it is right
+    apart = np.array([2.0, 1.0, 9.0, 8.0]), np.array([True, False, True, False])
+    assert auc_over(*apart, *over(4, 4), np.array([0, 0, 1, 1])).value == 1.0
+    assert auc_over(*apart, *over(4, 4)).value == 0.75
+    assert auc_over(np.array([1.0, 2.0]), np.array([True, True]), *over(2, 2)).n == 0
 
 
 def test_liked_auc_scores_the_humans_turn_item_by_item() -> None:
@@ -400,11 +432,14 @@ def test_liked_auc_scores_the_humans_turn_item_by_item() -> None:
         opening = Turn("user", "I want wild" if wild else "I want calm")
         agent = Turn("agent", "Try these", slate=Slate(("0", "1")))
         judged = {"0": Judgement(liked=wild), "1": Judgement(liked=not wild)}
-        dialogues.append(Dialogue(f"r{k}", "u", (opening, agent), judged))
-    got = liked_auc(model(), dialogues)
+        dialogues.append(Dialogue(f"r{k}", f"u{k // 4}", (opening, agent), judged))
+    got, unit = liked_auc(model(), dialogues, np.random.default_rng(0))
+    assert (unit, got["clusters"]) == ("users", 15)
+    alone = [replace(dialogue, user="u") for dialogue in dialogues]
+    assert liked_auc(model(), alone, np.random.default_rng(0))[1] == "dialogues", "one user for all is a placeholder"
     assert got["n"] == 120 and got["positives"] == 60
     assert got["popularity_auc"] == got["length_auc"] == 0.5
-    assert liked_auc(model(), dialogues[:5])["auc"] is None
+    assert liked_auc(model(), dialogues[:5], np.random.default_rng(0))[0]["auc"] is None
 
 
 def report(**changes: Any) -> ValidationReport:
@@ -465,14 +500,23 @@ def test_a_check_fails_only_where_its_whole_interval_is_on_the_wrong_side() -> N
     assert len(report(liked={"auc": 0.45, "auc_low": 0.42, "auc_high": 0.48}).reasons) == 1
 
 
-def test_intervals_of_the_examination_by_hand() -> None:
-    mean, low, high = mean_interval(np.array([1.0, 3.0]))  # deviation √2, over √2: 1
-    assert (mean, low, high) == pytest.approx((2.0, 2.0 - 1.96, 2.0 + 1.96))
-    assert mean_interval(np.array([4.0])) == (4.0, 4.0, 4.0)
-    # A = .5: Q1 = 1/3, Q2 = 1/3, so SE² = (.25 + 18/12) / 100 with ten of each kind
-    low, high = auc_interval(0.5, 10, 10)
-    assert high - 0.5 == pytest.approx(1.96 * (1.75 / 100) ** 0.5) and 0.5 - low == pytest.approx(high - 0.5)
-    assert auc_interval(1.0, 20, 20) == (1.0, 1.0)
+def test_a_check_on_so_few_people_that_no_interval_exists_is_neither_passed_nor_failed() -> None:
+    """1,000 turns of three people are three independent cases."""
+    row = {**report().cheats["echo"], "n": 1000.0, "clusters": 3.0, "ci_low": None, "ci_high": None}
+    few = report(cheats={"echo": row})
+    assert not few.passed and not few.reasons and few.undecided[0].startswith("Cheats: 3 independent users")
+    ends = dict.fromkeys(("within_low", "within_high", "padding_low", "padding_high"))
+    length = {"correlation": 0.9, "within_decision": 0.9, "padding_gain": 3.0, "n": 1000.0, "clusters": 3.0}
+    few = report(length=length | ends)
+    assert not few.passed and not few.reasons and few.undecided[0].startswith("Reply length: 3 independent")
+
+
+def test_a_report_of_before_units_were_kept_still_loads(tmp_path: Path) -> None:
+    report().save(tmp_path / "validation.json")
+    old = json.loads((tmp_path / "validation.json").read_text())
+    del old["units"]
+    (tmp_path / "validation.json").write_text(json.dumps(old))
+    assert ValidationReport.load(tmp_path / "validation.json").units == {}
 
 
 # --- the stage ----------------------------------------------------------------------------------------------------
@@ -538,6 +582,7 @@ def test_the_stage_learns_what_users_like(trained: tuple[RewardModel, Stage]) ->
     r = found.pearson["engagement"]["r"]
     assert r is not None and r > 0.6
     assert set(found.cheats) == set(CHEATS)
+    assert set(found.units) == {"pearson", "liked", "length", "cheats"} and found.cheats["echo"]["clusters"]
     for name in ("flattery", "echo", "question_loop", "empty", "invented_title"):
         assert found.cheats[name]["difference"] < 0, name
     wild = context("I want wild")

@@ -9,19 +9,22 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
+from tacit.dialogue.evaluate.persons import Persons
 from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.cheats import CHEATS, padded
 from tacit.dialogue.reward.labels import Labeller, Observation
 from tacit.dialogue.reward.model import RewardModel
 from tacit.dialogue.reward.signals import CHANNELS
-from tacit.dialogue.reward.statistics import auc_interval, auc_within, centred, fifths, mean_interval, pearson
+from tacit.dialogue.reward.statistics import auc_over, centred, ends, fifths, pearson
 from tacit.dialogue.reward.verdict import SESSIONS, ExamConfig, ValidationReport, verdict
+from tacit.metrics.intervals import bootstrap_mean
 from tacit.metrics.ranks import auc
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, InputError, Slate, Turn
 
 BATCH = 128
+INTERVALS = ("auc", "auc_within_popularity", "auc_within_length")  # of the AUCs on "liked", those with an interval
 
 
 def require_valid(report: ValidationReport, force: bool) -> None:
@@ -53,24 +56,39 @@ def validate_reward(
     """``held_out``: turns the model was not trained on (``source``: what they are); ``valid``: real dialogues kept
     from training."""
     policy.encoder.clear_cache()
-    pearson = _pearson_by_channel(model, labeller, held_out)
+    whose = persons([observation.context for observation in held_out])
+    pearson = _pearson_by_channel(model, labeller, held_out, whose, np.random.default_rng([seed, 24]))
     sessions = held_out if source == SESSIONS else ()
     contexts = _contexts(sessions, valid, config.contexts, np.random.default_rng([seed, 21]))
     draws = torch.Generator().manual_seed(seed * 1000 + 21)
     sft, recommending = _turns(policy, contexts, draws), _turns(policy, contexts, draws, "recommend")
-    honest = rewards(model, contexts, sft)
+    honest, resampled = rewards(model, contexts, sft), persons(contexts)
+    liked, unit = liked_auc(model, valid, np.random.default_rng([seed, 25]))
     report = ValidationReport(
         pearson=pearson,
-        liked=liked_auc(model, valid),
-        length=_length(model, contexts, sft, honest, np.random.default_rng([seed, 22])),
+        liked=liked,
+        length=_length(model, contexts, resampled, sft, honest, np.random.default_rng([seed, 22])),
         cheats=_cheat_table(
-            model, contexts, honest, rewards(model, contexts, recommending), np.random.default_rng([seed, 23])
+            model,
+            contexts,
+            resampled,
+            honest,
+            rewards(model, contexts, recommending),
+            np.random.default_rng([seed, 23]),
         ),
         labels={"sentiment": labeller.sentiment.id, "weights": list(labeller.weights)},
         thresholds=asdict(config),
         held_out=source,
+        units={"pearson": whose.unit, "liked": unit, "length": resampled.unit, "cheats": resampled.unit},
     )
     return verdict(report, config)
+
+
+def persons(dialogues: Sequence[Dialogue]) -> Persons:
+    """Who is resampled, a row a dialogue [n]: users where they recur, else dialogues, as ``evaluate.persons``."""
+    users, ids = [dialogue.user for dialogue in dialogues], [dialogue.id for dialogue in dialogues]
+    by_user = 1 < len(set(users)) < len(set(ids))
+    return Persons(np.array(users if by_user else ids), "users" if by_user else "dialogues")
 
 
 def rewards(model: RewardModel, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> Floats64:
@@ -83,10 +101,14 @@ def rewards(model: RewardModel, contexts: Sequence[Dialogue], turns: Sequence[Tu
 
 
 def _pearson_by_channel(
-    model: RewardModel, labeller: Labeller, held_out: Sequence[Observation]
+    model: RewardModel,
+    labeller: Labeller,
+    held_out: Sequence[Observation],
+    whose: Persons,
+    generator: np.random.Generator,
 ) -> dict[str, dict[str, float | None]]:
     if not held_out:
-        return {name: pearson(np.empty(0), np.empty(0)) for name in (*CHANNELS, "label")}
+        return {name: pearson(np.empty(0), np.empty(0), whose.groups, generator) for name in (*CHANNELS, "label")}
     truth = labeller.channels(held_out)
     scored = []
     for start in range(0, len(held_out), BATCH):
@@ -95,8 +117,9 @@ def _pearson_by_channel(
     table: dict[str, dict[str, float | None]] = {}
     for c, name in enumerate(CHANNELS):
         predicted = np.array([channels.get(name, math.nan) for _, channels in scored])
-        table[name] = pearson(predicted, truth[:, c])
-    table["label"] = pearson(np.array([reward for reward, _ in scored]), labeller.labels(truth))
+        table[name] = pearson(predicted, truth[:, c], whose.groups, generator)
+    reward = np.array([reward for reward, _ in scored])
+    table["label"] = pearson(reward, labeller.labels(truth), whose.groups, generator)
     return table
 
 
@@ -132,29 +155,30 @@ def _turns(
 def _cheat_table(
     model: RewardModel,
     contexts: Sequence[Dialogue],
+    whose: Persons,
     honest: Floats64,
     recommending: Floats64,
     generator: np.random.Generator,
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, float | None]]:
     """Every cheat against the SFT policy on the same contexts.
 
     A cheat that shows a slate meets the SFT policy's recommendations: else the table would tell how often each
     recommends, not what the reward thinks of the cheat. A cheat that shows none meets the policy as it acts.
     """
-    table = {}
+    table: dict[str, dict[str, float | None]] = {}
     for name, turns in _played(model, contexts, generator):
         got = rewards(model, contexts, turns)
         rival = recommending if turns[0].slate else honest
         difference = got - rival
-        mean, low, high = mean_interval(difference)
+        found = bootstrap_mean(difference, whose.groups, generator)
         table[name] = {
             "mean": float(got.mean()),
             "sft": float(rival.mean()),
             "sft_as_it_acts": float(honest.mean()),
-            "difference": mean,
-            "ci_low": low,
-            "ci_high": high,
+            "difference": found.value,
+            **ends(found),
             "n": float(len(got)),
+            "clusters": float(found.groups),
             "share_below": float((difference < 0).mean()),
         }
     return table
@@ -172,6 +196,7 @@ def _played(
 def _length(
     model: RewardModel,
     contexts: Sequence[Dialogue],
+    whose: Persons,
     sft: Sequence[Turn],
     honest: Floats64,
     generator: np.random.Generator,
@@ -181,25 +206,29 @@ def _length(
     words = np.log1p(np.array([len(turn.text.split()) for turn in sft], dtype=np.float64))
     shown = np.array([turn.slate is not None for turn in sft])
     longer = rewards(model, contexts, [padded(turn, generator) for turn in sft])
-    plain, within = pearson(honest, words), pearson(centred(honest, shown), centred(words, shown))
-    gain, low, high = mean_interval(longer - honest)
+    plain = pearson(honest, words, whose.groups, generator)
+    within = pearson(centred(honest, shown), centred(words, shown), whose.groups, generator)
+    gain = bootstrap_mean(longer - honest, whose.groups, generator)
     return {
         "correlation": plain["r"],
         "within_decision": within["r"],
         "within_low": within["ci_low"],
         "within_high": within["ci_high"],
         "n": plain["n"],
-        "padding_gain": gain,
-        "padding_low": low,
-        "padding_high": high,
+        "clusters": float(gain.groups),
+        "padding_gain": gain.value,
+        **ends(gain, "padding_"),
     }
 
 
-def liked_auc(model: RewardModel, dialogues: Sequence[Dialogue], least: int = 20) -> dict[str, float | None]:
+def liked_auc(
+    model: RewardModel, dialogues: Sequence[Dialogue], generator: np.random.Generator, least: int = 20
+) -> tuple[dict[str, float | None], str]:
     """How well the reward of (context, the human's turn with that one item) tells what its user said of the item.
 
     Beside the plain AUC: the same for popularity and for reply length alone, and the reward's AUC within popularity
     fifths and within length fifths (only pairs of one stratum are compared). None with fewer than ``least`` of a kind.
+    The second part is the unit that the intervals resample.
     """
     contexts, turns, liked, popularity, words = [], [], [], [], []
     for dialogue in (d.merged() for d in dialogues):
@@ -216,15 +245,18 @@ def liked_auc(model: RewardModel, dialogues: Sequence[Dialogue], least: int = 20
                 popularity.append(float(model.catalog.counts[model.catalog.index(item)]))
                 words.append(float(len(turn.text.split())))
     y = np.array(liked, dtype=bool)
-    counts: dict[str, float | None] = {"n": float(len(y)), "positives": float(y.sum())}
-    names = ("auc", "popularity_auc", "length_auc", "auc_within_popularity", "auc_within_length", "auc_low", "auc_high")
+    whose = persons(contexts)
+    row: dict[str, float | None] = {"n": float(len(y)), "positives": float(y.sum())}
+    row |= dict.fromkeys(("auc", "popularity_auc", "length_auc", "auc_within_popularity", "auc_within_length"))
+    row |= dict.fromkeys(f"{name}_{end}" for name in INTERVALS for end in ("low", "high"))
     if min(y.sum(), (~y).sum()) < least:
-        return counts | dict.fromkeys(names)
+        return row, whose.unit
     reward, p, w = rewards(model, contexts, turns), np.array(popularity), np.array(words)
-    plain = auc(reward, y)
-    within = auc_within(reward, y, fifths(p)), auc_within(reward, y, fifths(w))
-    values = (plain, auc(p, y), auc(w, y), *within, *auc_interval(plain, int(y.sum()), int((~y).sum())))
-    return counts | dict(zip(names, values, strict=True))
+    strata = {"auc": None, "auc_within_popularity": fifths(p), "auc_within_length": fifths(w)}
+    for name in INTERVALS:
+        found = auc_over(reward, y, whose.groups, generator, strata[name])
+        row |= {name: found.value if found.n else None, **ends(found, f"{name}_")}
+    return row | {"popularity_auc": auc(p, y), "length_auc": auc(w, y), "clusters": float(found.groups)}, whose.unit
 
 
 def summary(report: ValidationReport) -> Mapping[str, object]:

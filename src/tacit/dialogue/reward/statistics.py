@@ -1,4 +1,7 @@
-"""What an examination computes: correlation with its interval, AUC within strata, values less their group's mean."""
+"""What an examination computes: correlation and AUC with intervals, AUC within strata, values less their group's mean.
+
+Turns of one person are not independent, so every interval resamples whole groups of them (``metrics.intervals``).
+"""
 
 from __future__ import annotations
 
@@ -7,52 +10,69 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from tacit.metrics.ranks import auc
+from tacit.metrics.intervals import Estimate, Groups, bootstrap_pairs, bootstrap_sums
 from tacit.types import Floats64
 
+_ROWS = 2048  # positives that are held against all negatives at a time
 
-def pearson(a: Floats64, b: Floats64) -> dict[str, float | None]:
-    """Pearson's r over the rows where both are finite, with Fisher's 95 % interval; None without spread."""
+
+def pearson(a: Floats64, b: Floats64, groups: Groups, generator: np.random.Generator) -> dict[str, float | None]:
+    """Pearson's r over the rows where both are finite, with a 95 % interval over groups [n]; None without spread.
+
+    The interval is made of Fisher's z = artanh r, which is nearer to normal, and brought back.
+    """
     both = np.isfinite(a) & np.isfinite(b)
-    n = int(both.sum())
+    n = float(both.sum())
     if n < 4 or a[both].std() < 1e-12 or b[both].std() < 1e-12:
-        return {"r": None, "ci_low": None, "ci_high": None, "n": float(n)}
+        return {"r": None, "ci_low": None, "ci_high": None, "n": n, "clusters": 0.0}
+    x, y = ((values[both] - values[both].mean()) / values[both].std() for values in (a, b))
+    parts = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
+    z = bootstrap_sums(parts, np.asarray(groups)[both], _fisher_z, generator)
+    low, high = (None, None) if z.ends is None else (math.tanh(z.low), math.tanh(z.high))
     r = float(np.corrcoef(a[both], b[both])[0, 1])
-    z, half = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)), 1.96 / math.sqrt(n - 3)
-    return {"r": r, "ci_low": float(np.tanh(z - half)), "ci_high": float(np.tanh(z + half)), "n": float(n)}
+    return {"r": r, "ci_low": low, "ci_high": high, "n": n, "clusters": float(z.groups)}
 
 
-def mean_interval(values: Floats64) -> tuple[float, float, float]:
-    """(mean, low, high): 95 %, normal; the ends are the mean itself where there is one value only."""
-    half = 1.96 * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    mean = float(values.mean())
-    return mean, mean - half, mean + half
+def _fisher_z(sums: Floats64) -> Floats64:
+    """artanh r of summed n, x, y, x², y² and xy, [b, 6] → [b]; NaN where x or y does not vary."""
+    n, x, y, xx, yy, xy = sums.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = (n * xy - x * y) / np.sqrt(np.maximum(n * xx - x * x, 0.0) * np.maximum(n * yy - y * y, 0.0))
+    return np.asarray(np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)))
 
 
-def auc_interval(value: float, positives: int, negatives: int) -> tuple[float, float]:
-    """95 % interval of an AUC. Source: Hanley & McNeil 1982, Radiology 143(1), eq. 1."""
-    first, second = value / (2 - value), 2 * value**2 / (1 + value)
-    variance = value * (1 - value) + (positives - 1) * (first - value**2) + (negatives - 1) * (second - value**2)
-    half = 1.96 * math.sqrt(max(variance, 0.0) / (positives * negatives))
-    return max(value - half, 0.0), min(value + half, 1.0)
+def ends(estimate: Estimate, prefix: str = "ci_") -> dict[str, float | None]:
+    """``ci_low`` and ``ci_high``; None where so few groups do not tell."""
+    low, high = estimate.ends or (None, None)
+    return {f"{prefix}low": low, f"{prefix}high": high}
+
+
+def auc_over(
+    scores: Floats64,
+    positive: npt.NDArray[np.bool_],
+    groups: Groups,
+    generator: np.random.Generator,
+    strata: npt.NDArray[np.int64] | None = None,
+) -> Estimate:
+    """AUC with its 95 % interval over groups [n]; with ``strata`` [n] only pairs that share one count."""
+    _, group = np.unique(np.asarray(groups), return_inverse=True)
+    n_groups = int(group.max()) + 1
+    wins, pairs = np.zeros((n_groups, n_groups)), np.zeros((n_groups, n_groups))
+    of_negative = np.eye(n_groups)[group[~positive]]
+    rows = np.flatnonzero(positive)
+    for start in range(0, len(rows), _ROWS):
+        part = rows[start : start + _ROWS]
+        margin = scores[part][:, None] - scores[~positive]
+        alike = np.ones_like(margin) if strata is None else (strata[part][:, None] == strata[~positive]).astype(float)
+        np.add.at(wins, group[part], (alike * (np.sign(margin) + 1.0) / 2.0) @ of_negative)
+        np.add.at(pairs, group[part], alike @ of_negative)
+    return bootstrap_pairs(wins, pairs, generator)
 
 
 def centred(values: Floats64, group: npt.NDArray[np.bool_]) -> Floats64:
     """Values less the mean of their group."""
     means = [values[group == g].mean() if (group == g).any() else 0.0 for g in (False, True)]
     return np.asarray(values - np.where(group, means[1], means[0]))
-
-
-def auc_within(scores: Floats64, positive: npt.NDArray[np.bool_], strata: npt.NDArray[np.int64]) -> float | None:
-    """AUC over pairs that share a stratum; None when no stratum holds both kinds."""
-    won, pairs = 0.0, 0
-    for stratum in np.unique(strata):
-        rows = strata == stratum
-        count = int(positive[rows].sum()) * int((~positive[rows]).sum())
-        if count:
-            won += count * auc(scores[rows], positive[rows])
-            pairs += count
-    return won / pairs if pairs else None
 
 
 def fifths(values: Floats64) -> npt.NDArray[np.int64]:

@@ -1,7 +1,8 @@
 """The verdict of a reward's examination: which checks failed, which could not be made, and what would mend them.
 
-A check on fewer than ``min_turns`` turns is neither passed nor failed. Beyond that, engagement is judged by its r, as
-the paper does; every other check fails only where its whole 95 % interval lies on the wrong side.
+A check on fewer than ``min_turns`` turns is neither passed nor failed, and neither is one whose interval so few people
+do not tell. Beyond that, engagement is judged by its r, as the paper does; every other check fails only where its whole
+95 % interval lies on the wrong side.
 """
 
 from __future__ import annotations
@@ -44,13 +45,16 @@ class ValidationReport:
     pearson: dict[str, dict[str, float | None]]  # channel or "label" → r, n over the held-out turns
     liked: dict[str, float | None]  # AUC of the reward and of its baselines on human judgements
     length: dict[str, float | None]  # correlation of reward and reply length; padding gain
-    cheats: dict[str, dict[str, float]]  # cheat → its mean reward, the SFT policy's, paired difference and interval
+    cheats: dict[
+        str, dict[str, float | None]
+    ]  # cheat → its mean reward, the SFT policy's, paired difference and interval
     labels: dict[str, Any] = field(default_factory=dict)  # sentiment backend, weights, shares observed
     thresholds: dict[str, Any] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)  # one sentence for each failed check
     passed: bool = False
     undecided: list[str] = field(default_factory=list)  # one sentence for each check on too few turns
     held_out: str = SESSIONS  # whose turns these are
+    units: dict[str, str] = field(default_factory=dict)  # table → what its intervals resample: "users" or "dialogues"
 
     def save(self, path: str | Path) -> None:
         atomic_write(path, json.dumps(asdict(self), indent=1) + "\n")
@@ -85,6 +89,13 @@ def _too_few(what: str, n: float, config: ExamConfig, remedy: str) -> Check:
     return UNDECIDED, f"{what}: not enough turns: {int(n)} of {config.min_turns}; {remedy}."
 
 
+def _untold(what: str, row: Mapping[str, float | None]) -> Check:
+    return (
+        UNDECIDED,
+        f"{what}: {int(row.get('clusters') or 0)} independent users or dialogues tell nothing; {CONTEXTS}.",
+    )
+
+
 def _engagement_check(row: Mapping[str, float | None], config: ExamConfig, logged: bool) -> Check:
     r, n = row["r"], row.get("n") or 0.0
     if n < config.min_turns:
@@ -117,6 +128,8 @@ def _length_checks(row: Mapping[str, float | None], config: ExamConfig) -> list[
     n = row.get("n")
     if n is not None and n < config.min_turns:
         return [_too_few("Reply length", n, config, CONTEXTS)]
+    if any(name in row and row[name] is None for name in ("within_low", "padding_low")) and row.get("clusters"):
+        return [_untold("Reply length", row)]
     checks = []
     r, gain = row["within_decision"], row["padding_gain"]
     low, high = row.get("within_low", r), row.get("within_high", r)
@@ -132,10 +145,12 @@ def _length_checks(row: Mapping[str, float | None], config: ExamConfig) -> list[
     return checks
 
 
-def _cheat_checks(table: Mapping[str, Mapping[str, float]], config: ExamConfig) -> list[Check]:
-    n = min((row.get("n", math.inf) for row in table.values()), default=math.inf)
+def _cheat_checks(table: Mapping[str, Mapping[str, float | None]], config: ExamConfig) -> list[Check]:
+    n = min((row.get("n") or math.inf for row in table.values()), default=math.inf)
     if n < config.min_turns:
         return [_too_few("Cheats", n, config, CONTEXTS)]
+    if untold := [row for row in table.values() if row["ci_low"] is None]:
+        return [_untold("Cheats", untold[0])]
     return [
         (
             FAILED,
@@ -143,5 +158,5 @@ def _cheat_checks(table: Mapping[str, Mapping[str, float]], config: ExamConfig) 
             f"[{row['ci_low']:.2f}, {row['ci_high']:.2f}]: raise reward.logs.cheat_sessions.",
         )
         for name, row in table.items()
-        if row["ci_low"] >= 0
+        if (row["ci_low"] or 0.0) >= 0
     ]

@@ -113,6 +113,7 @@ def reasons(run: RunFiles) -> str:
     return " ".join([*report.get("reasons", []), *report.get("undecided", [])])
 
 
+ENDS = ("low", "high")
 LIKED = {
     "auc": "reward model",
     "popularity_auc": "popularity alone",
@@ -136,18 +137,28 @@ def reward(run: RunFiles) -> str:
         parts.append(page.alert(verdict, forced + reasons(run)))
     else:
         parts.append("<p><strong>Passed</strong> every check below.</p>")
-    parts += [_channels(report), _liked(run, dict(report.get("liked", {}))), _cheats(report.get("cheats", {}))]
-    length = report.get("length", {})
+    parts += [
+        _channels(report),
+        _liked(run, dict(report.get("liked", {})), _unit(report, "liked")),
+        _cheats(report.get("cheats", {}), _unit(report, "cheats")),
+    ]
+    length, unit = report.get("length", {}), _unit(report, "length")
     parts.append(
         f"<p>Correlation of reward and reply length over the SFT policy's turns: {_number(length.get('correlation'))}, "
         f"within turns of one decision (to recommend or to chat) {_number(length.get('within_decision'))}"
         f"{_within(length, 'within')}. Padding a reply with a ramble wins {_number(length.get('padding_gain'))}"
-        f"{_within(length, 'padding')} standard deviations.</p>"
+        f"{_within(length, 'padding')} standard deviations{escape(f' (95 % intervals{unit})' if unit else '')}.</p>"
     )
     return "".join(parts)
 
 
-def _cheats(cheats: Mapping[str, Mapping[str, Any]]) -> str:
+def _unit(report: Mapping[str, Any], table: str) -> str:
+    """ " over users": what the intervals of a table resample; "" in reports of before this was kept."""
+    unit = report.get("units", {}).get(table)
+    return f" over {unit}" if unit else ""
+
+
+def _cheats(cheats: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     """A line a cheat, red where it failed: its whole interval is at zero or above, or there is no interval."""
     n = min((int(entry["n"]) for entry in cheats.values() if "n" in entry), default=None)
     lines = [
@@ -158,7 +169,7 @@ def _cheats(cheats: Mapping[str, Mapping[str, Any]]) -> str:
     ]  # fmt: skip
     caption = (
         f"Each cheat against the SFT policy in the same {'' if n is None else f'{n} '}contexts. A cheat is to score "
-        "below it; red where the whole 95 % interval of the difference is above."
+        f"below it; red where the whole 95 % interval of the difference{escape(unit)} is above."
     )
     return page.table(["scripted cheat", "reward", "SFT reward", "difference"], lines, caption)
 
@@ -178,27 +189,34 @@ def _channels(report: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     caption = (
         f"Predicted against observed on held-out {escape(turns)}. Pearson's r is 1 where one follows the other exactly "
-        f"and 0 where it tells nothing; {least} is asked of engagement. {label}"
+        f"and 0 where it tells nothing; {least} is asked of engagement.{_intervals(_unit(report, 'pearson'))} {label}"
     )
     table = page.table(["channel", "Pearson r", "n"], lines, caption) if lines else ""
     told = ", ".join(f"{name} ({int(entry.get('n') or 0)} turns)" for name, entry in scarce.items())
     return table + (f"<p>Too few turns to say anything: {escape(told)}.</p>" if told else "")
 
 
-def _liked(run: RunFiles, liked: dict[str, Any]) -> str:
+def _intervals(unit: str) -> str:
+    return f" Intervals are 95 %{escape(unit)}." if unit else ""
+
+
+def _liked(run: RunFiles, liked: dict[str, Any], unit: str) -> str:
     """The users' own words, on validation dialogues."""
     n, positives = (liked.pop(name, None) for name in ("n", "positives"))
     if (n or 0) < FEW:
         return f"<p>Users' own words on items (<em>liked</em>): {int(n or 0)}, too few to say anything.</p>"
-    span = _span({f"ci_{end}": liked.pop(f"auc_{end}", None) for end in ("low", "high")})
     lines = [
-        ("", [Cell(LIKED.get(name, name)), Cell(_number(entry), span if name == "auc" else "")])
+        (
+            "",
+            [Cell(LIKED[name]), Cell(_number(entry), _span({f"ci_{end}": liked.get(f"{name}_{end}") for end in ENDS}))],
+        )
         for name, entry in liked.items()
+        if name in LIKED
     ]
     caption = (
         f"What {escape(source_of(run).users)} said of the recommended item (<em>liked</em>, n={_count(n)}, "
         f"{_count(positives)} yes), on validation dialogues. AUC: how often a liked item gets the higher score of the "
-        "two; 0.5 is chance."
+        f"two; 0.5 is chance.{_intervals(unit)}"
     )
     return page.table(["", "AUC"], lines, caption)
 
@@ -261,7 +279,8 @@ def definitions(run: RunFiles) -> str:
         "<ul><li><strong>Case</strong>: an item named in an agent message that has a context; one case for each "
         "distinct item. HR@k is the share of cases with the item in the top k, NDCG@k is 1 / log2(rank + 1) there, "
         "MRR@k is 1 / rank. Ties count against the model.</li>"
-        "<li><strong>Interval</strong>: 95 %, percentiles of a bootstrap that resamples whole dialogues (or users). "
+        "<li><strong>Interval</strong>: 95 %, of a bootstrap (symmetric bootstrap-t) that resamples whole users, or "
+        "dialogues where users are not known. "
         "Differences are paired: the same cases, the same users. No gain is claimed whose interval touches zero.</li>"
         "<li><strong>Baselines</strong>: popularity counts training mentions; copy ranks what was mentioned, latest "
         "first; co-occurrence counts what was answered after an item, a person or a genre had been named.</li>"
@@ -279,7 +298,7 @@ def _count(value: float | None) -> str:
 
 
 def _within(entry: Mapping[str, Any], name: str) -> str:
-    span = _span({f"ci_{end}": entry.get(f"{name}_{end}") for end in ("low", "high")})
+    span = _span({f"ci_{end}": entry.get(f"{name}_{end}") for end in ENDS})
     return f" ({span})" if span else ""
 
 
