@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tacit.dialogue.policy.slate import NEG, draw_slates, slate_logprobs
+from tacit.dialogue.policy.plackett_luce import NEG, draw_slates, slate_logprobs
 
 BATCH, ITEMS, PLACES, ROUNDS = 64, 6924, 5, 15
 

@@ -12,11 +12,14 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
+from tacit.catalog import Catalog
 from tacit.data.dialogues import synthetic
+from tacit.dialogue.policy.associations import associations
 from tacit.dialogue.policy.layout import fill_slots, with_slots
 from tacit.dialogue.policy.network import PolicyConfig
+from tacit.dialogue.policy.plackett_luce import draw_slates, slate_logprobs
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.policy.slate import associations, draw_slates, mask_rows, slate_logprobs
+from tacit.dialogue.policy.slate import mask_rows
 from tacit.text.encoder import TextEncoder
 from tacit.text.lm import LMConfig
 from tacit.text.tokens import plain
@@ -119,7 +122,7 @@ def test_an_item_added_after_training_is_recommendable_at_once(encoder_folder: P
     torch.testing.assert_close(after[:, :-1], before, atol=1e-5, rtol=1e-5)
     read = policy.head.item_projection(policy.head.item_text[7])
     torch.testing.assert_close(wider.item_vectors()[-1], read, atol=1e-5, rtol=0)
-    assert not wider.head.near_weights[-1].any()
+    assert not wider.head.neighbours(torch.tensor([[len(WORLD.catalog)]])).any()
     assert wider.head.item_bias[-1].item() == pytest.approx(-0.5 if (WORLD.catalog.counts == 0).any() else 0.0)
     with torch.no_grad():
         wider.head.item_bias[-1] += 50.0
@@ -175,8 +178,8 @@ def test_associations_by_hand() -> None:
     told = [(0, 1), (0, 1), (0, 2)]
     turns = [Turn("user", "", mentions=tuple(ids[i] for i in pair)) for pair in told]
     dialogues = [Dialogue(str(k), "u", (turn,)) for k, turn in enumerate(turns)]
-    items, weights = associations(dialogues, WORLD.catalog, keep=3)
-    assert items[0, :2].tolist() == [1, 2]
+    rows, items, weights = associations(dialogues, Catalog(WORLD.catalog.items), keep=3)
+    assert rows.tolist() == [0, 1, 2] and items[0, :2].tolist() == [1, 2]
     torch.testing.assert_close(weights[0], torch.tensor([math.log(2.0), math.log(1.5), 0.0]))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tacit.dialogue.policy.layout import fill_slots
 from tacit.dialogue.policy.network import PolicyNetwork
-from tacit.dialogue.policy.slate import draw_slates, slate_logprobs
+from tacit.dialogue.policy.plackett_luce import draw_slates, slate_logprobs
 from tacit.types import Dialogue, Sample, Slate
 
 Decision = Literal["recommend", "reply"]
@@ -109,20 +109,22 @@ def _draw_slates(
     choice: Tensor,
     generator: torch.Generator | None,
 ) -> list[Drawn]:
-    window = policy.encoder.encode([policy.window_text(context) for context in contexts])
-    logits = policy.slate_scores(window, state, policy.mentioned(contexts))
-    size = min(policy.config.slate_size, logits.shape[1])
-    slates = draw_slates(logits, size, generator)
-    factors = slate_logprobs(logits, slates).tolist()
+    """A slate for the turns that recommend; the others read no window and no catalogue."""
     decided = choice.gather(1, chat.unsqueeze(1)).squeeze(1).tolist()
-    drawn = []
-    for row, chats in enumerate(chat.tolist()):
-        if chats:
-            drawn.append(Drawn(decided[row], None, (), [], []))
-            continue
-        items = tuple(policy.catalog.items[i].id for i in slates[row].tolist())
-        slate = Slate(items, tuple(float(torch.tensor(f).exp()) for f in factors[row]))
-        drawn.append(Drawn(decided[row], slate, tuple(factors[row]), [], []))
+    drawn = [Drawn(logprob, None, (), [], []) for logprob in decided]
+    rows = (chat == 0).nonzero().squeeze(1)
+    if not len(rows):
+        return drawn
+    asked = [contexts[row] for row in rows.tolist()]
+    window = policy.encoder.encode([policy.window_text(context) for context in asked])
+    logits = policy.slate_scores(window, state[rows], policy.mentioned(asked))
+    slates = draw_slates(logits, min(policy.config.slate_size, logits.shape[1]), generator)
+    factors = slate_logprobs(logits, slates)
+    propensities = factors.exp().tolist()
+    for place, row in enumerate(rows.tolist()):
+        items = tuple(policy.catalog.items[i].id for i in slates[place].tolist())
+        drawn[row].slate = Slate(items, tuple(propensities[place]))
+        drawn[row].slate_logprobs = tuple(factors[place].tolist())
     return drawn
 
 

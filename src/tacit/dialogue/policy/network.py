@@ -16,7 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.catalog import Catalog
 from tacit.dialogue.policy.layout import Layout, Lengths, window_text
-from tacit.dialogue.policy.slate import NEG, SlateHead, mask_rows
+from tacit.dialogue.policy.plackett_luce import NEG
+from tacit.dialogue.policy.slate import SlateHead, mask_rows_
 from tacit.run.limits import at_least
 from tacit.text.encoder import PINNED, TextEncoder
 from tacit.text.lm import LMConfig, max_positions
@@ -98,7 +99,7 @@ class PolicyNetwork(nn.Module):
 
     def slate_scores(self, window: Tensor, state: Tensor, mentioned: Tensor) -> Tensor:
         """Slate logits as the policy draws from them: items that the dialogue already named are out."""
-        return mask_rows(self.head(window, state.float(), mentioned).float(), mentioned)
+        return mask_rows_(self.head(window, state, mentioned), mentioned)
 
     @torch.no_grad()
     def slate_logits(self, contexts: Sequence[Dialogue], batch_size: int = 64) -> Tensor:
@@ -111,7 +112,7 @@ class PolicyNetwork(nn.Module):
             last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=self.device)
             state = hidden[torch.arange(len(part), device=self.device), last]
             window = self.encoder.encode([self.window_text(context) for context in part])
-            chunks.append(self.head(window, state.float(), self.mentioned(part)).float())
+            chunks.append(self.head(window, state, self.mentioned(part)))
         return torch.cat(chunks) if chunks else torch.zeros(0, len(self.catalog))
 
     def sayable(self, slates: Sequence[Slate | None]) -> Tensor:

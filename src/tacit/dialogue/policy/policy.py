@@ -21,9 +21,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from tacit.catalog import Catalog
 from tacit.dialogue.policy import act, scoring
 from tacit.dialogue.policy.act import Decision
+from tacit.dialogue.policy.associations import associations
 from tacit.dialogue.policy.network import PolicyConfig, PolicyNetwork
 from tacit.dialogue.policy.scoring import Evaluation
-from tacit.dialogue.policy.slate import SlateHead, associations
+from tacit.dialogue.policy.slate import SlateHead
 from tacit.run.files import read_json, says_when_damaged
 from tacit.run.manifest import seal
 from tacit.run.manifest import verify as verify_files
@@ -69,7 +70,7 @@ class Policy(PolicyNetwork):
         self.tokenizer.save_pretrained(folder / "lm")
         self.encoder.save_pretrained(folder / "encoder")
         save_model(self._without_encoder(), str(folder / "policy.safetensors"))
-        meta = {"config": asdict(self.config), "version": self.version, "near": self.head.near_items.shape[1]}
+        meta = {"config": asdict(self.config), "version": self.version, **self.head.shape()}
         (folder / "policy.json").write_text(json.dumps(meta, indent=1))
         seal(folder)
 
@@ -96,9 +97,7 @@ class Policy(PolicyNetwork):
         if config.base != "small":
             add_lora(lm, config.lm)
         encoder = TextEncoder.load(str(folder / "encoder"), config.encoder_tokens)
-        n, dim = len(catalog), encoder.dim
-        near = (torch.zeros(n, meta["near"], dtype=torch.int64), torch.zeros(n, meta["near"]))
-        head = SlateHead(torch.zeros(n, dim), catalog.counts, near, lm.config.hidden_size)
+        head = SlateHead.empty(len(catalog), encoder.dim, meta, lm.config.hidden_size)
         policy = cls(lm, tokenizer, encoder, head, catalog, config)
         load_model(policy._without_encoder(), str(folder / "policy.safetensors"))
         policy.version = meta["version"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tacit.dialogue.policy.network import PolicyNetwork, pad_right
-from tacit.dialogue.policy.slate import slate_logprobs
+from tacit.dialogue.policy.plackett_luce import slate_logprobs
 from tacit.types import Dialogue, Sample
 
 

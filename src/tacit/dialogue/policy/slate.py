@@ -1,40 +1,60 @@
-"""The slate head: a query against every catalogue item, and ordered slates by sequential softmax (Plackett-Luce)."""
+"""The slate head: a query against every catalogue item."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from tacit.catalog import Catalog
-from tacit.types import Dialogue
+from tacit.dialogue.policy.associations import Associations
+from tacit.dialogue.policy.plackett_luce import NEG
 
-NEG = -1e9  # finite, so that an entropy or a KL over masked items stays finite
+HALF_FROM = 250_000  # items from which their texts are kept in half precision: 2 bytes a number, 0.8 GB a million items
+_PIECE = 16_384  # of them that are in single precision at once
+
+_steps = 0  # taken by any optimiser: a fused one writes to weights without a word to autograd
+
+
+def _count_step(*_: object) -> None:
+    global _steps
+    _steps += 1
+
+
+register_optimizer_step_post_hook(_count_step)
 
 
 class SlateHead(nn.Module):
     """logits[b, i] = s · <query_b, item_i> + bias_i + w · neighbours_b,i + r · [i mentioned]  over the full catalogue.
 
-    item_i = W text_i + residual_i: items are read, and remembered where there is history (a new item has residual 0).
+    item_i = W text_i + residual_i: items are read, and remembered where there is history (the others have no residual).
     query_b = the encoded window, the LM state at the decision token, and the items mentioned so far.
     neighbours_b,i = Σ_{m mentioned} association of m with i, counted on the training dialogues.
+
+    Everything is computed in float32. Item vectors are made once and kept while the weights stay as they are; where
+    gradients flow, <q, W t + r> = <Wᵀq, t> + <q, r> needs none of them.
     """
 
-    item_text: Tensor
-    near_items: Tensor
-    near_weights: Tensor
+    item_text: Tensor  # [n, dim]
+    history: Tensor  # [h], the rows that have a residual and neighbours, rising
+    slots: Tensor  # [n] int32, their inverse: -1 without history
+    near_items: Tensor  # [h, keep] int32
+    near_weights: Tensor  # [h, keep]
 
-    def __init__(self, item_text: Tensor, counts: np.ndarray, near: tuple[Tensor, Tensor], lm_width: int) -> None:
+    def __init__(self, item_text: Tensor, counts: np.ndarray, near: Associations, lm_width: int) -> None:
         super().__init__()
         n_items, dim = item_text.shape
-        self.register_buffer("item_text", item_text)
-        self.register_buffer("near_items", near[0])
-        self.register_buffer("near_weights", near[1])
+        self.register_buffer("item_text", item_text.half() if n_items >= HALF_FROM else item_text)
+        self.register_buffer("history", near.rows)
+        self.register_buffer("near_items", near.items)
+        self.register_buffer("near_weights", near.weights)
+        self.register_buffer("slots", _slots(near.rows, n_items), persistent=False)
         self.item_projection = nn.Linear(dim, dim, bias=False)
-        self.item_residual = nn.Embedding(n_items, dim)
+        self.item_residual = nn.Embedding(len(near.rows), dim)
         self.item_bias = nn.Parameter(0.5 * torch.log1p(torch.tensor(counts, dtype=torch.float32)))
         self.from_window = nn.Linear(dim, dim)
         self.from_lm = nn.Linear(lm_width, dim)
@@ -42,6 +62,7 @@ class SlateHead(nn.Module):
         self.scale = nn.Parameter(torch.tensor(10.0))
         self.near_scale = nn.Parameter(torch.tensor(1.0))
         self.repeat_bias = nn.Parameter(torch.tensor(0.0))
+        self._folded: tuple[list[Tensor], list[int], Tensor] | None = None
         nn.init.eye_(self.item_projection.weight)
         nn.init.zeros_(self.item_residual.weight)
         nn.init.eye_(self.from_window.weight)
@@ -51,109 +72,166 @@ class SlateHead(nn.Module):
         self.from_items.weight.data.copy_(0.5 * torch.eye(dim))
         nn.init.zeros_(self.from_items.bias)
 
+    @classmethod
+    def empty(cls, n_items: int, dim: int, shape: Mapping[str, int], lm_width: int) -> SlateHead:
+        """A head whose weights are to be loaded; ``shape`` is what ``shape()`` told of it when it was saved."""
+        h, keep = shape.get("history", n_items), shape["near"]  # earlier versions: every item has a residual
+        items, weights = torch.zeros(h, keep, dtype=torch.int32), torch.zeros(h, keep)
+        dtype = torch.float16 if n_items >= HALF_FROM else torch.float32
+        text = torch.zeros(n_items, dim, dtype=dtype)
+        return cls(text, np.zeros(n_items), Associations(torch.arange(h), items, weights), lm_width)
+
+    def shape(self) -> dict[str, int]:
+        return {"near": self.near_items.shape[1], "history": len(self.history)}
+
     def extended(self, item_text: Tensor, bias: float) -> SlateHead:
-        """A copy of this head over further items [m, dim], which come last: residual 0, no neighbours, ``bias``."""
-        more = len(item_text)
+        """A copy of this head over further items [m, dim], which come last: no residual, no neighbours, ``bias``."""
         state = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
-        for name in ("near_items", "near_weights", "item_residual.weight"):
-            state[name] = nn.functional.pad(state[name], (0, 0, 0, more))
-        state["item_text"] = torch.cat([state["item_text"], item_text.cpu()])
-        state["item_bias"] = nn.functional.pad(state["item_bias"], (0, more), value=bias)
-        near = (state["near_items"], state["near_weights"])
-        head = SlateHead(state["item_text"], np.zeros(len(state["item_text"])), near, self.from_lm.in_features)
+        state["item_text"] = torch.cat([state["item_text"], item_text.cpu().to(state["item_text"].dtype)])
+        state["item_bias"] = nn.functional.pad(state["item_bias"], (0, len(item_text)), value=bias)
+        n_items, dim = state["item_text"].shape
+        head = SlateHead.empty(n_items, dim, self.shape(), self.from_lm.in_features)
         head.load_state_dict(state)
         return head
 
     def item_vectors(self) -> Tensor:
-        """[n_items, dim]."""
-        vectors: Tensor = self.item_projection(self.item_text) + self.item_residual.weight
-        return vectors
+        """[n_items, dim], differentiable."""
+        vectors: Tensor = self.item_projection(self.item_text.float())
+        return vectors.index_add(0, self.history, self.item_residual.weight)
 
     def forward(self, window: Tensor, state: Tensor, mentioned: Tensor) -> Tensor:
         """window [B, dim], state [B, lm_width], mentioned [B, M] item rows padded with -1 → logits [B, n_items]."""
-        items = self.item_vectors()
-        present = (mentioned >= 0).unsqueeze(-1).float()
-        liked = (items[mentioned.clamp(min=0)] * present).sum(1) / present.sum(1).clamp(min=1)
-        query = self.from_window(window) + self.from_lm(state) + self.from_items(liked)
-        wide = self.near_scale * self.neighbours(mentioned) + self.repeat_bias * self._repeated(mentioned)
-        logits: Tensor = self.scale * (query @ items.T) + self.item_bias + wide
+        with torch.autocast(window.device.type, enabled=False):
+            query = self.query(window.float(), state.float(), mentioned)
+            logits = self.item_scores(query)  # the terms below are added in place: a copy costs as much as a product
+            self._add_neighbours(logits, mentioned)
+            self._add_repeats(logits, mentioned)
+            return logits
+
+    def query(self, window: Tensor, state: Tensor, mentioned: Tensor) -> Tensor:
+        """[B, dim]."""
+        liked = self.item_projection(self._mean_text(mentioned)) + self._mean_residual(mentioned)
+        query: Tensor = self.from_window(window) + self.from_lm(state) + self.from_items(liked)
+        return query
+
+    def item_scores(self, query: Tensor) -> Tensor:
+        """s · <query_b, item_i> + bias_i, [B, n_items], in memory of its own."""
+        query, residual = self.scale * query, self.item_residual.weight
+        trains = torch.is_grad_enabled() and (residual.requires_grad or self.item_projection.weight.requires_grad)
+        if self.item_text.dtype == torch.float32 and not trains:
+            return torch.addmm(self.item_bias, query, self.folded().T)
+        to_text = query @ self.item_projection.weight
+        if self.item_text.dtype == torch.float32:
+            logits = torch.addmm(self.item_bias, to_text, self.item_text.T)
+        else:
+            logits = _product_with_half(to_text, self.item_text).add_(self.item_bias)
+        if len(self.history) == len(self.item_text):
+            logits.addmm_(query, residual.T)
+        else:
+            logits.index_add_(1, self.history, query @ residual.T)
         return logits
+
+    def folded(self) -> Tensor:
+        """``item_vectors`` without a gradient, [n_items, dim], made again after any optimiser's step, and whenever a
+        weight of theirs was written to or replaced (but a write to ``weight.data[...]`` is hidden from here, too)."""
+        parts = [self.item_text, self.item_projection.weight, self.item_residual.weight, self.history]
+        versions = [_steps, *(part._version for part in parts)]
+        if self._folded is not None:
+            seen, then, vectors = self._folded  # ``seen`` keeps their memory, so that an address means one content
+            if then == versions and all(a.data_ptr() == b.data_ptr() for a, b in zip(seen, parts, strict=True)):
+                return vectors
+        self._folded = None
+        with torch.no_grad():
+            vectors = self.item_vectors()
+        self._folded = ([part.detach() for part in parts], versions, vectors)
+        return vectors
 
     def neighbours(self, mentioned: Tensor) -> Tensor:
         """[B, M] → [B, n_items]: summed association with the mentioned items."""
-        present = (mentioned >= 0).unsqueeze(-1)
-        rows = mentioned.clamp(min=0)
-        weights = torch.where(present, self.near_weights[rows], 0.0)
         total = torch.zeros(len(mentioned), len(self.item_text), device=mentioned.device)
-        return total.scatter_add_(1, self.near_items[rows].flatten(1), weights.flatten(1))
+        places, weights = self._associated(mentioned)
+        total.view(-1).index_add_(0, places, weights)
+        return total
 
-    def _repeated(self, mentioned: Tensor) -> Tensor:
-        """[B, M] → [B, n_items]: 1 where the item was mentioned."""
-        n_items = len(self.item_text)
-        marks = torch.zeros(len(mentioned), n_items + 1, device=mentioned.device)
-        return marks.scatter_(1, torch.where(mentioned < 0, n_items, mentioned), 1.0)[:, :-1]
+    def _associated(self, mentioned: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, M] → where neighbours stand in flat logits, and their weights; a place may come twice."""
+        slot = torch.where(mentioned >= 0, self.slots[mentioned.clamp(min=0)].long(), -1)
+        row, at = (slot >= 0).nonzero(as_tuple=True)
+        slot = slot[row, at]
+        places = row.unsqueeze(1) * len(self.item_text) + self.near_items[slot].long()
+        return places.flatten(), self.near_weights[slot].flatten()
+
+    def _add_neighbours(self, logits: Tensor, mentioned: Tensor) -> None:
+        places, weights = self._associated(mentioned)
+        logits.view(-1).index_add_(0, places, self.near_scale * weights)
+
+    def _add_repeats(self, logits: Tensor, mentioned: Tensor) -> None:
+        row, at = (mentioned >= 0).nonzero(as_tuple=True)
+        places = torch.unique(row * logits.shape[1] + mentioned[row, at])
+        logits.view(-1).index_add_(0, places, self.repeat_bias.expand(len(places)))
+
+    def _mean_text(self, rows: Tensor) -> Tensor:
+        """[B, M] → [B, dim], a mean over the rows that are not -1; of none 0."""
+        present = (rows >= 0).unsqueeze(-1).float()
+        return (self.item_text[rows.clamp(min=0)].float() * present).sum(1) / present.sum(1).clamp(min=1)
+
+    def _mean_residual(self, rows: Tensor) -> Tensor:
+        """Likewise; an item without history counts as 0."""
+        if not len(self.history):
+            return rows.new_zeros(len(rows), self.item_text.shape[1], dtype=torch.float32)
+        slot = torch.where(rows >= 0, self.slots[rows.clamp(min=0)].long(), -1)
+        residual: Tensor = self.item_residual(slot.clamp(min=0)) * (slot >= 0).unsqueeze(-1)
+        return residual.sum(1) / (rows >= 0).sum(1, keepdim=True).clamp(min=1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Earlier versions gave every item a residual and neighbours, and did not name the rows."""
+        state_dict.setdefault(f"{prefix}history", torch.arange(len(self.history)))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        self.slots = _slots(self.history, len(self.item_text))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy takes: not the item vectors that are kept."""
+        return {**self.__dict__, "_folded": None}
+
+
+def _slots(history: Tensor, n_items: int) -> Tensor:
+    slots = torch.full((n_items,), -1, dtype=torch.int32, device=history.device)
+    slots[history] = torch.arange(len(history), dtype=torch.int32, device=history.device)
+    return slots
+
+
+class _ProductWithHalf(torch.autograd.Function):
+    """[B, d] float32 times the transpose of a constant [n, d] float16 → [B, n] float32, a piece of it at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, half: Tensor) -> Tensor:
+        ctx.save_for_backward(half)
+        out = query.new_empty(len(query), len(half))
+        for start in range(0, len(half), _PIECE):
+            torch.mm(query, half[start : start + _PIECE].float().T, out=out[:, start : start + _PIECE])
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (half,) = ctx.saved_tensors
+        to_query = gradient.new_zeros(len(gradient), half.shape[1])
+        for start in range(0, len(half), _PIECE):
+            to_query.addmm_(gradient[:, start : start + _PIECE], half[start : start + _PIECE].float())
+        return to_query, None
+
+
+def _product_with_half(query: Tensor, half: Tensor) -> Tensor:
+    out: Tensor = _ProductWithHalf.apply(query, half)  # type: ignore[no-untyped-call]
+    return out
 
 
 def mask_rows(logits: Tensor, rows: Tensor) -> Tensor:
     """logits [B, n] with the item rows [B, M] (−1 = none) put out of reach."""
-    hit = torch.zeros(logits.shape[0], logits.shape[1] + 1, dtype=torch.bool, device=logits.device)
-    hit.scatter_(1, torch.where(rows < 0, logits.shape[1], rows), True)
-    return logits.masked_fill(hit[:, :-1], NEG)
+    return mask_rows_(logits.clone(), rows)
 
 
-def associations(dialogues: Sequence[Dialogue], catalog: Catalog, keep: int = 100) -> tuple[Tensor, Tensor]:
-    """Item-to-item association from co-mention in a dialogue: the ``keep`` strongest of each row.
-
-    a[m, i] = log(1 + c_mi / sqrt(1 + c_m)), c_mi = dialogues that mention both: a damped conditional count, so that a
-    pair seen once with a rare item weighs more than a pair seen once with a blockbuster.
-    Returns (items int64 [n, keep], weights float32 [n, keep]); unused places have weight 0.
-    """
-    rows, columns = [], []
-    for d, dialogue in enumerate(dialogues):
-        for item in dialogue.mentioned():
-            rows.append(d)
-            columns.append(catalog.index(item))
-    shape = (max(len(dialogues), 1), len(catalog))
-    x = sparse.csr_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape)
-    x.data[:] = 1.0
-    pairs = (x.T @ x).tocsr()
-    counts = pairs.diagonal()
-    items = np.zeros((len(catalog), keep), dtype=np.int64)
-    weights = np.zeros((len(catalog), keep), dtype=np.float32)
-    for m in range(len(catalog)):
-        near = pairs.indices[pairs.indptr[m] : pairs.indptr[m + 1]]
-        value = np.log1p(pairs.data[pairs.indptr[m] : pairs.indptr[m + 1]] / np.sqrt(1.0 + counts[m]))
-        value = np.where(near == m, 0.0, value)
-        best = np.lexsort((near, -value))[:keep]
-        items[m, : len(best)], weights[m, : len(best)] = near[best], value[best]
-    return torch.from_numpy(items), torch.from_numpy(weights)
-
-
-def draw_slates(logits: Tensor, size: int, generator: torch.Generator | None) -> Tensor:
-    """Ordered slates without replacement, [B, n] → item rows [B, size]; greedy when there is no generator.
-
-    Adding Gumbel noise and taking the top k draws exactly from the sequential softmax (Kool et al. 2019,
-    https://arxiv.org/abs/1903.06059).
-    """
-    if generator is not None:
-        uniform = torch.rand(logits.shape, generator=generator).clamp_(1e-20, 1.0).to(logits.device)
-        logits = logits - torch.log((-torch.log(uniform)).clamp(min=1e-20))
-    return logits.topk(size, dim=-1).indices
-
-
-def slate_logprobs(logits: Tensor, slates: Tensor, mask: Tensor | None = None) -> Tensor:
-    """log P(item_k | state, items_<k) for every position: logits [B, n], item rows [B, K] → [B, K], nats.
-
-    Plackett-Luce: l_k − log Σ_{i not in items_<k} exp(l_i) (Plackett 1975; Luce 1959). The catalogue is summed once,
-    without the slate; the sums of the positions follow from the last to the first. ``mask`` [B, K] is True where a
-    position is real; the others repeat an item of their row (their values mean nothing).
-    """
-    chosen = logits.gather(1, slates)
-    if mask is not None:
-        chosen = chosen.masked_fill(~mask, NEG)
-    remaining = torch.logsumexp(logits.scatter(1, slates, NEG), dim=-1)
-    columns: list[Tensor] = []
-    for k in reversed(range(slates.shape[1])):
-        remaining = torch.logaddexp(remaining, chosen[:, k])
-        columns.insert(0, chosen[:, k] - remaining)
-    return torch.stack(columns, dim=1)
+def mask_rows_(logits: Tensor, rows: Tensor) -> Tensor:
+    """``mask_rows`` in place."""
+    row, at = (rows >= 0).nonzero(as_tuple=True)
+    return logits.index_put_((row, rows[row, at]), logits.new_tensor(NEG))

@@ -1,0 +1,103 @@
+"""Ordered slates by sequential softmax (Plackett 1975; Luce 1959): drawing them, and how likely they were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+NEG = -1e9  # finite, so that an entropy or a KL over masked items stays finite
+_BLOCK = 256  # items whose probabilities are summed together, so that a place looks at n / 256 + 256 numbers
+_RENEW = 1e-20  # what is left of a row's mass when its probabilities are computed again, before float32 runs out
+
+
+def draw_slates(logits: Tensor, size: int, generator: torch.Generator | None) -> Tensor:
+    """Ordered slates without replacement, [B, n] → item rows [B, size]; greedy when there is no generator.
+
+    Place by place, by inverting the distribution function of what is left: exactly the sequential softmax, for one
+    softmax over the catalogue and ``size`` uniforms a row. (Gumbel noise on every logit draws the same, Kool et al.
+    2019, arXiv 1903.06059, for a uniform and two logarithms an item.)
+    """
+    if generator is None:
+        return logits.topk(size, dim=-1).indices
+    uniform = torch.rand(len(logits), size, generator=generator, dtype=torch.float64).to(logits.device)
+    drawn: list[Tensor] = []
+    p = torch.softmax(logits.float(), dim=-1)
+    sums = _block_sums(p)
+    for k in range(size):
+        spent = sums.sum(1) < _RENEW
+        if k and bool(spent.any()):
+            out = torch.stack(drawn, dim=1)[spent]
+            p[spent] = torch.softmax(logits[spent].float().scatter(1, out, -torch.inf), dim=-1)
+            sums[spent] = _block_sums(p[spent])
+        block, within = _invert(sums, uniform[:, k : k + 1])
+        columns = block * _BLOCK + torch.arange(_BLOCK, device=logits.device)
+        inside = p.gather(1, columns.clamp(max=p.shape[1] - 1)).double() * (columns < p.shape[1])
+        place, _ = _invert(inside, within)
+        item = block * _BLOCK + place
+        p.scatter_(1, item, 0.0)
+        sums.scatter_(1, block, inside.scatter(1, place, 0.0).sum(1, keepdim=True))
+        drawn.append(item.squeeze(1))
+    return torch.stack(drawn, dim=1)
+
+
+def _block_sums(p: Tensor) -> Tensor:
+    """[B, n] → [B, ⌈n / _BLOCK⌉] float64."""
+    whole = p.shape[1] // _BLOCK * _BLOCK
+    sums = p[:, :whole].unflatten(1, (-1, _BLOCK)).sum(-1) if whole else p[:, :0]
+    return torch.cat([sums, p[:, whole:].sum(1, keepdim=True)], dim=1).double()
+
+
+def _invert(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, n] weights and [B, 1] uniforms → the place that each uniform falls on, in proportion to the weights, and
+    where within it the uniform lies, which is a uniform again; [B, 1] each."""
+    upto = weights.cumsum(1)
+    aim = uniform * upto[:, -1:]
+    place = torch.searchsorted(upto, aim, right=True)
+    last = torch.where(weights > 0, torch.arange(weights.shape[1], device=weights.device), 0).amax(1, keepdim=True)
+    place = torch.minimum(place, last)
+    own = weights.gather(1, place)
+    return place, ((aim - upto.gather(1, place) + own) / own).clamp(0.0, 1.0)
+
+
+def slate_logprobs(logits: Tensor, slates: Tensor, mask: Tensor | None = None) -> Tensor:
+    """log P(item_k | state, items_<k) for every position: logits [B, n], item rows [B, K] → [B, K], nats.
+
+    l_k − log Σ_{i not in items_<k} exp(l_i). The catalogue is summed once, without the slate; the sums of the positions
+    follow from the last to the first. ``mask`` [B, K] is True where a position is real; the others repeat an item of
+    their row (their values mean nothing).
+    """
+    logits = logits.float().contiguous()
+    chosen = logits.gather(1, slates)
+    if mask is not None:
+        chosen = chosen.masked_fill(~mask, NEG)
+    remaining: Tensor = _LogSumOfOthers.apply(logits, slates)  # type: ignore[no-untyped-call]
+    columns: list[Tensor] = []
+    for k in reversed(range(slates.shape[1])):
+        remaining = torch.logaddexp(remaining, chosen[:, k])
+        columns.insert(0, chosen[:, k] - remaining)
+    return torch.stack(columns, dim=1)
+
+
+class _LogSumOfOthers(torch.autograd.Function):
+    """log Σ exp of a row's items that are not in its slate, [B]. The slate's logits are taken out in place and put
+    back, since a copy of [B, n] costs more than the sum; and softmax is several times faster than ``logsumexp``."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, slates: Tensor) -> Tensor:
+        values = logits.data  # without a version of its own: it is as it was when this returns
+        held = values.gather(1, slates)
+        values.scatter_(1, slates, NEG)
+        p = torch.softmax(values, dim=-1)
+        largest = values.amax(1)
+        values.scatter_(1, slates, held)
+        ctx.save_for_backward(p)
+        return largest - p.amax(1).log()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (p,) = ctx.saved_tensors
+        return p * gradient.unsqueeze(1), None
