@@ -110,15 +110,14 @@ class SlateHead(nn.Module):
 
     def query(self, window: Tensor, state: Tensor, mentioned: Tensor) -> Tensor:
         """[B, dim]."""
-        liked = self.item_projection(self._mean_text(mentioned)) + self._mean_residual(mentioned)
+        liked = self._sum_of_vectors(mentioned) / (mentioned >= 0).sum(1, keepdim=True).clamp(min=1)
         query: Tensor = self.from_window(window) + self.from_lm(state) + self.from_items(liked)
         return query
 
     def item_scores(self, query: Tensor) -> Tensor:
         """s · <query_b, item_i> + bias_i, [B, n_items], in memory of its own."""
         query, residual = self.scale * query, self.item_residual.weight
-        trains = torch.is_grad_enabled() and (residual.requires_grad or self.item_projection.weight.requires_grad)
-        if self.item_text.dtype == torch.float32 and not trains:
+        if self._keeps_vectors():
             return torch.addmm(self.item_bias, query, self.folded().T)
         to_text = query @ self.item_projection.weight
         if self.item_text.dtype == torch.float32:
@@ -130,6 +129,11 @@ class SlateHead(nn.Module):
         else:
             logits.index_add_(1, self.history, query @ residual.T)
         return logits
+
+    def _keeps_vectors(self) -> bool:
+        weights = (self.item_residual.weight, self.item_projection.weight)
+        trains = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
+        return self.item_text.dtype == torch.float32 and not trains
 
     def folded(self) -> Tensor:
         """``item_vectors`` without a gradient, [n_items, dim], made again after any optimiser's step, and whenever a
@@ -170,18 +174,15 @@ class SlateHead(nn.Module):
         places = torch.unique(row * logits.shape[1] + mentioned[row, at])
         logits.view(-1).index_add_(0, places, self.repeat_bias.expand(len(places)))
 
-    def _mean_text(self, rows: Tensor) -> Tensor:
-        """[B, M] → [B, dim], a mean over the rows that are not -1; of none 0."""
-        present = (rows >= 0).unsqueeze(-1).float()
-        return (self.item_text[rows.clamp(min=0)].float() * present).sum(1) / present.sum(1).clamp(min=1)
-
-    def _mean_residual(self, rows: Tensor) -> Tensor:
-        """Likewise; an item without history counts as 0."""
+    def _sum_of_vectors(self, rows: Tensor) -> Tensor:
+        """Of item rows [B, M], −1 = none: [B, dim], differentiable."""
+        if self._keeps_vectors():
+            return _sum_rows(self.folded(), rows)
+        read: Tensor = self.item_projection(_sum_rows(self.item_text, rows))
         if not len(self.history):
-            return rows.new_zeros(len(rows), self.item_text.shape[1], dtype=torch.float32)
-        slot = torch.where(rows >= 0, self.slots[rows.clamp(min=0)].long(), -1)
-        residual: Tensor = self.item_residual(slot.clamp(min=0)) * (slot >= 0).unsqueeze(-1)
-        return residual.sum(1) / (rows >= 0).sum(1, keepdim=True).clamp(min=1)
+            return read
+        slots = torch.where(rows >= 0, self.slots[rows.clamp(min=0)].long(), -1)
+        return read + _sum_rows(self.item_residual.weight, slots)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Earlier versions gave every item a residual and neighbours, and did not name the rows."""
@@ -198,6 +199,15 @@ def _slots(history: Tensor, n_items: int) -> Tensor:
     slots = torch.full((n_items,), -1, dtype=torch.int32, device=history.device)
     slots[history] = torch.arange(len(history), dtype=torch.int32, device=history.device)
     return slots
+
+
+def _sum_rows(table: Tensor, rows: Tensor) -> Tensor:
+    """[n, dim] summed over the rows [B, M] that are not -1 → [B, dim] float32."""
+    real = rows >= 0
+    counts, flat = real.sum(1), rows[real]
+    if table.dtype != torch.float32:
+        table, flat = table[flat].float(), torch.arange(len(flat), device=flat.device)
+    return nn.functional.embedding_bag(flat, table, counts.cumsum(0) - counts, mode="sum")
 
 
 class _ProductWithHalf(torch.autograd.Function):
