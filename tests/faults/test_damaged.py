@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from places import ROOT
 from typer.testing import CliRunner
@@ -16,9 +17,13 @@ from tacit.cli.main import app
 from tacit.dialogue.reward.exam import ValidationReport
 from tacit.dialogue.users.crowd import UserWorld
 from tacit.recommender import load_reward
+from tacit.report.rerank.report import NOISE, read_round, write_rerank_report
+from tacit.report.run_files import RunFiles
+from tacit.rerank.align.feedback import context, read_groups, write_groups
+from tacit.rerank.align.pairs import Pair, export_llama_factory, export_trl, read_pairs
 from tacit.rerank.writer.texts import load_texts, save_texts
 from tacit.run.manifest import FILE as MANIFEST
-from tacit.types import InputError
+from tacit.types import Group, InputError, Sample, Scored
 
 DEMO = str(ROOT / "configs" / "demo.yaml")
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -94,6 +99,55 @@ def test_damaged_texts(damage: str, tmp_path: Path) -> None:
     content = (tmp_path / "texts.json").read_bytes()
     (tmp_path / "texts.json").write_bytes(DAMAGES[damage](content))
     assert f"delete {tmp_path} to write the texts again" in one_sentence(lambda: load_texts(tmp_path))
+
+
+@pytest.mark.parametrize("damage", ["cut", "no text", "a list", "another object"])
+def test_damaged_pairs_and_groups_of_a_round(damage: str, tmp_path: Path) -> None:
+    pair = Pair("u", "What does u like?", "wild films", "calm films", 0.2, 4)
+    export_trl([pair, pair], tmp_path / "pairs.jsonl")
+    sample = Sample((), (), (), (), "wild films")
+    scored = Scored(context("u", "What does u like?"), sample, 0.5, "lists", {"ndcg": 0.5})
+    write_groups([Group((scored, scored))], tmp_path / "groups.jsonl")
+    readers: dict[str, Callable[[Path], object]] = {"pairs.jsonl": read_pairs, "groups.jsonl": read_groups}
+    for name, read in readers.items():
+        file = tmp_path / name
+        assert read(file)
+        file.write_bytes(DAMAGES[damage](file.read_bytes()[:-3]))
+        message = one_sentence(lambda read=read, file=file: read(file))  # type: ignore[misc]
+        assert str(file) in message and "again" in message
+    for content in ("{", "[]"):
+        (tmp_path / "dataset_info.json").write_text(content)
+        assert "dataset_info.json is damaged" in one_sentence(lambda: export_llama_factory([pair], tmp_path))
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "no text", "a list", "another object"])
+def test_damaged_cards_and_tables_of_a_report(damage: str, tmp_path: Path) -> None:
+    (tmp_path / "evaluate" / "users").mkdir(parents=True)
+    round1 = tmp_path / "align" / "round1"
+    round1.mkdir(parents=True)
+    export_trl([], round1 / "pairs.jsonl")
+    card = {"protocol": {}, "round chosen on validation": {}, "settings": {}, NOISE: {}}
+    (tmp_path / "evaluate" / "card.json").write_text(json.dumps(card))
+    (round1 / "card.json").write_text(json.dumps({"pairs": {}, "scored_by": "lists"}))
+    read_round(round1)
+    for file in (tmp_path / "evaluate" / "card.json", round1 / "card.json"):
+        content = file.read_bytes()
+        file.write_bytes(DAMAGES[damage](content))
+        assert f"{file} is damaged" in one_sentence(lambda: write_rerank_report(tmp_path))
+        file.write_bytes(content)
+    table = tmp_path / "evaluate" / "users" / "sft.parquet"
+    pl.DataFrame({"user": ["u"]}).write_parquet(table)
+    RunFiles.read(tmp_path)
+    if damage != "no text":  # polars reads a table by its end
+        table.write_bytes(DAMAGES[damage](table.read_bytes()))
+        assert f"{table} is damaged" in one_sentence(lambda: RunFiles.read(tmp_path))
+    table.unlink()
+    if damage not in ("empty", "another object"):
+        for name in ("run.json", "prepare/data.json", "reward/validation.json"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(DAMAGES[damage](b'{"b": 2}'))
+            assert name in one_sentence(lambda: RunFiles.read(tmp_path))
+            (tmp_path / name).unlink()
 
 
 def refused(*words: str) -> str:

@@ -171,6 +171,7 @@ def test_the_report_names_every_part_and_nothing_is_a_pickle(finished: Path) -> 
         "without DPO; ours: round 0",
         "How the lists were made",
         "stammering lines",
+        "Cut is the share of texts",
         "Pairs in the right order",
         "exposure oracle",
     ):

@@ -13,6 +13,7 @@ import yaml
 
 from tacit.catalog import Catalog
 from tacit.metrics.results import Row, load_rows
+from tacit.run.files import read_json, read_parquet, says_when_damaged
 from tacit.run.folder import MetricLog
 from tacit.types import InputError
 
@@ -41,26 +42,26 @@ class RunFiles:
         if not folder.is_dir():
             raise InputError(f"{folder} is not a run folder: give the folder that `tacit run` wrote.")
         config_text = _text(folder / "config.yaml")
-        world = _json(folder / "users" / "world.json") or {}
-        calibration = _json(folder / "users" / "calibration.json") or world.get("calibration", [])
+        world = _object(folder / "users" / "world.json") or {}
+        calibration = _list(folder / "users" / "calibration.json") or world.get("calibration", [])
         catalogs = [path for stage in ("ppo", "sft") for path in (folder / stage / "policy" / "catalog.jsonl",)]
         catalog = next((Catalog.load(path) for path in catalogs if path.is_file()), None)
         map_path = folder / "evaluate" / "map.parquet"
         return cls(
             folder,
             config_text,
-            yaml.safe_load(config_text) or {},
-            _json(folder / "run.json") or {},
+            _settings(folder / "config.yaml", config_text),
+            _object(folder / "run.json") or {},
             load_rows(folder / "results.json") if (folder / "results.json").is_file() else [],
             MetricLog(folder / "ppo" / "metrics.jsonl").rows(),
-            _json(folder / "reward" / "validation.json"),
+            _object(folder / "reward" / "validation.json"),
             calibration,
             _tables(folder / "evaluate" / "users"),
             _tables(folder / "evaluate" / "replies"),
-            pl.read_parquet(map_path) if map_path.is_file() else None,
+            read_parquet(map_path, _REMEDY) if map_path.is_file() else None,
             {item.id: item.title for item in catalog} if catalog else {},
-            (_json(folder / "prepare" / "data.json") or {}) | (_json(folder / "evaluate" / "data.json") or {}),
-            _json(folder / "prepare" / "done.json") or {},
+            (_object(folder / "prepare" / "data.json") or {}) | (_object(folder / "evaluate" / "data.json") or {}),
+            _object(folder / "prepare" / "done.json") or {},
         )
 
     @property
@@ -90,16 +91,28 @@ def find_row(
     )
 
 
+_REMEDY = "delete the folder of its stage, and run the stage again."
+
+
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    with says_when_damaged(path, _REMEDY):
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(_text(path) or "null")
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}): delete it and run its stage again.") from None
+def _settings(path: Path, text: str) -> dict[str, Any]:
+    with says_when_damaged(path, f"restore it from a copy, or delete {path.parent} to start again."):
+        return dict(yaml.safe_load(text) or {})
+
+
+def _object(path: Path) -> dict[str, Any] | None:
+    """What a stage wrote; None where it has not run."""
+    return read_json(path, _REMEDY) if path.is_file() else None
+
+
+def _list(path: Path) -> list[dict[str, Any]]:
+    with says_when_damaged(path, _REMEDY):
+        return [dict(row) for row in json.loads(_text(path) or "[]")]
 
 
 def _tables(folder: Path) -> dict[str, pl.DataFrame]:
-    return {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+    return {path.stem: read_parquet(path, _REMEDY) for path in sorted(folder.glob("*.parquet"))}

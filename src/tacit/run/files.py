@@ -124,6 +124,30 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     return content
 
 
+def read_lines(path: Path, remedy: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects, one a line, of a file of ours; ``InputError`` with line and ``remedy`` where it is damaged."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): {remedy}") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}:{number} is damaged, it holds no JSON object: {remedy}")
+        yield row
+
+
+def read_parquet(path: Path, remedy: str) -> pl.DataFrame:
+    """A table of ours; ``InputError`` with the ``remedy`` where it is damaged."""
+    import polars
+
+    with says_when_damaged(path, remedy):
+        return polars.read_parquet(path)
+
+
 @contextlib.contextmanager
 def says_when_damaged(path: Path, remedy: str) -> Iterator[None]:
     """Whatever goes wrong while ``path``, which is ours, is read becomes one sentence with the ``remedy``.

@@ -34,7 +34,7 @@ from tacit.metrics import intervals
 from tacit.metrics.markdown import line_name
 from tacit.metrics.ranks import RANKING
 from tacit.metrics.results import CUTOFFS, Pair, Row, blank, both_measured, differences, make_row, save_rows
-from tacit.run.files import write_parquet
+from tacit.run.files import read_parquet, write_parquet
 from tacit.run.limits import at_least
 from tacit.run.progress import progress
 from tacit.types import Bools, Dialogue, Floats64, InputError, Scorer, Split, TestSet
@@ -51,6 +51,7 @@ PAIRS: tuple[Pair, ...] = (
 )
 
 Score = Callable[[Sequence[Dialogue]], npt.NDArray[np.floating]]
+AGAIN = "delete it, and evaluate the run again."  # what mends a damaged table
 
 
 @dataclass
@@ -130,7 +131,7 @@ def _rankers(
     for name, writer in inputs.writers.items():
         path = folder / "literal" / f"{name}.parquet"
         write_literal(path, name, writer, found, inputs.catalog, config.written, config.batch)
-        rankers[name] = WrittenTitles(pl.read_parquet(path), inputs.catalog).scores
+        rankers[name] = WrittenTitles(read_parquet(path, AGAIN), inputs.catalog).scores
     return rankers
 
 
@@ -138,7 +139,7 @@ def collect_rows(
     folder: Path, models: Sequence[str], pairs: Sequence[Pair], catalog: Catalog, dataset: str, draws: int, seed: int
 ) -> list[Row]:
     """Every number, from the parts' files alone."""
-    ranks = {name: pl.read_parquet(folder / "ranks" / f"{name}.parquet") for name in models}
+    ranks = {name: read_parquet(folder / "ranks" / f"{name}.parquet", AGAIN) for name in models}
     replies = _tables(folder / "replies")
     users = _tables(folder / "users")
     return [
@@ -259,7 +260,7 @@ def summary(rows: Sequence[Row]) -> dict[str, float | None]:
 
 
 def _tables(folder: Path) -> dict[str, pl.DataFrame]:
-    return {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+    return {path.stem: read_parquet(path, AGAIN) for path in sorted(folder.glob("*.parquet"))}
 
 
 def _scores_of(policy: Policy) -> Score:

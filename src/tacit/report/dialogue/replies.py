@@ -11,6 +11,7 @@ import polars as pl
 from tacit.metrics.results import in_order
 from tacit.report import page
 from tacit.report.page import NAMES, Cell
+from tacit.run.files import read_parquet
 
 SHOWN = 10
 _PLACE = ["dialogue", "turn"]
@@ -57,7 +58,7 @@ def beside(replies: Mapping[str, pl.DataFrame], others: Mapping[str, Path], huma
         for stage in ("ppo", "sft"):
             path = folder / "evaluate" / "replies" / f"{stage}.parquet"
             if path.is_file():
-                tables[f"{name}: {NAMES[stage]}"] = pl.read_parquet(path)
+                tables[f"{name}: {NAMES[stage]}"] = read_parquet(path, f"evaluate {folder} again.")
                 break
     return side_by_side(tables, human) if len(tables) > len(replies) else ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -21,8 +20,11 @@ from tacit.report.run_files import RunFiles
 from tacit.rerank.align.pairs import Pair, read_pairs
 from tacit.rerank.evaluate.rows import NAMES
 from tacit.rerank.writer.prompts import filled
+from tacit.run.files import read_json
+from tacit.types import InputError
 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
+NOISE = "standard deviations of NDCG@5"  # a key of the card
 PLACES = 4  # decimals of a difference: gains here are thousandths
 
 
@@ -30,7 +32,7 @@ def write_rerank_report(run_folder: str | Path, title: str = "") -> Path:
     """Write ``report.html`` into the run folder; ``title`` is its heading in place of the folder's name."""
     folder = Path(run_folder)
     run = RunFiles.read(folder)
-    card: dict[str, Any] = json.loads((folder / "evaluate" / "card.json").read_text(encoding="utf-8"))
+    card = _card(folder / "evaluate" / "card.json", ("protocol", "round chosen on validation", "settings", NOISE))
     rounds = [read_round(path) for path in sorted((folder / "align").glob("round*")) if (path / "card.json").is_file()]
     sections = [
         ("data", "Your data", _data(card["protocol"])),
@@ -51,11 +53,17 @@ def write_rerank_report(run_folder: str | Path, title: str = "") -> Path:
 
 def read_round(folder: Path) -> tuple[str, dict[str, Any], list[Pair]]:
     """(name, card, pairs) of one round."""
-    return (
-        folder.name.replace("round", "round "),
-        json.loads((folder / "card.json").read_text(encoding="utf-8")),
-        read_pairs(folder / "pairs.jsonl"),
-    )
+    card = _card(folder / "card.json", ("pairs", "scored_by"))
+    return folder.name.replace("round", "round "), card, read_pairs(folder / "pairs.jsonl")
+
+
+def _card(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """What a stage wrote of itself, which must have these keys."""
+    remedy = f"delete {path.parent} and run the stage again."
+    card = read_json(path, remedy)
+    if missing := [key for key in keys if key not in card]:
+        raise InputError(f"{path} is damaged, it lacks {missing[0]!r}: {remedy}")
+    return card
 
 
 LEAD = (
@@ -203,7 +211,7 @@ def _writing(folder: Path) -> str:
         path.parent.name.replace("round", "round "): path
         for path in sorted((folder / "align").glob("round*/done.json"))
     }
-    cards = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in done.items()}
+    cards = {name: _card(path) for name, path in done.items()}
     said = {name: card.get("texts", card) for name, card in cards.items()}
     if "titles" not in said["round 0"]:
         return page.missing("No writer was run.", "Set `knowledge.writer`.")
@@ -215,6 +223,7 @@ def _writing(folder: Path) -> str:
         "titles the prompt holds",
         "factors again",
         "stammering lines",
+        "cut",
     ]
     lines = [
         ("", [Cell(name), *(Cell(short(values[one]) if one in values else "") for one in measures)])
@@ -222,8 +231,9 @@ def _writing(folder: Path) -> str:
     ]
     caption = (
         "Means over texts that are read. A title that the prompt does not hold is invented; a factor comes again if "
-        "a second line begins with it; a line stammers if it says a word twice. Gains that come with any of these are "
-        "not to be trusted."
+        "a second line begins with it; a line stammers if it says a word twice. Cut is the share of texts that "
+        "ended in the middle, at the most tokens allowed (knowledge.max_tokens). Gains that come with any of these "
+        "are not to be trusted."
     )
     return page.table(["", *measures], lines, caption)
 
@@ -257,7 +267,7 @@ def _texts(rounds: Sequence[tuple[str, dict[str, Any], list[Pair]]], shown: int 
 def _protocol(card: dict[str, Any]) -> str:
     noise = {
         name: ", ".join(f"{what} {short(value, 4)}" for what, value in parts.items())
-        for name, parts in card["standard deviations of NDCG@5"].items()
+        for name, parts in card[NOISE].items()
     }
     return (
         page.pairs({name: _plain(value) for name, value in card["protocol"].items()}, ("", "the lists"))

@@ -24,7 +24,7 @@ from tacit.losses import dpo_loss
 from tacit.rerank.align.pairs import Pair
 from tacit.rerank.align.sft import train_writer
 from tacit.rerank.align.tune import Example, TextTuning, by_length, examples_of, logprobs_of, prepared, tune
-from tacit.run.files import atomic_write
+from tacit.run.files import atomic_write, says_when_damaged
 from tacit.run.folder import Stage
 from tacit.run.limits import above, at_least, learning_rate
 from tacit.text.lm import load_pretrained
@@ -115,7 +115,8 @@ def _reference(
     Computed once and kept, so that no second model is held and a resumed stage has the same numbers.
     """
     if file.is_file():
-        return load_file(file)["logprobs"]
+        with says_when_damaged(file, "delete it to compute it again."):
+            return load_file(file)["logprobs"]
     logprobs = torch.zeros(len(examples), 2)
     for rows in by_length(examples, range(len(examples)), batch):
         values, mask = logprobs_of(model, tokenizer, [examples[row] for row in rows], dtype)

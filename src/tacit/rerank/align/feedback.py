@@ -22,7 +22,7 @@ from tacit.rerank.lists.past import Past
 from tacit.rerank.ranker.features import Featured
 from tacit.rerank.ranker.listwise import FeatureBatch, Listwise
 from tacit.rerank.ranker.rerankers import Knowledge, ListBatch, Reranker
-from tacit.run.files import atomic_write
+from tacit.run.files import atomic_write, read_lines, says_when_damaged
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats32, Floats64, Group, Ints32, Sample, Scored, Scorer, Turn
 
@@ -213,8 +213,10 @@ def write_groups(groups: Sequence[Group], path: Path) -> None:
 def read_groups(path: Path) -> list[Group]:
     """What ``write_groups`` wrote."""
     groups = []
-    with open(path, encoding="utf-8") as lines:
-        for row in map(json.loads, lines):
+    remedy = f"delete {path} to score its texts again."
+    rows = list(read_lines(path, remedy))
+    with says_when_damaged(path, remedy):
+        for row in rows:
             state = context(row["user"], row["prompt"])
             scored = (
                 _scored(state, Turn("agent", o["text"]), (o["score"], o["channels"]), row["by"]) for o in row["texts"]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tacit.metrics.intervals import Estimate, bootstrap_means
-from tacit.run.files import atomic_write
+from tacit.run.files import atomic_write, read_json, read_lines, says_when_damaged
 from tacit.types import Group, InputError, Scored
 
 DECIDES = ("ndcg", "map", "fit")  # channels of a ranker's score, the first that differs decides
@@ -187,9 +187,10 @@ def export_trl(of: Sequence[Pair], path: Path) -> None:
 
 def read_pairs(path: Path) -> list[Pair]:
     """What ``export_trl`` wrote; files of older runs also name ``others``, which nothing reads any more."""
-    with open(path, encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
-    return [Pair(**{name: value for name, value in row.items() if name != "others"}) for row in rows]
+    remedy = f"delete {path.parent} to do the round again."
+    rows = list(read_lines(path, remedy))
+    with says_when_damaged(path, remedy):
+        return [Pair(**{name: value for name, value in row.items() if name != "others"}) for row in rows]
 
 
 def export_llama_factory(of: Sequence[Pair], folder: Path, name: str = "tacit_pairs") -> None:
@@ -200,7 +201,7 @@ def export_llama_factory(of: Sequence[Pair], folder: Path, name: str = "tacit_pa
     rows = [{"instruction": p.prompt, "input": "", "chosen": p.chosen, "rejected": p.rejected} for p in of]
     atomic_write(folder / f"{name}.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
     info = folder / "dataset_info.json"
-    entries = json.loads(info.read_text(encoding="utf-8")) if info.exists() else {}
+    entries = read_json(info, "mend it, or export into another folder.") if info.exists() else {}
     columns = {"prompt": "instruction", "query": "input", "chosen": "chosen", "rejected": "rejected"}
     entries[name] = {"file_name": f"{name}.json", "ranking": True, "columns": columns}
     atomic_write(info, json.dumps(entries, indent=1) + "\n")
