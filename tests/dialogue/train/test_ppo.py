@@ -78,6 +78,16 @@ def test_value_warm_up_moves_the_value_heads_only(tmp_path: Path) -> None:
     assert moved == {"text_value", "slate_value"}
 
 
+def test_without_a_rate_for_the_language_model_the_slate_alone_is_learnt(tmp_path: Path) -> None:
+    """Decision and words are then those of supervised fine-tuning, to the bit: what the slate is worth stands alone."""
+    before = {name: p.clone() for name, p in tiny_policy().named_parameters()}
+    after = run(tmp_path, replace(SMALL, lr=0.0))
+    moved = {name.split(".")[0] for name, p in after.named_parameters() if not torch.equal(before[name], p)}
+    assert moved == {"text_value", "slate_value", "head"}
+    row = Stage("ppo", tmp_path).log.rows()[-1]
+    assert row["kl_text"] == pytest.approx(0.0, abs=1e-6) and row["kl_slate"] > 0.0
+
+
 def test_the_critic_learns_to_explain_returns_and_moves_nothing_else() -> None:
     policy = tiny_policy().eval()
     batch = played(policy, n=40)

@@ -65,8 +65,8 @@ def run_ppo(
     check_types(config, "ppo.")
     policy.encoder.requires_grad_(False)
     policy.eval()  # dropout would make the ratio differ from 1 before any update
-    reference = frozen_copy(policy)
     learner = Learner.of(policy, config)
+    reference = frozen_copy(policy)
     auxiliary = SFTAuxiliaryLoss(policy, dialogues, config.sft_batch, rejected) if config.sft_weight > 0.0 else None
     done = learner.restore(stage)
     everything = dict(policy.state_dict())  # what is not trained too: it is drawn from

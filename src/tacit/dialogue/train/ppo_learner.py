@@ -11,7 +11,7 @@ from torch import nn
 from tacit import losses
 from tacit.dialogue.policy.policy import Policy
 from tacit.run.folder import Stage
-from tacit.run.limits import above, at_least, learning_rate, share
+from tacit.run.limits import above, at_least, between, learning_rate, share
 from tacit.run.resume import Resumable
 
 
@@ -28,6 +28,8 @@ class Learner:
     @classmethod
     def of(cls, policy: Policy, config: PPOConfig) -> Learner:
         """AdamW with eps 1e-5, no weight decay, one group each for language model, slate head and value heads."""
+        if config.lr == 0.0:
+            policy.lm.requires_grad_(False)
         groups: dict[str, list[nn.Parameter]] = {"lr": [], "slate_lr": [], "value_lr": []}
         for name, parameter in policy.named_parameters():
             part = name.split(".")[0]
@@ -70,7 +72,8 @@ class PPOConfig:
     epochs: int = at_least(1, default=2)
     minibatch: int = at_least(1, default=64)  # turns an optimiser step
     microbatch: int = at_least(1, default=32)  # turns a forward pass: memory only, never the result's definition
-    lr: float = learning_rate(default=1e-4)  # language model
+    # language model; 0 leaves it as it is: the decision and the words are those of SFT, and the slate alone is learnt
+    lr: float = between(0.0, 1.0, default=1e-4)
     slate_lr: float = learning_rate(default=3e-5)  # slate head
     lr_warmup: int = at_least(0, default=2)  # iterations over which lr and slate_lr rise linearly to their value
     # value heads: a batch holds few conversations, and larger steps learn them by heart

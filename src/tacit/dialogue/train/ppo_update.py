@@ -79,7 +79,8 @@ def gradients(
     )
     if auxiliary is not None:
         supervised = auxiliary.loss()
-        torch.autograd.backward(config.sft_weight * supervised)
+        if supervised.requires_grad:  # not of words alone, where the language model is left as it is
+            torch.autograd.backward(config.sft_weight * supervised)
         totals["loss_sft"] = float(supervised.detach())
     return totals
 
