@@ -88,6 +88,18 @@ def test_without_a_rate_for_the_language_model_the_slate_alone_is_learnt(tmp_pat
     assert row["kl_text"] == pytest.approx(0.0, abs=1e-6) and row["kl_slate"] > 0.0
 
 
+def test_without_passes_of_the_critic_the_mean_return_is_the_baseline(tmp_path: Path) -> None:
+    """Value heads begin at zero, so that advantages are returns less their mean over the batch, scaled."""
+    policy = run(tmp_path, replace(SMALL, value_epochs=0, value_warmup=0))
+    batch = played(policy)
+    aims = targets(batch, batch.scores, 0.0, 0.0, losses.Discounts(gamma_turn=1.0, lam_turn=1.0))
+    assert not batch.old.values.any() and not batch.old.slate_values.any()
+    mask, shown = batch.old.token_mask, batch.old.slate_mask[:, 0]
+    returns = torch.cat([aims.token_returns[mask], aims.slate_returns[shown]])
+    advantages = torch.cat([aims.token_advantages[mask], aims.slate_advantages[shown]])
+    torch.testing.assert_close(advantages, (returns - returns.mean()) / returns.std(correction=0), atol=1e-4, rtol=1e-3)
+
+
 def test_the_critic_learns_to_explain_returns_and_moves_nothing_else() -> None:
     policy = tiny_policy().eval()
     batch = played(policy, n=40)

@@ -78,7 +78,8 @@ class PPOConfig:
     lr_warmup: int = at_least(0, default=2)  # iterations over which lr and slate_lr rise linearly to their value
     # value heads: a batch holds few conversations, and larger steps learn them by heart
     value_lr: float = learning_rate(default=3e-4)
-    value_epochs: int = at_least(1, default=4)  # passes of the value heads over an iteration's states
+    # passes of the value heads over an iteration's states; 0: no critic, the batch's mean return is the baseline
+    value_epochs: int = at_least(0, default=4)
     value_warmup: int = at_least(0, default=2)  # iterations that train the value heads only
     clip: float = above(0.0, default=0.2, high=1.0)  # ε
     decision_weight: float = at_least(0.0, default=0.2)  # of the clipped loss of the decisions to recommend or to chat
