@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit.typography import _TABLE, plain_type, plain_type_with_places
+from tacit.typography import _TABLE, plain_type, plain_type_with_places, quoted, without_quoted
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,24 @@ def test_places_point_at_what_was_written(text: str) -> None:
     assert sorted(places) == places
     assert all(plain[k] in plain_type(text[place]) for k, place in enumerate(places[:-1]))
     assert "".join(plain_type(character) for character in text) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('Try "Heat" or "Up".', ["Heat", "Up"]),
+        ("Try “Heat” or “Up”.", ["Heat", "Up"]),
+        ("Vielleicht „Der Pate“ oder „M“?", ["Der Pate", "M"]),
+        ("Może „Popiół i diament” dziś?", ["Popiół i diament"]),
+        ("Plutôt « Le Cercle rouge » ou «Alien».", ["Le Cercle rouge", "Alien"]),
+        ("Lieber »Metropolis« oder ›Nosferatu‹, ‚Faust‘.", ["Metropolis", "Nosferatu", "Faust"]),
+        ("「七人の侍」か『羅生門』、《英雄》", ["七人の侍", "羅生門", "英雄"]),
+        ("Kanske ”Det sjunde inseglet”?", ["Det sjunde inseglet"]),
+        ("I don't, and it's 'fine', isn’t it", []),
+    ],
+)
+def test_quoted_in_any_language(text: str, parts: list[str]) -> None:
+    found = list(quoted(text))
+    assert [part for _, _, part in found] == parts
+    assert all(part in text[start + 1 : end - 1] for start, end, part in found)
+    assert not any(part in without_quoted(text) for part in parts if len(part) > 1)

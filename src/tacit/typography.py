@@ -6,6 +6,9 @@ rule that knows ``don't`` alone sees no negation in "don’t".
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 _APOSTROPHES = "‘’‚‛ʹʻʼʽˈ′‵`´＇｀‹›"
 _QUOTES = "“”„‟″‶«»＂〝〞"
 _DASHES = "‐‑‒–—―−﹘﹣－"
@@ -20,6 +23,42 @@ _TABLE: dict[int, str | None] = {
     **dict.fromkeys(_UNSEEN),
     ord("…"): "...",
 }
+
+# (opening, closing) marks in which languages set titles. ‘English single’ and 'straight single' ones are left out:
+# their closing mark is an apostrophe as well.
+_PAIRS = [
+    '""',
+    "“”",
+    "””",
+    "„“",
+    "„”",
+    "«»",
+    "»«",
+    "‹›",
+    "›‹",
+    "‚‘",
+    "‚’",
+    "「」",
+    "『』",
+    "《》",
+    "〈〉",
+    "＂＂",
+    "〝〞",
+    "〝〟",
+    '"”',
+    '“"',
+]
+_QUOTED = re.compile("|".join(f"{opens}[^{opens}{closes}\n]*{closes}" for opens, closes in _PAIRS))
+
+
+def quoted(text: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, what stands inside) of every part of ``text`` in quotation marks of whatever language."""
+    for match in _QUOTED.finditer(text):
+        yield match.start(), match.end(), match.group()[1:-1].strip()
+
+
+def without_quoted(text: str) -> str:
+    return _QUOTED.sub("", text)
 
 
 def plain_type(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from importlib import metadata
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from tacit.cli import doctor
 from tacit.cli.main import app
+from tacit.text import sentiment_names
 
 
 def test_it_reports_the_machine_and_every_config_and_exits_0() -> None:
@@ -34,6 +37,20 @@ def test_data_and_models_that_a_config_lacks_are_named_with_a_remedy(tmp_path: P
     assert sentiment[0].startswith("signals.sentiment is other/model")
     config.write_text(f"data: {{name: redial, path: {tmp_path}}}\npolicy: {{base: {tmp_path}}}\n")
     assert doctor.needs(config) == ()
+
+
+def test_a_registered_sentiment_function_is_no_model_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def needs(name: str) -> tuple[doctor.Need, ...]:
+        config = tmp_path / "mine.yaml"
+        config.write_text(f"data: {{name: redial, path: {tmp_path}}}\nsignals: {{sentiment: '{name}'}}\n")
+        return tuple(need for need in doctor.needs(config) if "sentiment" in need[0])
+
+    assert needs("my-words") and not needs("some.module:function")
+    point = EntryPoint(name="my-words", value="mine:score", group=sentiment_names.GROUP)
+    monkeypatch.setattr(metadata, "entry_points", lambda **wanted: [point] if wanted["name"] == "my-words" else [])
+    assert not needs("my-words") and needs("other-words")
 
 
 def test_a_reranking_config_and_a_broken_one(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import tiny_writer
 import torch
@@ -106,6 +108,29 @@ def test_what_cannot_be_merged_is_refused_before_any_stage(adapters: Path, tmp_p
     path.write_text(json.dumps(settings | {"base_model_name_or_path": "../base"}))  # beside them, wherever that is
     found = read_adapters(str(adapters), "policy.base")
     assert found is not None and Path(found.base).samefile(tmp_path / "base")
+
+
+def test_adapters_that_are_a_pickle_alone_are_refused_before_any_stage(
+    adapters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder, even beside weights of something else, and in the hub's cache; nothing is opened."""
+    config = RerankConfig()
+    cached = tmp_path / "hub" / "models--some--lora"
+    snapshot = cached / "snapshots" / ("0" * 40)
+    shutil.copytree(adapters, snapshot)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    for folder, source in ((adapters, str(adapters)), (snapshot, "some/lora")):
+        config.knowledge.writer = source
+        assert read_adapters(source, "knowledge.writer") is not None
+        (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+        (folder / "model.safetensors").touch()
+        with pytest.raises(InputError, match=r"has no adapter_model\.safetensors .*never read"):
+            check(config)
+        with pytest.raises(InputError, match=r"has no adapter_model\.safetensors .*never read"):
+            load_lm(source, LMConfig())
 
 
 def test_adapters_of_another_kind_or_shape(adapters: Path, tmp_path: Path) -> None:

@@ -213,13 +213,15 @@ def _models(config: RunConfig | RerankConfig) -> Iterator[tuple[str, str]]:
     """(setting, model) for every model that is not trained from nothing; ``minilm`` is the pinned encoder."""
     from tacit.pipelines.dialogue import RunConfig
     from tacit.text.encoder import PINNED
+    from tacit.text.sentiment_names import is_dotted, registered
 
     if isinstance(config, RunConfig):
         if config.policy.base != "small":
             yield "policy.base", config.policy.base
         yield "policy.encoder", "minilm" if config.policy.encoder == PINNED else config.policy.encoder
-        if config.signals.sentiment != "vader" and ":" not in config.signals.sentiment:
-            yield "signals.sentiment", config.signals.sentiment
+        sentiment = config.signals.sentiment
+        if sentiment != "vader" and not is_dotted(sentiment) and registered(sentiment) is None:
+            yield "signals.sentiment", sentiment
     else:
         if config.knowledge.writer not in ("small", "endpoint", "none"):
             yield "knowledge.writer", config.knowledge.writer

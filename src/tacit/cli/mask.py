@@ -11,7 +11,7 @@ from rich.console import Console
 from tacit.data.dialogues.sources import load_training
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train.masks import mask_table, render
-from tacit.pipelines.dialogue import RunConfig, load_config
+from tacit.pipelines.dialogue import RunConfig, load_config, own_logs
 from tacit.recommender import policy_of
 from tacit.types import Dialogue, InputError
 
@@ -26,7 +26,9 @@ def show(source: str, overrides: Sequence[str], wanted: str) -> None:
     else:
         torch.manual_seed(config.seed)
         policy = Policy.fresh(catalog, split.train, config.policy)
-    Console().print(render(mask_table(policy, dialogue, config.sft.slate_weight, config.ppo), _title(config, dialogue)))
+    rejected = config.sft.rejected_as(own_logs(config))
+    rows = mask_table(policy, dialogue, config.sft.slate_weight, config.ppo, rejected)
+    Console().print(render(rows, _title(config, dialogue)))
 
 
 def _title(config: RunConfig, dialogue: Dialogue) -> str:

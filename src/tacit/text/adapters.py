@@ -10,13 +10,14 @@ from typing import Any
 
 from peft import PeftModel
 from transformers import PreTrainedModel
+from transformers.utils.hub import cached_file
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from tacit.run.network import allow_download
 from tacit.text.gguf import is_gguf
 from tacit.types import InputError
 
-CONFIG = "adapter_config.json"
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def read_adapters(source: str, key: str) -> Adapters | None:
         path = Path(found) if found else path
     if not path.is_file():
         return None
+    _refuse_pickles(source, key)
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -60,6 +62,21 @@ def read_adapters(source: str, key: str) -> Adapters | None:
         with contextlib.suppress(ValueError):  # no name that the hub could have: loading says so
             allow_download(key, base)
     return Adapters(source, base)
+
+
+def _refuse_pickles(source: str, key: str) -> None:
+    """InputError where the adapters' weights are not there as safetensors: peft would then open a pickle."""
+    try:
+        there = (
+            (Path(source) / WEIGHTS).is_file() if Path(source).is_dir() else cached_file(source, WEIGHTS) is not None
+        )
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        raise InputError(
+            f"{key}={source!r} has no {WEIGHTS} (or it could not be fetched): the older adapter_model.bin can run code "
+            "when it is opened, so it is never read; save the adapters with a recent peft (save_pretrained)."
+        )
 
 
 def merged(model: PreTrainedModel, vocabulary: int, adapters: Adapters, key: str) -> PreTrainedModel:

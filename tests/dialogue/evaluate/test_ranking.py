@@ -301,6 +301,13 @@ def test_written_titles_are_ranked_in_order_and_the_rest_is_unlinked(tmp_path: P
     assert literal.linked(["See Alien (1979)!", "The Blob (1958), Alien (1979)"], catalog) == [1, 0]
     assert literal.unlinked("Alien (1979) or Lost Film (1999)", catalog) == (2, 1)
     assert literal.unlinked('"Alien" or "Never Made" or "Lost Film (1999)"', catalog) == (3, 2)
+    for reply in (
+        "„Alien“ oder „Nie gedreht“",
+        "«Alien» ou « Jamais tourné »",
+        "»Alien« ‚Nie gedreht‘",
+        "「Alien」「幻の映画」",
+    ):
+        assert literal.unlinked(reply, catalog) == (2, 1), reply
     gold = Turn("agent", "Alien (1979)", ("b",), Slate(("b",)))
     found = protocols.cases(TestSet((Dialogue("d", "u", (Turn("user", "hi"), gold)),)), catalog)
     literal.write_literal(tmp_path / "x.parquet", "x", Parrot(), found, catalog, 2, 8)

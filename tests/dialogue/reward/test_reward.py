@@ -204,6 +204,10 @@ def test_plain_facts_of_a_turn() -> None:
     assert scalars(m, c, Turn("agent", "Try Amber Valley (2000)", slate=Slate(("0",))))["unlisted"] == 0
     assert scalars(m, c, Turn("agent", "Try Zinc Forest (1999)"))["unknown"] == 1
     assert scalars(m, c, Turn("agent", "Try Amber Valley (2000)"))["unknown"] == 0
+    for title in ('"Zinc Forest"', "„Zinkwald“", "« Forêt de zinc »", "「亜鉛の森」", "（1999）"):
+        assert scalars(m, c, Turn("agent", f"Try {title}"))["unknown"] == 1, title
+    for words in ('"nice"', "„schön“", "don't, it's", "a (nice) one"):
+        assert scalars(m, c, Turn("agent", f"Try {words}"))["unknown"] == 0, words
     opening = Turn("user", "I liked Amber Valley (2000)", mentions=("0",))
     agent = Turn("agent", "Here.", slate=Slate(("1", "2", "3")), feedback=Feedback(clicked=("2",)))
     shown = Dialogue("d", "u", (opening, agent, Turn("user", "more")))

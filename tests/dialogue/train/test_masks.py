@@ -8,8 +8,8 @@ from rich.console import Console
 
 from tacit.dialogue.train.masks import mask_table, render
 from tacit.dialogue.train.ppo_learner import PPOConfig
-from tacit.dialogue.train.segments import segments
-from tacit.types import Dialogue, InputError, Slate, Turn
+from tacit.dialogue.train.segments import Rejected, segments
+from tacit.types import Dialogue, InputError, Judgement, Slate, Turn
 
 TALK = Dialogue(
     "d7",
@@ -42,6 +42,44 @@ def test_only_what_the_policy_draws_has_weight() -> None:
     tokens = [row.token for row in rows if row.kind != "slate"]
     whole = [token for segment in segments([TALK], policy, None) for token in segment.tokens]
     assert tokens == [policy.tokenizer.decode([token]) for token in whole]
+
+
+TURNED_DOWN = Dialogue(
+    "d9",
+    "u",
+    (
+        *TALK.turns[:3],
+        Turn("agent", "The Dream", ("i0",), Slate(("i0", "i3"))),
+        Turn("user", "no"),
+        Turn("agent", "The Iron", ("i3",), Slate(("i3",))),
+    ),
+    {"i3": Judgement(liked=False)},
+)
+
+
+def test_rejected_items_are_what_the_loss_takes_them_for() -> None:
+    """The second slate holds rejected items alone: as negatives both slates have a row of them, half the weight each."""
+    policy = tiny_policy()
+
+    def rows(rejected: Rejected) -> list[tuple[str, str, float, float]]:
+        table = mask_table(policy, TURNED_DOWN, 0.5, CONFIG, rejected)
+        return [(r.kind, r.token, r.sft, r.ppo) for r in table if r.kind in ("slate", "rejected", "ignored")]
+
+    assert rows("positive") == [
+        ("slate", "[slate of 2: The Dream, The Iron]", 0.25, 1.0),
+        ("slate", "[slate of 1: The Iron]", 0.25, 1.0),
+    ]
+    assert rows("negative") == [
+        ("slate", "[slate of 2: The Dream]", 0.5, 1.0),
+        ("rejected", "[as unlikely: The Iron]", 0.25, 0.0),
+        ("slate", "[slate of 1: none wanted]", 0.0, 1.0),
+        ("rejected", "[as unlikely: The Iron]", 0.25, 0.0),
+    ]
+    left_out = rows("ignore")
+    assert left_out[:2] == [
+        ("slate", "[slate of 2: The Dream]", 0.5, 1.0),
+        ("ignored", "[rejected, left out: The Iron]", 0.0, 0.0),
+    ]
 
 
 def test_it_prints() -> None:

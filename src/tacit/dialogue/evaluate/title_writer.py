@@ -26,9 +26,10 @@ from tacit.metrics.results import Row, blank, make_row
 from tacit.run.files import write_parquet
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, Split
+from tacit.typography import quoted
 
-_YEAR = re.compile(r"\((?:19|20)\d\d\)")
-_QUOTED = re.compile(r"[\"“]([^\"“”]{2,80})[\"”]")
+_YEAR = re.compile(r"[(（](?:19|20)\d\d[)）]")
+_TITLE_LENGTHS = range(2, 81)  # characters in quotes that may be a title
 
 
 class Writer(Protocol):
@@ -64,9 +65,10 @@ def unlinked(reply: str, catalog: Catalog) -> tuple[int, int]:
     spans = catalog.link(reply)
     years = [match.end() for match in _YEAR.finditer(reply)]
     lost = sum(end not in {end for _, end, _ in spans} for end in years)
-    for match in _QUOTED.finditer(reply):
-        dated = any(match.start() < end <= match.end() + 8 for end in years)  # counted by its year already
-        lost += not dated and not any(start < match.end() and match.start() < end for start, end, _ in spans)
+    for opens, closes, title in quoted(reply):
+        dated = any(opens < end <= closes + 8 for end in years)  # counted by its year already
+        known = any(start < closes and opens < end for start, end, _ in spans)
+        lost += len(title) in _TITLE_LENGTHS and not dated and not known
     return len(spans) + lost, lost
 
 

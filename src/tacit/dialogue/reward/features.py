@@ -20,6 +20,7 @@ from tacit.dialogue.reward.signals import query_texts
 from tacit.text.encoder import TextEncoder
 from tacit.text.sentiment import MASK, mask_spans
 from tacit.types import Dialogue, ItemId, Turn
+from tacit.typography import quoted
 
 # One column each of ``Features.scalars``.
 SCALARS = (
@@ -44,7 +45,8 @@ SCALARS = (
     "has_taste",  # the user has named or clicked an item
     "passed_over",  # mean cosine of the slate and the items that were shown and that the user let pass
 )
-_UNKNOWN_TITLE = re.compile(r"\((?:19|20)\d\d\)|[\"“][A-Z][^\"”]{1,60}[\"”]")
+_YEAR = re.compile(r"[(（](?:19|20)\d\d[)）]")
+_TITLE_LENGTHS = range(2, 62)  # characters in quotes that may be a title
 _MASK_LIST = re.compile(rf"\b{MASK}\b(?:(?:\s*,\s*|\s+)(?:(?:and|or)\s+)?{MASK}\b)+")
 
 
@@ -146,7 +148,7 @@ class TurnReader:
             "question": float("?" in turn.text),
             "streak": math.log1p(streak),
             "unlisted": float(bool(named - set(items))),
-            "unknown": float(bool(_UNKNOWN_TITLE.search(text))),
+            "unknown": float(_names_a_title(text)),
             "turns": math.log1p(len(agent)),
             "has_taste": float(bool(preferred)),
         }
@@ -172,6 +174,15 @@ class TurnReader:
         if not items:
             return torch.zeros(tables.vectors.shape[1], device=tables.vectors.device)
         return tables.vectors[[self.catalog.index(item) for item in items]].mean(0)
+
+
+def _names_a_title(text: str) -> bool:
+    """Whether a year in parentheses shows one, or quotes do that a capital opens, or a letter that has no cases."""
+    if _YEAR.search(text):
+        return True
+    return any(
+        len(part) in _TITLE_LENGTHS and part[0].isalpha() and not part[0].islower() for _, _, part in quoted(text)
+    )
 
 
 def preferred_items(context: Dialogue) -> tuple[ItemId, ...]:

@@ -15,15 +15,17 @@ from rich.text import Text
 
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train.ppo_learner import PPOConfig
-from tacit.dialogue.train.segments import Segment, segments
+from tacit.dialogue.train.segments import Pick, Rejected, Segment, segments
 from tacit.run.terminal import printable
-from tacit.types import Dialogue, InputError, Turn
+from tacit.types import Dialogue, InputError, ItemId, Turn
 
-Kind = Literal["context", "decision", "slate", "given", "reply"]
+Kind = Literal["context", "decision", "slate", "rejected", "ignored", "given", "reply"]
 COLOURS: dict[Kind, str] = {
     "context": "dim",
     "decision": "yellow",
     "slate": "magenta",
+    "rejected": "red",
+    "ignored": "dim",
     "given": "dim",
     "reply": "green",
 }
@@ -31,7 +33,11 @@ COLOURS: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class TokenWeight:
-    """``context``: read only. ``given``: part of the turn, but not drawn (titles, ``<reply>``). A slate is one row."""
+    """``context``: read only. ``given``: part of the turn, but not drawn (titles, ``<reply>``).
+
+    A slate is one row of the items that SFT learns as wanted, and where the person rejected some, one of those, which
+    it learns as unlikely (``rejected``) or leaves out (``ignored``). PPO weighs the slate as it was shown.
+    """
 
     turn: int  # utterance of the merged dialogue
     kind: Kind
@@ -40,20 +46,24 @@ class TokenWeight:
     ppo: float
 
 
-def mask_table(policy: Policy, dialogue: Dialogue, slate_weight: float, ppo: PPOConfig) -> list[TokenWeight]:
-    """Rows in reading order. ``slate_weight`` is SFT's. Columns sum to the losses' weights: SFT to 1 + slate_weight,
-    PPO to decision_weight + text_weight + slate_weight, where the dialogue has such steps."""
+def mask_table(
+    policy: Policy, dialogue: Dialogue, slate_weight: float, ppo: PPOConfig, rejected: Rejected = "positive"
+) -> list[TokenWeight]:
+    """Rows in reading order. ``slate_weight`` and ``rejected`` are SFT's. Columns sum to the losses' weights: SFT to
+    1 + slate_weight, and slate_weight again for rejected items; PPO to decision_weight + text_weight + slate_weight,
+    where the dialogue has such steps."""
     turns, length = dialogue.merged().turns, policy.config.window + 1
     starts = [t for t in range(0, len(turns), length) if any(u.speaker == "agent" for u in turns[t : t + length])]
     rows = [
         row
-        for start, segment in zip(starts, segments([dialogue], policy, None), strict=False)
+        for start, segment in zip(starts, segments([dialogue], policy, None, rejected), strict=False)
         for row in _rows(policy, segment, start, turns)
     ]
     if not rows:
         raise InputError(f"dialogue {dialogue.id} has no agent turn, so no token of it is trained on: choose another.")
     counts = {kind: sum(row.kind == kind for row in rows) for kind in COLOURS}
     picks = sum(row.kind == "slate" and row.sft > 0 for row in rows)
+    against = sum(row.kind == "rejected" for row in rows)
     token = _share(1.0, counts["decision"] + counts["reply"])
     weights: dict[Kind, tuple[float, float]] = {
         "context": (0.0, 0.0),
@@ -61,6 +71,8 @@ def mask_table(policy: Policy, dialogue: Dialogue, slate_weight: float, ppo: PPO
         "decision": (token, _share(ppo.decision_weight, counts["decision"])),
         "reply": (token, _share(ppo.text_weight, counts["reply"])),
         "slate": (_share(slate_weight, picks), _share(ppo.slate_weight, counts["slate"])),
+        "rejected": (_share(slate_weight, against), 0.0),
+        "ignored": (0.0, 0.0),
     }
     return [
         TokenWeight(r.turn, r.kind, r.token, weights[r.kind][0] * (r.sft > 0), weights[r.kind][1] * (r.ppo > 0))
@@ -75,7 +87,7 @@ def _share(weight: float, count: int) -> float:
 def _rows(policy: Policy, segment: Segment, first: int, turns: Sequence[Turn]) -> list[TokenWeight]:
     """Rows of one segment, whose first utterance is number ``first``: 1 where a loss looks at all, 0 elsewhere."""
     layout = policy.layout
-    picks = {pick.position for pick in segment.picks}
+    picks = {pick.position: pick for pick in segment.picks}
     rows: list[TokenWeight] = []
     turn = first - 1
     for place, (token, drawn) in enumerate(zip(segment.tokens, segment.targets, strict=True)):
@@ -86,9 +98,29 @@ def _rows(policy: Policy, segment: Segment, first: int, turns: Sequence[Turn]) -
         rows.append(TokenWeight(turn, kind, str(policy.tokenizer.decode([token])), float(drawn), float(drawn)))
         slate = turns[turn].slate
         if drawn and token == layout.recommend and slate:
-            names = f"[slate of {len(slate.items)}: {', '.join(policy.catalog[item].title for item in slate.items)}]"
-            rows.append(TokenWeight(turn, "slate", names, float(place in picks), 1.0))
+            rows += _slate_rows(policy, turn, slate.items, picks.get(place))
     return rows
+
+
+def _slate_rows(policy: Policy, turn: int, items: Sequence[ItemId], pick: Pick | None) -> list[TokenWeight]:
+    """Of an opening turn's slate, which SFT does not learn, there is no pick."""
+    wanted = set(pick.rows) if pick else set()
+    against = set(pick.rejected) if pick else set()
+    kinds: dict[Kind, list[str]] = {"slate": [], "rejected": [], "ignored": []}
+    for item in items:
+        row = policy.catalog.index(item)
+        kind: Kind = "slate" if row in wanted or pick is None else "rejected" if row in against else "ignored"
+        kinds[kind].append(policy.catalog[item].title)
+    rows = [TokenWeight(turn, "slate", _named(f"slate of {len(items)}", kinds["slate"]), float(bool(wanted)), 1.0)]
+    if kinds["rejected"]:
+        rows.append(TokenWeight(turn, "rejected", _named("as unlikely", kinds["rejected"]), 1.0, 0.0))
+    if kinds["ignored"]:
+        rows.append(TokenWeight(turn, "ignored", _named("rejected, left out", kinds["ignored"]), 0.0, 0.0))
+    return rows
+
+
+def _named(what: str, titles: Sequence[str]) -> str:
+    return f"[{what}: {', '.join(titles) or 'none wanted'}]"
 
 
 def render(rows: Sequence[TokenWeight], title: str = "") -> Table:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tacit.types import Item
+from tacit.typography import without_quoted
 
 Terms = tuple[str, ...]
 
@@ -39,7 +40,7 @@ _CAST = re.compile(
 )
 _ROLE = re.compile(rf"\bas (?:the )?{_NAME}")
 _SENTENCE = re.compile(r"(?<=[a-z0-9)\"”])[.!?]\s+")
-_OTHER_TITLES = re.compile(r"\"[^\"]*\"|“[^”]*”|[A-Z][^,.;()\"]{0,60}\(\d{4}\)|\([^)]*\)")
+_OTHER_TITLES = re.compile(r"[A-Z][^,.;()\"]{0,60}\(\d{4}\)|\([^)]*\)")
 _PLOT = re.compile(
     r"\b(?:revolves around|follows|cent(?:er|re)s (?:on|around)|stor(?:y|ies) (?:of|about)|tales? of|delves? into"
     r"|explor(?:es|ing|ation of)|about|chronicles|depicts|themes? (?:of|like|such as)|set (?:in|against|during)"
@@ -89,7 +90,7 @@ def item_facts(
     items: Sequence[Item], descriptions: Mapping[str, str], counts: npt.NDArray[np.int64] | None = None
 ) -> tuple[Facts, ...]:
     """Facts of every item, in the items' order. ``counts`` [n_items] are ratings by training users only."""
-    texts = [_OTHER_TITLES.sub("", descriptions.get(item.id, "")) for item in items]
+    texts = [_OTHER_TITLES.sub("", without_quoted(descriptions.get(item.id, ""))) for item in items]
     known_genres = {genre for item in items for genre in genres(item)}
     words = [_words(text) for text in texts]
     themes = _rarest_first(words, _theme_words(texts, words) - known_genres, _KEPT_THEMES)
