@@ -26,29 +26,8 @@ _TABLE: dict[int, str | None] = {
 
 # (opening, closing) marks in which languages set titles. ‘English single’ and 'straight single' ones are left out:
 # their closing mark is an apostrophe as well.
-_PAIRS = [
-    '""',
-    "“”",
-    "””",
-    "„“",
-    "„”",
-    "«»",
-    "»«",
-    "‹›",
-    "›‹",
-    "‚‘",
-    "‚’",
-    "「」",
-    "『』",
-    "《》",
-    "〈〉",
-    "＂＂",
-    "〝〞",
-    "〝〟",
-    '"”',
-    '“"',
-]
-_QUOTED = re.compile("|".join(f"{opens}[^{opens}{closes}\n]*{closes}" for opens, closes in _PAIRS))
+_PAIRS = '"" “” ”” „“ „” «» »« ‹› ›‹ ‚‘ ‚’ 「」 『』 《》 〈〉 ＂＂ 〝〞 〝〟 "” “"'
+_QUOTED = re.compile("|".join(f"{pair[0]}[^{pair}\n]*{pair[1]}" for pair in _PAIRS.split()))
 
 
 def quoted(text: str) -> Iterator[tuple[int, int, str]]:

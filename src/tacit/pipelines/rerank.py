@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from tacit.rerank.stages.evaluate import evaluate
 from tacit.rerank.stages.knowledge import knowledge, prepare, train
 from tacit.run.config import stated
 from tacit.run.folder import Run
+from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings, settings_file
+from tacit.text.adapters import read_adapters
+from tacit.text.gguf import is_gguf
 from tacit.types import InputError
 
 LARGE_WIDTH = 1024  # about that of a language model from a hub
@@ -63,8 +67,18 @@ def run_rerank(config: RerankConfig, only: str | None = None, title: str = "") -
     with STAGES.held(config):
         config = STAGES.settled(config)
         run = STAGES.open(config)
+        if not run.stage("knowledge").done():
+            _ask_for_adapters(config.knowledge.writer)
         STAGES.do(run, config, only)
         if only in (None, "evaluate", "report"):
             STAGES.require_before(run, "report")
             write_rerank_report(run.folder, title)
     return run
+
+
+def _ask_for_adapters(writer: str) -> None:
+    """Of a writer that the hub may have, before any stage: adapters without a base, or as a pickle, are refused."""
+    if writer not in ("small", "endpoint", "none") and not Path(writer).exists() and not is_gguf(writer):
+        with contextlib.suppress(ValueError):  # no name that the hub could have: loading says so
+            allow_download("knowledge.writer", writer)
+        read_adapters(writer, "knowledge.writer")

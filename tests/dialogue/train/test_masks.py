@@ -58,7 +58,7 @@ TURNED_DOWN = Dialogue(
 
 
 def test_rejected_items_are_what_the_loss_takes_them_for() -> None:
-    """The second slate holds rejected items alone: as negatives both slates have a row of them, half the weight each."""
+    """The second slate holds rejected items alone: as negatives, each slate has a row of them."""
     policy = tiny_policy()
 
     def rows(rejected: Rejected) -> list[tuple[str, str, float, float]]:

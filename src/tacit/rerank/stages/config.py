@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from tacit.data.ratings.sources import RatingsConfig
@@ -99,8 +98,8 @@ def _check_writer(config: KnowledgeConfig) -> None:
         raise InputError("knowledge.writer=endpoint needs knowledge.url (up to /v1) and knowledge.model.")
     if is_gguf(config.writer):
         gguf_file(config.writer, "knowledge.writer")
-    elif Path(config.writer).is_dir():
-        read_adapters(config.writer, "knowledge.writer")
+    elif config.writer not in ("small", "endpoint", "none"):
+        read_adapters(config.writer, "knowledge.writer")  # a hub's name is looked up in its cache
 
 
 def _check_align(align: AlignConfig) -> None:
