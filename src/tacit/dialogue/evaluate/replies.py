@@ -12,6 +12,7 @@ import polars as pl
 import torch
 
 from tacit.catalog import Catalog
+from tacit.dialogue.claims import VERDICTS, Verdict, claims, count, fact_index
 from tacit.dialogue.evaluate.persons import persons
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals, texts
@@ -19,8 +20,15 @@ from tacit.metrics.intervals import Estimate
 from tacit.metrics.results import Pair, Row, blank, both_measured, difference, make_row
 from tacit.run.files import write_parquet
 from tacit.run.progress import progress
-from tacit.types import Dialogue, Floats64, Slate, TestSet
+from tacit.types import Dialogue, Floats64, Slate, TestSet, Turn
 
+WHO = ("reply", "reference")
+# Claims about items, held against the catalogue (tacit.dialogue.claims), as the rows call them.
+FACTS: Mapping[Verdict, str] = {
+    "supported": "supported facts a reply",
+    "unsupported": "unsupported facts a reply",
+    "contradicted": "contradictions a reply",
+}
 SCHEMA: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "dialogue": pl.String,
     "user": pl.String,
@@ -32,6 +40,7 @@ SCHEMA: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "named": pl.Int64,
     "outside": pl.Int64,
     "finished": pl.Boolean,
+    **{f"{who}_{verdict}": pl.Int64 for who in WHO for verdict in VERDICTS},
 }
 _DATED = re.compile(r"\((?:19|20)\d\d\)")
 
@@ -78,10 +87,18 @@ def write_replies(path: Path, name: str, policy: Policy, test: TestSet, count: i
                         "named": named,
                         "outside": unknown,
                         "finished": sample.finished,
+                        **_facts("reply", sample.turn(), dialogue, t, policy.catalog),
+                        **_facts("reference", dialogue.turns[t], dialogue, t, policy.catalog),
                     }
                 )
             bar.advance(len(part))
     write_parquet(path, pl.DataFrame(rows, schema=SCHEMA))
+
+
+def _facts(who: str, turn: Turn, dialogue: Dialogue, t: int, catalog: Catalog) -> dict[str, int]:
+    """How many claims of a turn said at ``t`` the catalogue supports, cannot tell, and contradicts."""
+    found = claims(turn, dialogue.before(t), fact_index(catalog))
+    return {f"{who}_{verdict}": times for verdict, times in count(found).items()}
 
 
 def titles(text: str, slate: Slate | None, catalog: Catalog) -> tuple[int, int]:
@@ -123,6 +140,7 @@ def reply_rows(
         if "finished" in table.columns:  # not in replies of before the column
             ended = table["finished"].cast(pl.Float64).to_numpy()
             rows.append(make_row(base, "ends by itself", _mean(ended, people.groups, draws, seed)))
+        rows += _fact_rows(base, table, "reply", people.groups, draws, seed)
     for model, against in both_measured(pairs, tables):
         messages = [tables[name].select("dialogue", "turn") for name in (model, against)]
         if not messages[0].equals(messages[1]):
@@ -132,9 +150,24 @@ def reply_rows(
         base = blank(dataset, "replies", "test agent messages", model, seed, against=against, unit=people.unit)
         rows.append(make_row(base, "sentence BLEU-4", gain))
     if tables:
-        human = next(iter(tables.values()))["reference"].to_list()
-        rows += _distinct_rows(blank(dataset, "replies", "test agent messages", "human", seed), human)
+        table = next(iter(tables.values()))
+        people = persons([table], dataset)
+        base = blank(dataset, "replies", "test agent messages", "human", seed, unit=people.unit)
+        rows += _distinct_rows(base, table["reference"].to_list())
+        rows += _fact_rows(base, table, "reference", people.groups, draws, seed)
     return rows
+
+
+def _fact_rows(
+    base: Row, table: pl.DataFrame, who: str, groups: npt.NDArray[np.generic], draws: int, seed: int
+) -> list[Row]:
+    """Mean number of each verdict a reply; none of replies of before they were counted."""
+    values = {name: f"{who}_{verdict}" for verdict, name in FACTS.items()}
+    return [
+        make_row(base, name, _mean(table[column].cast(pl.Float64).to_numpy(), groups, draws, seed))
+        for name, column in values.items()
+        if column in table.columns
+    ]
 
 
 def _distinct_rows(base: Row, replies: Sequence[str]) -> list[Row]:

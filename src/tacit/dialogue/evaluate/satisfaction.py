@@ -27,6 +27,8 @@ from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, Sample, Scorer
 
 UNIT = "simulated users"  # what is resampled
+# Of the replies, as the users heard them (users.hearing); not in conversations of before.
+HEARD = ("no language", "contradictions", "ignored")
 EVALUATION = 104729  # apart from every stream that training draws users from
 
 
@@ -65,6 +67,8 @@ def write_conversations(
         episodes = play(act, crowd, scorer, max_turns)
     hidden = oracle.read(cast(Crowd, crowd))
     extra = {"hidden_total": [float(hidden.total[i]) for i, episode in enumerate(episodes) for _ in episode.steps]}
+    told = [turn for heard in hidden.heard for turn in heard]
+    extra |= {name: [float(turn[k]) for turn in told] for k, name in enumerate(HEARD)}
     if labeller is not None:
         # A turn's feedback stands in the dialogue that the crowd kept, not in the policy's sample.
         observed = [one for dialogue in crowd.dialogues for one in observe(dialogue)]
@@ -77,7 +81,9 @@ def per_user(table: pl.DataFrame) -> pl.DataFrame:
     """One row a user, ordered by dialogue: hidden utility of the conversation (``users.oracle``), means over its agent
     turns (NaN skipped), and how it ended."""
     means = [
-        pl.col(name).fill_nan(None).mean().alias(name) for name in ("engagement", "sentiment") if name in table.columns
+        pl.col(name).fill_nan(None).mean().alias(name)
+        for name in ("engagement", "sentiment", *HEARD)
+        if name in table.columns
     ]
     return (
         table.group_by("dialogue")

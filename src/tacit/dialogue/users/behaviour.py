@@ -103,10 +103,10 @@ def latency(utility: Floats64, normal: Floats64, log_mean: float, log_sd: float,
 
 
 def accept(
-    utility: Floats64, examined: Bools, uniform: Floats64, willing: float, config: BehaviourConfig
+    utility: Floats64, examined: Bools, uniform: Floats64, willing: float | Floats64, config: BehaviourConfig
 ) -> npt.NDArray[np.int64]:
     """[n] position of the accepted card, -1 for none: the best examined card, with chance
-    willing * sigmoid(steep * (utility - middle)); ``willing`` is fitted to the data's acceptance rate."""
+    willing * sigmoid(steep * (utility - middle)); ``willing``, for all or [n], is fitted to the data's rate."""
     best = np.where(examined, utility, -1.0)
     position = best.argmax(1)
     top = best.max(1)

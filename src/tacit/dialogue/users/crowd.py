@@ -7,7 +7,7 @@ evaluator reads it, through ``tacit.users.oracle``.
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from tacit.catalog import Catalog
-from tacit.dialogue.users import wording
+from tacit.dialogue.users import wording, world_files
 from tacit.dialogue.users.behaviour import BehaviourConfig
 from tacit.dialogue.users.calibrate import CalibrationRow, calibrate, rows_to_json
+from tacit.dialogue.users.hearing import Heard, HearingConfig, hear
+from tacit.dialogue.users.language import LanguageSense
 from tacit.dialogue.users.leak import auditor
 from tacit.dialogue.users.mining import mine
 from tacit.dialogue.users.people import People, PeopleConfig, draw_people
@@ -30,14 +30,13 @@ from tacit.dialogue.users.speech import Speech, Voice
 from tacit.dialogue.users.taste import Taste, TasteConfig, fit_taste
 from tacit.dialogue.users.user_state import Reaction, Tuning, UserState
 from tacit.dialogue.users.wording import ItemAttributes, Reply, Speaker, SpeakerState, Utterance, user_turn
-from tacit.run.files import atomic_write, says_when_damaged
+from tacit.run.files import says_when_damaged
 from tacit.run.limits import at_least
-from tacit.run.manifest import seal, verify
-from tacit.types import Dialogue, Ended, Feedback, InputError, Ints64, Turn
+from tacit.types import Dialogue, Ended, Feedback, Ints64, Turn
+
+log = logging.getLogger("tacit")
 
 READING_WPS = 4.0  # words a second, for the clock of the dialogue only
-ARRAYS = ("items", "seekers", "liked_start", "liked_rows", "quality", "popularity")
-FORM = "tacit-users-1"
 REDRAWS = 20  # of a line that gives a target away, before the user says something that says nothing
 SILENT = 0.6  # share of leavers who say nothing
 
@@ -47,10 +46,21 @@ class UsersConfig:
     taste: TasteConfig = field(default_factory=TasteConfig)
     people: PeopleConfig = field(default_factory=PeopleConfig)
     behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
+    hearing: HearingConfig = field(default_factory=HearingConfig)
     phrases: str = ""  # how users talk: a YAML file (docs/data.md), or german; empty: told from the dialogues
     audit: bool = True  # read every text a recommender receives for leaks, and draw a line again that holds one
     # turns a user has to give: the hidden total is the mean over them (see oracle.py)
     horizon: int = at_least(1, default=5)
+
+    @classmethod
+    def of(cls, saved: Mapping[str, Any], hears: bool) -> UsersConfig:
+        """From ``asdict``; users that were made before they heard anything (not ``hears``) go on hearing nothing."""
+        config = cls(**saved)
+        config.taste = TasteConfig(**saved["taste"])
+        config.people = PeopleConfig(**saved["people"])
+        config.behaviour = BehaviourConfig(**saved["behaviour"])
+        config.hearing = HearingConfig(**saved["hearing"]) if hears else HearingConfig(judged=False)
+        return config
 
 
 class Crowd:
@@ -66,12 +76,15 @@ class Crowd:
         tuning: Tuning,
         generator: np.random.Generator,
         ids_prefix: str,
+        sense: LanguageSense | None = None,
     ) -> None:
         luck, words = generator.integers(2**63, size=2)
         self._catalog, self._speaker, self._people, self._config = catalog, speaker, people, config
         self._user_state = UserState(
             people, taste, config.people, config.behaviour, tuning, np.random.default_rng(int(luck))
         )
+        self._sense = sense
+        self._heard: list[list[tuple[bool, int, bool]]] = [[] for _ in people.patience]
         self._words = np.random.default_rng(int(words))
         n = len(people)
         self.active: npt.NDArray[np.bool_] = np.ones(n, dtype=bool)
@@ -104,11 +117,27 @@ class Crowd:
         rows, mask, words = self._cards(given, users)
         taking = np.zeros(len(self), dtype=bool)
         taking[users] = True
-        reaction = self._user_state.react(rows, mask, words, taking)
+        heard = self._hear(given, users)
+        hearing = self._config.hearing
+        reaction = self._user_state.react(rows, mask, words, taking, heard.cost(hearing), heard.willing(hearing))
         result: list[Feedback | None] = [None] * len(self)
         for user in users:
-            result[user] = self._live(user, given[user], rows[user], mask[user], reaction)
+            result[user] = self._live(user, given[user], rows[user], reaction, bool(heard.no_language[user]))
         return result
+
+    def _hear(self, given: Mapping[int, Turn], users: Sequence[int]) -> Heard:
+        """What each of the ``users`` makes of the words it is given; of all others nothing."""
+        everyone = Heard.nothing(len(self))
+        if self._config.hearing.judged:
+            turns = [given[user] for user in users]
+            heard = hear(turns, [self.dialogues[user] for user in users], self._catalog, self._sense)
+            everyone.no_language[users] = heard.no_language
+            everyone.contradictions[users] = heard.contradictions
+            everyone.ignored[users] = heard.ignored
+        for user in users:
+            told = everyone.no_language[user], everyone.contradictions[user], everyone.ignored[user]
+            self._heard[user].append((bool(told[0]), int(told[1]), bool(told[2])))
+        return everyone
 
     def _cards(
         self, given: Mapping[int, Turn], users: Sequence[int]
@@ -126,7 +155,7 @@ class Crowd:
             words[user] = len(given[user].text.split())
         return rows, mask, words
 
-    def _live(self, user: int, turn: Turn, rows: Ints64, mask: npt.NDArray[np.bool_], reaction: Reaction) -> Feedback:
+    def _live(self, user: int, turn: Turn, rows: Ints64, reaction: Reaction, puzzled: bool) -> Feedback:
         """Write down one user's step: hidden utility, end, feedback, and the two turns."""
         speaker_state = self._speaker_states[user]
         accepted, left = int(reaction.accepted[user]), bool(reaction.left[user])
@@ -136,7 +165,7 @@ class Crowd:
         if accepted >= 0 or left:
             self.ended[user] = "accepted" if accepted >= 0 else "left"
             self.active[user] = False
-        utterances = self._utterances(user, turn, rows, reaction)
+        utterances = self._utterances(user, turn, rows, reaction, puzzled)
         latency = float(reaction.latency_s[user]) if utterances else None
         before = speaker_state.last_sentiment
         shown = turn.slate is not None and len(turn.slate.items) > 0
@@ -161,7 +190,7 @@ class Crowd:
         self.dialogues[user] = dialogue.then(observed, *answer)
         return feedback
 
-    def _utterances(self, user: int, turn: Turn, rows: Ints64, reaction: Reaction) -> list[Utterance]:
+    def _utterances(self, user: int, turn: Turn, rows: Ints64, reaction: Reaction, puzzled: bool) -> list[Utterance]:
         """What the user voices now; empty when it leaves without a word."""
         if self.ended[user] == "accepted":
             item = int(rows[reaction.accepted[user]])
@@ -173,6 +202,8 @@ class Crowd:
                 if self._words.random() < SILENT
                 else [Utterance("critique", "negative"), Utterance("bye", "neutral")]
             )
+        if puzzled:
+            return [Utterance("puzzled", "negative")]
         looked = np.flatnonzero(reaction.examined[user])
         return wording.utterances_for(
             self._speaker_states[user],
@@ -227,6 +258,7 @@ class UserWorld:
     tuning: Tuning
     rows: tuple[CalibrationRow, ...]
     speaker: Speaker
+    sense: LanguageSense | None = None  # None: the training dialogues hold too few replies to tell language by
 
     @classmethod
     def fit(cls, catalog: Catalog, train: Sequence[Dialogue], config: UsersConfig, seed: int) -> UserWorld:
@@ -237,77 +269,44 @@ class UserWorld:
         tuning, rows = calibrate(
             catalog, train, taste, config.people, config.behaviour, seed, phrases.rules if phrases.english else ()
         )
-        return cls(catalog, config, taste, speech, tuning, rows, _speaker(catalog, speech))
+        sense = LanguageSense.fit(catalog, train, seed) if config.hearing.judged else None
+        if config.hearing.judged and sense is None:
+            log.warning("prepare: too few replies to tell language from gibberish: simulated users take any words")
+        return cls(catalog, config, taste, speech, tuning, rows, _speaker(catalog, speech), sense)
 
     def start(self, n: int, generator: np.random.Generator, ids_prefix: str = "") -> Crowd:
         """n fresh users, each with its opening utterance said. The same generator state gives the same users."""
         people = draw_people(self.taste, self.config.people, n, generator)
-        return Crowd(self.catalog, self.speaker, people, self.taste, self.config, self.tuning, generator, ids_prefix)
+        parts = self.catalog, self.speaker, people, self.taste, self.config, self.tuning
+        return Crowd(*parts, generator, ids_prefix, self.sense)
 
     def calibration(self) -> tuple[CalibrationRow, ...]:
         """(quantity, unit, data, simulated, emulated, source) rows for the report."""
         return self.rows
 
     def save(self, folder: str | Path) -> None:
-        """taste.safetensors and world.json."""
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        save_file({name: getattr(self.taste, name) for name in ARRAYS}, str(target / "taste.safetensors"))
+        """taste.safetensors, world.json, and language.safetensors where users have a sense of language."""
         state = {
-            "form": FORM,
-            "catalog": self.catalog.fingerprint(),
             "config": asdict(self.config),
             "tuning": asdict(self.tuning),
             "calibration": rows_to_json(self.rows),
             "speech": self.speech.to_json(),
             "voice": asdict(self.speech.voice),
         }
-        atomic_write(target / "world.json", json.dumps(state, indent=1))
-        seal(target)
+        world_files.write(Path(folder), self.catalog, state, self.taste, self.sense)
 
     @classmethod
     def load(cls, folder: str | Path, catalog: Catalog) -> UserWorld:
+        """``InputError`` where a file is missing, damaged, or of another catalogue."""
         source = Path(folder)
-        state = _state(source / "world.json")
-        verify(source)
+        state = world_files.read_state(source)
         with says_when_damaged(source, "fit the users again (delete the folder, run `tacit sft`)."):
-            return cls._read(source, state, catalog)
-
-    @classmethod
-    def _read(cls, source: Path, state: Mapping[str, Any], catalog: Catalog) -> UserWorld:
-        if state["catalog"] != catalog.fingerprint():
-            raise InputError(f"{source} was fitted on another catalogue: fit the simulated users again.")
-        try:
-            arrays = load_file(str(source / "taste.safetensors"))
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{source / 'taste.safetensors'} cannot be read ({error}): fit the users again.") from None
-        speech = Speech.from_json(state["speech"], Voice(**state["voice"]) if "voice" in state else None)
-        config = UsersConfig(**state["config"])
-        config.taste = TasteConfig(**state["config"]["taste"])
-        config.people = PeopleConfig(**state["config"]["people"])
-        config.behaviour = BehaviourConfig(**state["config"]["behaviour"])
-        return cls(
-            catalog,
-            config,
-            Taste(**{name: arrays[name] for name in ARRAYS}),
-            speech,
-            Tuning(**state["tuning"]),
-            tuple(CalibrationRow(**row) for row in state["calibration"]),
-            _speaker(catalog, speech),
-        )
+            taste, sense = world_files.read_models(source, state, catalog)
+            speech = Speech.from_json(state["speech"], Voice(**state["voice"]) if "voice" in state else None)
+            rows = tuple(CalibrationRow(**row) for row in state["calibration"])
+            config, tuning = UsersConfig.of(state["config"], world_files.hears(state)), Tuning(**state["tuning"])
+            return cls(catalog, config, taste, speech, tuning, rows, _speaker(catalog, speech), sense)
 
 
 def _speaker(catalog: Catalog, speech: Speech) -> Speaker:
     return Speaker(catalog, speech, ItemAttributes.of(catalog), auditor(catalog))
-
-
-def _state(path: Path) -> dict[str, Any]:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: fit the simulated users first.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}): fit the simulated users again.") from None
-    if not isinstance(state, dict) or state.get("form") != FORM:
-        raise InputError(f"{path} is not in the form {FORM}: fit the simulated users again.")
-    return state

@@ -2,8 +2,9 @@
 
 Hidden utility of a step: ``h = slate_value - cost``. ``slate_value`` is the position-discounted mean utility (0.85 a
 position) of all cards shown, whether looked at or not, repeats and known items at 0.15 of their utility, and 0 without
-a slate. ``cost`` is what the turn wasted: overlong or empty text, repeats, and turns in a row without a slate
-(behaviour.irritation). Dwell, clicks and words never enter.
+a slate. ``cost`` is what the turn wasted: overlong or empty text, repeats, turns in a row without a slate
+(behaviour.irritation), and words that are no language, contradict the catalogue or leave a question unanswered
+(hearing). Dwell, clicks and the user's own words never enter.
 
 Hidden total of a conversation: the mean over the ``horizon`` turns a user has to give (default 5). A turn held counts
 h; after an acceptance each turn saved counts the accepted item's utility; after leaving each turn lost counts 0. A
@@ -24,10 +25,15 @@ from tacit.types import Ended, Floats64
 
 @dataclass(frozen=True)
 class Hidden(Sequence[tuple[float, ...]]):
-    """``hidden[user][turn]`` is the hidden utility of one agent turn; ``total`` [n] that of each conversation."""
+    """``hidden[user][turn]`` is the hidden utility of one agent turn; ``total`` [n] that of each conversation.
+
+    ``heard[user][turn]``: whether the reply was no language, how many of its claims the catalogue contradicts, and
+    whether it ignored what was asked.
+    """
 
     steps: tuple[tuple[float, ...], ...]
     total: Floats64
+    heard: tuple[tuple[tuple[bool, int, bool], ...], ...]
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -48,7 +54,8 @@ def read(crowd: object) -> Hidden:
         total(steps, ended, float(value), crowd._config.horizon)
         for steps, ended, value in zip(crowd._hidden, crowd.ended, crowd._accepted_value, strict=True)
     ]
-    return Hidden(tuple(tuple(steps) for steps in crowd._hidden), np.array(totals))
+    steps = tuple(tuple(row) for row in crowd._hidden)
+    return Hidden(steps, np.array(totals), tuple(tuple(row) for row in crowd._heard))
 
 
 def total(steps: list[float], ended: Ended | None, accepted_value: float, horizon: int) -> float:

@@ -12,13 +12,14 @@ which words:
       open: ["Ich suche ein Buch wie {title}.", "Können Sie mir ein Buch empfehlen?"]
     genres: {krimi: Krimis}       # a genre → its plural
     unsure: Ich weiß nicht.       # said where every other sentence would give a hidden item away
+    puzzled: Das verstehe ich nicht.  # said to a reply that is no language
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ SIGNS: Mapping[str, tuple[str, ...]] = {
     "thanks": (":-)",),
     "bye": ("…",),
 }
-_KEYS = ("language", "domain", "intents", "templates", "genres", "unsure")
+_KEYS = ("language", "domain", "intents", "templates", "genres", "unsure", "puzzled")
 _EXAMPLE = "docs/data.md has an example"
 BUILT_IN = {"german": Path(__file__).with_name("german.yaml")}  # of books
 
@@ -98,10 +99,13 @@ class Phrases:
             voice = Voice(nouns=domain.nouns)
         else:
             rules, templates = None, dict(SIGNS)
-            voice = Voice(nouns="", unsure="…", plurals={}, capital_genres=language == "German")
+            voice = Voice(nouns="", unsure="…", plurals={}, puzzled="???", capital_genres=language == "German")
         plurals = {genre.lower(): form for genre, form in given.get("genres", {}).items()}
-        voice = Voice(
-            voice.nouns, given.get("unsure", voice.unsure), {**voice.plurals, **plurals}, voice.capital_genres
+        voice = replace(
+            voice,
+            unsure=given.get("unsure", voice.unsure),
+            puzzled=given.get("puzzled", voice.puzzled),
+            plurals={**voice.plurals, **plurals},
         )
         builtin = language == "English" and domain is FILMS and not plurals
         return cls(
@@ -197,7 +201,7 @@ def _read(path: Path) -> dict[str, Any]:
             reason = check(name, value)
             if reason:
                 raise InputError(f"users.phrases: {path}: {key}.{name} {reason}.")
-    for key in ("language", "unsure", "domain"):
+    for key in ("language", "unsure", "puzzled", "domain"):
         if key in content and (not isinstance(content[key], str) or not content[key].strip()):
             raise InputError(f"users.phrases: {path}: {key} must be a text.")
     names = [domain.name for domain in DOMAINS]

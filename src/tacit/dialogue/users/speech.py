@@ -123,11 +123,12 @@ class Line:
 @dataclass(frozen=True)
 class Voice:
     """Words that are put into lines: ``nouns`` for items after a genre ("" says the genre alone), plurals of genres,
-    and the sentence for a user that can say nothing else."""
+    the sentence for a user that can say nothing else, and the one for a user that was told gibberish."""
 
     nouns: str = "movies"
     unsure: str = "I am not sure."
     plurals: Mapping[str, str] = field(default_factory=lambda: dict(_PLURAL))
+    puzzled: str = "That makes no sense to me."
     capital_genres: bool = False  # a genre of one word is written with a capital, as German nouns are
 
     def genre(self, genre: str) -> str:

@@ -74,9 +74,18 @@ class UserState:
         for user, rows in enumerate(zip(people.known, people.disliked, strict=True)):
             self.seen[user, [*rows[0], *rows[1]]] = True
 
-    def react(self, rows: Ints64, mask: Bools, words: Floats64, taking: Bools) -> Reaction:
+    def react(
+        self,
+        rows: Ints64,
+        mask: Bools,
+        words: Floats64,
+        taking: Bools,
+        bother: Floats64 | None = None,
+        willing: Floats64 | None = None,
+    ) -> Reaction:
         """rows, mask [n, K]: the cards (anything where mask is False); words [n]: length of the reply with titles;
-        taking [n]: who receives an agent turn at all."""
+        taking [n]: who receives an agent turn at all; bother, willing [n]: what the reply's words cost, and a factor on
+        the chance to accept (hearing.py)."""
         n, cards = mask.shape
         draw = self._generator.random((n, 2, max(cards, DRAWN_CARDS)))
         alone = self._generator.random((n, 2))
@@ -93,7 +102,9 @@ class UserState:
         self.idle = np.where(taking, np.where(has_slate, 0.0, self.idle + 1), self.idle)
         repeats = repeated.sum(1) / np.maximum(mask.sum(1), 1)
         cost = act.irritation(repeats, words, has_slate, self.idle, self._config)
-        accepted = act.accept(worth, examined & ~repeated, alone[:, 0], self.tuning.willing, self._config)
+        cost = cost if bother is None else cost + bother
+        ready = self.tuning.willing * (np.ones(n) if willing is None else willing)
+        accepted = act.accept(worth, examined & ~repeated, alone[:, 0], ready, self._config)
         used = act.drain(value, cost, has_slate, traits.drain * (1 + np.maximum(-self.mood, 0)), self.tuning.speed)
         self.mood = np.where(taking, act.next_mood(self.mood, value, cost, has_slate, traits.irritation), self.mood)
         self.patience = np.where(taking, self.patience - used, self.patience)

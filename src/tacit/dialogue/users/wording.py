@@ -15,6 +15,7 @@ from tacit.dialogue.users.speech import GENRE_KEYS, PEOPLE_KEYS, Line, Speech, s
 from tacit.types import Turn
 
 AGAIN = 3  # draws in which a line already said is put back
+PUZZLED = -0.3  # sentiment of one who was told gibberish: the lexicon's of the English words
 TRIES = 6  # draws of an utterance before a plain one is said instead
 
 
@@ -121,6 +122,8 @@ class Speaker:
     def _line(self, utterance: Utterance, mined: bool, generator: np.random.Generator) -> Line:
         if not mined:
             return Line(self.speech.voice.unsure, 0.0, real=False)
+        if utterance.intent == "puzzled":
+            return Line(self.speech.voice.puzzled, PUZZLED, real=False)
         have = {name for name in ("title", "genre", "person") if getattr(utterance, name) is not None}
         need = {"title"} & have or {"genre"} & have or have
         if "genre" in have:

@@ -221,14 +221,21 @@ def _liked(run: RunFiles, liked: dict[str, Any], unit: str) -> str:
     return page.table(["", "AUC"], lines, caption)
 
 
+HEARD = (
+    "and hear of its words whether they are language, contradict the catalogue, or ignore what was asked; they judge "
+    "no more of them."
+)
+DEAF = "and at how long the reply is; they never read what it says."  # runs of before
+
+
 def dialogues(run: RunFiles) -> str:
     if not {"sft", "ppo"} <= set(run.users):
         return page.missing("There are no paired conversations yet.", "Run `tacit evaluate`.")
+    hearing = HEARD if all("no language" in table.columns for table in run.users.values()) else DEAF
     intro = (
         "<p>Chosen by rule, not by taste: of all users, the one PPO helped most, the median, and the one it hurt most, "
-        "by hidden utility. <strong>Simulated users look at the slate, the list below a reply, and at how long the "
-        "reply is; they never read what it says.</strong> A user who takes an item is no sign that the words make "
-        f"sense: judge those yourself. {EMULATED}</p>"
+        f"by hidden utility. <strong>Simulated users look at the slate, the list below a reply, {hearing}</strong> A "
+        f"user who takes an item is no sign that the words are good: judge those yourself. {EMULATED}</p>"
     )
     return intro + examples(run.users["sft"], run.users["ppo"], run.titles)
 

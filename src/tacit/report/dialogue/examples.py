@@ -11,7 +11,7 @@ import polars as pl
 from tacit.report.page import NAMES, short
 
 ENDS = {
-    "accepted": "The simulated user takes an item of this slate; the words were not read.",
+    "accepted": "The simulated user takes an item of this slate.",
     "left": "The user leaves.",
     "cut": "Cut at the turn limit.",
 }

@@ -25,6 +25,8 @@ LANGUAGE = (
     "ends by itself",
     "out-of-catalogue",
 )
+FACTS = ("supported facts a reply", "unsupported facts a reply", "contradictions a reply")
+HEARD = ("no language", "contradictions", "ignored")
 
 
 def ranking(run: RunFiles) -> str:
@@ -108,6 +110,12 @@ def users(run: RunFiles) -> str:
         "<p>Fresh simulated users, never met in training, talk to both policies.</p>",
         page.metric_table(rows, USERS, caption),
     ]
+    if any(row.metric in HEARD for row in rows):
+        caption = (
+            "How the simulated users heard the replies: the share that was no language, claims a reply that the "
+            f"catalogue contradicts, and the share that ignored a question or a wish. {EMULATED}"
+        )
+        parts.append(page.metric_table(rows, HEARD, caption))
     gain = find_row(rows, "ppo", "satisfaction gain %", against="sft")
     if gain is not None and gain.value is not None:
         paper = (
@@ -119,6 +127,19 @@ def users(run: RunFiles) -> str:
             f"{EMULATED}{paper if run.dataset in PAPER else ''}</p>"
         )
     return "".join(parts)
+
+
+def _facts(run: RunFiles, rows: Sequence[Row]) -> str:
+    """What replies say of items; nothing for replies of before it was counted."""
+    shown = [row for row in rows if row.metric in FACTS]
+    if not shown:
+        return ""
+    caption = (
+        "Years, people, kinds and titles that a reply says of an item, held against the catalogue. Supported: it says "
+        "so. Contradicted: it says otherwise. Unsupported: it cannot tell (its list of stars, say, need not be whole). "
+        f"The data's own replies are the control. Below values: {resampled(shown)}."
+    )
+    return page.model_table(shown, FACTS, caption, {"human": source_of(run).replies})
 
 
 def language(run: RunFiles) -> str:
@@ -138,6 +159,7 @@ def language(run: RunFiles) -> str:
         "use differ seventyfold on one output, so these compare with each other only.</p>",
         page.model_table(rows, LANGUAGE, caption, {"human": source_of(run).replies}),
     ]
+    parts.append(_facts(run, rows))
     bleu = [row for row in rows if row.metric == "sentence BLEU-4" and not row.against]
     bars = [
         Bar(NAMES.get(r.model, r.model), r.value or 0.0, r.ci_low, r.ci_high, COLOURS.get(r.model, THIRD)) for r in bleu

@@ -1,0 +1,306 @@
+"""What a reply says of items, held against the catalogue: years, people, kinds, and titles, each a ``Claim``.
+
+A claim is *supported* where the catalogue says so of an item that the sentence is about, *contradicted* where it says
+otherwise, and *unsupported* where it cannot tell. Years and makers (directors, authors, artists) are taken to be whole,
+and so is a list of kinds that is shorter than the catalogue's longest; what is not on a list of stars, or on a list of
+kinds that may have been cut, may still be true.
+
+Which item a sentence is about: the title before the claim in it, else the one after it; without a title, where it says
+"it", "he" and the like or nothing of speaker and listener, the title named last, else the items shown, else those
+talked of before. What is said of tastes ("you like horror"), and asked before any title, claims nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from tacit.catalog import Catalog
+from tacit.dialogue.claim_words import (
+    ALL,
+    EVERYDAY,
+    FAR,
+    KINDS,
+    LIKENESS,
+    NOT,
+    NOUNS,
+    PERSONAL,
+    POINTING,
+    ROLES,
+    TASTE,
+)
+from tacit.dialogue.policy.facts import CAST_KEYS, CREATOR_KEYS, GENRE_KEYS, WRITER_KEYS, Facts, facts
+from tacit.types import Dialogue, ItemId, Turn
+from tacit.typography import plain_type
+
+Verdict = Literal["supported", "unsupported", "contradicted"]
+Kind = Literal["title", "year", "person", "genre"]
+VERDICTS: tuple[Verdict, ...] = ("supported", "unsupported", "contradicted")
+
+
+_TOKEN = re.compile(r"\w+(?:[-'.]\w+)*")
+_YEAR = re.compile(r"(?<![\w$€£#])(1[89]\d\d|20\d\d)('?s)?(?!\w)|(?<!\w)'?([2-9]0)'?s(?!\w)")
+_DATED = re.compile(r"\s*\((1[89]\d\d|20\d\d)\)")
+_END = re.compile(r"[.!?…]+(?=\s|$)|\n")
+_LONGEST_NAME = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """``said`` is the claim in the reply's words, about any of ``items``."""
+
+    kind: Kind
+    said: str
+    items: tuple[ItemId, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    """A name, a year or a kind in the text: ``value`` in the catalogue's form, ``start`` and ``end`` in characters."""
+
+    kind: Kind
+    value: str
+    start: int
+    end: int
+
+
+class FactIndex:
+    """The catalogue's people and kinds by their words, and each item's facts, read when first asked for."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._facts: dict[ItemId, Facts] = {}
+        self.names: set[tuple[str, ...]] = set()
+        self.kinds: dict[tuple[str, ...], str] = {}
+        self.most_kinds = max((len(set(_kinds_of(item.attributes))) for item in catalog.items), default=0)
+        for item in catalog.items:
+            for key in (*CREATOR_KEYS, *CAST_KEYS, *WRITER_KEYS):
+                self.names.update(_tokens(name) for name in item.attributes.get(key, ()) if " " in name)
+        for kind in {kind for item in catalog.items for kind in _kinds_of(item.attributes)} - NOUNS:
+            for form in (kind, f"{kind}s", f"{kind[:-1]}ies" if kind.endswith("y") else kind):
+                self.kinds[_tokens(form)] = same_kind(kind)
+        known = set(self.kinds.values())
+        for kind, forms in KINDS.items():
+            if kind in known:
+                self.kinds |= {_tokens(form): kind for form in forms}
+
+    def of(self, item: ItemId) -> Facts:
+        if item not in self._facts:
+            self._facts[item] = facts(self.catalog[item])
+        return self._facts[item]
+
+
+@lru_cache(maxsize=4)
+def fact_index(catalog: Catalog) -> FactIndex:
+    return FactIndex(catalog)
+
+
+def same_kind(kind: str) -> str:
+    """One name for a kind's several ("science fiction" and "sci-fi"), without a noun for items ("romance film")."""
+    words = [word for word in kind.split() if word not in NOUNS] or [kind]
+    plain = " ".join(words)
+    return next((name for name, forms in KINDS.items() if plain in forms), plain)
+
+
+def talked_of(context: Dialogue) -> tuple[ItemId, ...]:
+    """What "it" means after ``context``: the items that the last turn with any named or showed."""
+    for turn in reversed(context.turns):
+        if items := (*turn.mentions, *(turn.slate.items if turn.slate else ())):
+            return tuple(dict.fromkeys(items))
+    return ()
+
+
+def claims(turn: Turn, context: Dialogue, index: FactIndex) -> list[Claim]:
+    """Every claim of an agent's ``turn`` after ``context``, in the order of the text within each kind."""
+    text = plain_type(turn.text)
+    shown = turn.slate.items if turn.slate else ()
+    titles, found = _titles(text, shown, index.catalog)
+    if shown:
+        known = {*shown, *context.mentioned()}
+        found += [
+            Claim("title", text[start:end], (item,), "contradicted")
+            for start, end, item in titles
+            if item not in known and " " in text[start:end].strip() and not _near(text[:start], LIKENESS, FAR)
+        ]
+    mentions = _mentions(text, titles, index)
+    last: tuple[ItemId, ...] = shown or talked_of(context)
+    for start, end in _sentences(text, [*((a, b) for a, b, _ in titles), *((m.start, m.end) for m in mentions)]):
+        inside = [title for title in titles if start <= title[0] < end]
+        for mention in mentions:
+            if start <= mention.start < end and (items := _about(text[start:end], start, mention, inside, last)):
+                found.append(_judged(text, start, mention, items, index))
+        if inside:
+            last = tuple(dict.fromkeys(item for _, _, item in inside))
+    return found
+
+
+def mentions_of(text: str, index: FactIndex) -> list[str]:
+    """The people, kinds and years that a text names, in the catalogue's form."""
+    return [mention.value for mention in _mentions(plain_type(text), index.catalog.link(text), index)]
+
+
+def count(found: Iterable[Claim]) -> dict[Verdict, int]:
+    times = Counter(claim.verdict for claim in found)
+    return {verdict: times[verdict] for verdict in VERDICTS}
+
+
+def _titles(text: str, shown: Sequence[ItemId], catalog: Catalog) -> tuple[list[tuple[int, int, ItemId]], list[Claim]]:
+    """(start, end, item) of every title, and claims about those with a year of their own: a wrong one contradicts, one
+    of no item at all is a title that nothing supports."""
+    spans = list(catalog.link(text))
+    for item in shown:  # an everyday title is linked only where it is known to be meant
+        title = plain_type(catalog[item].title)
+        for match in re.finditer(re.escape(title), text) if title else ():
+            if all(match.end() <= start or end <= match.start() for start, end, _ in spans):
+                spans.append((match.start(), match.end(), item))
+    found: list[Claim] = []
+    for match in _DATED.finditer(text):
+        if any(start <= match.start() < end or end == match.end() for start, end, _ in spans):
+            continue
+        before = [span for span in spans if span[1] == match.start()]
+        before = before or [span for span in catalog.link(text[: match.start()]) if span[1] == match.start()]
+        if not before:
+            found.append(Claim("title", text[: match.end()].split(". ")[-1].strip(), (), "unsupported"))
+            continue
+        start, _, item = before[0]
+        year = facts(catalog[item]).year
+        spans = [span for span in spans if span != before[0]] + [(start, match.end(), item)]
+        same: Verdict = "supported" if year == int(match.group(1)) else "contradicted"
+        found.append(Claim("year", match.group(1), (item,), "unsupported" if year is None else same))
+    return sorted(spans), found
+
+
+def _mentions(text: str, titles: Sequence[tuple[int, int, ItemId]], index: FactIndex) -> list[_Mention]:
+    """Names, kinds and years outside titles, longest first, in the order of the text."""
+    free = list(text)
+    for start, end, _ in titles:
+        free[start:end] = "." * (end - start)
+    plain = "".join(free)
+    found = [_Mention("year", _year(match), *match.span()) for match in _YEAR.finditer(plain)]
+    words = [(match.start(), match.end(), match.group().lower()) for match in _TOKEN.finditer(plain)]
+    at = 0
+    while at < len(words):
+        step = 1
+        for size in range(min(_LONGEST_NAME, len(words) - at), 0, -1):
+            part = words[at : at + size]
+            key, start, end = tuple(word for _, _, word in part), part[0][0], part[-1][1]
+            if key in index.names:
+                found.append(_Mention("person", " ".join(key), start, end))
+            elif key in index.kinds and _is_kind(key, [word for _, _, word in words[at + size : at + size + 1]]):
+                found.append(_Mention("genre", index.kinds[key], start, end))
+            else:
+                continue
+            step = size
+            break
+        at += step
+    return sorted(found, key=lambda mention: mention.start)
+
+
+def _year(match: re.Match[str]) -> str:
+    """ "1994", or a decade: "1990s"."""
+    year, plural, short = match.groups()
+    return f"{year}{'s' if plural else ''}" if year else f"19{short}s"
+
+
+def _is_kind(key: tuple[str, ...], after: Sequence[str]) -> bool:
+    return not (len(key) == 1 and key[0] in EVERYDAY) or bool(NOUNS & set(after))
+
+
+def _about(
+    sentence: str,
+    start: int,
+    mention: _Mention,
+    titles: Sequence[tuple[int, int, ItemId]],
+    last: tuple[ItemId, ...],
+) -> tuple[ItemId, ...]:
+    """The items that a mention is said of; none where nothing is claimed."""
+    words = _lower(sentence)
+    before = _lower(sentence[: mention.start - start])[-FAR - 2 :]
+    if PERSONAL & set(before) and TASTE & set(before):
+        return ()
+    earlier = [item for begin, _, item in titles if begin < mention.start]
+    if sentence.rstrip().endswith("?") and not earlier:
+        return ()
+    if titles:
+        everyone = tuple(dict.fromkeys(item for _, _, item in titles))
+        return everyone if ALL & set(words) else (earlier[-1] if earlier else titles[0][2],)
+    return () if PERSONAL & set(words) and not POINTING & set(words) else last
+
+
+def _judged(text: str, start: int, mention: _Mention, items: tuple[ItemId, ...], index: FactIndex) -> Claim:
+    end = _END.search(text, mention.end)
+    before = _lower(text[start : mention.start])[-FAR:]
+    after = _lower(text[mention.end : end.start() if end else len(text)])[:2]
+    role = _role(before, after) if mention.kind == "person" else ()
+    known = [index.of(item) for item in items]
+    holds = [_holds(mention, role, facts) for facts in known]
+    closed = mention.kind == "year" or (bool(role) and role[0] in CREATOR_KEYS)
+    if mention.kind == "genre":
+        closed = all(len(facts.genres) < index.most_kinds for facts in known)
+    verdict: Verdict = "unsupported"
+    if NOT & set(before) and "only" not in before:
+        verdict = "contradicted" if any(holds) else "supported" if all(h is False for h in holds) else verdict
+    elif any(holds):
+        verdict = "supported"
+    elif closed and all(h is False for h in holds):
+        verdict = "contradicted"
+    return Claim(mention.kind, text[mention.start : mention.end], items, verdict)
+
+
+def _holds(mention: _Mention, role: tuple[str, ...], known: Facts) -> bool | None:
+    """Whether the item has it; None = the catalogue says nothing of the sort about the item."""
+    if mention.kind == "year":
+        if known.year is None:
+            return None
+        if mention.value.endswith("s"):
+            return known.year // 10 == int(mention.value[:-1]) // 10
+        return known.year == int(mention.value)
+    if mention.kind == "genre":
+        own = {same_kind(genre) for genre in known.genres}
+        words = {word for genre in own for word in genre.split()}
+        return (mention.value in own or mention.value in words) if own else None
+    names = [names for key, names in known.people.items() if not role or key in role]
+    told = {" ".join(_tokens(name)) for part in names for name in part}
+    return mention.value in told if told else None
+
+
+def _role(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
+    """The keys under which a person in this part is filed; () where the words name no part. The nearest word tells."""
+    for word in (*after[:1], *reversed(before)):
+        for words, keys in ROLES:
+            if word in words:
+                return keys
+    return ()
+
+
+def _sentences(text: str, whole: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """(start, end) of each sentence; a mark inside one of the ``whole`` spans ends none ("Samuel L. Jackson")."""
+    start = 0
+    for match in _END.finditer(text):
+        if any(a <= match.start() < b - 1 for a, b in whole):
+            continue
+        yield start, match.end()
+        start = match.end()
+    if start < len(text):
+        yield start, len(text)
+
+
+def _near(before: str, words: frozenset[str], far: int) -> bool:
+    return bool(words & set(_lower(before)[-far:]))
+
+
+def _kinds_of(attributes: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    return (kind for key in GENRE_KEYS for kind in attributes.get(key, ()) if kind)
+
+
+def _lower(text: str) -> list[str]:
+    return [word.lower() for word in _TOKEN.findall(text)]
+
+
+def _tokens(name: str) -> tuple[str, ...]:
+    return tuple(_lower(plain_type(name)))
