@@ -1,0 +1,241 @@
+"""What a user wishes, by all of the turns so far: kept from turn to turn, corrected by later words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from tacit.catalog import Catalog, normalise_title
+from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part
+from tacit.dialogue.policy.wishes.marks import Marker, twins
+from tacit.dialogue.policy.wishes.reader import Edit, Reader, Reading
+from tacit.dialogue.policy.wishes.times import complement, intersect, joined
+from tacit.dialogue.policy.wishes.vocabulary import Vocabulary, merged
+from tacit.types import Dialogue, ItemId
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """``turn`` counts the user's turns from 0; ``taste`` is what the user said to like, beside what was asked for."""
+
+    part: Part
+    turn: int
+    taste: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The state of a dialogue. Rows are those of the catalogue; ``asks``: the last user turn asks for a recommendation."""
+
+    wanted: tuple[Wish, ...] = ()
+    unwanted: tuple[Wish, ...] = ()
+    seen: frozenset[int] = field(default_factory=frozenset)
+    rejected: frozenset[int] = field(default_factory=frozenset)
+    liked: tuple[int, ...] = ()
+    turn: int = -1  # of the last user turn
+    asks: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.wanted or self.unwanted or self.seen or self.rejected or self.liked)
+
+
+class WishReader:
+    """Reads the wishes of dialogues against one catalogue; what was read of a turn or a prefix is kept."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.index = AttributeIndex(catalog)
+        self._reader = Reader(Marker(catalog, Vocabulary(self.index)))
+        self._titles: dict[str, list[int]] = defaultdict(list)
+        for row, item in enumerate(catalog.items):
+            self._titles[normalise_title(item.title.split(" (")[0])].append(row)
+        self._reading = lru_cache(maxsize=32768)(self._reader.read)
+        self._after = lru_cache(maxsize=32768)(self._step)
+
+    def read(self, context: Dialogue) -> Wishes:
+        """The wishes after all turns of ``context``."""
+        state, shown, asked = Wishes(), (), ""
+        for turn in context.turns:
+            if turn.speaker == "user":
+                state = self._after(state, turn.text, turn.mentions, shown, asked)
+                asked = ""
+            else:
+                asked = turn.text
+                if turn.slate is not None:
+                    shown = turn.slate.items
+                elif turn.mentions:
+                    shown = turn.mentions
+        last = context.turns[-1] if context.turns else None
+        return state if last is None or last.speaker == "user" else replace(state, asks=False)
+
+    def describe(self, wishes: Wishes) -> list[str]:
+        """What is wished, in lines for people: "wants: comedy, 1980–1989", "not: horror", "seen: Alien (1979)"."""
+        titles = lambda rows: ", ".join(self.catalog.items[row].title for row in sorted(rows))  # noqa: E731
+        lines = [
+            ("wants", ", ".join(wish.part.label for wish in wishes.wanted)),
+            ("not", ", ".join(wish.part.label for wish in wishes.unwanted)),
+            ("seen", titles(wishes.seen)),
+            ("rejected", titles(wishes.rejected)),
+            ("liked", titles(wishes.liked)),
+        ]
+        return [f"{name}: {said}" for name, said in lines if said]
+
+    def _step(
+        self, state: Wishes, text: str, mentions: tuple[ItemId, ...], shown: tuple[ItemId, ...], asked: str
+    ) -> Wishes:
+        rows = tuple(self.catalog.index(item) for item in shown)
+        reading = self._reading(text, mentions, rows, asked)
+        return apply(state, reading, lambda row: twins(self.catalog, row, self._titles))
+
+
+def apply(state: Wishes, reading: Reading, twins_of: object = None) -> Wishes:
+    """The state after one more user turn."""
+    turn = state.turn + 1
+    ledger = _Ledger(state, turn, reading.replaces)
+    edits = _settled(reading.edits)
+    for edit in edits:
+        ledger.take(edit)
+    spread = lambda rows: frozenset(t for row in rows for t in (twins_of(row) if callable(twins_of) else (row,)))  # noqa: E731
+    return Wishes(
+        wanted=tuple(ledger.wanted),
+        unwanted=tuple(ledger.unwanted),
+        seen=spread(ledger.seen),
+        rejected=spread(ledger.rejected),
+        liked=tuple(row for row in dict.fromkeys(ledger.liked) if row not in ledger.rejected),
+        turn=turn,
+        asks=reading.asks,
+    )
+
+
+def _settled(edits: Iterable[Edit]) -> list[Edit]:
+    """Within a turn the catalogue's own word outweighs a synonym on the other side: "a comedy, nothing silly"."""
+    edits = list(edits)
+    wanted = frozenset[int]().union(*(e.part.columns for e in edits if e.op == "want" and e.part))
+    exact = frozenset[int]().union(*(e.part.columns for e in edits if e.op == "want" and e.part and e.part.exact))
+    settled: list[Edit] = []
+    for edit in edits:
+        if edit.op == "avoid" and edit.part and edit.part.columns and not edit.part.exact:
+            spread = len(edit.part.columns) > 1
+            part = edit.part.less(wanted if spread else exact)
+            if part is not None:
+                settled.append(replace(edit, part=part))
+        else:
+            settled.append(edit)
+    return settled
+
+
+class _Ledger:
+    """The state while the edits of one turn are taken into it."""
+
+    def __init__(self, state: Wishes, turn: int, replaces: bool) -> None:
+        self.wanted, self.unwanted = list(state.wanted), list(state.unwanted)
+        self.seen, self.rejected, self.liked = set(state.seen), set(state.rejected), list(state.liked)
+        self.turn, self.replaces = turn, replaces
+
+    def take(self, edit: Edit) -> None:
+        getattr(self, f"_{edit.op}")(edit)
+
+    def _want(self, edit: Edit) -> None:
+        part = edit.part
+        assert part is not None
+        if part.kind == "number":
+            self._number(part, edit.taste, edit.either)
+            return
+        earlier = next((w for w in reversed(self.wanted) if w.part.kind == part.kind), None)
+        if edit.either and earlier is not None:
+            self.wanted.remove(earlier)
+            self.wanted.append(Wish(merged((earlier.part, part)), self.turn, edit.taste))
+            return
+        if self.replaces:
+            self.wanted = [w for w in self.wanted if w.turn == self.turn or w.part.kind != part.kind]
+        self.unwanted = _without(self.unwanted, part)
+        self.wanted = [w for w in self.wanted if w.part != part and not (part.columns and w.part.columns == part.columns)]
+        self.wanted.append(Wish(part, self.turn, edit.taste))
+
+    def _number(self, part: Part, taste: bool, either: bool) -> None:
+        """A later turn's span stands in place of an earlier one's; within a turn bounds meet and decades add up."""
+        now = [w for w in self.wanted if w.part.kind == "number" and w.part.key == part.key and (either or w.turn == self.turn)]
+        spans = part.spans
+        for wish in now:
+            both = intersect(wish.part.spans, spans)
+            open_ended = all(s[0] == float("-inf") or s[1] == float("inf") for s in (*wish.part.spans, *spans))
+            spans = both if both and (open_ended or both in (spans, wish.part.spans)) else (*wish.part.spans, *spans)
+        self.wanted = [w for w in self.wanted if not (w.part.kind == "number" and w.part.key == part.key)]
+        self.wanted.append(Wish(replace(part, spans=spans, label=joined(spans)), self.turn, taste))
+
+    def _avoid(self, edit: Edit) -> None:
+        part = edit.part
+        assert part is not None
+        if part.kind == "number":
+            outside = complement(part.spans)
+            known = [w for w in self.wanted if w.part.kind == "number" and w.part.key == part.key]
+            for wish in known:
+                outside = intersect(wish.part.spans, outside) or outside
+            self.wanted = [w for w in self.wanted if w not in known]
+            self.wanted.append(Wish(replace(part, spans=outside, label=joined(outside)), self.turn))
+            return
+        if part.kind == "likeness":
+            self.rejected |= set(part.like)
+            return
+        self.wanted = _without(self.wanted, part)
+        self.unwanted = [w for w in self.unwanted if w.part != part] + [Wish(part, self.turn)]
+
+    def _allow(self, edit: Edit) -> None:
+        """What was refused is no longer; what never was is wanted."""
+        part = edit.part
+        assert part is not None
+        if part.kind == "number" or not any(w.part.columns & part.columns for w in self.unwanted):
+            self._want(edit)
+        else:
+            self.unwanted = _without(self.unwanted, part)
+
+    def _release(self, edit: Edit) -> None:
+        """"Forget the eighties": what was wanted or refused is neither. What was neither is meant as a refusal."""
+        part = edit.part
+        if part is None:
+            sort = (lambda p: p.kind == "category") if edit.key == "category" else (lambda p: p.key == edit.key)
+            self.wanted = [w for w in self.wanted if not sort(w.part)]
+            return
+        if part.kind == "number":
+            self.wanted = [w for w in self.wanted if w.part.key != part.key]
+            return
+        held = any(w.part.columns & part.columns for w in (*self.wanted, *self.unwanted))
+        if not held and not edit.soft:
+            self._avoid(edit)
+        self.wanted, self.unwanted = _without(self.wanted, part), _without(self.unwanted, part) if held else self.unwanted
+
+    def _seen(self, edit: Edit) -> None:
+        self.seen |= set(edit.rows)
+
+    def _unseen(self, edit: Edit) -> None:
+        self.seen -= set(edit.rows)
+
+    def _reject(self, edit: Edit) -> None:
+        self.rejected |= set(edit.rows)
+
+    def _liked(self, edit: Edit) -> None:
+        self.rejected -= set(edit.rows)
+        self.liked += edit.rows
+
+    def _reset(self, edit: Edit) -> None:
+        self.wanted, self.unwanted, self.liked = [], [], []
+
+    def _undo(self, edit: Edit) -> None:
+        """What the last turn that wished anything had added goes."""
+        turns = [w.turn for w in (*self.wanted, *self.unwanted)]
+        last = max(turns, default=-1)
+        self.wanted = [w for w in self.wanted if w.turn != last]
+        self.unwanted = [w for w in self.unwanted if w.turn != last]
+
+
+def _without(wishes: list[Wish], part: Part) -> list[Wish]:
+    """Less the columns of ``part``; a wish of which nothing is left is gone."""
+    kept: list[Wish] = []
+    for wish in wishes:
+        if not wish.part.columns & part.columns:
+            kept.append(wish)
+        elif (left := wish.part.less(part.columns)) is not None:
+            kept.append(replace(wish, part=left))
+    return kept

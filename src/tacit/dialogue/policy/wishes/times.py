@@ -1,0 +1,251 @@
+"""Numbers that people say of items: years, decades, ages, lengths and prices, as spans of a numeric attribute."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part
+
+Span = tuple[float, float]
+EVER: Span = (-math.inf, math.inf)
+
+_WORDS = (
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+).split()
+COUNT = {word: n for n, word in enumerate(_WORDS, 1)} | {
+    "a": 1, "an": 1, "couple": 2, "couple of": 2, "a couple of": 2, "few": 3, "a few": 3, "several": 5, "thirty": 30, "forty": 40, "fifty": 50,
+    "sixty": 60, "ninety": 90, "hundred": 100, "a hundred": 100,
+}  # fmt: skip
+_COUNT = r"(?:\d+(?:[.,]\d+)?|(?:a )?couple(?: of)?|(?:a )?few|(?:a )?hundred|" + "|".join(
+    sorted((w for w in COUNT if " " not in w and w not in ("a", "an", "couple", "few", "hundred")), key=len, reverse=True)
+) + r"|an?)"
+_TENS = {w: 10 * n for n, w in enumerate("twenties thirties forties fifties sixties seventies eighties nineties".split(), 2)}
+_DECADE = (
+    r"(?:(?P<{0}part>early|mid|middle|late|later|end of the) )?(?:the )?(?:19 ?|nineteen )?"
+    r"(?P<{0}dec>(?:18|19|20)\d0 ?s|\d0 ?s|" + "|".join(_TENS) + r"|two thousands|noughties|aughts|twenty tens|two thousand tens)"
+)
+_YEAR = r"(?P<{0}year>(?:18|19|20)\d\d)"
+_POINT = rf"(?:{_DECADE}|{_YEAR})(?! ?s\b)"
+_LOWER = r"after|since|post|newer than|later than|more recent than|past|younger than|starting(?: from| in)?"
+_UPPER = r"before|pre|prior to|older than|earlier than|up to|until|till|by"
+_NOT_OLDER = r"(?:no|not|nothing|none) (?:\w+ )?(?:older than|before|earlier than|from before|made before|pre)"
+_NOT_NEWER = r"(?:no|not|nothing|none) (?:\w+ )?(?:newer than|after|later than|past|from after|made after|post|more recent than)"
+
+_RULES = [
+    ("between", rf"(?:between |from |anywhere from )?(?:the )?{_POINT.format(*['a'] * 9)} ?(?:and|to|-|through|until|till) (?:the )?{_POINT.format(*['b'] * 9)}"),
+    ("at_least", rf"(?:{_NOT_OLDER}) (?:the )?(?:year )?{_POINT.format(*['c'] * 9)}"),
+    ("at_most", rf"(?:{_NOT_NEWER}) (?:the )?(?:year )?{_POINT.format(*['d'] * 9)}"),
+    ("lower", rf"(?P<eword>{_LOWER}) (?:the )?(?:year )?{_POINT.format(*['e'] * 9)}"),
+    ("upper", rf"(?P<fword>{_UPPER}) (?:the )?(?:year )?{_POINT.format(*['f'] * 9)}"),
+    ("at_least", rf"{_POINT.format(*['c'] * 9)} (?:or|and|\+) ?(?:later|newer|after|up|onwards?|above|beyond|younger)"),
+    ("at_least", rf"(?:from )?{_POINT.format(*['c'] * 9)} (?:on|onwards?|upwards?|\+)(?= |$)"),
+    ("at_most", rf"{_POINT.format(*['d'] * 9)} (?:or|and) (?:before|older|earlier|below)"),
+    ("point", rf"(?:in |from |of |during )?(?:the )?(?:year )?{_POINT.format(*['g'] * 9)}(?: era)?"),
+    ("ago", rf"(?:in |from |of |within |during )?(?:the )?(?:last|past) (?:(?P<n>{_COUNT}) )?(?P<unit>years?|decades?)(?: or so)?"),
+    ("age", rf"(?P<way>older|newer|more recent|younger) than (?P<n>{_COUNT}) (?P<unit>years?|decades?)(?: old)?"),
+    ("century", r"(?:this|the (?:21st|twenty first)|21st) century|(?:the )?(?P<old>20th|twentieth|last) century"),
+    ("silent", r"black (?:and|n|&) white|silent (?:era|films?|movies?|pictures?)|golden age"),
+    ("either", r"(?:old|older|classic) (?:or|and|&|/) (?:new|newer|modern|recent)|(?:new|newer|modern|recent) (?:or|and|&|/) (?:old|older|classic)"),
+    ("recent", r"(?:brand )?(?:new(?! york| zealand| orleans| year| to )|newer|newest|latest|recent|more recent|recently (?:made|released)|modern|contemporary|this year|last year|current)(?! than)"),
+    ("old", r"(?<!years )(?<!year )(?<!\d )(?:old(?! enough| man| men| people| woman| son| daughter| boy| girl| kid| soul)|older(?! kids| children| son| daughter| brother| sister)|oldies?|classics?|vintage|retro|old school|old fashioned|old timey)(?! than)"),
+]  # fmt: skip
+_PATTERNS = [(name, re.compile(pattern + r"(?!\w)")) for name, pattern in _RULES]
+
+_UNITS: list[tuple[str, str, float]] = [  # what is said, the keys it may mean, how many of the key's units it is
+    (r"hours?|hrs?", r"runtime|duration|length|minutes|running", 60.0),
+    (r"minutes?|mins?", r"runtime|duration|length|minutes|running", 1.0),
+    (r"pages?", r"pages?|num_pages|page_count|length", 1.0),
+    (r"dollars?|bucks|usd|euros?|eur|pounds?|quid", r"price|cost", 1.0),
+    (r"stars?|points?", r"rating|stars|score", 1.0),
+    (r"players?|people", r"players|max_players|min_players", 1.0),
+]
+_AT_MOST = r"under|less than|below|at most|no more than|not more than|max(?:imum)?|up to|shorter than|cheaper than|within|fewer than|not over|no longer than|not longer than|nothing over|nothing longer than|not above"
+_AT_LEAST = r"over|more than|at least|longer than|above|min(?:imum)?|no less than|not less than|upwards of|not under|exceeding"
+_QUANTITY = re.compile(
+    rf"(?:(?P<most>{_AT_MOST})|(?P<least>{_AT_LEAST})|(?:about|around|roughly) )? ?(?P<cur>[$€£] ?)?(?P<n>{_COUNT}) ?(?P<half>and a half )?"
+    rf"(?P<unit>{'|'.join(unit for unit, _, _ in _UNITS)})?(?P<after> (?:or|and) (?:less|under|more|up|over|shorter|longer|fewer|cheaper))?(?!\w)"
+)
+_NEAR = 0.15  # "about two hours": this much either way
+_LOW = {"short": r"runtime|duration|length|minutes|pages?|page_count|num_pages", "shorter": r"runtime|duration|length|minutes|pages?|page_count|num_pages", "quick": r"runtime|duration|minutes", "cheap": r"price|cost", "cheaper": r"price|cost", "inexpensive": r"price|cost", "affordable": r"price|cost", "easy": r"difficulty"}  # fmt: skip
+_HIGH = {"long": r"runtime|duration|length|minutes|pages?|page_count|num_pages", "longer": r"runtime|duration|length|minutes|pages?|page_count|num_pages", "expensive": r"price|cost", "highly rated": r"rating|stars|score", "top rated": r"rating|stars|score", "well rated": r"rating|stars|score", "hard": r"difficulty"}  # fmt: skip
+
+
+# Words with which a number can begin, so that no other word costs a search.
+_STARTS = (
+    frozenset(re.findall(r"[a-z]+", " ".join(re.sub(r"\\\w|\?P<\w+>|\?!|\?<!", " ", rule) for _, rule in _RULES)))
+    | frozenset(re.findall(r"[a-z]+", _AT_MOST + " " + _AT_LEAST + " about around roughly " + " ".join((*COUNT, *_LOW, *_HIGH))))
+) - frozenset("s e n b d g old_".split())  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A number part that ends at character ``end``; ``relative`` is -1 ("older") or 1 ("newer") where it compares."""
+
+    end: int
+    part: Part | None
+    relative: int = 0
+
+
+def read_number(text: str, at: int, index: AttributeIndex) -> Said | None:
+    """The number said at character ``at`` of lower-case ``text`` whose words one space parts, or None."""
+    word = text[at : text.find(" ", at) if " " in text[at:] else len(text)]
+    if not (word[:1].isdigit() or word in _STARTS or word[:1] in "$€£"):
+        return None
+    if index.year_key is not None:
+        for name, pattern in _PATTERNS:
+            found = pattern.match(text, at)
+            if found:
+                return _year_part(name, found, index)
+    return _quantity(text, at, index) or _quality(text, at, index)
+
+
+def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said | None:
+    key = str(index.year_key)
+    said = found.groupdict()
+    relative = 0
+    if name == "between":
+        first, last = _point(said, "a"), _point(said, "b")
+        if last[1] < first[0] and said.get("bdec"):
+            last = (last[0] + 100, last[1] + 100)
+        span = (min(first[0], last[0]), max(first[1], last[1]))
+    elif name == "lower":
+        low, high = _point(said, "e")
+        span = ((low if said["eword"] in ("since", "post", "past", "starting", "starting from", "starting in") else high + 1), math.inf)
+    elif name == "upper":
+        low, high = _point(said, "f")
+        span = (-math.inf, high if said["fword"] in ("up to", "until", "till", "by") else low - 1)
+    elif name == "at_least":
+        span = (_point(said, "c")[0], math.inf)
+    elif name == "at_most":
+        span = (-math.inf, _point(said, "d")[1])
+    elif name == "point":
+        span = _point(said, "g")
+    elif name == "ago":
+        years = _count(said["n"]) * (10 if said["unit"].startswith("decade") else 1)
+        span = (_newest(index) - years, math.inf)
+    elif name == "age":
+        years = _count(said["n"]) * (10 if said["unit"].startswith("decade") else 1)
+        bound = _newest(index) - years
+        span = (-math.inf, bound - 1) if said["way"] == "older" else (bound, math.inf)
+    elif name == "century":
+        span = (1900, 1999) if said["old"] else (2000, math.inf)
+    elif name == "silent":
+        span = (-math.inf, 1960)
+    elif name == "either":
+        return Said(found.end(), None)
+    else:
+        span, relative = recent_or_old(index, name == "recent"), 1 if name == "recent" else -1
+    return Said(found.end(), Part(_label(span), "number", key=key, spans=(span,)), relative)
+
+
+def recent_or_old(index: AttributeIndex, recent: bool) -> Span:
+    """The newest or oldest fifth of the catalogue, but "old" never holds what is less than 25 years older than the
+    newest, and "recent" never what is more than eight."""
+    key, newest = str(index.year_key), _newest(index)
+    if recent:
+        return (max(index.quantile(key, 0.8), newest - 8), math.inf)
+    return (-math.inf, min(index.quantile(key, 0.2), newest - 25))
+
+
+def _newest(index: AttributeIndex) -> float:
+    return index.quantile(str(index.year_key), 0.995)
+
+
+def _point(said: dict[str, str | None], name: str) -> Span:
+    year, decade, part = said.get(f"{name}year"), said.get(f"{name}dec"), said.get(f"{name}part")
+    if year:
+        return (float(year), float(year))
+    start = _decade(str(decade))
+    third = {"early": (0, 4), "mid": (3, 7), "middle": (3, 7), "late": (5, 9), "later": (5, 9), "end of the": (6, 9)}
+    low, high = third.get(part or "", (0, 9))
+    return (start + low, start + high)
+
+
+def _decade(said: str) -> float:
+    if said in _TENS:
+        return 1900.0 + _TENS[said]
+    if said in ("two thousands", "noughties", "aughts"):
+        return 2000.0
+    if said in ("twenty tens", "two thousand tens"):
+        return 2010.0
+    number = int(said.rstrip("s").strip())
+    if number >= 1800:
+        return float(number)
+    return float(number + (2000 if number in (0, 10) else 1900))
+
+
+def _count(said: str | None) -> float:
+    if not said:
+        return 1.0
+    return float(COUNT.get(said, 0) or said.replace(",", "."))
+
+
+def _quantity(text: str, at: int, index: AttributeIndex) -> Said | None:
+    found = _QUANTITY.match(text, at)
+    if not found or not (found["unit"] or found["cur"]):
+        return None
+    unit = found["unit"] or "dollars"
+    keys, scale = next((keys, scale) for said, keys, scale in _UNITS if re.fullmatch(said, unit))
+    key = _key(keys, index)
+    if key is None:
+        return Said(found.end(), None)
+    number = (_count(found["n"]) + (0.5 if found["half"] else 0.0)) * scale
+    after = found["after"] or ""
+    if found["most"] or re.search("less|under|shorter|fewer|cheaper", after):
+        span: Span = (-math.inf, number)
+    elif found["least"] or re.search("more|up|over|longer", after):
+        span = (number, math.inf)
+    elif found["cur"] or "price" in key or "cost" in key:
+        span = (-math.inf, number)
+    else:
+        span = (number * (1 - _NEAR), number * (1 + _NEAR))
+    return Said(found.end(), Part(f"{key} {_label(span)}", "number", key=key, spans=(span,)))
+
+
+def _quality(text: str, at: int, index: AttributeIndex) -> Said | None:
+    for table, share in ((_LOW, 0.25), (_HIGH, 0.75)):
+        for word, keys in table.items():
+            if text.startswith(word, at) and not text[at + len(word) : at + len(word) + 1].isalnum():
+                key = _key(keys, index)
+                if key is None:
+                    continue
+                bound = index.quantile(key, share)
+                span = (-math.inf, bound) if share < 0.5 else (bound, math.inf)
+                return Said(at + len(word), Part(f"{key} {_label(span)}", "number", key=key, spans=(span,)))
+    return None
+
+
+def _key(keys: str, index: AttributeIndex) -> str | None:
+    return next((key for key in index.numbers if key != index.year_key and re.search(rf"(?:{keys})", key)), None)
+
+
+def _label(span: Span) -> str:
+    low, high = span
+    if low == high:
+        return f"{low:g}"
+    if math.isinf(low):
+        return f"up to {high:g}"
+    return f"from {low:g}" if math.isinf(high) else f"{low:g}–{high:g}"
+
+
+def joined(spans: tuple[Span, ...]) -> str:
+    return " or ".join(_label(span) for span in spans)
+
+
+def complement(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """What lies outside, for whole numbers."""
+    outside, low = [], -math.inf
+    for start, end in sorted(spans):
+        if not math.isinf(start) and start - 1 >= low:
+            outside.append((low, start - 1))
+        low = max(low, end + 1)
+    return tuple(outside) if low == math.inf else (*outside, (low, math.inf))
+
+
+def intersect(first: tuple[Span, ...], second: tuple[Span, ...]) -> tuple[Span, ...]:
+    return tuple(
+        (max(a, c), min(b, d)) for a, b in first for c, d in second if max(a, c) <= min(b, d)
+    )

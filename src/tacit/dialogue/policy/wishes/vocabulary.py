@@ -1,0 +1,240 @@
+"""Words → parts: the catalogue's own values, general language for them (``lexicon``), and people's names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tacit.dialogue.policy.wishes import lexicon
+from tacit.dialogue.policy.wishes.attributes import (
+    DOMINANT,
+    ON_SCREEN,
+    AttributeIndex,
+    Part,
+    everyday,
+    singular,
+    words,
+)
+
+Phrase = tuple[str, ...]
+LONGEST = 7  # words of a phrase
+_GENERIC = lexicon.NOUNS | frozenset(singular(word) for word in lexicon.NOUNS)
+_SUFFIXES = frozenset("jr sr ii iii iv".split())
+_FEWEST = 3  # items of a person that a surname alone may mean
+_MISSPELT = 5  # letters from which one wrong letter is forgiven
+
+
+class Vocabulary:
+    """What the words of a catalogue's users mean. ``kinds`` holds phrases of categories, ``names`` full names."""
+
+    def __init__(self, index: AttributeIndex) -> None:
+        self.index = index
+        self.everyday = everyday(index.catalog.items)
+        self.kinds: dict[Phrase, tuple[Part, ...]] = {}
+        self.children: Part | None = None
+        self.children_avoid: Part | None = None
+        self._values()
+        self._concepts()
+        self._for_children()
+        self.names: dict[Phrase, frozenset[int]] = {}
+        self.surnames: dict[str, frozenset[int]] = {}
+        self._people()
+        self.first_names = {name[0] for name in self.names}
+        self._first: dict[str, int] = {}
+        for phrase in self.kinds:
+            for word in (phrase[0], phrase[0] + "s"):
+                self._first[word] = max(self._first.get(word, 0), len(phrase))
+        self._near = _one_letter_off(p[0] for p in self.kinds if len(p) == 1 and len(p[0]) >= _MISSPELT)
+
+    def longest(self, word: str) -> int:
+        """The words of the longest phrase of categories that may begin with ``word``."""
+        return max(self._first.get(word, 0), 1)
+
+    def kind(self, phrase: Phrase) -> tuple[Part, ...] | None:
+        """The parts that a phrase of categories asks for; plurals and one wrong letter in a long word are forgiven."""
+        found = self.kinds.get(phrase) or self.kinds.get((*phrase[:-1], singular(phrase[-1])))
+        if found or len(phrase) > 1 or phrase[0] in self.everyday or len(phrase[0]) < _MISSPELT:
+            return found
+        meant = next((self._near[form] for form in _without_one(phrase[0]) if form in self._near), None)
+        return self.kinds[(meant,)] if meant else None
+
+    def person(self, columns: frozenset[int], role: str, label: str) -> Part:
+        """``role``: "screen" (with, starring), "maker" (by, directed by) or "". Without one, a name means what the
+        person is known for: the key that holds most, where it holds ``DOMINANT`` times as many as any other."""
+        keys = {c: self.index.columns[c][0] for c in columns}
+        fits = {
+            "screen": frozenset(c for c, key in keys.items() if key in ON_SCREEN),
+            "maker": frozenset(c for c, key in keys.items() if key not in ON_SCREEN),
+            "director": frozenset(c for c, key in keys.items() if key.startswith("director")),
+        }.get(role, frozenset())
+        if fits:
+            return Part(label, "person", fits)
+        sizes = sorted(((len(self.index.rows[c]), c) for c in columns), reverse=True)
+        if len(sizes) > 1 and sizes[0][0] >= DOMINANT * sizes[1][0]:
+            columns = frozenset({sizes[0][1]})
+        return Part(label, "person", columns)
+
+    def _values(self) -> None:
+        """Every value of a category by its own words, with all values that contain them ("comedy" → "black comedy")."""
+        by_word: dict[str, set[int]] = defaultdict(set)
+        tokens: dict[int, Phrase] = {}
+        for column, (key, value) in enumerate(self.index.columns):
+            if self.index.kinds[key] == "category":
+                tokens[column] = words(value)
+                for word in tokens[column]:
+                    by_word[singular(word)].add(column)
+        self._by_word, self._tokens = by_word, tokens
+        for column, phrase in tokens.items():
+            if phrase == ("short",):  # "a short film" is one; "a short movie" is not long
+                continue
+            forms = {phrase, self._core(phrase)} - {()}
+            for form in forms:
+                if len(form) <= LONGEST and not all(word.isdigit() for word in form):
+                    label = self.index.columns[column][1] if form == phrase else " ".join(form)
+                    part = Part(label, "category", self._holding(form))
+                    for said in (form, (*form[:-1], singular(form[-1]))):
+                        self.kinds.setdefault(said, (part,))
+
+    def _core(self, phrase: Phrase) -> Phrase:
+        """Without a noun for items at its end: "romance film" → "romance"."""
+        return phrase[:-1] if len(phrase) > 1 and phrase[-1] in _GENERIC else phrase
+
+    def _holding(self, phrase: Phrase) -> frozenset[int]:
+        """Columns whose value holds the phrase's words in a row, not as "non ..."."""
+        wanted = tuple(singular(word) for word in phrase)
+        columns = set.intersection(*(self._by_word.get(word, set()) for word in wanted)) if wanted else set()
+        return frozenset(c for c in columns if _inside(wanted, tuple(map(singular, self._tokens[c]))))
+
+    def _filed(self, phrases: Iterable[str]) -> frozenset[int]:
+        return frozenset().union(*(self._holding(words(phrase)) for phrase in phrases))
+
+    def _concepts(self) -> None:
+        known: dict[str, Part] = {}
+        for name, concept in lexicon.CONCEPTS.items():
+            columns = self._filed(concept.filed)
+            if columns:
+                known[name] = part = Part(name, "category", columns, exact=False)
+                for said in concept.spoken:
+                    self.kinds.setdefault(words(said), (part,))
+        for name, (_, members) in lexicon.SPREAD.items():
+            columns = frozenset().union(*(known[m].columns for m in members if m in known))
+            if columns:
+                part = Part(name, "category", columns, exact=False)
+                for said in lexicon.SPREAD[name][0]:
+                    self.kinds.setdefault(words(said), (part,))
+        for said, (first, second) in lexicon.PAIRS.items():
+            if first in known and second in known and words(said) not in self.kinds:
+                parts = tuple(dict.fromkeys((known[first], known[second])))
+                self.kinds[words(said)] = parts
+
+    def _for_children(self) -> None:
+        """What suits children: a rating that says so, else what is filed for them, else what is drawn for them."""
+        rated = frozenset(
+            c
+            for c, (key, value) in enumerate(self.index.columns)
+            if ("rating" in key or "certificate" in key or "age" == key) and " ".join(words(value)) in lexicon.CHILDREN_RATINGS
+        )
+        for columns in (self._filed(lexicon.CHILDREN_FILED[:1][0].split(", ")), rated, self._filed(lexicon.CHILDREN_FILED[1].split(", "))):
+            if columns:
+                self.children = Part("for children", "category", columns, exact=False)
+                break
+        avoid = self._filed(lexicon.CHILDREN_AVOID.split(", "))
+        self.children_avoid = Part("horror", "category", avoid, exact=False) if avoid else None
+
+    def _people(self) -> None:
+        names: dict[Phrase, set[int]] = defaultdict(set)
+        for column, (key, value) in enumerate(self.index.columns):
+            if self.index.kinds[key] == "person":
+                full = words(value)
+                names[full].add(column)
+                core = tuple(w for w in full if w not in _SUFFIXES)
+                short = tuple(w for at, w in enumerate(core) if at in (0, len(core) - 1) or len(w) > 1)
+                joined = (core[0], "".join(core[1:])) if len(core) > 2 else core  # "deniro"
+                for form in {core, short, joined} - {full}:
+                    if len(form) > 1:
+                        names[form].add(column)
+        self.names = {name: frozenset(columns) for name, columns in names.items() if len(name) > 1}
+        for place in (-1, 0):
+            self._single_names(place)
+        known = {name for name, columns in self.names.items() if len(name) == 2 and len(self._items(columns)) >= _FEWEST}
+        self._near_names = {
+            (first, form): (first, last)
+            for first, last in known
+            if len(last) >= _MISSPELT
+            for form in _without_one(last)
+        }
+
+    def name(self, phrase: Phrase) -> frozenset[int] | None:
+        """Who is meant by a full name, one wrong letter of a long surname or a plural forgiven."""
+        found = self.names.get(phrase)
+        if found or len(phrase) != 2 or len(phrase[1]) < _MISSPELT or phrase[1] in self.everyday:
+            return found
+        meant = next((self._near_names[form] for w in _without_one(phrase[1]) if (form := (phrase[0], w)) in self._near_names), None)
+        return self.names[meant] if meant else None
+
+    def _single_names(self, place: int) -> None:
+        """A surname (−1) or first name (0) that means one person: who holds most of the items under it."""
+        holders: dict[str, dict[frozenset[int], int]] = defaultdict(dict)
+        for name, columns in self.names.items():
+            if name[-1] in _SUFFIXES:
+                continue
+            size = len(self._items(columns))
+            if size >= _FEWEST and len(name[place]) > 2:
+                holders[name[place]][columns] = size
+        for single, people in holders.items():
+            first, *others = sorted(_same_person(people), key=lambda columns: (-people[columns], sorted(columns)))
+            own = self._items(first)
+            rest = len(frozenset().union(*(self._items(columns) for columns in others)) - own)
+            known = self.surnames.get(single)
+            if len(own) < (_FEWEST if place == -1 else 8) or len(own) < (1.5 if place == -1 else 2.0) * rest:
+                continue
+            if known is None or len(own) > 2 * len(self._items(known)):
+                self.surnames[single] = first
+
+    def _items(self, columns: Iterable[int]) -> frozenset[int]:
+        return frozenset(int(row) for column in columns for row in self.index.rows[column])
+
+
+def _same_person(people: dict[frozenset[int], int]) -> list[frozenset[int]]:
+    """Spellings of one name share columns: the largest stands for all."""
+    kept: list[frozenset[int]] = []
+    for columns, _ in sorted(people.items(), key=lambda entry: -entry[1]):
+        if not any(columns & other for other in kept):
+            kept.append(columns)
+    return kept
+
+
+def _inside(phrase: Phrase, value: Phrase) -> bool:
+    for at in range(len(value) - len(phrase) + 1):
+        if value[at : at + len(phrase)] == phrase and (at == 0 or value[at - 1] != "non"):
+            return True
+    return False
+
+
+def _without_one(word: str) -> Iterable[str]:
+    yield word
+    for at in range(len(word)):
+        yield word[:at] + word[at + 1 :]
+
+
+def _one_letter_off(known: Iterable[str]) -> dict[str, str]:
+    """Every known word with one letter left out → the word, so that one wrong, missing or extra letter is found."""
+    near: dict[str, str] = {}
+    for word in known:
+        for form in _without_one(word):
+            near.setdefault(form, word)
+    return near
+
+
+def merged(parts: Sequence[Part]) -> Part:
+    """Any of several parts of one sort: "horror or comedy"."""
+    first = parts[0]
+    return replace(
+        first,
+        label=" or ".join(dict.fromkeys(part.label for part in parts)),
+        columns=frozenset().union(*(part.columns for part in parts)),
+        spans=tuple(span for part in parts for span in part.spans),
+        like=tuple(row for part in parts for row in part.like),
+        exact=all(part.exact for part in parts),
+    )
