@@ -72,7 +72,7 @@ def act(
     layout = policy.layout
     cache = _KVCache(policy, len(contexts))
     prompts = [policy.prompt(context) for context in contexts]
-    choice = policy.decision_logprobs(cache.feed(prompts))
+    choice = policy.decision_logprobs(cache.feed(prompts), contexts)
     if decide is None:
         chat = choice.argmax(-1) if greedy else _draw(choice, generator)
     else:
@@ -117,7 +117,7 @@ def _draw_slates(
         return drawn
     asked = [contexts[row] for row in rows.tolist()]
     window = policy.encoder.encode([policy.window_text(context) for context in asked])
-    logits = policy.slate_scores(window, state[rows], policy.mentioned(asked))
+    logits = policy.slate_scores(window, state[rows], asked)
     slates = draw_slates(logits, min(policy.config.slate_size, logits.shape[1]), generator)
     factors = slate_logprobs(logits, slates)
     propensities = factors.exp().tolist()

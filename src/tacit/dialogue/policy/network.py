@@ -18,6 +18,8 @@ from tacit.catalog import Catalog
 from tacit.dialogue.policy.layout import Layout, Lengths, window_text
 from tacit.dialogue.policy.plackett_luce import NEG
 from tacit.dialogue.policy.slate import SlateHead, mask_rows_
+from tacit.dialogue.policy.wishes.state import Wishes
+from tacit.dialogue.policy.wishes.term import WishTerm
 from tacit.run.limits import at_least
 from tacit.text.encoder import PINNED, TextEncoder
 from tacit.text.lm import LMConfig, max_positions
@@ -34,6 +36,8 @@ class PolicyConfig:
     window: int = at_least(1, default=8)  # k: utterances in the state s_t
     slate_size: int = at_least(1, default=5)
     slate_titles: int = at_least(1, default=2)  # titles the reply is conditioned on
+    # nats that an item loses in what is drawn for each thing a user asked for that it lacks; 0 = learnt weights alone
+    wish_margin: float = at_least(0.0, default=12.0)
     lm: LMConfig = field(default_factory=LMConfig)
 
     def conflicts(self) -> Iterator[tuple[str, object, str]]:
@@ -62,6 +66,7 @@ class PolicyNetwork(nn.Module):
             None  # items whose text was longer than the encoder reads, told by ``Policy.fresh``
         )
         self.layout = Layout(tokenizer, catalog, _lengths(max_positions(lm), config), config.slate_titles)
+        self.wish = WishTerm(catalog, config.wish_margin, config.slate_size)
         width = lm.config.hidden_size + encoder.dim
         self.text_value = _value_head(width)
         self.slate_value = _value_head(width)
@@ -97,9 +102,21 @@ class PolicyNetwork(nn.Module):
         hidden: Tensor = self.lm.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         return hidden
 
-    def slate_scores(self, window: Tensor, state: Tensor, mentioned: Tensor) -> Tensor:
-        """Slate logits as the policy draws from them: items that the dialogue already named are out."""
-        return mask_rows_(self.head(window, state, mentioned), mentioned)
+    def wishes(self, contexts: Sequence[Dialogue]) -> list[Wishes]:
+        """What the user of each context has asked for so far; ``self.wish.reader.describe`` puts it in words."""
+        return self.wish.read(contexts)
+
+    def ranking_scores(self, window: Tensor, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
+        """Slate logits with nothing masked, differentiable: what supervised training and the ranking table read."""
+        scores: Tensor = self.head(window, state, self.mentioned(contexts))
+        return self.wish.add_features(scores, self.wishes(contexts))
+
+    def slate_scores(self, window: Tensor, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
+        """Slate logits as the policy draws from them: stated wishes have their margin; items that the dialogue already
+        named, and those that the user excluded, are out."""
+        mentioned = self.mentioned(contexts)
+        scores = self.ranking_scores(window, state, contexts)
+        return mask_rows_(self.wish.restrict_(scores, self.wishes(contexts), mentioned.shape[1]), mentioned)
 
     @torch.no_grad()
     def slate_logits(self, contexts: Sequence[Dialogue], batch_size: int = 64) -> Tensor:
@@ -112,7 +129,7 @@ class PolicyNetwork(nn.Module):
             last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=self.device)
             state = hidden[torch.arange(len(part), device=self.device), last]
             window = self.encoder.encode([self.window_text(context) for context in part])
-            chunks.append(self.head(window, state, self.mentioned(part)))
+            chunks.append(self.ranking_scores(window, state, part))
         return torch.cat(chunks) if chunks else torch.zeros(0, len(self.catalog))
 
     def sayable(self, slates: Sequence[Slate | None]) -> Tensor:
@@ -123,10 +140,12 @@ class PolicyNetwork(nn.Module):
             mask[row, self.layout.slots[:shown]] = 0.0
         return mask
 
-    def decision_logprobs(self, state: Tensor) -> Tensor:
-        """log P(<recommend>), log P(<chat>) from the states at ``<agent>``: [B, width] → [B, 2]."""
-        logits = self.lm.get_output_embeddings()(state).float()
-        return torch.log_softmax(logits[:, [self.layout.recommend, self.layout.chat]], dim=-1)
+    def decision_logprobs(self, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
+        """log P(<recommend>), log P(<chat>) from the states at ``<agent>``: [B, width] → [B, 2]. A turn that asks for
+        something raises the first."""
+        logits = self.lm.get_output_embeddings()(state).float()[:, [self.layout.recommend, self.layout.chat]]
+        asked = self.wish.log_odds(self.wishes(contexts))
+        return torch.log_softmax(logits + torch.stack([asked, torch.zeros_like(asked)], dim=1), dim=-1)
 
 
 def pad_right(sequences: Sequence[Sequence[Any]], fill: Any, device: torch.device) -> tuple[Tensor, Tensor]:

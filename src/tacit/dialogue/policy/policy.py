@@ -25,6 +25,7 @@ from tacit.dialogue.policy.associations import associations
 from tacit.dialogue.policy.network import PolicyConfig, PolicyNetwork
 from tacit.dialogue.policy.scoring import Evaluation
 from tacit.dialogue.policy.slate import SlateHead
+from tacit.dialogue.policy.wishes.term import NEW
 from tacit.run.files import read_json, says_when_damaged
 from tacit.run.manifest import seal
 from tacit.run.manifest import verify as verify_files
@@ -99,7 +100,7 @@ class Policy(PolicyNetwork):
         encoder = TextEncoder.load(str(folder / "encoder"), config.encoder_tokens)
         head = SlateHead.empty(len(catalog), encoder.dim, meta, lm.config.hidden_size)
         policy = cls(lm, tokenizer, encoder, head, catalog, config)
-        load_model(policy._without_encoder(), str(folder / "policy.safetensors"))
+        load_known(policy._without_encoder(), folder / "policy.safetensors")
         policy.version = meta["version"]
         return policy.eval()
 
@@ -125,6 +126,7 @@ class Policy(PolicyNetwork):
         catalog = Catalog((*self.catalog.items, *items), counts)
         policy = Policy(self.lm, self.tokenizer, self.encoder, head, catalog, self.config)
         policy.text_value, policy.slate_value, policy.version = self.text_value, self.slate_value, self.version
+        policy.wish.load_state_dict(self.wish.state_dict())
         return policy.to(self.device).eval()
 
     def act(
@@ -140,3 +142,10 @@ class Policy(PolicyNetwork):
     def evaluate(self, contexts: Sequence[Dialogue], samples: Sequence[Sample]) -> Evaluation:
         """One differentiable pass over finished turns."""
         return scoring.evaluate(self, contexts, samples)
+
+
+def load_known(parts: nn.Module, file: Path) -> None:
+    """Weights from ``file``; only those that policies of earlier versions lack may be missing, and keep their start."""
+    missing, unexpected = load_model(parts, str(file), strict=False)
+    if set(missing) - set(NEW) or unexpected:
+        load_model(parts, str(file))  # says what does not fit

@@ -43,7 +43,7 @@ def evaluate(policy: PolicyNetwork, contexts: Sequence[Dialogue], samples: Seque
     places = (start[:, None] - 1 + torch.arange(length, device=policy.device)).clamp(max=hidden.shape[1] - 1)
     before = hidden.gather(1, places.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))  # state before token i
     mask = pad_right([s.sampled for s in samples], False, policy.device)[0]
-    logprobs, entropy = _token_logprobs(policy, before, mask, samples)
+    logprobs, entropy = _token_logprobs(policy, contexts, before, mask, samples)
     decided = hidden[torch.arange(len(samples), device=policy.device), start]
     slate = _slate_factors(policy, contexts, samples, window, decided)
     with torch.no_grad():
@@ -60,11 +60,11 @@ def _critic_states(before: Tensor, decided: Tensor, window: Tensor) -> tuple[Ten
 
 
 def _token_logprobs(
-    policy: PolicyNetwork, before: Tensor, mask: Tensor, samples: Sequence[Sample]
+    policy: PolicyNetwork, contexts: Sequence[Dialogue], before: Tensor, mask: Tensor, samples: Sequence[Sample]
 ) -> tuple[Tensor, Tensor]:
     tokens = pad_right([s.tokens for s in samples], policy.layout.pad, policy.device)[0]
     logprobs, entropy = torch.zeros(mask.shape, device=policy.device), torch.zeros(mask.shape, device=policy.device)
-    choice = policy.decision_logprobs(before[:, 0])
+    choice = policy.decision_logprobs(before[:, 0], contexts)
     chat = (tokens[:, 0] == policy.layout.chat).long()
     logprobs[:, 0] = choice.gather(1, chat.unsqueeze(1)).squeeze(1)
     entropy[:, 0] = -(choice.exp() * choice).sum(-1)
@@ -81,7 +81,7 @@ def _token_logprobs(
 def _slate_factors(
     policy: PolicyNetwork, contexts: Sequence[Dialogue], samples: Sequence[Sample], window: Tensor, state: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    logits = policy.slate_scores(window, state, policy.mentioned(contexts))
+    logits = policy.slate_scores(window, state, contexts)
     size = max([1, *(len(s.slate.items) for s in samples if s.slate)])
     rows = [[policy.catalog.index(i) for i in s.slate.items] if s.slate else [] for s in samples]
     slates = torch.tensor([r + (r or [0])[:1] * (size - len(r)) for r in rows], device=policy.device)

@@ -34,6 +34,7 @@ log = logging.getLogger("tacit")
 
 
 FRESH_LM_LR, PRETRAINED_LM_LR = 1e-3, 5e-5
+WISH_LR = 10  # times the head's: few weights, in nats, that one epoch must move
 
 
 @dataclass
@@ -207,8 +208,7 @@ def pick_logits(policy: Policy, picks: Sequence[Pick], states: Tensor) -> Tensor
     texts = [policy.window_text(context) for context in contexts]
     trains = policy.training and next(policy.encoder.parameters()).requires_grad
     window = policy.encoder(texts) if trains else policy.encoder.encode(texts)
-    logits: Tensor = policy.head(window, states, policy.mentioned(contexts))
-    return logits.float()
+    return policy.ranking_scores(window, states, contexts).float()
 
 
 @torch.no_grad()
@@ -286,6 +286,7 @@ def _optimizer(policy: Policy, config: SFTConfig) -> torch.optim.AdamW:
         # Apart from the head, as it is in the checkpoints of earlier runs.
         {"params": residual, "peak": config.head_lr, "weight_decay": 0.0},
     ]
+    groups.append({"params": [policy.wish.weights], "peak": WISH_LR * config.head_lr, "weight_decay": 0.0})
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.head_lr)
 
 

@@ -16,17 +16,18 @@ from typing import Literal
 import numpy as np
 
 from tacit.catalog import Catalog
+from tacit.dialogue.policy.wishes.lexicon import word_set
 from tacit.types import Bools, Floats32, Ints64, Item
 from tacit.typography import plain_type
 
 Kind = Literal["category", "person", "number", "likeness"]
 
-PEOPLE = frozenset(
+PEOPLE = word_set(
     "star stars actor actors actress cast director directors writer writers author authors artist artists composer "
-    "illustrator narrator creator creators singer performer performers designer designers producer musician band".split()
+    "illustrator narrator creator creators singer performer performers designer designers producer musician band"
 )
-ON_SCREEN = frozenset("star stars actor actors actress cast singer performer performers narrator".split())
-YEARS = frozenset("year years release_year released published publication_year date release_date first_published".split())
+ON_SCREEN = word_set("star stars actor actors actress cast singer performer performers narrator")
+YEARS = word_set("year years release_year released published publication_year date release_date first_published")
 _NUMBER = re.compile(r"^\s*[$€£]?\s*(-?\d+(?:[.,]\d+)?)\s*\w{0,8}\s*$")
 _DATE = re.compile(r"^\s*(\d{4})(?:-\d{2}(?:-\d{2})?)?\s*$")
 _TITLE_YEAR = re.compile(r"\((\d{4})\)\s*$")
@@ -78,13 +79,13 @@ class AttributeIndex:
         self.catalog, self.n_items = catalog, len(catalog)
         values: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for row, item in enumerate(catalog.items):
-            for key, held in item.attributes.items():
-                for value in dict.fromkeys(held):
+            for key, listed in item.attributes.items():
+                for value in dict.fromkeys(listed):
                     values[key][value].append(row)
-        if not any(key in YEARS for key in values):
-            for row, item in enumerate(catalog.items):
-                if found := _TITLE_YEAR.search(item.title):
-                    values["year"][found.group(1)].append(row)
+        years = next((key for key in values if key in YEARS), "year")
+        for row, item in enumerate(catalog.items):
+            if years not in item.attributes and (found := _TITLE_YEAR.search(item.title)):
+                values[years][found.group(1)].append(row)
         self.kinds: dict[str, Kind] = {key: _kind(key, held) for key, held in values.items()}
         self.columns: list[tuple[str, str]] = []
         self.rows: list[Ints64] = []
@@ -173,7 +174,9 @@ def _kind(key: str, held: dict[str, list[int]]) -> Kind:
     names = sum(2 <= len(v.split()) <= 4 and not any(c.isdigit() for c in v) for v in held)
     shared = Counter(len(rows) > 3 for rows in held.values())[True]
     many = len(held) > 20 and len(held) > 0.3 * items and shared < 0.3 * len(held)
-    return "person" if many and names > _PERSON_SHARE * len(held) and key not in ("subject", "tag", "tags") else "category"
+    return (
+        "person" if many and names > _PERSON_SHARE * len(held) and key not in ("subject", "tag", "tags") else "category"
+    )
 
 
 def _numbers(held: dict[str, list[int]], n_items: int) -> Floats32:

@@ -6,57 +6,207 @@ import re
 
 # Order decides where two begin at one place. Written for text as ``tokens`` leaves it: "don't" is "do not".
 _CUES: list[tuple[str, str]] = [
-    ("reset", r"start over|start again|from scratch|forget (?:what i said|everything|all (?:of )?that|it all|all i said)|let us start over"),
+    ("reset", 
+        r"start over|start again|from scratch|forget (?:what i said|everything|all (?:of )?that|it all|"
+        r"all i said)|let us start over"
+    ),
     ("undo", r"scratch that|forget that|strike that|never ?mind that|forget it"),
-    ("lasting", r"(?:have|has|had) not (?:seen|watched|had|read|heard|played) (?:a|an|any|some)\b(?! of)|do not you have|do you not have|can not you|is there not|is not there|are there not|are not there|why not|who does not"),
-    ("lasting", r"(?:can not|could not|never) (?:get enough of|go wrong with|beat|resist|say no to|get tired of|have enough)|nothing (?:beats|but)|not (?:only|just|merely)|would not mind|would not say no to|would not hurt|can not wait"),
-    ("allow", r"nothing (?:wrong|against) with|nothing against|no (?:problem|problems|issue|issues|objections?) (?:with|to)|(?:do|does) not mind|(?:fine|ok|okay|cool|good|alright) with|open to|not (?:opposed to|against|averse to)"),
-    ("release", r"(?:never ?mind|forget|scratch|drop|ignore|disregard|skip)(?: about)?(?: (?:the|my|that))?(?= \S+(?: \S+){0,2}(?: (?:part|thing|bit|requirement|rule|idea))?(?: [.,;!?]|$| (?:make|lets?|give|and|but|instead|i|we|just|any|something)\b))"),
-    ("release", r"(?:does not|do not|need not|did not|not) (?:really )?(?:have to|need to|necessarily|got to)(?: be| have)?|need not be|not necessarily|no need (?:for|to be)|(?:do|does) not (?:really )?(?:care|matter|mind) (?:about|if|whether|what|which|when)|changed my mind (?:about|on)|i take back|can also be|could also be|may also be"),
-    ("any_key", r"(?:any|whatever|every) (?P<any>year|decade|era|time|age|genre|kind|type|style|period)(?: (?:is|will|works|would|ok|okay|fine|goes|at all|really)| *(?=[.,;!?]|$))|(?:the )?(?P<any2>year|decade|era|age|genre|period) (?:does not matter|is not important|does not play a role|is up to you)|from any (?P<any3>year|decade|era|time|period)"),
-    ("question", r"(?:do|did|would) you (?:like|love|enjoy|watch|think|prefer|know)|have you (?:ever )?(?:seen|watched|read|heard|played)|did you (?:see|watch)|what is your|are you (?:a|into)|if you (?:like|love|want)|(?:is|was) (?:it|that|this)(?: one)?(?= (?:a|an|the|like|scary|funny|sad|good|any|too|very|violent|old|new|about|from|with|by)\b)|(?:are|were) (?:they|those|these)\b|(?:does|did) (?:it|that|this)(?: one)? have|what is that|who (?:is|was|plays?|played|directed|stars?|starred)"),
-    ("bad", r"(?:is|are|was|were|looks?|sounds?|seems?|feels?)(?: just| all| also| a bit| a little| kind of| so| pretty| too| both)* (?:boring|awful|terrible|bad|stupid|dull|horrible|lame|overrated|out|garbage|trash|disappointing|meh|rubbish|dreadful|off (?:the table|limits)|too (?:long|slow)|the worst|a no|a no go|annoying|cringe|yuck|gross|crap|pointless)\b"),
-    ("bad", r"(?:is|are|was|were|looks?|sounds?|seems?) not (?:exactly |so |that |all that )?(?:my|for me|for us|appealing|interesting|great|good|fun|it|what|something|our|her|his|their|an option|allowed|welcome)(?: (?:thing|cup of tea|style|taste|favou?rites?|jam|bag|speed|type|genre|things|kind of thing))?"),
-    ("bad", r"(?:not|never) (?:exactly |so )?(?:my|our|her|his) (?:thing|cup of tea|style|taste|jam|bag|genre|type|favou?rites?)|bores? (?:me|us|her|him)|bored me|puts? (?:me|us|her|him) to sleep|gives? (?:me|us|her|him|them) (?:nightmares|the creeps|headaches|a headache)|freaks? (?:me|us|her|him) out|scares? (?:me|us|her|him|them)|(?:do|does) nothing for (?:me|us)|(?:do|does|did) not (?:do it|work|click|cut it) for (?:me|us)|sucks?|sucked|can wait|stresses? me out|(?:make|makes) me (?:sick|cringe|sleepy|uncomfortable)|i (?:can|could|will) (?:pass|skip)|no (?:thanks|thank you|way|go|no)|hard pass|not (?:today|tonight|now|again|happening)|i have had enough of|wears? me out|turns? (?:me|us) off|can (?:be left out|stay away|go away)|(?:is|are) a (?:turn off|no no|dealbreaker|deal breaker|no for me)"),
-    ("good", r"(?:is|are|would be|will be|can be|could be|might be|sounds?)(?: also| perfectly| actually| all| just)? (?:fine|ok|okay|alright|all right|acceptable|allowed|cool|no problem|not a problem|not (?:so|that|too) bad|welcome|an option|good|great|nice|lovely|perfect|fun|awesome)\b|after all|works?(?: too)? for (?:me|us)|will do|would (?:work|do)|(?:is|are) not (?:a problem|an issue|off limits)"),
-    ("unseen", r"(?:have|had|has|did)(?: still| also)? (?:not|never) (?:actually |ever |yet |even |heard of or )?(?:seen|see|watched|watch|read|heard of|played|saw)|never (?:seen|saw|watched|read|heard of)|yet to (?:see|watch|read)|not (?:yet )?(?:seen|watched)|(?:want|wanted|like|love|going|wants|need|hope|hoping|plan|planning|meaning) to (?:see|watch|read)|did not see"),
-    ("seen_all", r"(?:(?:have|has|had) )?(?:already |just |basically )*(?:seen|watched|read|saw|know) (?:nearly |almost |pretty much |basically )?(?:every|all (?:of )?(?:the|his|her|their)?|everything)(?= (?!of (?:them|those|these)\b)(?!them|those|these))"),
-    ("seen", r"(?:have |has |had )?(?:already |both |all |just |recently |also |actually |only |literally )*(?:seen|watched|saw|finished|rewatched)(?: already)?|(?:have|has|had)(?: already| both| all)* read|already read|(?:already|i) (?:know|knew|own|have) (?=it\b|that\b|those\b|them\b|this\b|§|both\b|all\b)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there"),
+    ("lasting", 
+        r"(?:have|has|had) not (?:seen|watched|had|read|heard|played) (?:a|an|any|some)\b(?! of)|"
+        r"do not you have|do you not have|can not you|is there not|is not there|are there not|"
+        r"are not there|why not|who does not"
+    ),
+    ("lasting", 
+        r"(?:can not|could not|never) (?:get enough of|go wrong with|beat|resist|say no to|get tired of|"
+        r"have enough)|nothing (?:beats|but)|not (?:only|just|merely)|would not mind|would not say no to|"
+        r"would not hurt|can not wait"
+    ),
+    ("allow", 
+        r"nothing (?:wrong|against) with|nothing against|no (?:problem|problems|issue|issues|"
+        r"objections?) (?:with|to)|(?:do|does) not mind|(?:fine|ok|okay|cool|good|alright) with|open to|"
+        r"not (?:opposed to|against|averse to)"
+    ),
+    ("release", 
+        r"(?:never ?mind|forget|scratch|drop|ignore|disregard|skip)(?: about)?(?: (?:the|my|"
+        r"that))?(?= \S+(?: \S+){0,2}(?: (?:part|thing|bit|requirement|rule|idea))?(?: [.,;!?]|$| (?:make|"
+        r"lets?|give|and|but|instead|i|we|just|any|something)\b))"
+    ),
+    ("release", 
+        r"(?:does not|do not|need not|did not|not) (?:really )?(?:have to|need to|necessarily|"
+        r"got to)(?: be| have)?|need not be|not necessarily|no need (?:for|to be)|(?:do|"
+        r"does) not (?:really )?(?:care|matter|mind) (?:about|if|whether|what|which|when)|"
+        r"changed my mind (?:about|on)|i take back|can also be|could also be|may also be"
+    ),
+    ("any_key", 
+        r"(?:any|whatever|every) (?P<any>year|decade|era|time|age|genre|kind|type|style|period)(?: (?:is|"
+        r"will|works|would|ok|okay|fine|goes|at all|really)| *(?=[.,;!?]|$))|(?:the )?(?P<any2>year|"
+        r"decade|era|age|genre|period) (?:does not matter|is not important|does not play a role|"
+        r"is up to you)|from any (?P<any3>year|decade|era|time|period)"
+    ),
+    ("question", 
+        r"(?:do|did|would) you (?:like|love|enjoy|watch|think|prefer|know)|have you (?:ever )?(?:seen|"
+        r"watched|read|heard|played)|did you (?:see|watch)|what is your|are you (?:a|into)|if you (?:like|"
+        r"love|want)|(?:is|was) (?:it|that|this)(?: one)?(?= (?:a|an|the|like|scary|funny|sad|good|any|"
+        r"too|very|violent|old|new|about|from|with|by)\b)|(?:are|were) (?:they|those|these)\b|(?:does|"
+        r"did) (?:it|that|this)(?: one)? have|what is that|who (?:is|was|plays?|played|directed|stars?|"
+        r"starred)"
+    ),
+    ("bad", 
+        r"(?:is|are|was|were|looks?|sounds?|seems?|feels?)(?: just| all| also| a bit| a little| kind of|"
+        r" so| pretty| too| both)* (?:boring|awful|terrible|bad|stupid|dull|horrible|lame|overrated|out|"
+        r"garbage|trash|disappointing|meh|rubbish|dreadful|off (?:the table|limits)|too (?:long|slow)|"
+        r"the worst|a no|a no go|annoying|cringe|yuck|gross|crap|pointless)\b"
+    ),
+    ("bad", 
+        r"(?:is|are|was|were|looks?|sounds?|seems?) not (?:exactly |so |that |all that )?(?:my|for me|"
+        r"for us|appealing|interesting|great|good|fun|it|what|something|our|her|his|their|an option|"
+        r"allowed|welcome)(?: (?:thing|cup of tea|style|taste|favou?rites?|jam|bag|speed|type|genre|"
+        r"things|kind of thing))?"
+    ),
+    ("bad", 
+        r"(?:not|never) (?:exactly |so )?(?:my|our|her|his) (?:thing|cup of tea|style|taste|jam|bag|genre|"
+        r"type|favou?rites?)|bores? (?:me|us|her|him)|bored me|puts? (?:me|us|her|him) to sleep|"
+        r"gives? (?:me|us|her|him|them) (?:nightmares|the creeps|headaches|a headache)|freaks? (?:me|us|"
+        r"her|him) out|scares? (?:me|us|her|him|them)|(?:do|does) nothing for (?:me|us)|(?:do|does|"
+        r"did) not (?:do it|work|click|cut it) for (?:me|us)|sucks?|sucked|can wait|stresses? me out|"
+        r"(?:make|makes) me (?:sick|cringe|sleepy|uncomfortable)|i (?:can|could|will) (?:pass|skip)|"
+        r"no (?:thanks|thank you|way|go|no)|hard pass|not (?:today|tonight|now|again|happening)|"
+        r"i have had enough of|wears? me out|turns? (?:me|us) off|can (?:be left out|stay away|go away)|"
+        r"(?:is|are) a (?:turn off|no no|dealbreaker|deal breaker|no for me)"
+    ),
+    ("good", 
+        r"(?:is|are|would be|will be|can be|could be|might be|sounds?)(?: also| perfectly| actually| all|"
+        r" just)? (?:fine|ok|okay|alright|all right|acceptable|allowed|cool|no problem|not a problem|"
+        r"not (?:so|that|too) bad|welcome|an option|good|great|nice|lovely|perfect|fun|awesome)\b|"
+        r"after all|works?(?: too)? for (?:me|us)|will do|would (?:work|do)|(?:is|are) not (?:a problem|"
+        r"an issue|off limits)"
+    ),
+    ("unseen", 
+        r"(?:have|had|has|did)(?: still| also)? (?:not|never) (?:actually |ever |yet |even |"
+        r"heard of or )?(?:seen|see|watched|watch|read|heard of|played|saw)|never (?:seen|saw|watched|"
+        r"read|heard of)|yet to (?:see|watch|read)|not (?:yet )?(?:seen|watched)|(?:want|wanted|like|love|"
+        r"going|wants|need|hope|hoping|plan|planning|meaning) to (?:see|watch|read)|did not see"
+    ),
+    ("seen_all", 
+        r"(?:(?:have|has|had) )?(?:already |just |basically )*(?:seen|watched|read|saw|know) (?:nearly |"
+        r"almost |pretty much |basically )?(?:every|all (?:of )?(?:the|his|her|their)?|"
+        r"everything)(?= (?!of (?:them|those|these)\b)(?!them|those|these))"
+    ),
+    ("seen", 
+        r"(?:have |has |had )?(?:already |both |all |just |recently |also |actually |only |"
+        r"literally )*(?:seen|watched|saw|finished|rewatched)(?: already)?|(?:have|has|had)(?: already|"
+        r" both| all)* read|already read|(?:already|i) (?:know|knew|own|have) (?=it\b|that\b|those\b|"
+        r"them\b|this\b|§|both\b|all\b)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there"
+    ),
     ("enough", r"enough(?! of)"),
-    ("except", r"(?:anything|everything|any|all|whatever|any genre|any kind|any movie|any film|any book) (?:but|except|other than|besides|apart from|that is not|which is not)(?: for)?|except(?:ing)?(?: for)?|excluding|other than|besides|apart from|aside from|rather than|instead of|but not|and not|but no|just not|just no|only not|minus"),
-    ("not", r"not(?: a| an| in the| too| so| big| huge| much| that)* (?:mood for|fan of|fans of|into|keen on|crazy about|fond of|interested in|up for)"),
-    ("not", r"(?:do|does|did|can|will|could|would|should|is|are|am|was|were|have|has) not(?: ever| even| want(?: to)?| wish(?: to)?| need| like| love| enjoy| watch| see| do| care for| stand| take| handle| bear| tolerate| deal with| feel like| go for| appreciate| get| be| have| show me| give me| recommend| suggest| include| think i want| feel| find| any| anything| another| a| an| so| much| overly| watching)*"),
-    ("not", r"hates?|hated|hating|despise|dislikes?|disliked|detest|loathe|avoid(?:ing)?|can do without|exclude|skip(?:ping)?(?: the)?|sick of|tired of|bored (?:of|with|by)|fed up with|over with|(?:had |have had )?enough of|enough with|leave out|leaving out|keep out|stay away from|steer clear of|free of|allergic to|lay off|no more|hold the|spare me(?: the)?|(?:scared|afraid|terrified|frightened) (?:of|by)|without|nothing|none(?: of)?|never|neither|nor|no|not|zero|less|fewer|lacking|devoid of|burned out on|burnt out on|burnt out by|ban|(?:am|is|are) (?:so |kind of )?over"),
-    ("like_verb", r"(?<!\S)(?:i|we|he|she|they|who|kids|wife|husband|both|all|also|do|does|did|would|always|still|usually|generally|mostly|mainly|tend to|friend|mom|mum|dad|family|girlfriend|boyfriend|daughter|son|partner|to|people|especially) (?:like|likes|liked)\b"),
-    ("sim", r"(?:something |anything |stuff |movies? |films? |books? |ones? )?(?:(?:a lot |exactly |just |more |much |kind of )?(?:similar to|along the lines of|reminiscent of|comparable to|in line with|same (?:vibes?|style|kind|sort|type|feel|mood|vein|spirit|genre)(?: of \w+)? (?:as|of)|in the (?:same )?(?:style|vein|spirit|mould|mold|manner|tradition) (?:of|as)|more of|such as|as (?:good|funny|scary|great|fun) as|close to|like|ala|a la|resembling|resembles))\b"),
-    ("taste", r"(?:(?:huge |big |great |massive |real )?fans? of|love|loves|loved|loving|enjoy|enjoys|enjoyed|into|adore|adores|dig|appreciate|partial to|obsessed with|crazy about|favou?rites? (?:is|are|genre is|genres are)?|usually watch|liked)\b"),
-    ("want", r"wants?|wanted|looking (?:for|to)|look for|searching for|search for|hunting for|after (?=a |an |some)|give (?:me|us)|show (?:me|us)|find (?:me|us)|get (?:me|us)|hit me with|throw me|needs?|needed|prefer(?:s|ably)?|recommend(?:ations?)?|suggest(?:ions?)?|would (?:like|love|prefer|rather|enjoy)|like to|love to|in the mood for|mood for|feel like|feeling(?: like)?|how about|what about|maybe|perhaps|something|some|let us|make it|go for|going for|craving|fancy|dying for|ideally|must (?:be|have)|should (?:be|have)|has to (?:be|have)|have to be|needs? to be|only|bring on|more|got any|have any|any good|anything|any|pick|choose|put on|let me|ready for|time for|give it|try|rather|instead|i could|could do with|another"),
+    ("except", 
+        r"(?:anything|everything|any|all|whatever|any genre|any kind|any movie|any film|any book) (?:but|"
+        r"except|other than|besides|apart from|that is not|which is not)(?: for)?|except(?:ing)?(?: for)?|"
+        r"excluding|other than|besides|apart from|aside from|rather than|instead of|but not|and not|"
+        r"but no|just not|just no|only not|minus"
+    ),
+    ("not", 
+        r"not(?: a| an| in the| too| so| big| huge| much| that)* (?:mood for|fan of|fans of|into|keen on|"
+        r"crazy about|fond of|interested in|up for)"
+    ),
+    ("not", 
+        r"(?:do|does|did|can|will|could|would|should|is|are|am|was|were|have|has) not(?: ever| even|"
+        r" want(?: to)?| wish(?: to)?| need| like| love| enjoy| watch| see| do| care for| stand| take|"
+        r" handle| bear| tolerate| deal with| feel like| go for| appreciate| get| be| have| show me|"
+        r" give me| recommend| suggest| include| think i want| feel| find| any| anything| another| a| an|"
+        r" so| much| overly| watching)*"
+    ),
+    ("not", 
+        r"hates?|hated|hating|despise|dislikes?|disliked|detest|loathe|avoid(?:ing)?|can do without|"
+        r"exclude|skip(?:ping)?(?: the)?|sick of|tired of|bored (?:of|with|by)|fed up with|over with|"
+        r"(?:had |have had )?enough of|enough with|leave out|leaving out|keep out|stay away from|"
+        r"steer clear of|free of|allergic to|lay off|no more|hold the|spare me(?: the)?|(?:scared|afraid|"
+        r"terrified|frightened) (?:of|by)|without|nothing|none(?: of)?|never|neither|nor|no|not|zero|less|"
+        r"fewer|lacking|devoid of|burned out on|burnt out on|burnt out by|ban|(?:am|is|are) (?:so |"
+        r"kind of )?over"
+    ),
+    ("like_verb", 
+        r"(?<!\S)(?:i|we|he|she|they|who|kids|wife|husband|both|all|also|do|does|did|would|always|still|"
+        r"usually|generally|mostly|mainly|tend to|friend|mom|mum|dad|family|girlfriend|boyfriend|daughter|"
+        r"son|partner|to|people|especially) (?:like|likes|liked)\b"
+    ),
+    ("sim", 
+        r"(?:something |anything |stuff |movies? |films? |books? |ones? )?(?:(?:a lot |exactly |just |"
+        r"more |much |kind of )?(?:similar to|along the lines of|reminiscent of|comparable to|"
+        r"in line with|same (?:vibes?|style|kind|sort|type|feel|mood|vein|spirit|genre)(?: of \w+)? (?:as|"
+        r"of)|in the (?:same )?(?:style|vein|spirit|mould|mold|manner|tradition) (?:of|as)|more of|"
+        r"such as|as (?:good|funny|scary|great|fun) as|close to|like|ala|a la|resembling|resembles))\b"
+    ),
+    ("taste", 
+        r"(?:(?:huge |big |great |massive |real )?fans? of|love|loves|loved|loving|enjoy|enjoys|enjoyed|"
+        r"into|adore|adores|dig|appreciate|partial to|obsessed with|crazy about|favou?rites? (?:is|are|"
+        r"genre is|genres are)?|usually watch|liked)\b"
+    ),
+    ("want", 
+        r"wants?|wanted|looking (?:for|to)|look for|searching for|search for|hunting for|after (?=a |an |"
+        r"some)|give (?:me|us)|show (?:me|us)|find (?:me|us)|get (?:me|us)|hit me with|throw me|needs?|"
+        r"needed|prefer(?:s|ably)?|recommend(?:ations?)?|suggest(?:ions?)?|would (?:like|love|prefer|"
+        r"rather|enjoy)|like to|love to|in the mood for|mood for|feel like|feeling(?: like)?|how about|"
+        r"what about|maybe|perhaps|something|some|let us|make it|go for|going for|craving|fancy|dying for|"
+        r"ideally|must (?:be|have)|should (?:be|have)|has to (?:be|have)|have to be|needs? to be|only|"
+        r"bring on|more|got any|have any|any good|anything|any|pick|choose|put on|let me|ready for|"
+        r"time for|give it|try|rather|instead|i could|could do with|another"
+    ),
     ("than", r"than|over|to"),
     ("too", r"(?:way |far |a bit |a little )?too(?= \w)"),
-    ("sep", r"but|though|although|however|otherwise|still|then|while|whereas|even if|as long as|except that|yet|that said|well|hmm|actually|ok|okay|please|thanks|so long as|and then|plus|also|where|who|because|cause|cuz|since (?:i|we|my|the|it|she|he|they)\b|as (?:i|we|my|she|he|they)\b"),
-    ("pron", r"(?:the )?(?P<nth>first|second|third|fourth|fifth|last|1th|2th|3th|4th|5th)(?: (?P<howmany>two|three|four|couple))?(?: (?:one|ones|movie|film|book|title|suggestion|pick|option))?(?: you (?:said|mentioned|named|gave|suggested|recommended))?|(?:number|option|#) ?(?P<digit>[1-9]|one|two|three|four|five)|(?P<all>both(?: of (?:them|those|these))?|(?:all|any|none|neither|either|each|most) of (?:them|those|these|the above)|all (?:three|four|five|these|those)|(?:those|these|them)(?: all)?(?: (?:ones|two|three|four|five|movies|films|books|both))?|they(?= (?:are|were|look|sound|all))|the others?)|(?P<one>(?:that|this)(?: (?:one|movie|film|book|title|game))?|it)\b"),
+    ("sep", 
+        r"but|though|although|however|otherwise|still|then|while|whereas|even if|as long as|except that|"
+        r"yet|that said|well|hmm|actually|ok|okay|please|thanks|so long as|and then|plus|also|where|who|"
+        r"because|cause|cuz|since (?:i|we|my|the|it|she|he|they)\b|as (?:i|we|my|she|he|they)\b"
+    ),
+    ("pron", 
+        r"(?:the )?(?P<nth>first|second|third|fourth|fifth|last|1th|2th|3th|4th|5th)(?: (?P<howmany>two|"
+        r"three|four|couple))?(?: (?:one|ones|movie|film|book|title|suggestion|pick|"
+        r"option))?(?: you (?:said|mentioned|named|gave|suggested|recommended))?|(?:number|option|"
+        r"#) ?(?P<digit>[1-9]|one|two|three|four|five)|(?P<all>both(?: of (?:them|those|these))?|(?:all|"
+        r"any|none|neither|either|each|most) of (?:them|those|these|the above)|all (?:three|four|five|"
+        r"these|those)|(?:those|these|them)(?: all)?(?: (?:ones|two|three|four|five|movies|films|books|"
+        r"both))?|they(?= (?:are|were|look|sound|all))|the others?)|(?P<one>(?:that|this)(?: (?:one|movie|"
+        r"film|book|title|game))?|it)\b"
+    ),
 ]  # fmt: skip
 CUE = re.compile("|".join(f"(?P<c{n}>(?:{pattern}))(?!\\w)" for n, (_, pattern) in enumerate(_CUES)))
 NAMES = [name for name, _ in _CUES]
 ORDINAL = {
-    **{word: n for n, word in enumerate("first second third fourth fifth".split())},
+    **{word: n for n, word in enumerate(["first", "second", "third", "fourth", "fifth"])},
     **{f"{n}th": n - 1 for n in range(1, 6)},
     **{str(n): n - 1 for n in range(1, 10)},
-    **{word: n for n, word in enumerate("one two three four five".split())},
+    **{word: n for n, word in enumerate(["one", "two", "three", "four", "five"])},
 }
 HOW_MANY = {"two": 2, "couple": 2, "three": 3, "four": 4}
 
-REPLACES = re.compile(r"\b(?:instead|actually|make it|changed my mind|on second thoughts?|switch to|no wait|wait|i meant|correction|rather)\b")
+REPLACES = re.compile(
+    r"\b(?:instead|actually|make it|changed my mind|on second thoughts?|switch to|no wait|wait|"
+    r"i meant|correction|rather)\b"
+)
 ASKS_AGAIN = re.compile(
-    r"\b(?:(?:something|anything|what|who|somewhere) else|another (?:one|movie|film|book|suggestion)|(?:any )?other (?:suggestions?|"
+    r"\b(?:(?:something|anything|what|who|somewhere) else|another (?:one|movie|film|book|suggestion)|"
+    r"(?:any )?other (?:suggestions?|"
     r"recommendations?|ideas?|options?|ones?|movies?|films?|books?)|any (?:more|others?)|more (?:suggestions?|"
-    r"recommendations?|ideas?|options?)|different (?:one|movie|film|book)|next one|recommend|suggest|suggestions?|recommendations?|what should i (?:watch|read|see|play)|"
+    r"recommendations?|ideas?|options?)|different (?:one|movie|film|book)|next one|recommend|suggest|"
+    r"suggestions?|recommendations?|what should i (?:watch|read|see|play)|"
     r"can you (?:find|give|show|help))\b"
 )
-SCREEN = re.compile(r"(?:with|starring|stars|star|featuring|feat|played by|acting|acts|cast|actor|actress|having)(?: (?:the )?(?:actor|actress|great|legendary))?$")
+SCREEN = re.compile(
+    r"(?:with|starring|stars|star|featuring|feat|played by|acting|acts|cast|actor|actress|"
+    r"having)(?: (?:the )?(?:actor|actress|great|legendary))?$"
+)
 DIRECTOR = re.compile(r"(?:directed by|director|by director|directors|direction of|filmmaker)$")
-MAKER = re.compile(r"(?:by|written by|wrote|writer|author|written|composed by|from the mind of|made by|created by)(?: (?:the )?(?:author|writer|great))?$")
-SCREEN_AFTER = re.compile(r"^(?:in it|is in|in the lead|as the lead|stars|acting|acts|plays|being|playing|kicking|in a)\b")
+MAKER = re.compile(
+    r"(?:by|written by|wrote|writer|author|written|composed by|from the mind of|made by|"
+    r"created by)(?: (?:the )?(?:author|writer|great))?$"
+)
+SCREEN_AFTER = re.compile(
+    r"^(?:in it|is in|in the lead|as the lead|stars|acting|acts|plays|being|playing|kicking|in a)\b"
+)
 DIRECTED_AFTER = re.compile(r"^(?:directed|directs|made|shot)\b")
-YES = re.compile(r"^(?:yes|yeah|yep|yup|sure|ok|okay|absolutely|of course|definitely|certainly|please do|sounds? good|i do|i would|love to|why not)\b")
+YES = re.compile(
+    r"^(?:yes|yeah|yep|yup|sure|ok|okay|absolutely|of course|definitely|certainly|please do|"
+    r"sounds? good|i do|i would|love to|why not)\b"
+)
 NO = re.compile(r"^(?:no|nope|nah|not(?: \w+)?$|not particularly|i do not|please no|no thanks|not at all)\b")

@@ -7,8 +7,6 @@ in the training dialogues did.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part
@@ -45,7 +43,7 @@ def features(wishes: Wishes, index: AttributeIndex) -> Floats32:
 
 
 def unmet(wishes: Wishes, index: AttributeIndex) -> Floats32:
-    """[n_items]: by weight, how many of the wanted things an item lacks. What the catalogue does not tell is lacking."""
+    """[n_items]: by weight, how much of what is wanted an item lacks; what the catalogue does not tell is lacking."""
     lacking = np.zeros(index.n_items, dtype=np.float32)
     for wish in wishes.wanted:
         lacking += weight(wish, wishes) * (1.0 - index.satisfied(wish.part))

@@ -1,4 +1,4 @@
-"""General language about kinds of things: which words ask for a horror film, a book of verse, or something for children.
+"""General language about kinds of things: words that ask for a horror film, a book of verse, or something for children.
 
 A concept names the words by which catalogues file it (``filed``: a value that holds one of these word sequences is of
 the concept) and the words by which people ask for it. A catalogue that files nothing under a concept does not know it,
@@ -14,6 +14,10 @@ from dataclasses import dataclass
 class Concept:
     filed: tuple[str, ...]
     spoken: tuple[str, ...]
+
+
+def word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -86,7 +90,8 @@ CONCEPTS: dict[str, Concept] = {
     ),
     "crime": _concept(
         "crime, gangster, heist",
-        "gangster, gangsters, mafia, mob, mobster, mobsters, heist, heists, bank robbery, robbery, cops, cop, criminal, "
+        "gangster, gangsters, mafia, mob, mobster, mobsters, heist, heists, bank robbery, robbery, cops, cop, "
+        "criminal, "
         "criminals, con artist, con artists, serial killer, serial killers, murder, murders, drug lord, drug lords, "
         "crimes, true crime, police, detective story, robbers, underworld",
     ),
@@ -120,7 +125,8 @@ CONCEPTS: dict[str, Concept] = {
     ),
     "history": _concept(
         "history, historical",
-        "historical, historic, period piece, period pieces, period drama, costume drama, ancient rome, ancient, medieval, "
+        "historical, historic, period piece, period pieces, period drama, costume drama, ancient rome, ancient, "
+        "medieval, "
         "middle ages, historicals",
     ),
     "musical": _concept(
@@ -153,7 +159,8 @@ CHILDREN_FILED = ("family, children, childrens, children s, kids", "animation, a
 CHILDREN_AVOID = "horror, slasher, erotic, erotica, adult"
 CHILDREN_RATINGS = ("g", "pg", "tv g", "tv y", "tv y7", "u", "all ages", "everyone", "e")
 CHILDREN = _split(
-    "for the kids, for kids, for my kids, kids, kid, kiddos, kiddo, children, child, childrens, children s, my son, my daughter, "
+    "for the kids, for kids, for my kids, kids, kid, kiddos, kiddo, children, child, childrens, children s, "
+    "my son, my daughter, "
     "my nephew, my nephews, my niece, my nieces, my grandson, my granddaughter, grandkids, grandchildren, toddler, "
     "toddlers, little ones, little one, my little boy, my little girl, my boys, my girls, preschooler, preschoolers, "
     "family friendly, kid friendly, child friendly, family movie, family movies, family film, family films, family "
@@ -162,7 +169,8 @@ CHILDREN = _split(
     "disney, babysitting, pg rated, rated g, rated pg, g rated, family"
 )
 CHILDREN_NOT = _split(
-    "as a kid, as a child, was a kid, was a child, were kids, were kids, were children, was young, kid in me, my inner child, "
+    "as a kid, as a child, was a kid, was a child, were kids, were kids, were children, was young, kid in me, "
+    "my inner child, "
     "kids are in bed, kids are asleep, kids are away, kids are at, kids are gone, kids in bed, kids asleep, "
     "without the kids, child in me, inner child, since i was little, when i was little, kids went to bed, kids have "
     "gone to bed, kids are sleeping, kids are finally in bed, kids are finally asleep, kids are out, no kids around, "
@@ -188,15 +196,15 @@ SPREAD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 # Values that are everyday words as well: they count beside a noun for items, or alone in their clause.
-EVERYDAY = frozenset(
+EVERYDAY = word_set(
     "short news family music history sport fiction reality television adult love life school home work science art "
     "business general other new old light heavy space future serious moving cry blood sing songs doc docs light cop "
     "country dance classic classics mob army cook food travel teen books book religion nature health time people "
     "absurd ridiculous touching possession monsters treasure murder combat police football golf poet verse habits "
-    "motivation graphic shooting".split()
+    "motivation graphic shooting"
 )
-NOUNS = frozenset(
+NOUNS = word_set(
     "movie movies film films flick flicks picture pictures show shows book books novel novels read reads song songs "
     "album albums game games story stories comic comics series title titles one ones thing things stuff podcast "
-    "podcasts recipe recipes product products item items genre genres piece type kind fare cinema scene scenes".split()
+    "podcasts recipe recipes product products item items genre genres piece type kind fare cinema scene scenes"
 )

@@ -11,19 +11,20 @@ from tacit.catalog import Catalog, normalise_title
 from tacit.dialogue.policy.wishes import cues, lexicon
 from tacit.dialogue.policy.wishes.attributes import Part, words
 from tacit.dialogue.policy.wishes.cues import CUE
+from tacit.dialogue.policy.wishes.lexicon import word_set
 from tacit.dialogue.policy.wishes.times import read_number
 from tacit.dialogue.policy.wishes.tokens import TITLE, Token, tokens
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary
 
 STOPS = frozenset(".;!?\n")
-_LOVERS = frozenset("i we they you to would also really kids who both people always still do".split())
+_LOVERS = word_set("i we they you to would also really kids who both people always still do")
 _NAME_WORDS = 5
 _TITLE_WORDS = 9
-_NO_TITLE = frozenset(
+_NO_TITLE = word_set(
     "a an the it that this them those these one ones you me us i we they he she and or but not no some any all none "
     "something anything nothing everything both of for to with in on at from by so too very my your his her our their "
     "what which who when where how more most other another first second last new old good best great movie movies film "
-    "films book books there here now then yes see seen same such is are was were".split()
+    "films book books there here now then yes see seen same such is are was were"
 )
 
 
@@ -100,10 +101,18 @@ class Marker:
     def _is_person(self, said: str) -> bool:
         """Whether a title is a name that people rather mean ("a Hitchcock")."""
         name = words(said)
-        return name in self.vocabulary.names or (len(name) == 1 and name[0] in self.vocabulary.surnames and name[0] not in self.vocabulary.everyday)
+        return name in self.vocabulary.names or (
+            len(name) == 1 and name[0] in self.vocabulary.surnames and name[0] not in self.vocabulary.everyday
+        )
 
     def _at(
-        self, row: Sequence[Token], at: int, starts: Sequence[int], joined: str, titles: Sequence[int], before: Sequence[Mark]
+        self,
+        row: Sequence[Token],
+        at: int,
+        starts: Sequence[int],
+        joined: str,
+        titles: Sequence[int],
+        before: Sequence[Mark],
     ) -> Mark | None:
         word, start = row[at].word, starts[at]
         end = start + len(word)
@@ -120,7 +129,11 @@ class Marker:
         number = read_number(joined, start, self.vocabulary.index)
         cue = CUE.match(joined, start)
         kind = self._kind(row, at, starts, joined)
-        if number is not None and (cue is None or number.end >= cue.end() or number.end > start + 3) and not (kind and kind.end > number.end):
+        if (
+            number is not None
+            and (cue is None or number.end >= cue.end() or number.end > start + 3)
+            and not (kind and kind.end > number.end)
+        ):
             parts = (number.part,) if number.part else ()
             return Mark("number", start, number.end, parts, relative=number.relative)
         named = self._person(row, at, starts, joined)
@@ -153,7 +166,11 @@ class Marker:
     def _children_meant(row: Sequence[Token], at: int, length: int) -> bool:
         word = row[at].word
         if length == 1 and word in ("family", "families"):
-            return row[at + 1].word in lexicon.NOUNS if at + 1 < len(row) else (at == 0 or row[at - 1].word in ("a", "good", "for", ","))
+            return (
+                row[at + 1].word in lexicon.NOUNS
+                if at + 1 < len(row)
+                else (at == 0 or row[at - 1].word in ("a", "good", "for", ","))
+            )
         if word in ("year", "years", "yr"):
             number = row[at - 1].word if at else ""
             return not number.isdigit() or int(number) <= 12
@@ -164,8 +181,47 @@ class Marker:
         """Whether an everyday word is a kind here: beside a noun for items, or with nothing but small words around."""
         after = row[at + 1].word if at + 1 < len(row) else "."
         before = row[at - 1].word if at else "."
-        loose = {"some", "no", "any", "about", "into", "of", "like", "love", "and", "or", "something", "want", "more", ".", ",", "nothing", "good", "too", "me", "not", "a", "anything", "in"}
-        ends = after in STOPS or after in (",", "please", "or", "and", "but", "for", "with", "from", "stuff", "/", ".", "though", "tonight", "hearted")
+        loose = {
+            "some",
+            "no",
+            "any",
+            "about",
+            "into",
+            "of",
+            "like",
+            "love",
+            "and",
+            "or",
+            "something",
+            "want",
+            "more",
+            ".",
+            ",",
+            "nothing",
+            "good",
+            "too",
+            "me",
+            "not",
+            "a",
+            "anything",
+            "in",
+        }
+        ends = after in STOPS or after in (
+            ",",
+            "please",
+            "or",
+            "and",
+            "but",
+            "for",
+            "with",
+            "from",
+            "stuff",
+            "/",
+            ".",
+            "though",
+            "tonight",
+            "hearted",
+        )
         return after in lexicon.NOUNS or (before in loose and ends)
 
     def _person(self, row: Sequence[Token], at: int, starts: Sequence[int], joined: str) -> Mark | None:
@@ -181,14 +237,18 @@ class Marker:
             if found:
                 end = starts[at + length - 1] + len(row[at + length - 1].word)
                 label = " ".join(name).title()
-                return Mark("person", starts[at], end, (vocabulary.person(found, self._role(joined, starts[at], end), label),))
+                return Mark(
+                    "person", starts[at], end, (vocabulary.person(found, self._role(joined, starts[at], end), label),)
+                )
         return None
 
     def _single(self, row: Sequence[Token], at: int, before: str) -> frozenset[int] | None:
         """A surname (or a first name that means one person): one that is a word as well needs a capital and a cue."""
         word = row[at].word
         columns = self.vocabulary.surnames.get(word) or (
-            self.vocabulary.surnames.get(word[:-1]) if word.endswith("s") and word not in self.vocabulary.everyday else None
+            self.vocabulary.surnames.get(word[:-1])
+            if word.endswith("s") and word not in self.vocabulary.everyday
+            else None
         )
         if columns is None or word in lexicon.NOUNS or word in _NO_TITLE:
             return None

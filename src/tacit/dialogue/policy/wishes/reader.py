@@ -15,9 +15,11 @@ from tacit.dialogue.policy.wishes.vocabulary import merged
 
 # "It was funny" says something of a title; "something that is funny" and "it has to be funny" ask.
 _COMMENT = re.compile(
-    r"(?:^|[.,!?;] ?|\b(?:and|but|because|so|think|thought|guess|say|said|though|although|hear|heard|well|yeah|yes|no) )"
+    r"(?:^|[.,!?;] ?|\b(?:and|but|because|so|think|thought|guess|say|said|though|although|hear|heard|well|yeah|yes"
+    r"|no) )"
     r"(?:(?:it|that|this|those|these|they|both|he|she|§\d+)(?: (?:one|movie|film|book))?)"
-    r" (?:is|was|were|are|looks?|looked|sounds?|seems?|seemed|made me|makes me|had|has|did)(?! (?:to|for)\b)(?: (?!too\b|want|need|something)\w+){0,4} ?$"
+    r" (?:is|was|were|are|looks?|looked|sounds?|seems?|seemed|made me|makes me|had|has|did)"
+    r"(?! (?:to|for)\b)(?: (?!too\b|want|need|something)\w+){0,4} ?$"
 )
 _IN_IT = re.compile(r"^ (?:was|is|were|are)(?: also| so \w+)? in (?:it|that|this|those|§)")
 _JUDGED = re.compile(r"(?:is|are|was|were|get|gets|feels?) (?:always |often |usually |just |way |a bit )*too $")
@@ -64,12 +66,14 @@ class Reader:
         return Reading(tuple(edits), states or again, bool(cues.REPLACES.search(joined)))
 
     def _answer(self, joined: str, asked: str) -> list[Edit]:
-        """"Do you like horror?" - "not really"."""
+        """ "Do you like horror?" - "not really"."""
         op: Op | None = "avoid" if cues.NO.match(joined) else "want" if cues.YES.match(joined) else None
         if op is None or "?" not in asked:
             return []
         marks, _ = self.marker.marks(asked)
-        return [Edit(op, part, taste=True) for mark in marks if mark.name in ("kind", "person") for part in mark.parts[:1]]
+        return [
+            Edit(op, part, taste=True) for mark in marks if mark.name in ("kind", "person") for part in mark.parts[:1]
+        ]
 
 
 class _Scan:
@@ -134,7 +138,12 @@ class _Scan:
             mark, gap = self.marks[at], self._gap(at)
             if mark.name in ("or", "and"):
                 nxt = self.marks[at + 1] if at + 1 < len(self.marks) else None
-                return nxt is not None and nxt.name in ("kind", "person", "number", "title") and (mark.name == "or" or parts > 0) and self._gap(at + 1) <= 1
+                return (
+                    nxt is not None
+                    and nxt.name in ("kind", "person", "number", "title")
+                    and (mark.name == "or" or parts > 0)
+                    and self._gap(at + 1) <= 1
+                )
             if mark.name == ",":
                 continue
             if mark.name not in ("kind", "person", "number", "title") or gap > 1:
@@ -154,7 +163,11 @@ class _Scan:
 
     def _and(self, n: int, mark: Mark) -> None:
         following = self.marks[n + 1] if n + 1 < len(self.marks) else None
-        if following is not None and following.name in ("want", "taste", "like_verb", "lasting") and self._gap(n + 1) <= 1:
+        if (
+            following is not None
+            and following.name in ("want", "taste", "like_verb", "lasting")
+            and self._gap(n + 1) <= 1
+        ):
             self._close_frame(n)
             self._fresh()
         self.join = "and"
@@ -175,7 +188,7 @@ class _Scan:
     _except = _not
 
     def _than(self, n: int, mark: Mark) -> None:
-        """"Comedy over drama", "I prefer comedies to dramas"."""
+        """ "Comedy over drama", "I prefer comedies to dramas"."""
         sides = [m.name for m in self.marks[max(n - 1, 0) : n + 2]]
         chosen = mark.text != "to" or "prefer" in self.joined
         if chosen and sides == ["kind", "than", "kind"] and self._gap(n) + self._gap(n + 1) <= 1:
@@ -228,10 +241,18 @@ class _Scan:
         self.polarity, self.taste = "want", False
 
     def _parts_since(self) -> bool:
-        return any(m.start >= self.since and m.name in ("kind", "person", "number", "title") for m in self.marks if m.start < self._now)
+        return any(
+            m.start >= self.since and m.name in ("kind", "person", "number", "title")
+            for m in self.marks
+            if m.start < self._now
+        )
 
     def _taste(self, n: int, mark: Mark) -> None:
-        negative = self.polarity == "avoid" and len(self.joined[self.since : mark.start].split()) <= 2 and not self._parts_since()
+        negative = (
+            self.polarity == "avoid"
+            and len(self.joined[self.since : mark.start].split()) <= 2
+            and not self._parts_since()
+        )
         if self.frame in ("seen", "sim"):
             self._close_frame(n)
         self.frame = ""
@@ -269,7 +290,7 @@ class _Scan:
             self.frame, self.polarity, self.since = "unseen", "want", mark.end
 
     def _enough(self, n: int, mark: Mark) -> None:
-        """"not funny enough" asks for more of it."""
+        """ "not funny enough" asks for more of it."""
         if self.edits and self.edits[-1].op == "avoid" and len(self.edits) > self.clause:
             self.edits[-1] = replace(self.edits[-1], op="want")
 
@@ -278,13 +299,17 @@ class _Scan:
 
     def _bad(self, n: int, mark: Mark) -> None:
         """What stands before in the clause is refused; "won't give me nightmares" refuses nothing."""
-        if self.polarity == "avoid" and len(self.joined[self.since : mark.start].split()) <= 1 and not self._parts_since():
+        if (
+            self.polarity == "avoid"
+            and len(self.joined[self.since : mark.start].split()) <= 1
+            and not self._parts_since()
+        ):
             return
         self._flip("want", "avoid")
         self._turn_titles(n, "reject")
 
     def _good(self, n: int, mark: Mark) -> None:
-        """"Horror is fine" allows it; "Tom Hanks is great" is a taste."""
+        """ "Horror is fine" allows it; "Tom Hanks is great" is a taste."""
         for at in range(self.clause, len(self.edits)):
             edit = self.edits[at]
             if edit.op == "want" and edit.part and edit.part.kind == "category" and not edit.taste:
@@ -330,7 +355,23 @@ class _Scan:
 
     def _ends_soon(self, mark: Mark) -> bool:
         rest = self.joined[mark.end :].split()
-        return not rest or rest[0] in (".", ",", "!", "?", ";", "one", "please", "again", "either", "at", "and", "but", "movie", "film", "book")
+        return not rest or rest[0] in (
+            ".",
+            ",",
+            "!",
+            "?",
+            ";",
+            "one",
+            "please",
+            "again",
+            "either",
+            "at",
+            "and",
+            "but",
+            "movie",
+            "film",
+            "book",
+        )
 
     def _pointed(self, mark: Mark) -> tuple[int, ...]:
         """The item rows that a pronoun means: of the last slate, or the title just named."""
@@ -366,11 +407,15 @@ class _Scan:
             self.edits.append(Edit("liked", rows=rows))
 
     def _close_frame(self, n: int | None) -> None:
-        """"Already seen" with nothing after it means what was just named, or all that was shown."""
+        """ "Already seen" with nothing after it means what was just named, or all that was shown."""
         if self.frame == "seen" and not self._object:
             said = self.marks[: n if n is not None else len(self.marks)]
-            before = [row for m in said if m.name in ("title", "pron") and m.end <= self.since for row in self._rows_of(m)]
-            words = self.joined[self.since : self.marks[n].start if n is not None and n < len(self.marks) else None].split()
+            before = [
+                row for m in said if m.name in ("title", "pron") and m.end <= self.since for row in self._rows_of(m)
+            ]
+            words = self.joined[
+                self.since : self.marks[n].start if n is not None and n < len(self.marks) else None
+            ].split()
             rows = tuple(dict.fromkeys(before)) or (self.shown if len(words) <= 2 else ())
             if rows:
                 self.edits.append(Edit("seen", rows=rows))
@@ -425,7 +470,14 @@ class _Scan:
     def _add(self, op: Op, part: Part) -> None:
         """With "or" between two parts of one sort, either will do."""
         last = self.edits[-1] if len(self.edits) > self.clause else None
-        if self.join == "or" and last and last.op == op == "want" and last.part and last.part.kind == part.kind and last.part.key == part.key:
+        if (
+            self.join == "or"
+            and last
+            and last.op == op == "want"
+            and last.part
+            and last.part.kind == part.kind
+            and last.part.key == part.key
+        ):
             self.edits[-1] = replace(last, part=merged((last.part, part)))
         else:
             either = self.join == "or" and not self.edits

@@ -11,7 +11,7 @@ from tacit.catalog import Catalog, normalise_title
 from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part
 from tacit.dialogue.policy.wishes.marks import Marker, twins
 from tacit.dialogue.policy.wishes.reader import Edit, Reader, Reading
-from tacit.dialogue.policy.wishes.times import complement, intersect, joined
+from tacit.dialogue.policy.wishes.times import complement, intersect, labelled
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary, merged
 from tacit.types import Dialogue, ItemId
 
@@ -27,7 +27,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """The state of a dialogue. Rows are those of the catalogue; ``asks``: the last user turn asks for a recommendation."""
+    """The state of a dialogue, in rows of the catalogue. ``asks``: the last user turn asks for a recommendation."""
 
     wanted: tuple[Wish, ...] = ()
     unwanted: tuple[Wish, ...] = ()
@@ -54,9 +54,14 @@ class WishReader:
         self._reading = lru_cache(maxsize=32768)(self._reader.read)
         self._after = lru_cache(maxsize=32768)(self._step)
 
+    def __deepcopy__(self, memo: object) -> WishReader:
+        """It learns nothing: copies of a policy share it."""
+        return self
+
     def read(self, context: Dialogue) -> Wishes:
         """The wishes after all turns of ``context``."""
-        state, shown, asked = Wishes(), (), ""
+        state, asked = Wishes(), ""
+        shown: tuple[ItemId, ...] = ()
         for turn in context.turns:
             if turn.speaker == "user":
                 state = self._after(state, turn.text, turn.mentions, shown, asked)
@@ -72,7 +77,10 @@ class WishReader:
 
     def describe(self, wishes: Wishes) -> list[str]:
         """What is wished, in lines for people: "wants: comedy, 1980–1989", "not: horror", "seen: Alien (1979)"."""
-        titles = lambda rows: ", ".join(self.catalog.items[row].title for row in sorted(rows))  # noqa: E731
+
+        def titles(rows: Iterable[int]) -> str:
+            return ", ".join(self.catalog.items[row].title for row in sorted(rows))
+
         lines = [
             ("wants", ", ".join(wish.part.label for wish in wishes.wanted)),
             ("not", ", ".join(wish.part.label for wish in wishes.unwanted)),
@@ -87,22 +95,24 @@ class WishReader:
     ) -> Wishes:
         rows = tuple(self.catalog.index(item) for item in shown)
         reading = self._reading(text, mentions, rows, asked)
-        return apply(state, reading, lambda row: twins(self.catalog, row, self._titles))
+        after = apply(state, reading)
+        return replace(after, seen=self._with_twins(after.seen), rejected=self._with_twins(after.rejected))
+
+    def _with_twins(self, rows: Iterable[int]) -> frozenset[int]:
+        return frozenset(twin for row in rows for twin in twins(self.catalog, row, self._titles))
 
 
-def apply(state: Wishes, reading: Reading, twins_of: object = None) -> Wishes:
+def apply(state: Wishes, reading: Reading) -> Wishes:
     """The state after one more user turn."""
     turn = state.turn + 1
     ledger = _Ledger(state, turn, reading.replaces)
-    edits = _settled(reading.edits)
-    for edit in edits:
+    for edit in _settled(reading.edits):
         ledger.take(edit)
-    spread = lambda rows: frozenset(t for row in rows for t in (twins_of(row) if callable(twins_of) else (row,)))  # noqa: E731
     return Wishes(
         wanted=tuple(ledger.wanted),
         unwanted=tuple(ledger.unwanted),
-        seen=spread(ledger.seen),
-        rejected=spread(ledger.rejected),
+        seen=frozenset(ledger.seen),
+        rejected=frozenset(ledger.rejected),
         liked=tuple(row for row in dict.fromkeys(ledger.liked) if row not in ledger.rejected),
         turn=turn,
         asks=reading.asks,
@@ -151,19 +161,25 @@ class _Ledger:
         if self.replaces:
             self.wanted = [w for w in self.wanted if w.turn == self.turn or w.part.kind != part.kind]
         self.unwanted = _without(self.unwanted, part)
-        self.wanted = [w for w in self.wanted if w.part != part and not (part.columns and w.part.columns == part.columns)]
+        self.wanted = [
+            w for w in self.wanted if w.part != part and not (part.columns and w.part.columns == part.columns)
+        ]
         self.wanted.append(Wish(part, self.turn, edit.taste))
 
     def _number(self, part: Part, taste: bool, either: bool) -> None:
         """A later turn's span stands in place of an earlier one's; within a turn bounds meet and decades add up."""
-        now = [w for w in self.wanted if w.part.kind == "number" and w.part.key == part.key and (either or w.turn == self.turn)]
+        now = [
+            w
+            for w in self.wanted
+            if w.part.kind == "number" and w.part.key == part.key and (either or w.turn == self.turn)
+        ]
         spans = part.spans
         for wish in now:
             both = intersect(wish.part.spans, spans)
             open_ended = all(s[0] == float("-inf") or s[1] == float("inf") for s in (*wish.part.spans, *spans))
             spans = both if both and (open_ended or both in (spans, wish.part.spans)) else (*wish.part.spans, *spans)
         self.wanted = [w for w in self.wanted if not (w.part.kind == "number" and w.part.key == part.key)]
-        self.wanted.append(Wish(replace(part, spans=spans, label=joined(spans)), self.turn, taste))
+        self.wanted.append(Wish(replace(part, spans=spans, label=labelled(part, spans)), self.turn, taste))
 
     def _avoid(self, edit: Edit) -> None:
         part = edit.part
@@ -174,7 +190,7 @@ class _Ledger:
             for wish in known:
                 outside = intersect(wish.part.spans, outside) or outside
             self.wanted = [w for w in self.wanted if w not in known]
-            self.wanted.append(Wish(replace(part, spans=outside, label=joined(outside)), self.turn))
+            self.wanted.append(Wish(replace(part, spans=outside, label=labelled(part, outside)), self.turn))
             return
         if part.kind == "likeness":
             self.rejected |= set(part.like)
@@ -192,11 +208,10 @@ class _Ledger:
             self.unwanted = _without(self.unwanted, part)
 
     def _release(self, edit: Edit) -> None:
-        """"Forget the eighties": what was wanted or refused is neither. What was neither is meant as a refusal."""
+        """ "Forget the eighties": what was wanted or refused is neither. What was neither is meant as a refusal."""
         part = edit.part
         if part is None:
-            sort = (lambda p: p.kind == "category") if edit.key == "category" else (lambda p: p.key == edit.key)
-            self.wanted = [w for w in self.wanted if not sort(w.part)]
+            self.wanted = [w for w in self.wanted if edit.key not in (w.part.kind, w.part.key)]
             return
         if part.kind == "number":
             self.wanted = [w for w in self.wanted if w.part.key != part.key]
@@ -204,7 +219,10 @@ class _Ledger:
         held = any(w.part.columns & part.columns for w in (*self.wanted, *self.unwanted))
         if not held and not edit.soft:
             self._avoid(edit)
-        self.wanted, self.unwanted = _without(self.wanted, part), _without(self.unwanted, part) if held else self.unwanted
+        self.wanted, self.unwanted = (
+            _without(self.wanted, part),
+            _without(self.unwanted, part) if held else self.unwanted,
+        )
 
     def _seen(self, edit: Edit) -> None:
         self.seen |= set(edit.rows)

@@ -11,47 +11,85 @@ from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part
 Span = tuple[float, float]
 EVER: Span = (-math.inf, math.inf)
 
-_WORDS = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
+_WORDS = (  # from one
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
 COUNT = {word: n for n, word in enumerate(_WORDS, 1)} | {
-    "a": 1, "an": 1, "couple": 2, "couple of": 2, "a couple of": 2, "few": 3, "a few": 3, "several": 5, "thirty": 30, "forty": 40, "fifty": 50,
-    "sixty": 60, "ninety": 90, "hundred": 100, "a hundred": 100,
+    "a": 1, "an": 1, "couple": 2, "couple of": 2, "a couple of": 2, "few": 3, "a few": 3, "several": 5, "thirty": 30,
+    "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90, "hundred": 100, "a hundred": 100,
 }  # fmt: skip
-_COUNT = r"(?:\d+(?:[.,]\d+)?|(?:a )?couple(?: of)?|(?:a )?few|(?:a )?hundred|" + "|".join(
-    sorted((w for w in COUNT if " " not in w and w not in ("a", "an", "couple", "few", "hundred")), key=len, reverse=True)
-) + r"|an?)"
-_TENS = {w: 10 * n for n, w in enumerate("twenties thirties forties fifties sixties seventies eighties nineties".split(), 2)}
+_COUNT = (
+    r"(?:\d+(?:[.,]\d+)?|(?:a )?couple(?: of)?|(?:a )?few|(?:a )?hundred|"
+    + "|".join(
+        sorted(
+            COUNT.keys() - {"a", "an", "couple", "couple of", "a couple of", "few", "a few", "hundred", "a hundred"}
+        )[::-1]
+    )
+    + r"|an?)"
+)
+_TENS = {
+    **{"twenties": 20, "thirties": 30, "forties": 40, "fifties": 50},
+    **{"sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90},
+}
 _DECADE = (
     r"(?:(?P<{0}part>early|mid|middle|late|later|end of the) )?(?:the )?(?:19 ?|nineteen )?"
-    r"(?P<{0}dec>(?:18|19|20)\d0 ?s|\d0 ?s|" + "|".join(_TENS) + r"|two thousands|noughties|aughts|twenty tens|two thousand tens)"
+    r"(?P<{0}dec>(?:18|19|20)\d0 ?s|\d0 ?s|" + "|".join(_TENS) + "|"
+    r"two thousands|noughties|aughts|twenty tens|two thousand tens)"
 )
 _YEAR = r"(?P<{0}year>(?:18|19|20)\d\d)"
 _POINT = rf"(?:{_DECADE}|{_YEAR})(?! ?s\b)"
 _LOWER = r"after|since|post|newer than|later than|more recent than|past|younger than|starting(?: from| in)?"
 _UPPER = r"before|pre|prior to|older than|earlier than|up to|until|till|by"
 _NOT_OLDER = r"(?:no|not|nothing|none) (?:\w+ )?(?:older than|before|earlier than|from before|made before|pre)"
-_NOT_NEWER = r"(?:no|not|nothing|none) (?:\w+ )?(?:newer than|after|later than|past|from after|made after|post|more recent than)"
+_NOT_NEWER = (
+    r"(?:no|not|nothing|none) (?:\w+ )?"
+    r"(?:newer than|after|later than|past|from after|made after|post|more recent than)"
+)
 
 _RULES = [
-    ("between", rf"(?:between |from |anywhere from )?(?:the )?{_POINT.format(*['a'] * 9)} ?(?:and|to|-|through|until|till) (?:the )?{_POINT.format(*['b'] * 9)}"),
+    (
+        "between",
+        rf"(?:between |from |anywhere from )?(?:the )?{_POINT.format(*['a'] * 9)} ?(?:and|to|-|through|"
+        rf"until|till) (?:the )?{_POINT.format(*['b'] * 9)}",
+    ),
     ("at_least", rf"(?:{_NOT_OLDER}) (?:the )?(?:year )?{_POINT.format(*['c'] * 9)}"),
     ("at_most", rf"(?:{_NOT_NEWER}) (?:the )?(?:year )?{_POINT.format(*['d'] * 9)}"),
     ("lower", rf"(?P<eword>{_LOWER}) (?:the )?(?:year )?{_POINT.format(*['e'] * 9)}"),
     ("upper", rf"(?P<fword>{_UPPER}) (?:the )?(?:year )?{_POINT.format(*['f'] * 9)}"),
-    ("at_least", rf"{_POINT.format(*['c'] * 9)} (?:or|and|\+) ?(?:later|newer|after|up|onwards?|above|beyond|younger)"),
+    (
+        "at_least",
+        rf"{_POINT.format(*['c'] * 9)} (?:or|and|\+) ?(?:later|newer|after|up|onwards?|above|beyond|"
+        rf"younger)",
+    ),
     ("at_least", rf"(?:from )?{_POINT.format(*['c'] * 9)} (?:on|onwards?|upwards?|\+)(?= |$)"),
     ("at_most", rf"{_POINT.format(*['d'] * 9)} (?:or|and) (?:before|older|earlier|below)"),
     ("point", rf"(?:in |from |of |during )?(?:the )?(?:year )?{_POINT.format(*['g'] * 9)}(?: era)?"),
-    ("ago", rf"(?:in |from |of |within |during )?(?:the )?(?:last|past) (?:(?P<n>{_COUNT}) )?(?P<unit>years?|decades?)(?: or so)?"),
+    (
+        "ago",
+        rf"(?:in |from |of |within |during )?(?:the )?(?:last|past) (?:(?P<n>{_COUNT}) )?(?P<unit>years?|"
+        rf"decades?)(?: or so)?",
+    ),
     ("age", rf"(?P<way>older|newer|more recent|younger) than (?P<n>{_COUNT}) (?P<unit>years?|decades?)(?: old)?"),
     ("century", r"(?:this|the (?:21st|twenty first)|21st) century|(?:the )?(?P<old>20th|twentieth|last) century"),
     ("silent", r"black (?:and|n|&) white|silent (?:era|films?|movies?|pictures?)|golden age"),
-    ("either", r"(?:old|older|classic) (?:or|and|&|/) (?:new|newer|modern|recent)|(?:new|newer|modern|recent) (?:or|and|&|/) (?:old|older|classic)"),
-    ("recent", r"(?:brand )?(?:new(?! york| zealand| orleans| year| to )|newer|newest|latest|recent|more recent|recently (?:made|released)|modern|contemporary|this year|last year|current)(?! than)"),
-    ("old", r"(?<!years )(?<!year )(?<!\d )(?:old(?! enough| man| men| people| woman| son| daughter| boy| girl| kid| soul)|older(?! kids| children| son| daughter| brother| sister)|oldies?|classics?|vintage|retro|old school|old fashioned|old timey)(?! than)"),
-]  # fmt: skip
+    (
+        "either",
+        r"(?:old|older|classic) (?:or|and|&|/) (?:new|newer|modern|recent)|(?:new|newer|modern|"
+        r"recent) (?:or|and|&|/) (?:old|older|classic)",
+    ),
+    (
+        "recent",
+        r"(?:brand )?(?:new(?! york| zealand| orleans| year| to )|newer|newest|latest|recent|more recent|"
+        r"recently (?:made|released)|modern|contemporary|this year|last year|current)(?! than)",
+    ),
+    (
+        "old",
+        r"(?<!years )(?<!year )(?<!\d )(?:old(?! enough| man| men| people| woman| son| daughter| boy|"
+        r" girl| kid| soul)|older(?! kids| children| son| daughter| brother| sister)|oldies?|classics?|"
+        r"vintage|retro|old school|old fashioned|old timey)(?! than)",
+    ),
+]
 _PATTERNS = [(name, re.compile(pattern + r"(?!\w)")) for name, pattern in _RULES]
 
 _UNITS: list[tuple[str, str, float]] = [  # what is said, the keys it may mean, how many of the key's units it is
@@ -62,22 +100,42 @@ _UNITS: list[tuple[str, str, float]] = [  # what is said, the keys it may mean, 
     (r"stars?|points?", r"rating|stars|score", 1.0),
     (r"players?|people", r"players|max_players|min_players", 1.0),
 ]
-_AT_MOST = r"under|less than|below|at most|no more than|not more than|max(?:imum)?|up to|shorter than|cheaper than|within|fewer than|not over|no longer than|not longer than|nothing over|nothing longer than|not above"
-_AT_LEAST = r"over|more than|at least|longer than|above|min(?:imum)?|no less than|not less than|upwards of|not under|exceeding"
+_AT_MOST = (
+    r"under|less than|below|at most|no more than|not more than|max(?:imum)?|up to|shorter than|cheaper than|within|"
+    r"fewer than|not over|no longer than|not longer than|nothing over|nothing longer than|not above"
+)
+_AT_LEAST = (
+    r"over|more than|at least|longer than|above|min(?:imum)?|no less than|not less than|upwards of|not under|exceeding"
+)
 _QUANTITY = re.compile(
-    rf"(?:(?P<most>{_AT_MOST})|(?P<least>{_AT_LEAST})|(?:about|around|roughly) )? ?(?P<cur>[$€£] ?)?(?P<n>{_COUNT}) ?(?P<half>and a half )?"
-    rf"(?P<unit>{'|'.join(unit for unit, _, _ in _UNITS)})?(?P<after> (?:or|and) (?:less|under|more|up|over|shorter|longer|fewer|cheaper))?(?!\w)"
+    rf"(?:(?P<most>{_AT_MOST})|(?P<least>{_AT_LEAST})|(?:about|around|roughly) )? ?"
+    rf"(?P<cur>[$€£] ?)?(?P<n>{_COUNT}) ?(?P<half>and a half )?"
+    rf"(?P<unit>{'|'.join(unit for unit, _, _ in _UNITS)})?"
+    rf"(?P<after> (?:or|and) (?:less|under|more|up|over|shorter|longer|fewer|cheaper))?(?!\w)"
 )
 _NEAR = 0.15  # "about two hours": this much either way
-_LOW = {"short": r"runtime|duration|length|minutes|pages?|page_count|num_pages", "shorter": r"runtime|duration|length|minutes|pages?|page_count|num_pages", "quick": r"runtime|duration|minutes", "cheap": r"price|cost", "cheaper": r"price|cost", "inexpensive": r"price|cost", "affordable": r"price|cost", "easy": r"difficulty"}  # fmt: skip
-_HIGH = {"long": r"runtime|duration|length|minutes|pages?|page_count|num_pages", "longer": r"runtime|duration|length|minutes|pages?|page_count|num_pages", "expensive": r"price|cost", "highly rated": r"rating|stars|score", "top rated": r"rating|stars|score", "well rated": r"rating|stars|score", "hard": r"difficulty"}  # fmt: skip
+_LENGTH, _PRICE, _RATING = (
+    r"runtime|duration|length|minutes|pages?|page_count|num_pages",
+    r"price|cost",
+    r"rating|stars|score",
+)
+_LOW = {
+    **dict.fromkeys(("short", "shorter", "quick"), _LENGTH),
+    **dict.fromkeys(("cheap", "cheaper", "inexpensive", "affordable"), _PRICE),
+    "easy": r"difficulty",
+}
+_HIGH = {
+    **dict.fromkeys(("long", "longer"), _LENGTH),
+    "expensive": _PRICE,
+    **dict.fromkeys(("highly rated", "top rated", "well rated"), _RATING),
+    "hard": r"difficulty",
+}
 
 
 # Words with which a number can begin, so that no other word costs a search.
-_STARTS = (
-    frozenset(re.findall(r"[a-z]+", " ".join(re.sub(r"\\\w|\?P<\w+>|\?!|\?<!", " ", rule) for _, rule in _RULES)))
-    | frozenset(re.findall(r"[a-z]+", _AT_MOST + " " + _AT_LEAST + " about around roughly " + " ".join((*COUNT, *_LOW, *_HIGH))))
-) - frozenset("s e n b d g old_".split())  # fmt: skip
+_STARTS = frozenset(
+    re.findall(r"[a-z]+", " ".join(re.sub(r"\\\w|\?P<\w+>|\?!|\?<!", " ", rule) for _, rule in _RULES))
+) | frozenset(re.findall(r"[a-z]+", " ".join((_AT_MOST, _AT_LEAST, "about around roughly", *COUNT, *_LOW, *_HIGH))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +171,8 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
         span = (min(first[0], last[0]), max(first[1], last[1]))
     elif name == "lower":
         low, high = _point(said, "e")
-        span = ((low if said["eword"] in ("since", "post", "past", "starting", "starting from", "starting in") else high + 1), math.inf)
+        opens = said["eword"].startswith(("since", "post", "past", "starting"))
+        span = (low if opens else high + 1, math.inf)
     elif name == "upper":
         low, high = _point(said, "f")
         span = (-math.inf, high if said["fword"] in ("up to", "until", "till", "by") else low - 1)
@@ -231,8 +290,10 @@ def _label(span: Span) -> str:
     return f"from {low:g}" if math.isinf(high) else f"{low:g}–{high:g}"
 
 
-def joined(spans: tuple[Span, ...]) -> str:
-    return " or ".join(_label(span) for span in spans)
+def labelled(part: Part, spans: tuple[Span, ...]) -> str:
+    """A label for ``spans`` in the way of ``part``'s own: years need no name."""
+    said = " or ".join(_label(span) for span in spans)
+    return f"{part.key} {said}" if part.label.startswith(f"{part.key} ") else said
 
 
 def complement(spans: tuple[Span, ...]) -> tuple[Span, ...]:
@@ -246,6 +307,4 @@ def complement(spans: tuple[Span, ...]) -> tuple[Span, ...]:
 
 
 def intersect(first: tuple[Span, ...], second: tuple[Span, ...]) -> tuple[Span, ...]:
-    return tuple(
-        (max(a, c), min(b, d)) for a, b in first for c, d in second if max(a, c) <= min(b, d)
-    )
+    return tuple((max(a, c), min(b, d)) for a, b in first for c, d in second if max(a, c) <= min(b, d))

@@ -24,7 +24,7 @@ _WRITTEN_OUT: list[tuple[re.Pattern[str], str]] = [
         (r"\b(i|we|they|you|she|he|it|that)'ll\b", r"\1 will"),
         (r"\b(we|they|you)'re\b", r"\1 are"),
         (r"\b(it|that|this|there|what|here|who|he|she|everything|one|which)'s\b", r"\1 is"),
-        (r"\b(thats|whats|theres)\b", lambda m: m.group()[:-1] + " is"),  # type: ignore[list-item]
+        (r"\b(that|what|there)s\b", r"\1 is"),
         (r"\blet'?s\b", "let us"),
         (r"\bgonna\b", "going to"),
         (r"\bwanna\b", "want to"),

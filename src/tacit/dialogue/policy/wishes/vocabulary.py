@@ -16,11 +16,12 @@ from tacit.dialogue.policy.wishes.attributes import (
     singular,
     words,
 )
+from tacit.dialogue.policy.wishes.lexicon import word_set
 
 Phrase = tuple[str, ...]
 LONGEST = 7  # words of a phrase
 _GENERIC = lexicon.NOUNS | frozenset(singular(word) for word in lexicon.NOUNS)
-_SUFFIXES = frozenset("jr sr ii iii iv".split())
+_SUFFIXES = word_set("jr sr ii iii iv")
 _FEWEST = 3  # items of a person that a surname alone may mean
 _MISSPELT = 5  # letters from which one wrong letter is forgiven
 
@@ -133,9 +134,14 @@ class Vocabulary:
         rated = frozenset(
             c
             for c, (key, value) in enumerate(self.index.columns)
-            if ("rating" in key or "certificate" in key or "age" == key) and " ".join(words(value)) in lexicon.CHILDREN_RATINGS
+            if ("rating" in key or "certificate" in key or key == "age")
+            and " ".join(words(value)) in lexicon.CHILDREN_RATINGS
         )
-        for columns in (self._filed(lexicon.CHILDREN_FILED[:1][0].split(", ")), rated, self._filed(lexicon.CHILDREN_FILED[1].split(", "))):
+        for columns in (
+            self._filed(lexicon.CHILDREN_FILED[:1][0].split(", ")),
+            rated,
+            self._filed(lexicon.CHILDREN_FILED[1].split(", ")),
+        ):
             if columns:
                 self.children = Part("for children", "category", columns, exact=False)
                 break
@@ -157,7 +163,9 @@ class Vocabulary:
         self.names = {name: frozenset(columns) for name, columns in names.items() if len(name) > 1}
         for place in (-1, 0):
             self._single_names(place)
-        known = {name for name, columns in self.names.items() if len(name) == 2 and len(self._items(columns)) >= _FEWEST}
+        known = {
+            name for name, columns in self.names.items() if len(name) == 2 and len(self._items(columns)) >= _FEWEST
+        }
         self._near_names = {
             (first, form): (first, last)
             for first, last in known
@@ -170,7 +178,10 @@ class Vocabulary:
         found = self.names.get(phrase)
         if found or len(phrase) != 2 or len(phrase[1]) < _MISSPELT or phrase[1] in self.everyday:
             return found
-        meant = next((self._near_names[form] for w in _without_one(phrase[1]) if (form := (phrase[0], w)) in self._near_names), None)
+        meant = next(
+            (self._near_names[form] for w in _without_one(phrase[1]) if (form := (phrase[0], w)) in self._near_names),
+            None,
+        )
         return self.names[meant] if meant else None
 
     def _single_names(self, place: int) -> None:

@@ -1,0 +1,72 @@
+"""What wishes add to a policy: to the slate's logits, and to the decision to recommend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tacit.catalog import Catalog
+from tacit.dialogue.policy.plackett_luce import NEG
+from tacit.dialogue.policy.wishes.features import START, excluded, features, unmet
+from tacit.dialogue.policy.wishes.state import Wishes, WishReader
+from tacit.types import Dialogue
+
+DECISION_START = 6.0  # nats on the log-odds of recommending, before any training
+NEW = ("wish.weights", "wish.decision")  # what policies of before these had no weights for: they keep the start
+
+
+class WishTerm(nn.Module):
+    """Few weights: one a feature (``features.FEATURES``), and one for a turn that asks.
+
+    ``add_features`` is learnt, and belongs to every reading of the logits: training, ranking, drawing. ``restrict`` is
+    not: in what is drawn, ``margin`` nats are taken off for each thing asked for that an item lacks, and what was
+    plainly excluded is out of reach.
+    """
+
+    def __init__(self, catalog: Catalog, margin: float, size: int) -> None:
+        super().__init__()
+        self._catalog, self._margin, self._size = catalog, margin, size
+        self.weights = nn.Parameter(torch.tensor(START))
+        self.decision = nn.Parameter(torch.tensor(DECISION_START))
+
+    @cached_property
+    def reader(self) -> WishReader:
+        """Made at the first use: a catalogue of a million items takes a while to read."""
+        return WishReader(self._catalog)
+
+    def read(self, contexts: Sequence[Dialogue]) -> list[Wishes]:
+        return [self.reader.read(context) for context in contexts]
+
+    def add_features(self, logits: Tensor, wishes: Sequence[Wishes]) -> Tensor:
+        """logits [B, n] + weights · features, in place where no gradient forbids it; only rows that wish cost."""
+        rows = [row for row, state in enumerate(wishes) if state.wanted or state.unwanted or state.liked]
+        if not rows:
+            return logits
+        found = np.stack([features(wishes[row], self.reader.index) for row in rows])
+        with torch.autocast(logits.device.type, enabled=False):
+            term = torch.einsum("rfn,f->rn", torch.from_numpy(found).to(logits.device), self.weights)
+            return logits.float().index_add(0, torch.tensor(rows, device=logits.device), term)
+
+    def restrict_(self, logits: Tensor, wishes: Sequence[Wishes], named: int) -> Tensor:
+        """The margin and the exclusions, in place. ``named`` items are out already: so many more must be left."""
+        for row, state in enumerate(wishes):
+            if state.wanted:
+                lacking = torch.from_numpy(unmet(state, self.reader.index)).to(logits.device)
+                logits[row] -= self._margin * lacking
+            if state.unwanted or state.seen or state.rejected:
+                out = torch.from_numpy(excluded(state, self.reader.index, self._size + named)).to(logits.device)
+                logits[row].masked_fill_(out, NEG)
+        return logits
+
+    def log_odds(self, wishes: Sequence[Wishes]) -> Tensor:
+        """[B], added to the log-odds of recommending: ``decision`` where the last user turn asks for something that
+        some item meets at least in part, else 0."""
+        asks = [float(state.asks and self._can_meet(state)) for state in wishes]
+        return self.decision * torch.tensor(asks, device=self.decision.device)
+
+    def _can_meet(self, wishes: Wishes) -> bool:
+        return not wishes.wanted or any(self.reader.index.satisfied(wish.part).any() for wish in wishes.wanted)

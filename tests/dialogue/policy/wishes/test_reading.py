@@ -1,0 +1,133 @@
+"""What users say → what they wish: phrasings, negation and its scope, corrections, pronouns, other catalogues."""
+
+from __future__ import annotations
+
+import pytest
+from wish_catalogs import books, films, talk
+
+from tacit.catalog import Catalog
+from tacit.dialogue.policy.wishes.state import WishReader
+
+FILMS, BOOKS = WishReader(films()), WishReader(books())
+SHOWN = ("How about these?", "film-0", "film-1", "film-4")
+
+
+def said(reader: WishReader, *turns: str | tuple[str, ...]) -> str:
+    return "; ".join(reader.describe(reader.read(talk(reader.catalog, *turns))))
+
+
+@pytest.mark.parametrize(
+    ("text", "wishes"),
+    [
+        ("got any comedies from the eighties?", "wants: comedy, 1980–1989"),
+        ("Something scary for tonight", "wants: horror"),
+        ("no horror please", "not: horror"),
+        ("NO HORROR PLEASE", "not: horror"),
+        ("I don’t want anything scary", "not: horror"),
+        ("i dont like horror, westerns or romance. a drama", "wants: drama; not: horror, western, romance"),
+        ("no horror, a comedy", "wants: comedy; not: horror"),
+        ("no horror and something funny", "wants: comedy; not: horror"),
+        ("anything but romance", "not: romance"),
+        ("a drama without Tom Vale", "wants: drama; not: Tom Vale"),
+        ("westerns aren't my thing", "not: western"),
+        ("war films are too sad", "not: war"),
+        ("I can't get enough of horror", "wants: horror"),
+        ("I haven't seen a good western in ages", "wants: western"),
+        ("nothing wrong with a romance", "wants: romance"),
+        ("I prefer comedies to dramas", "wants: comedy; not: drama"),
+        ("a comedy or a western", "wants: comedy or western"),
+        ("romcom", "wants: romance, comedy"),
+        ("a horor film", "wants: horror"),
+        ("late nineties sci fi", "wants: 1995–1999, sci-fi"),
+        ("before 1975", "wants: up to 1974"),
+        ("nothing before 1990", "wants: from 1990"),
+        ("nothing from the 80's, comedy", "wants: up to 1979 or from 1990, comedy"),
+        ("between 1990 and 1995", "wants: 1990–1995"),
+        ("after 1980 but before 1990", "wants: 1981–1989"),
+        ("from the 60s or 70s", "wants: 1960–1969 or 1970–1979"),
+        ("directed by ida lund", "wants: Ida Lund"),
+        ("with Tom Vale or Mia Frost", "wants: Tom Vale or Mia Frost"),
+        ("for my six year old", "wants: for children; not: horror"),
+        ("the kids are in bed, horror please", "wants: horror"),
+        ("it was really funny and sad", ""),
+        ("Do you like horror?", ""),
+        ("hello, how are you", ""),
+        ("something like Heartline (2016) but funny", "wants: like Heartline (2016), comedy"),
+        ("I loved Heartline (2016)", "liked: Heartline (2016)"),
+        ("I've seen heartline and deep orbit", "seen: Heartline (2016), Deep Orbit (2017)"),
+        ("I haven't seen Heartline (2016)", ""),
+        ("Heartline (2016) was boring", "rejected: Heartline (2016)"),
+    ],
+)
+def test_one_turn(text: str, wishes: str) -> None:
+    assert said(FILMS, text) == wishes
+
+
+@pytest.mark.parametrize(
+    ("answer", "wishes"),
+    [
+        ("seen it", "seen: Night Howls (1981)"),
+        ("I've seen all of them", "seen: Night Howls (1981), Grave Laughter (1985), Dust and Spurs (1968)"),
+        ("seen the first two", "seen: Night Howls (1981), Grave Laughter (1985)"),
+        ("not the second one", "rejected: Grave Laughter (1985)"),
+        ("None of those", "rejected: Night Howls (1981), Grave Laughter (1985), Dust and Spurs (1968)"),
+        ("more like the last one", "wants: like Dust and Spurs (1968)"),
+        ("night howls was awful", "rejected: Night Howls (1981)"),
+        ("something newer", "wants: from 1986"),
+    ],
+)
+def test_words_that_point_at_what_was_shown(answer: str, wishes: str) -> None:
+    assert said(FILMS, SHOWN, answer) == wishes
+
+
+@pytest.mark.parametrize(
+    ("turns", "wishes"),
+    [
+        (("no horror please", ("What then?",), "actually, horror is fine"), ""),
+        (
+            ("a comedy from the eighties", SHOWN, "forget the eighties, make it the nineties"),
+            "wants: comedy, 1990–1999",
+        ),
+        (("a comedy from the eighties", SHOWN, "any decade is fine"), "wants: comedy"),
+        (("a comedy from the eighties", SHOWN, "a western instead"), "wants: 1980–1989, western"),
+        (("a comedy from the eighties", SHOWN, "with Tom Vale"), "wants: comedy, 1980–1989, Tom Vale"),
+        (("90s action", SHOWN, "or 80s"), "wants: action, 1990–1999 or 1980–1989"),
+        (("a comedy", SHOWN, "forget what I said. A western"), "wants: western"),
+        (("a comedy", ("Sure?",), "scratch that, I want drama"), "wants: drama"),
+        (("hi", ("Do you like horror movies?",), "not really"), "not: horror"),
+        (("hi", ("Do you like horror movies?",), "yes!"), "wants: horror"),
+    ],
+)
+def test_later_words_correct_earlier_ones(turns: tuple[str | tuple[str, ...], ...], wishes: str) -> None:
+    assert said(FILMS, *turns) == wishes
+
+
+@pytest.mark.parametrize(
+    ("text", "wishes"),
+    [
+        ("some poetry, nothing scary", "wants: poetry; not: horror"),
+        ("a whodunit under 200 pages", "wants: mystery, pages up to 200"),
+        ("a novel by Mara Quill for less than 15 dollars", "wants: Mara Quill, price up to 15"),
+        ("science fiction, at least 500 pages", "wants: science fiction, pages from 500"),
+        ("a picture book for my daughter", "wants: for children; not: horror"),
+        ("something from the fifties", "wants: 1950–1959"),
+    ],
+)
+def test_a_catalogue_of_books(text: str, wishes: str) -> None:
+    assert said(BOOKS, text) == wishes
+
+
+def test_a_turn_asks_or_does_not() -> None:
+    def asks(*turns: str | tuple[str, ...]) -> bool:
+        return FILMS.read(talk(FILMS.catalog, *turns)).asks
+
+    assert asks("a comedy please") and asks("hi", SHOWN, "not that one") and asks("anything else?")
+    assert asks("hi", SHOWN, "seen it")
+    assert not asks("hello") and not asks("a comedy", SHOWN, "thanks, that sounds great")
+    assert not asks("a comedy", SHOWN)  # the agent spoke last
+
+
+def test_a_catalogue_without_attributes_still_tells_what_was_seen() -> None:
+    bare = Catalog([item for item in films() if item.id == "film-12"])
+    reader = WishReader(bare)
+    assert reader.describe(reader.read(talk(bare, "a comedy from 1980, I have seen untold"))) == ["seen: Untold"]
