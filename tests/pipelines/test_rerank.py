@@ -33,7 +33,9 @@ from tacit.rerank.stages.evaluate import reference_rows
 from tacit.rerank.writer.cache import CUT
 from tacit.rerank.writer.prompts import filled
 from tacit.rerank.writer.texts import load_texts
+from tacit.rerank.writer.writers import small_writer
 from tacit.run.folder import Run
+from tacit.text.lm import LMConfig
 
 
 @pytest.fixture(scope="module")
@@ -413,3 +415,19 @@ def test_a_run_of_an_inheriting_config_goes_to_the_right_pipeline(tmp_path: Path
     settings = [*SMALL, "knowledge.writer=none", f"out={tmp_path / 'run'}"]
     refused = CliRunner().invoke(app, ["run", str(tmp_path / "heir.yaml"), *settings])
     assert refused.exit_code == 2 and "set align.rounds=0" in refused.output
+
+
+def test_a_model_that_is_given_learns_composed_texts_first(tmp_path: Path) -> None:
+    """Three of them, by the settings of the writer; then it writes, and the run goes on as with a small writer."""
+    shape = LMConfig(layers=1, heads=1, width=16, positions=1024, vocabulary=300)
+    lm, tokenizer = small_writer(["liked: Film 1"], shape)
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    lm.save_pretrained(tmp_path / "given")
+    tokenizer.save_pretrained(tmp_path / "given")
+    own = ["knowledge.tune=true", f"knowledge.model={tmp_path / 'given'}", "knowledge.composed=3", "writer.lora=2"]
+    config = load_config(world(tmp_path), [*SMALL, *own, "align.rounds=0", f"out={tmp_path / 'run'}"])
+    run = run_rerank(config, only="prepare").folder
+    run_rerank(config, only="knowledge")
+    assert json.loads((run / "knowledge" / "sft" / "done.json").read_text())["texts"] == 3
+    assert (run / "knowledge" / "sft" / "writer" / "model.safetensors").is_file()
+    assert len(load_texts(run / "knowledge")) == 40

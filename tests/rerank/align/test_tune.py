@@ -145,3 +145,19 @@ def test_an_unknown_schedule_is_named_with_those_there_are(tmp_path: Path) -> No
     settings = replace(WriterConfig(), schedule="cosinus")
     with pytest.raises(InputError, match=r"schedule must be one of cosine, linear, .*, not 'cosinus'"):
         train_writer(tiny.fresh(), tiny.tokenizer(), tiny.PROMPTS, LONG, settings, Stage("sft", tmp_path), seed=1)
+
+
+def test_a_large_models_rate_and_pieces_come_from_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, model = TextTuning(batch=16), tiny.fresh()
+    assert (tune.fitting_lr(model), tune.at_once(model, settings, texts=1)) == (tune.LR_FRESH, 16)
+    monkeypatch.setattr(tune, "LARGE", 1000)
+    assert (tune.fitting_lr(model), tune.at_once(model, settings, texts=1)) == (tune.LR_WHOLE, 4)
+    assert tune.at_once(model, settings, texts=2) == 2 and tune.at_once(model, replace(settings, batch=1), 2) == 1
+    assert tune.fitting_lr(tune.prepared(model, replace(settings, lora=2), seed=0, device="cpu")) == tune.LR_LORA
+
+
+def test_a_rate_that_is_set_is_kept(tmp_path: Path) -> None:
+    stage = Stage("s", tmp_path)
+    settings = WriterConfig(epochs=1, batch=20, lr=0.5, warmup=0.0, schedule="constant")
+    train_writer(tiny.fresh(), tiny.tokenizer(), tiny.PROMPTS, tiny.LOVES, settings, stage, seed=0)
+    assert [row["lr"] for row in stage.log.rows()] == [0.5]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,3 +128,40 @@ def test_dlcm_match_finds_items_where_the_ratings_put_them(tmp_path: Path) -> No
 def test_an_unknown_mode_is_refused_before_anything_is_trained() -> None:
     with pytest.raises(InputError, match=r"knowledge\.mode must be one of clean, kar_input, not 'raw'"):
         check(RerankConfig(knowledge=KnowledgeConfig(mode="raw")))
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({}, "numbered"),
+        ({"writer": "folder"}, "kar"),
+        ({"writer": "endpoint"}, "kar"),
+        ({"writer": "smollm2"}, "listed"),
+        ({"model": "smollm2"}, "listed"),
+        ({"writer": "smollm2", "tune": True}, "numbered"),
+        ({"writer": "folder", "prompt": "listed"}, "listed"),
+        ({"writer": "folder", "prompt": "numbered"}, "numbered"),
+    ],
+)
+def test_who_is_asked_how(tmp_path: Path, settings: dict[str, Any], kind: str) -> None:
+    config = KnowledgeConfig(**settings, shown=3)
+    assert config.asked_by == kind and not list(config.conflicts())
+    data = replace(known(tmp_path), config=config)
+    prompt = data.prompts[data.users[0]]
+    begins = {"numbered": "preferences:\n", "listed": "Here is what ", "kar": "Given "}
+    assert prompt.startswith(begins[kind]) or prompt.endswith(begins[kind])
+    items = sum(item.title in prompt for item in RATINGS.items)
+    assert items == 3 if kind != "kar" else items > 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"prompt": "kar"}, "prompt"),
+        ({"writer": "smollm2", "tune": True, "prompt": "listed"}, "prompt"),
+        ({"writer": "none", "tune": True}, "tune"),
+        ({"writer": "endpoint", "tune": True}, "tune"),
+    ],
+)
+def test_a_writer_that_is_trained_is_asked_as_it_was_trained(settings: dict[str, Any], key: str) -> None:
+    assert [found for found, _, _ in KnowledgeConfig(**settings).conflicts()] == [key]

@@ -10,6 +10,7 @@ from tacit.rerank.writer.prompts import (
     FACTORS,
     faithfulness,
     filled,
+    listed_prompt,
     short_prompt,
     slotted,
     told,
@@ -31,7 +32,7 @@ def test_demographics_are_those_of_the_right_user() -> None:
 
 
 def test_nothing_stands_between_the_history_and_its_last_semicolon() -> None:
-    for prompt in (user_prompt(*world(), user=0), short_prompt(*world(), user=0)):
+    for prompt in (ask(*world(), user=0) for ask in (user_prompt, short_prompt, listed_prompt)):
         history, _, rest = prompt.rpartition(";")
         assert all(film.title in history and film.title not in rest for film in FILMS[:3])
 
@@ -88,3 +89,28 @@ def test_faithfulness_counts_titles_the_prompt_holds() -> None:
     assert said["titles"] == 1.0 and said["different titles"] == 0.5
     twice = ["Favourites: Alien: Three (1979).\nGenre: war.\nFavourites: Alien: Three (1979).", "Genre: war"]
     assert faithfulness(prompts, twice, ["Alien: Three (1979)"])["factors again"] == 0.5
+
+
+def test_the_listed_prompt_to_the_letter() -> None:
+    ratings, histories = world()
+    assert listed_prompt(ratings, histories, user=0) == (
+        f"Here is what {PROFILES[0]} thinks of some movies.\n\n"
+        "Liked:\n- Heat (1995): action, crime;\n- Amélie (2001): comedy, romance;\n\n"
+        "Disliked:\n- Airplane! (1980): comedy;\n\n"
+        "Summarize the user's taste in movies in three sentences. Name the genres, themes and moods the user enjoys "
+        "and those the user avoids."
+    )
+    latest = listed_prompt(ratings, histories, user=0, shown=1)
+    assert "- Amélie" in latest and "Heat" not in latest and "Disliked:\n- none\n" in latest
+
+
+def test_no_title_or_profile_can_write_a_chat_models_tokens() -> None:
+    ratings, histories = world()
+    odd = replace(
+        ratings,
+        items=(Item("1", "A <|im_end|>", ""), *FILMS[1:]),
+        profiles=("an <|im_start|>artist", ""),
+    )
+    for ask in (user_prompt, short_prompt, listed_prompt):
+        prompt = ask(odd, histories, 0)
+        assert "<|" not in prompt and "A (|im_end|)" in prompt and "(|im_start|)artist" in prompt

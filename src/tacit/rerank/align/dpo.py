@@ -23,7 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tacit.losses import dpo_loss
 from tacit.rerank.align.pairs import Pair
 from tacit.rerank.align.sft import train_writer
-from tacit.rerank.align.tune import Example, TextTuning, by_length, examples_of, logprobs_of, prepared, tune
+from tacit.rerank.align.tune import Example, TextTuning, at_once, by_length, examples_of, logprobs_of, prepared, tune
 from tacit.run.files import atomic_write, says_when_damaged
 from tacit.run.folder import Stage
 from tacit.run.limits import above, at_least, learning_rate
@@ -40,7 +40,7 @@ class DPOSettings(TextTuning):
     beta: float = above(0.0, default=0.01)  # how dear it is to leave the reference
     batch: int = at_least(1, default=2)
     accumulation: int = at_least(1, default=8)
-    lr: float = learning_rate(default=5e-5)
+    lr: float | None = learning_rate(default=5e-5)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def align(
         return train_writer(lm, tokenizer, prompts, chosen, settings, stage, seed, device, dtype)
     model = _without_dropout(prepared(lm, settings, seed, device))
     examples = examples_of(tokenizer, prompts, [[pair.chosen, pair.rejected] for pair in pairs], model, settings)
-    reference = _reference(model, tokenizer, examples, settings.batch, dtype, stage.folder / REFERENCE)
+    size = at_once(model, settings, texts=2)
+    reference = _reference(model, tokenizer, examples, size, dtype, stage.folder / REFERENCE)
     summary = {"pairs": len(pairs), "objective": settings.objective}
     return tune(model, tokenizer, examples, Preference(reference, settings.beta), settings, stage, seed, dtype, summary)
 

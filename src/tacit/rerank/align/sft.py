@@ -18,7 +18,7 @@ from tacit.types import InputError
 
 @dataclass
 class WriterConfig(TextTuning):
-    """The defaults suit the small model from scratch; 5e-5 and 1 × 16 suit a pretrained one."""
+    """Of a writer's first training, on composed texts."""
 
     warmup: float = share(default=0.05)
     checkpoint_every: int = at_least(1, default=200)

@@ -7,6 +7,7 @@ Trainer of transformers, which tuned the writers of earlier versions.
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,8 +33,14 @@ from tacit.run.resume import Resumable
 from tacit.run.steps import accumulate, clipped_step
 from tacit.run.stopped import not_finite_number, stop, stopped_folder
 from tacit.text.generate import text_logprobs
-from tacit.text.lm import max_positions, with_lora
+from tacit.text.lm import LORA_FROM, max_positions, with_lora
 from tacit.types import InputError
+
+log = logging.getLogger("tacit")
+
+LARGE = 50_000_000  # weights from which a model is taken for one that others trained; the small one has four million
+FEW = 4  # texts that such a model reads at once: a text of 400 tokens keeps about a gigabyte for the backward pass
+LR_FRESH, LR_WHOLE, LR_LORA = 1e-3, 5e-5, 2e-4
 
 # The schedulers of transformers that need no further settings.
 Schedule = Literal[
@@ -52,9 +59,11 @@ class TextTuning:
     """Settings that every fine-tuning of a writer shares."""
 
     epochs: float = above(0.0, default=3.0)
-    batch: int = at_least(1, default=16)  # texts (or pairs) in a forward pass
+    # texts (or pairs) in a forward pass, at most: a model of LARGE weights takes FEW at once, which memory alone feels
+    batch: int = at_least(1, default=16)
     accumulation: int = at_least(1, default=1)  # forward passes in a step, whose loss is one mean over all of them
-    lr: float = learning_rate(default=1e-3)
+    # None: by the model, LR_FRESH for a small one, LR_WHOLE and LR_LORA for one of LARGE weights
+    lr: float | None = learning_rate(default=None)
     schedule: Schedule = "cosine"
     warmup: float = share(default=0.0)  # share of all steps
     weight_decay: float = at_least(0.0, default=0.0)  # of matrices; never of biases and norms
@@ -96,7 +105,7 @@ def prepared(lm: PreTrainedModel, settings: TextTuning, seed: int, device: str) 
     """The model as it is trained: on its device, under fresh adapters or whole."""
     torch.manual_seed(seed)  # fresh adapters, and dropout
     model: Any = with_lora(lm, settings.lora).to(device).train()
-    if isinstance(model, PeftModel):
+    if isinstance(model, PeftModel) and lm.num_parameters() >= LORA_FROM:  # a third more time, far less memory
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # the name that every transformers 5 knows
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -124,7 +133,10 @@ def tune(
         raise InputError(f"{stage.name}: there is no text to learn from: take more users.")
     steps = total_steps(len(examples), settings)
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer, schedule = _optimizer(trained, settings, steps)
+    size = at_once(model, settings, len(examples[0].texts))
+    rate = settings.lr or fitting_lr(model)
+    log.info("%s: %d steps, learning rate %g, %d examples a forward pass", stage.name, steps, rate, size)
+    optimizer, schedule = _optimizer(trained, settings, steps, rate)
     resumable = Resumable(stage, _weights(model), optimizer, _generators())
     _refuse_older(stage)
     done, place = resumable.restore()
@@ -135,7 +147,7 @@ def tune(
         for step, rows in _batches(len(examples), settings, seed, done, steps):
             lr = schedule.get_last_lr()[0]
             loss_of = partial(_mean_loss, model, tokenizer, examples, objective, dtype, objective.count(rows))
-            stats = accumulate(optimizer, loss_of, by_length(examples, rows, settings.batch))
+            stats = accumulate(optimizer, loss_of, by_length(examples, rows, size))
             norm = clipped_step(optimizer, trained, settings.grad_clip)
             broken = not_finite_number({**stats, "gradient": norm})
             if broken is not None:
@@ -164,6 +176,19 @@ def _stop(
     reason = f"the {broken} of step {step} is not finite"
     kept = [[tokenizer.decode(tokens) for tokens in (example.prompt, *example.texts)] for example in examples]
     stop(stopped_folder(stage.folder, step), stage.name, reason, "lower the learning rate", {"prompt, texts": kept})
+
+
+def fitting_lr(model: Any) -> float:
+    """The learning rate of a ``prepared`` model where none is set."""
+    if isinstance(model, PeftModel):
+        return LR_LORA
+    return LR_WHOLE if model.num_parameters() >= LARGE else LR_FRESH
+
+
+def at_once(model: Any, settings: TextTuning, texts: int) -> int:
+    """Examples of ``texts`` texts each in a forward pass. What is learnt does not depend on it."""
+    large = model.num_parameters() >= LARGE
+    return min(settings.batch, max(1, FEW // texts)) if large else settings.batch
 
 
 def total_steps(count: int, settings: TextTuning) -> int:
@@ -215,14 +240,14 @@ def _mean_loss(
 
 
 def _optimizer(
-    trained: Sequence[nn.Parameter], settings: TextTuning, steps: int
+    trained: Sequence[nn.Parameter], settings: TextTuning, steps: int, lr: float
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW and its schedule."""
     groups = [
         {"params": [p for p in trained if p.dim() > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=settings.lr, fused=True)
+    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, fused=True)
     warmup = math.ceil(steps * settings.warmup)
     return optimizer, get_scheduler(settings.schedule, optimizer, warmup, steps)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,13 +17,16 @@ from tacit.rerank.lists.lists import Card, ListSplit, ListTest
 from tacit.rerank.ranker.collaborative import interactions as interaction_matrix
 from tacit.rerank.ranker.collaborative import mean_vectors, svd_vectors, tfidf_vectors
 from tacit.rerank.ranker.tokens import Knowledge
-from tacit.rerank.writer.prompts import SHOWN, filled, short_prompt, user_prompt
+from tacit.rerank.writer.prompts import SHOWN, filled, listed_prompt, short_prompt, user_prompt
 from tacit.rerank.writer.texts import Texts
 from tacit.rerank.writer.vectors import Mode, Projection, read_texts, text_vectors
 from tacit.rerank.writer.writers import SMALL
 from tacit.run.limits import above, at_least
+from tacit.text.gguf import SMOLLM2
 from tacit.text.lm import LMConfig
 from tacit.types import Floats32, InputError
+
+Prompt = Literal["numbered", "listed", "kar"]
 
 
 @dataclass
@@ -35,6 +38,11 @@ class KnowledgeConfig:
     model: str = ""  # the model's name at the endpoint; without one, another way to name the writer
     # endpoint only: of each request, over our own; null leaves one out: {max_tokens: null, max_completion_tokens: 400}
     parameters: dict[str, Any] = field(default_factory=dict)
+    # numbered (of writers that are trained here) | listed (for a chat model of a few hundred million weights) | kar
+    # (for large ones: every rating that a text may tell) | auto: numbered where trained, listed for smollm2, else kar
+    prompt: Literal["auto", "numbered", "listed", "kar"] = "auto"
+    # a model that is given learns to write composed texts first, as the small writer does, by the settings of `writer`
+    tune: bool = False
     encoder: str = "minilm"  # minilm | hashing | a hub name or folder such as bert-base-uncased
     mode: Mode = "clean"  # clean (the answer alone) | kar_input (history and answer, cut at 512 tokens, as KAR)
     # axes of the vectors that a reranker reads: what the texts tell of SVD vectors of the training users' ratings; 0 =
@@ -44,8 +52,9 @@ class KnowledgeConfig:
     temperature: float = above(0.0, default=1.0, high=100.0)
     top_p: float = above(0.0, default=0.95, high=1.0)
     max_tokens: int = at_least(1, default=160)
-    shown: int = at_least(1, default=SHOWN)  # ratings in a small writer's prompt
-    # texts composed for the small writer to learn from, the same number for each user
+    shown: int = at_least(1, default=SHOWN)  # ratings in a numbered or listed prompt
+    # texts composed for a writer to learn from: the small one learns from as many, or a few more, the same number for
+    # each user
     composed: int = at_least(1, default=12_000)
     lm: LMConfig = field(default_factory=lambda: replace(SMALL))  # of the small writer
 
@@ -53,7 +62,25 @@ class KnowledgeConfig:
         if self.model and not self.url and self.writer in ("small", self.model):
             self.writer, self.model = self.model, ""
 
+    @property
+    def trained(self) -> bool:
+        """Does the writer of round 0 come out of a training on composed texts?"""
+        return self.writer == "small" or self.tune
+
+    @property
+    def asked_by(self) -> Prompt:
+        """The kind of prompt, ``auto`` resolved."""
+        if self.prompt != "auto":
+            return self.prompt
+        if self.trained:
+            return "numbered"
+        return "listed" if self.writer == SMOLLM2 else "kar"
+
     def conflicts(self) -> Iterator[tuple[str, object, str]]:
+        if self.trained and self.prompt not in ("auto", "numbered"):
+            yield "prompt", self.prompt, "auto where a writer is trained on composed texts, which go with numbered ones"
+        if self.tune and self.writer in ("endpoint", "none"):
+            yield "tune", self.tune, f"false: nothing can be tuned where writer={self.writer}"
         if self.model and self.writer != "endpoint":
             yield "model", self.model, f"left out where writer={self.writer}: a server's model needs writer=endpoint"
 
@@ -112,10 +139,14 @@ class RerankData:
     @cached_property
     def prompts(self) -> dict[int, str]:
         """What the writer is asked about each user."""
-        ratings, histories = self.ratings, self.split.histories
-        if self.config.writer == "small":
-            return {user: short_prompt(ratings, histories, user, self.config.shown) for user in self.users}
-        return {user: user_prompt(ratings, histories, user) for user in self.users}
+        return {user: self._prompt(user) for user in self.users}
+
+    def _prompt(self, user: int) -> str:
+        ratings, histories, shown = self.ratings, self.split.histories, self.config.shown
+        if self.config.asked_by == "kar":
+            return user_prompt(ratings, histories, user)
+        prompt = listed_prompt if self.config.asked_by == "listed" else short_prompt
+        return prompt(ratings, histories, user, shown)
 
     def reading(self, first_texts: Texts, device: str, dtype: str) -> TextReader:
         """Scaled by the training users' ``first_texts``, so that texts of later rounds are read alike.

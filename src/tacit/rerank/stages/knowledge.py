@@ -27,6 +27,7 @@ from tacit.rerank.writer.texts import save_texts
 from tacit.rerank.writer.writers import small_writer
 from tacit.run.files import atomic_write
 from tacit.run.folder import Run, Stage
+from tacit.text.lm import load_pretrained
 
 
 def prepare(run: Run, config: RerankConfig, device: str) -> None:
@@ -44,21 +45,39 @@ def prepare(run: Run, config: RerankConfig, device: str) -> None:
 
 
 def knowledge(run: Run, config: RerankConfig, device: str) -> None:
-    """The writer (trained here, unless one is given) and its greedy text about every user."""
+    """The writer (trained here, or one that is given, as it is or tuned) and its greedy text about every user."""
     stage = run.stage("knowledge")
     if config.knowledge.writer == NO_WRITER:
         stage.finish({"users": 0})
         return
     context = RerankRun.open(run, config, device)
-    if config.knowledge.writer == "small":
-        _train_small_writer(stage, context)
+    if config.knowledge.trained:
+        _train_writer(stage, context)
     texts = write_texts(writer(context), context.data)
     save_texts(stage.folder, texts)
     stage.finish({"users": len(texts), **texts_card(context.data, texts)})
 
 
-def _train_small_writer(stage: Stage, context: RerankRun) -> None:
-    """Fresh weights learn to write like texts composed from training users' histories and the items' descriptions."""
+def _train_writer(stage: Stage, context: RerankRun) -> None:
+    """Fresh weights, or a model that is given, learn to write like texts composed from training users' histories and
+    the items' descriptions."""
+    inner, config = Stage("writer", stage.folder / "sft"), context.config
+    if inner.done():
+        return
+    prompts, texts = _composed(context)
+    if config.knowledge.writer == "small":
+        whole = [item.title for item in context.data.ratings.items]
+        whole += [f"#{k}" for k in range(1, config.knowledge.shown + 1)]
+        lm, tokenizer = small_writer([*dict.fromkeys(prompts), *texts], config.knowledge.lm, config.seed, whole)
+    else:  # so few of them that not every user can have some
+        lm, tokenizer = load_pretrained(config.knowledge.writer, "auto", "knowledge.writer")
+        some = np.random.default_rng(config.seed).permutation(len(prompts))[: config.knowledge.composed]
+        prompts, texts = [prompts[row] for row in some], [texts[row] for row in some]
+    train_writer(lm, tokenizer, prompts, texts, config.writer, inner, config.seed, context.device, config.dtype)
+
+
+def _composed(context: RerankRun) -> tuple[list[str], list[str]]:
+    """At least ``knowledge.composed`` texts, the same number about every training user, after their prompts."""
     config, ratings, split = context.config, context.data.ratings, context.data.split
     counts = popularity(split.histories, split.train_users, split.n_items).astype(np.int64)
     facts = item_facts(ratings.items, ratings.descriptions, counts)
@@ -66,11 +85,7 @@ def _train_small_writer(stage: Stage, context: RerankRun) -> None:
     composed = examples(
         facts, ratings, split.histories, split.train_users, per_user, config.seed, config.knowledge.shown,
     )  # fmt: skip
-    prompts, texts = [prompt for prompt, _ in composed], [text for _, text in composed]
-    whole = [item.title for item in ratings.items] + [f"#{k}" for k in range(1, config.knowledge.shown + 1)]
-    lm, tokenizer = small_writer([*dict.fromkeys(prompts), *texts], config.knowledge.lm, config.seed, whole)
-    inner = Stage("writer", stage.folder / "sft")
-    train_writer(lm, tokenizer, prompts, texts, config.writer, inner, config.seed, context.device, config.dtype)
+    return [prompt for prompt, _ in composed], [text for _, text in composed]
 
 
 # --- rerankers ----------------------------------------------------------------------------------------------------

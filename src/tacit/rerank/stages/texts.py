@@ -32,8 +32,8 @@ def writer(context: RerankRun, folder: str | Path | None = None) -> Writer:
 
 def first_writer(context: RerankRun) -> str | Path:
     """Folder or name of round 0's writer."""
-    name = context.config.knowledge.writer
-    return context.folder / "knowledge" / "sft" / "writer" if name == "small" else name
+    settings = context.config.knowledge
+    return context.folder / "knowledge" / "sft" / "writer" if settings.trained else settings.writer
 
 
 def write_texts(author: Writer, data: RerankData, seed: int | None = None) -> Texts:

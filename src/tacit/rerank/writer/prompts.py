@@ -1,8 +1,10 @@
 """What a writer is asked: prompts about users, factor by factor, from the history before the cut alone.
 
 The long prompts follow KAR (arXiv 2306.10933, preprocess/generate_data_and_prompt.py): the same contents in the same
-order, with the demographics of the right user. The short prompt says the same to a small model that was trained on it.
-In both every history item ends in ";" and nothing after the last one does, so that the history can be cut off again.
+order, with the demographics of the right user. The numbered prompt says the same to a model that was trained on it, the
+listed one to a chat model too small for KAR's question about nine factors, which it answers by repeating it.
+In all of them every history item ends in ";" and nothing after the last one does, so that the history can be cut off
+again.
 """
 
 from __future__ import annotations
@@ -53,8 +55,9 @@ def user_prompt(ratings: Ratings, histories: Histories, user: int) -> str:
     """Who the user is, every rating before the cut, oldest first, and the question."""
     things = ratings.domain
     items, stars = told(histories, user)
-    history = "".join(f'"{ratings.items[i].title}", {r:g} stars; ' for i, r in zip(items, stars, strict=True))
-    who = ratings.profiles[user] or "a user"
+    titles = [plain(ratings.items[i].title) for i in items]
+    history = "".join(f'"{title}", {r:g} stars; ' for title, r in zip(titles, stars, strict=True))
+    who = plain(ratings.profiles[user]) or "a user"
     return (
         f"Given {who}, this user's ratings of {things} over time are listed below. {history}"
         f"Analyse the user's preferences on {things}, considering factors like {_listed(FACTORS[ratings.domain])}. "
@@ -78,6 +81,33 @@ def short_prompt(ratings: Ratings, histories: Histories, user: int, shown: int =
             titles.append(_numbered(number, ratings.items[items[row]], stars[row] > ratings.positive_above + 1))
         lines += [f"{name}: {' '.join(titles)}"] if titles else []
     return "\n".join([plain(ratings.profiles[user]) or "a user", *lines, "preferences:\n"])
+
+
+def listed_prompt(ratings: Ratings, histories: Histories, user: int, shown: int = SHOWN) -> str:
+    """Two lists, what was liked and what was not, each title with its genres, and a question of one sentence.
+
+    The latest ``shown`` ratings before the cut, oldest first.
+    """
+    items, stars = told(histories, user, shown)
+    likes, things = stars > ratings.positive_above, ratings.domain
+    lists = []
+    for name, rows in (("Liked", np.flatnonzero(likes)), ("Disliked", np.flatnonzero(~likes))):
+        lines = [_listed_item(ratings.items[items[row]]) for row in rows] or ["- none"]
+        lists.append("\n".join([f"{name}:", *lines]))
+    return "\n\n".join(
+        [
+            f"Here is what {plain(ratings.profiles[user]) or 'a user'} thinks of some {things}.",
+            *lists,
+            f"Summarize the user's taste in {things} in three sentences. Name the genres, themes and moods the user "
+            "enjoys and those the user avoids.",
+        ]
+    )
+
+
+def _listed_item(item: Item) -> str:
+    """ "- Heat (1995): action, crime;"."""
+    of = f": {', '.join(genres(item))}" if genres(item) else ""
+    return f"- {plain(item.title + of).translate(_OURS)};"
 
 
 def _numbered(number: int, item: Item, loved: bool) -> str:
