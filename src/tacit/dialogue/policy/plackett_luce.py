@@ -25,7 +25,7 @@ def draw_slates(logits: Tensor, size: int, generator: torch.Generator | None) ->
     uniform = torch.rand(len(logits), size, generator=generator, dtype=torch.float64).to(logits.device)
     drawn: list[Tensor] = []
     p = torch.softmax(logits.float(), dim=-1)
-    sums = _block_sums(p)
+    sums, columns = _block_sums(p), torch.arange(_BLOCK, device=logits.device)
     for k in range(size):
         spent = sums.sum(1) < _RENEW
         if k and bool(spent.any()):
@@ -33,12 +33,12 @@ def draw_slates(logits: Tensor, size: int, generator: torch.Generator | None) ->
             p[spent] = torch.softmax(logits[spent].float().scatter(1, out, -torch.inf), dim=-1)
             sums[spent] = _block_sums(p[spent])
         block, within = _invert(sums, uniform[:, k : k + 1])
-        columns = block * _BLOCK + torch.arange(_BLOCK, device=logits.device)
-        inside = p.gather(1, columns.clamp(max=p.shape[1] - 1)).double() * (columns < p.shape[1])
+        own = block * _BLOCK + columns
+        inside = p.gather(1, own.clamp(max=p.shape[1] - 1)).double() * (own < p.shape[1])
         place, _ = _invert(inside, within)
         item = block * _BLOCK + place
         p.scatter_(1, item, 0.0)
-        sums.scatter_(1, block, inside.scatter(1, place, 0.0).sum(1, keepdim=True))
+        sums.scatter_(1, block, inside.scatter_(1, place, 0.0).sum(1, keepdim=True))
         drawn.append(item.squeeze(1))
     return torch.stack(drawn, dim=1)
 
@@ -54,10 +54,9 @@ def _invert(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """[B, n] weights and [B, 1] uniforms → the place that each uniform falls on, in proportion to the weights, and
     where within it the uniform lies, which is a uniform again; [B, 1] each."""
     upto = weights.cumsum(1)
-    aim = uniform * upto[:, -1:]
+    total = upto[:, -1:]
+    aim = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))  # a product may round up
     place = torch.searchsorted(upto, aim, right=True)
-    last = torch.where(weights > 0, torch.arange(weights.shape[1], device=weights.device), 0).amax(1, keepdim=True)
-    place = torch.minimum(place, last)
     own = weights.gather(1, place)
     return place, ((aim - upto.gather(1, place) + own) / own).clamp(0.0, 1.0)
 
