@@ -17,13 +17,12 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
-from transformers.cache_utils import DynamicLayer
 
+from tacit.text.kv_cache import kv_cache
 from tacit.text.lm import head_logits, trunk
 
 _CANDIDATES = 256  # tokens looked at first: rows whose nucleus they do not hold are sorted whole
 
-_ROOM = 64  # tokens by which the cache grows at once
 _MOST_LOGITS = 2**27  # that scoring holds at once: 512 MB, and as much again for their softmax
 
 
@@ -98,7 +97,7 @@ def continuations(
     ``once`` those that are not drawn where their line has them already.
     """
     n = 1 if streams is None else streams.shape[1]
-    state = _State(lm, prompts, n)
+    state = _State(lm, prompts, n, sampling.max_tokens)
     noise = None if streams is None else torch.from_numpy(streams.reshape(len(prompts) * n, -1)).to(lm.device)
     barred = None if once is None else _Barred(once, state)
     written: list[list[int]] = [[] for _ in range(len(prompts) * n)]
@@ -199,20 +198,14 @@ class _Barred:
 
 
 class _State:
-    """The KV cache of the continuations that still grow. ``rows`` says which they are, ``logits`` [len(rows), V] what
-    the model expects next. Prompts are padded on the left; pads are masked and take no position."""
+    """The continuations that still grow: ``rows`` says which they are, ``logits`` [len(rows), V] what the model expects
+    of each next."""
 
-    def __init__(self, lm: PreTrainedModel, prompts: Sequence[Sequence[int]], n: int) -> None:
-        width = max(map(len, prompts))
-        ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts], device=lm.device)
-        real = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=lm.device)
-        self.lm, self.mask = lm, real
-        out = self._run(ids, (real.cumsum(1) - 1).clamp(min=0), None)
-        self.cache: Any = out.past_key_values
-        self.cache.batch_repeat_interleave(n)
-        self.cache.layers = [_Roomy.of(layer) if type(layer) is DynamicLayer else layer for layer in self.cache.layers]
-        self.mask = real.repeat_interleave(n, dim=0)
-        self.logits: Tensor = out.logits[:, -1].repeat_interleave(n, dim=0)
+    def __init__(self, lm: PreTrainedModel, prompts: Sequence[Sequence[int]], n: int, most: int) -> None:
+        self.lm, self.cache = lm, kv_cache(lm, max(map(len, prompts)) + most)
+        logits = head_logits(lm, self.cache.feed(prompts))
+        self.cache.repeat(n)
+        self.logits = logits.repeat_interleave(n, dim=0)
         self.rows = torch.arange(len(prompts) * n, device=lm.device)
         self.open = [True] * len(self.rows)
 
@@ -220,56 +213,7 @@ class _State:
         """Append one token to every row. Finished rows are dropped once they are a quarter of all."""
         if 4 * sum(self.open) <= 3 * len(self.open):
             kept = torch.tensor([k for k, grows in enumerate(self.open) if grows], device=self.rows.device)
-            self.cache.batch_select_indices(kept)
-            self.mask, self.rows, token = self.mask[kept], self.rows[kept], token[kept]
+            self.cache.keep(kept)
+            self.rows, token = self.rows[kept], token[kept]
             self.open = [True] * len(kept)
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(token), 1)], dim=1)
-        out = self._run(token.unsqueeze(1), self.mask.sum(1, keepdim=True) - 1, self.cache)
-        self.cache, self.logits = out.past_key_values, out.logits[:, -1]
-
-    def _run(self, ids: Tensor, positions: Tensor, cache: Any) -> Any:
-        return self.lm(
-            input_ids=ids,
-            attention_mask=self.mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-
-
-class _Roomy(DynamicLayer):
-    """A cache layer with room for ``_ROOM`` more tokens: appending by concatenation copies all of it at every step,
-    which took more than half of the time on a CPU."""
-
-    _buffers: tuple[Tensor, Tensor] | None = None
-
-    @classmethod
-    def of(cls, layer: DynamicLayer) -> _Roomy:
-        assert layer.keys is not None and layer.values is not None
-        roomy = cls()
-        roomy.lazy_initialization(layer.keys, layer.values)
-        roomy.keys, roomy.values = layer.keys, layer.values
-        return roomy
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Append [B, heads, t, width] to keys and values; returns all of both."""
-        assert self.keys is not None and self.values is not None
-        had = self.keys.shape[-2]
-        have = had + key_states.shape[-2]
-        if self._buffers is None or self._buffers[0].shape[-2] < have:
-            self._buffers = (_with_room(self.keys, have + _ROOM), _with_room(self.values, have + _ROOM))
-        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
-            buffer[..., had:have, :] = states
-        self.keys, self.values = (buffer[..., :have, :] for buffer in self._buffers)
-        return self.keys, self.values
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        super().batch_select_indices(indices)
-        self._buffers = None
-
-
-def _with_room(held: Tensor, tokens: int) -> Tensor:
-    buffer = held.new_empty(*held.shape[:-2], tokens, held.shape[-1])
-    buffer[..., : held.shape[-2], :] = held
-    return buffer
+        self.logits = head_logits(self.lm, self.cache.feed(token.unsqueeze(1).tolist()))

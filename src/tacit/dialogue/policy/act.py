@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from tacit.dialogue.policy.layout import fill_slots
 from tacit.dialogue.policy.network import PolicyNetwork
 from tacit.dialogue.policy.plackett_luce import draw_slates, slate_logprobs
+from tacit.text.kv_cache import KVCache, kv_cache
 from tacit.types import Dialogue, Sample, Slate
 
 Decision = Literal["recommend", "reply"]
@@ -26,33 +27,6 @@ class Drawn:
     slate_logprobs: tuple[float, ...]
     reply: list[int]
     reply_logprobs: list[float]
-
-
-class _KVCache:
-    """A growing KV cache over ragged chunks: every chunk is left-padded, pads are masked and take no position."""
-
-    def __init__(self, policy: PolicyNetwork, rows: int) -> None:
-        self.policy, self.past = policy, None
-        self.mask = torch.zeros(rows, 0, dtype=torch.long, device=policy.device)
-
-    def feed(self, chunks: Sequence[Sequence[int]]) -> Tensor:
-        """Append one chunk a row; returns the hidden state of each row's last token, [B, width]."""
-        width = max(map(len, chunks))
-        pad = self.policy.layout.pad
-        ids = torch.tensor([[pad] * (width - len(c)) + list(c) for c in chunks], device=self.policy.device)
-        real = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in chunks], device=self.policy.device)
-        self.mask = torch.cat([self.mask, real], dim=1)
-        positions = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -width:]
-        out: Any = self.policy.lm.base_model(
-            input_ids=ids,
-            attention_mask=self.mask,
-            position_ids=positions,
-            past_key_values=self.past,
-            use_cache=True,
-        )
-        self.past = out.past_key_values
-        hidden: Tensor = out.last_hidden_state[:, -1]
-        return hidden
 
 
 @torch.no_grad()
@@ -70,8 +44,10 @@ def act(
     if not contexts:
         return []
     layout = policy.layout
-    cache = _KVCache(policy, len(contexts))
     prompts = [policy.prompt(context) for context in contexts]
+    lengths, shown = layout.lengths, policy.config.slate_titles
+    room = max(map(len, prompts)) + 2 + shown * (lengths.title + 1) + lengths.reply
+    cache = kv_cache(policy.lm, room)
     choice = policy.decision_logprobs(cache.feed(prompts), contexts)
     if decide is None:
         chat = choice.argmax(-1) if greedy else _draw(choice, generator)
@@ -129,24 +105,33 @@ def _draw_slates(
 
 
 def _write(
-    policy: PolicyNetwork, cache: _KVCache, state: Tensor, drawn: list[Drawn], generator: torch.Generator, greedy: bool
+    policy: PolicyNetwork, cache: KVCache, state: Tensor, drawn: list[Drawn], generator: torch.Generator, greedy: bool
 ) -> None:
-    """Reply tokens until every row said ``<eos>`` or the budget is spent."""
+    """Reply tokens until every row said ``<eos>`` or the budget is spent. Finished rows are dropped once they are a
+    quarter of all."""
     sayable = policy.sayable([d.slate for d in drawn])
-    open_rows = [True] * len(drawn)
-    for _ in range(policy.layout.lengths.reply):
+    rows, eos, budget = drawn, policy.layout.eos, policy.layout.lengths.reply
+    for step in range(budget):
         logits = policy.lm.get_output_embeddings()(state).float() + sayable
         distribution = torch.log_softmax(logits, dim=-1)
         token = distribution.argmax(-1) if greedy else _draw(distribution, generator)
         logprob = distribution.gather(1, token.unsqueeze(1)).squeeze(1).tolist()
-        for row, t in enumerate(token.tolist()):
-            if open_rows[row]:
-                drawn[row].reply.append(t)
-                drawn[row].reply_logprobs.append(logprob[row])
-                open_rows[row] = t != policy.layout.eos
-        if not any(open_rows):
+        for row, t, p in zip(rows, token.tolist(), logprob, strict=True):
+            if not _ended(row, eos):
+                row.reply.append(t)
+                row.reply_logprobs.append(p)
+        going = [place for place, row in enumerate(rows) if not _ended(row, eos)]
+        if not going or step == budget - 1:
             return
-        state = cache.feed([[t] for t in token.tolist()])
+        if 4 * len(going) <= 3 * len(rows):
+            kept = torch.tensor(going, device=policy.device)
+            cache.keep(kept)
+            rows, sayable, token = [rows[place] for place in going], sayable[kept], token[kept]
+        state = cache.feed(token.unsqueeze(1).tolist())
+
+
+def _ended(row: Drawn, eos: int) -> bool:
+    return bool(row.reply) and row.reply[-1] == eos
 
 
 def _draw(logprobs: Tensor, generator: torch.Generator) -> Tensor:

@@ -23,6 +23,7 @@ from tacit.dialogue.policy.wishes.term import WishTerm
 from tacit.run.limits import at_least
 from tacit.text.encoder import PINNED, TextEncoder
 from tacit.text.lm import LMConfig, max_positions
+from tacit.text.packed import packed_rows, packs
 from tacit.types import Dialogue, Slate
 
 MENTIONS = 16  # the most recent items that a query reads
@@ -98,6 +99,8 @@ class PolicyNetwork(nn.Module):
 
     def trunk(self, sequences: Sequence[Sequence[int]]) -> Tensor:
         """Last hidden states of right-padded sequences, [B, L, width]."""
+        if packs(self.lm):
+            return packed_rows(self.lm, sequences)
         ids, mask = pad_right(sequences, self.layout.pad, self.device)
         hidden: Tensor = self.lm.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         return hidden

@@ -1,0 +1,191 @@
+"""What a language model has read so far, row by row: chunks are appended, and finished rows leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicLayer
+
+from tacit.text.lm import trunk
+from tacit.text.packed import Packing, packed_states, packs
+
+_ROOM = 64  # tokens by which the padded cache grows at once
+
+
+class KVCache(Protocol):
+    """The keys and values of B growing rows."""
+
+    def feed(self, chunks: Sequence[Sequence[int]]) -> Tensor:
+        """Append a chunk of at least one token to each row; the last hidden state of each, [B, width]."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Only these rows, in this order, from now on."""
+
+    def repeat(self, n: int) -> None:
+        """Each row n times, one behind the other."""
+
+
+def kv_cache(lm: Any, room: int) -> KVCache:
+    """An empty cache with room for ``room`` tokens a row (a guess: it grows). No gradient flows through it."""
+    return _Packed(lm, room) if packs(lm) else _Padded(lm)
+
+
+class _Packed:
+    """Rows begin at the left and hold no padding between chunks: row b is ``lengths[b]`` tokens of the buffers."""
+
+    def __init__(self, lm: Any, room: int) -> None:
+        self.lm, self.room = lm, room
+        self.keys: list[Tensor] = []  # of each layer, [B, heads, room, d]
+        self.values: list[Tensor] = []
+        self.lengths = torch.zeros(0, dtype=torch.long, device=lm.device)
+        self._rows = self._places = self.lengths
+        self._longest = 0  # after the chunk that is being read
+        self._seen: Tensor | None = None
+        self._flat: Tensor | None = None  # where the chunk's keys go in a layer's buffer, [T · heads]
+
+    def feed(self, chunks: Sequence[Sequence[int]]) -> Tensor:
+        device, first = self.lengths.device, not len(self.lengths)
+        packing = Packing([len(chunk) for chunk in chunks], device)
+        if first:
+            self.lengths = torch.zeros(len(chunks), dtype=torch.long, device=device)
+        self._rows, self._places = packing.rows, packing.places + self.lengths[packing.rows]
+        self._flat = None
+        after = self.lengths + packing.counts
+        self._longest = int(after.max())
+        self._seen = None if first else self._mask(packing)
+        ids = torch.tensor([token for chunk in chunks for token in chunk], device=device)
+        states = packed_states(self.lm, ids, self._places, packing, self)
+        self.lengths = after
+        return states[packing.ends - 1]
+
+    def _mask(self, packing: Packing) -> Tensor | None:
+        """[B, 1, width, longest] bool: a token sees its row up to itself."""
+        upto = self.lengths.unsqueeze(1) + torch.arange(packing.width, device=self.lengths.device)
+        if packing.width == 1 and bool((upto == self._longest - 1).all()):
+            return None
+        return (torch.arange(self._longest, device=self.lengths.device) <= upto.unsqueeze(-1)).unsqueeze(1)
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor] | None:
+        first = layer == len(self.keys)
+        if first:
+            shape = (len(self.lengths), keys.shape[1], max(self.room, self._longest), keys.shape[2])
+            self.keys.append(keys.new_zeros(shape))
+            self.values.append(values.new_zeros(shape))
+        elif self.keys[layer].shape[2] < self._longest:
+            more = (0, 0, 0, self._longest - self.keys[layer].shape[2] + self.room // 2)
+            self.keys[layer] = torch.nn.functional.pad(self.keys[layer], more)
+            self.values[layer] = torch.nn.functional.pad(self.values[layer], more)
+        if self._flat is None:
+            heads, room = self.keys[layer].shape[1:3]
+            of_head = torch.arange(heads, device=keys.device) * room
+            self._flat = (self._rows.unsqueeze(1) * heads * room + of_head + self._places.unsqueeze(1)).flatten()
+        for buffer, new in ((self.keys[layer], keys), (self.values[layer], values)):
+            buffer.view(-1, new.shape[-1]).index_copy_(0, self._flat, new.reshape(-1, new.shape[-1]))
+        if first:
+            return None
+        return self.keys[layer][:, :, : self._longest], self.values[layer][:, :, : self._longest]
+
+    def visible(self, dtype: torch.dtype) -> Tensor | None:
+        if self._seen is not None and self._seen.dtype != dtype:  # once for all layers: each would turn it into numbers
+            self._seen = torch.zeros(self._seen.shape, dtype=dtype, device=self._seen.device).masked_fill_(
+                ~self._seen, -torch.inf
+            )
+        return self._seen
+
+    def keep(self, rows: Tensor) -> None:
+        self._select(rows)
+
+    def repeat(self, n: int) -> None:
+        if n > 1:
+            self._select(torch.arange(len(self.lengths), device=self.lengths.device).repeat_interleave(n))
+
+    def _select(self, rows: Tensor) -> None:
+        self.lengths = self.lengths[rows]
+        for buffers in (self.keys, self.values):
+            for layer, buffer in enumerate(buffers):
+                buffers[layer] = buffer[rows]
+
+
+class _Padded:
+    """transformers' own cache, for the models that cannot be packed: chunks are padded on the left, and pads masked."""
+
+    def __init__(self, lm: Any) -> None:
+        self.lm, self.past = lm, None
+        self.mask = torch.zeros(0, 0, dtype=torch.long, device=lm.device)
+
+    def feed(self, chunks: Sequence[Sequence[int]]) -> Tensor:
+        width, device = max(map(len, chunks)), self.mask.device
+        ids = torch.tensor([[0] * (width - len(chunk)) + list(chunk) for chunk in chunks], device=device)
+        real = torch.tensor([[0] * (width - len(chunk)) + [1] * len(chunk) for chunk in chunks], device=device)
+        self.mask = torch.cat([self.mask, real], dim=1) if self.past is not None else real
+        out = trunk(self.lm)(
+            input_ids=ids,
+            attention_mask=self.mask,
+            position_ids=(self.mask.cumsum(1) - 1).clamp(min=0)[:, -width:],
+            past_key_values=self.past,
+            use_cache=True,
+        )
+        if self.past is None:
+            self._make_room(out.past_key_values)
+        self.past = out.past_key_values
+        states: Tensor = out.last_hidden_state[:, -1]
+        return states
+
+    def _make_room(self, past: Any) -> None:
+        past.layers = [_Roomy.of(layer) if type(layer) is DynamicLayer else layer for layer in past.layers]
+
+    def keep(self, rows: Tensor) -> None:
+        assert self.past is not None
+        self.past.batch_select_indices(rows)
+        self.mask = self.mask[rows]
+
+    def repeat(self, n: int) -> None:
+        assert self.past is not None
+        if n > 1:
+            self.past.batch_repeat_interleave(n)
+            self._make_room(self.past)
+            self.mask = self.mask.repeat_interleave(n, dim=0)
+
+
+class _Roomy(DynamicLayer):
+    """A cache layer with room for ``_ROOM`` more tokens: appending by concatenation copies all of it at every step,
+    which took more than half of the time on a CPU."""
+
+    _buffers: tuple[Tensor, Tensor] | None = None
+
+    @classmethod
+    def of(cls, layer: DynamicLayer) -> _Roomy:
+        assert layer.keys is not None and layer.values is not None
+        roomy = cls()
+        roomy.lazy_initialization(layer.keys, layer.values)
+        roomy.keys, roomy.values = layer.keys, layer.values
+        return roomy
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Append [B, heads, t, width] to keys and values; returns all of both."""
+        assert self.keys is not None and self.values is not None
+        had = self.keys.shape[-2]
+        have = had + key_states.shape[-2]
+        if self._buffers is None or self._buffers[0].shape[-2] < have:
+            self._buffers = (_with_room(self.keys, have + _ROOM), _with_room(self.values, have + _ROOM))
+        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[..., had:have, :] = states
+        self.keys, self.values = (buffer[..., :have, :] for buffer in self._buffers)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        super().batch_select_indices(indices)
+        self._buffers = None
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        super().batch_repeat_interleave(repeats)
+        self._buffers = None
+
+
+def _with_room(held: Tensor, tokens: int) -> Tensor:
+    buffer = held.new_empty(*held.shape[:-2], tokens, held.shape[-1])
+    buffer[..., : held.shape[-2], :] = held
+    return buffer

@@ -1,0 +1,135 @@
+"""A causal language model over ragged rows without padding: its linear layers see real tokens only.
+
+All rows stand side by side in one line of tokens; only inside attention are they laid out as a rectangle, in which what
+comes later is not seen anyway. The model's own modules do the work: transformers hands the attention to a function of
+ours, and with it what it needs to know of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface
+
+from tacit.text.lm import trunk
+
+_NAME = "tacit_packed"
+
+
+class Packing:
+    """Where T tokens, side by side, belong: token t is number ``places[t]`` of row ``rows[t]``."""
+
+    def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
+        count = torch.tensor(lengths, device=device)
+        self.size, self.width, self.counts = len(lengths), max(lengths), count
+        self.rows = torch.repeat_interleave(torch.arange(len(lengths), device=device), count)
+        self.ends = count.cumsum(0)
+        self.places = torch.arange(len(self.rows), device=device) - (self.ends - count)[self.rows]
+        self.flat = None if len(self.rows) == self.size * self.width else self.rows * self.width + self.places
+
+    def padded(self, x: Tensor) -> Tensor:
+        """[T, ...] → [B, width, ...], zeros behind each row's end."""
+        if self.flat is not None:
+            x = x.new_zeros(self.size * self.width, *x.shape[1:]).index_copy(0, self.flat, x)
+        return x.unflatten(0, (self.size, self.width))
+
+    def packed(self, x: Tensor) -> Tensor:
+        """The reverse."""
+        x = x.flatten(0, 1)
+        return x if self.flat is None else x.index_select(0, self.flat)
+
+
+class Past(Protocol):
+    """Keys and values of earlier tokens (``kv_cache``)."""
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Append [T, heads, d] each; all of each row, [B, heads, S, d], or None where there were none before."""
+
+    def visible(self, dtype: torch.dtype) -> Tensor | None:
+        """What is added to the scores of [B, 1, width, S]; None where everything may be seen."""
+
+
+def packs(lm: Any) -> bool:
+    """Whether this way is exact for the model: full causal attention by torch's kernel, nothing added to its scores."""
+    config = trunk(lm).config
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    return (
+        config._attn_implementation == "sdpa"
+        and bool(getattr(trunk(lm), "_supports_attention_backend", False))
+        and bool(getattr(config, "is_causal", True))
+        and not config.is_encoder_decoder
+        and kinds == {"full_attention"}
+        and getattr(config, "sliding_window", None) is None
+        and getattr(config, "attn_logit_softcapping", None) is None
+    )
+
+
+def packed_states(lm: Any, ids: Tensor, places: Tensor, packing: Packing, past: Past | None = None) -> Tensor:
+    """Last hidden states [T, width] of the tokens [T] at positions [T]; differentiable without a ``past``."""
+    with _own_attention(trunk(lm).config):
+        out = trunk(lm)(
+            input_ids=ids.unsqueeze(0),
+            position_ids=places.unsqueeze(0),
+            attention_mask=places.new_zeros(1, 1, 1, 1),  # of four dimensions: transformers makes none of its own
+            use_cache=False,
+            packing=packing,
+            past=past,
+        )
+    states: Tensor = out.last_hidden_state
+    return states.squeeze(0)
+
+
+def packed_rows(lm: Any, sequences: Sequence[Sequence[int]]) -> Tensor:
+    """Last hidden states of whole rows, [B, longest, width], zeros behind each row's end."""
+    device = next(lm.parameters()).device
+    packing = Packing([len(sequence) for sequence in sequences], device)
+    ids = torch.tensor([token for sequence in sequences for token in sequence], device=device)
+    return packing.padded(packed_states(lm, ids, packing.places, packing))
+
+
+@contextmanager
+def _own_attention(config: Any) -> Iterator[None]:
+    usual = config._attn_implementation
+    config._attn_implementation = _NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = usual
+
+
+def _attend(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    packing: Packing,
+    past: Past | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """[1, heads, T, d] → [1, T, heads, d]; key and value may have fewer heads."""
+    q = packing.padded(query.squeeze(0).transpose(0, 1)).transpose(1, 2)
+    k, v = key.squeeze(0).transpose(0, 1), value.squeeze(0).transpose(0, 1)
+    whole = past.write(module.layer_idx, k, v) if past is not None else None
+    if past is None or whole is None:
+        k, v = packing.padded(k).transpose(1, 2), packing.padded(v).transpose(1, 2)
+        seen, causal = None, packing.width > 1
+    else:
+        (k, v), seen, causal = whole, past.visible(q.dtype), False
+    heads, groups = q.shape[1], q.shape[1] // k.shape[1]
+    if groups > 1 and packing.width == 1:  # heads that share their keys become rows of one product
+        q = q.reshape(len(q), k.shape[1], groups, q.shape[-1])
+    out = torch.nn.functional.scaled_dot_product_attention(
+        q, k, v, seen, dropout, causal, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+    )
+    out = out.reshape(len(q), heads, packing.width, -1).transpose(1, 2)
+    return packing.packed(out).unsqueeze(0), None
+
+
+AttentionInterface.register(_NAME, _attend)

@@ -1,0 +1,95 @@
+"""Ragged rows without padding beside the model's own way: states, gradients, and caches that grow in chunks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GemmaConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    Qwen2Config,
+)
+
+from tacit.text.kv_cache import _Packed, _Padded, kv_cache
+from tacit.text.lm import trunk
+from tacit.text.packed import packed_rows, packs
+
+ROWS = [[5, 6, 7, 8, 9, 10, 11], [12], [13, 14, 15]]
+SHAPE = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 4}
+SHARED = {**SHAPE, "num_key_value_heads": 2, "vocab_size": 60, "max_position_embeddings": 64}
+CONFIGS: dict[str, PretrainedConfig] = {
+    "gpt2": GPT2Config(vocab_size=60, n_positions=64, n_embd=16, n_layer=2, n_head=4, attn_pdrop=0.0, resid_pdrop=0.0),
+    "llama": LlamaConfig(**SHARED),
+    "qwen": Qwen2Config(**SHARED),
+    "gemma": GemmaConfig(**SHARED),
+    "mistral": MistralConfig(**SHARED, sliding_window=4),  # which no packing knows
+}
+
+
+def model(family: str) -> PreTrainedModel:
+    """In double precision, but for the norms, which some families compute in single precision."""
+    torch.manual_seed(0)
+    lm: PreTrainedModel = AutoModelForCausalLM.from_config(CONFIGS[family])
+    with torch.no_grad():
+        for parameter in lm.parameters():
+            parameter.add_(torch.randn_like(parameter) / 10)
+    return lm.double().eval()
+
+
+def one_by_one(lm: PreTrainedModel, row: list[int]) -> torch.Tensor:
+    """[len(row), width], no batch and no cache."""
+    states: torch.Tensor = trunk(lm)(input_ids=torch.tensor([row]), use_cache=False).last_hidden_state
+    return states[0]
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen", "gemma"])
+@pytest.mark.parametrize("rows", [ROWS, [ROWS[0], ROWS[0][::-1]], [[5]]], ids=["ragged", "equal", "one"])
+def test_packed_states_and_gradients_are_those_of_single_rows(family: str, rows: list[list[int]]) -> None:
+    lm = model(family)
+    assert packs(lm)
+    found = packed_rows(lm, rows)
+    assert trunk(lm).config._attn_implementation == "sdpa"
+    slope = torch.arange(found.numel()).view(found.shape).double().cos()
+    expected = [one_by_one(lm, row) for row in rows]
+    for row, own in zip(found, expected, strict=True):
+        torch.testing.assert_close(row[: len(own)], own, atol=1e-6, rtol=1e-5)
+        assert not row[len(own) :].any()
+    weights = [p for p in lm.parameters() if p.requires_grad]
+    loss = sum(((own * s[: len(own)]).sum() for own, s in zip(expected, slope, strict=True)), torch.zeros(()))
+    ours = torch.autograd.grad((found * slope).sum(), weights, allow_unused=True)
+    theirs = torch.autograd.grad(loss, weights, allow_unused=True)
+    for mine, its in zip(ours, theirs, strict=True):
+        assert (mine is None) == (its is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, its, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("room", [1, 5, 100])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen", "gemma", "mistral"])
+@torch.no_grad()
+def test_a_cache_gives_the_states_of_whole_rows(family: str, room: int) -> None:
+    """Prompts, ragged chunks, rows that are repeated, single tokens, rows that leave, in this order."""
+    lm = model(family)
+    assert packs(lm) == (family != "mistral")
+    cache = kv_cache(lm, room)
+    assert isinstance(cache, _Padded if family == "mistral" else _Packed)
+    rows = [list(row) for row in ROWS]
+
+    def check(states: torch.Tensor) -> None:
+        torch.testing.assert_close(states, torch.stack([one_by_one(lm, row)[-1] for row in rows]), atol=1e-6, rtol=1e-5)
+
+    check(cache.feed(rows))
+    cache.repeat(2)
+    rows = [list(row) for row in rows for _ in range(2)]
+    for step in range(5):
+        if step == 2:
+            cache.keep(torch.tensor([4, 0, 3]))
+            rows = [rows[4], rows[0], rows[3]]
+        chunks = [[20 + step, *range(30, 30 + (row % 3 if step < 2 else 0))] for row in range(len(rows))]
+        rows = [row + chunk for row, chunk in zip(rows, chunks, strict=True)]
+        check(cache.feed(chunks))
