@@ -27,7 +27,7 @@ CONFIGS: dict[str, PretrainedConfig] = {
     "llama": LlamaConfig(**SHARED),
     "qwen": Qwen2Config(**SHARED),
     "gemma": GemmaConfig(**SHARED),
-    "mistral": MistralConfig(**SHARED, sliding_window=4),  # which no packing knows
+    "mistral": MistralConfig(**SHARED, sliding_window=64),  # of any width: not packed
 }
 
 

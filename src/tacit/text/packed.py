@@ -35,7 +35,7 @@ class Packing:
         """[T, ...] → [B, width, ...], zeros behind each row's end."""
         if self.flat is not None:
             x = x.new_zeros(self.size * self.width, *x.shape[1:]).index_copy(0, self.flat, x)
-        return x.unflatten(0, (self.size, self.width))
+        return x.view(self.size, self.width, *x.shape[1:])
 
     def packed(self, x: Tensor) -> Tensor:
         """The reverse."""
