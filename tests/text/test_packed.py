@@ -18,8 +18,10 @@ from transformers import (
 from tacit.text.kv_cache import _Packed, _Padded, kv_cache
 from tacit.text.lm import trunk
 from tacit.text.packed import packed_rows, packs
+from tacit.text.prefix_trees import prefix_trees
 
 ROWS = [[5, 6, 7, 8, 9, 10, 11], [12], [13, 14, 15]]
+TREE = [ROWS[0][:5], ROWS[0], [*ROWS[0][:6], 20, 21], [3, 4], ROWS[0][:5]]  # beginnings in common, one row twice
 SHAPE = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 4}
 SHARED = {**SHAPE, "num_key_value_heads": 2, "vocab_size": 60, "max_position_embeddings": 64}
 CONFIGS: dict[str, PretrainedConfig] = {
@@ -48,7 +50,7 @@ def one_by_one(lm: PreTrainedModel, row: list[int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "qwen", "gemma"])
-@pytest.mark.parametrize("rows", [ROWS, [ROWS[0], ROWS[0][::-1]], [[5]]], ids=["ragged", "equal", "one"])
+@pytest.mark.parametrize("rows", [ROWS, [ROWS[0], ROWS[0][::-1]], [[5]], TREE], ids=["ragged", "equal", "one", "tree"])
 def test_packed_states_and_gradients_are_those_of_single_rows(family: str, rows: list[list[int]]) -> None:
     lm = model(family)
     assert packs(lm)
@@ -59,6 +61,7 @@ def test_packed_states_and_gradients_are_those_of_single_rows(family: str, rows:
     for row, own in zip(found, expected, strict=True):
         torch.testing.assert_close(row[: len(own)], own, atol=1e-6, rtol=1e-5)
         assert not row[len(own) :].any()
+    assert (prefix_trees(rows, 16).seen() is None) == (rows is not TREE)
     weights = [p for p in lm.parameters() if p.requires_grad]
     loss = sum(((own * s[: len(own)]).sum() for own, s in zip(expected, slope, strict=True)), torch.zeros(()))
     ours = torch.autograd.grad((found * slope).sum(), weights, allow_unused=True)

@@ -64,8 +64,11 @@ def clipped_epochs(
     settings: ClippedSettings,
     shuffles: torch.Generator,
     broken: Callable[[Rows], None],
+    together: Tensor | None = None,
 ) -> Stats:
     """PPO's epochs of shuffled minibatches over ``count`` rows, cut short where the policy has moved too far.
+
+    Rows of one value in ``together`` [count] stay side by side in the order, so that most share a minibatch.
 
     ``gradients`` fills those of some rows (``accumulate``) and tells of them: every ``kl_old…`` is a k3 from the policy
     that acted. ``broken`` must raise: the gradient of these rows is not finite. Means over the minibatches; ``steps``
@@ -74,7 +77,7 @@ def clipped_epochs(
     """
     log: list[Stats] = []
     for _ in range(settings.epochs):
-        for rows in torch.randperm(count, generator=shuffles).split(settings.minibatch):
+        for rows in _shuffled(count, shuffles, together).split(settings.minibatch):
             stats = gradients(rows.tolist())
             log.append(stats)
             if max(value for name, value in stats.items() if name.startswith("kl_old")) > settings.kl_stop:
@@ -83,6 +86,14 @@ def clipped_epochs(
             if not math.isfinite(stats["grad_norm"]):
                 broken(rows.tolist())
     return _means(log)
+
+
+def _shuffled(count: int, shuffles: torch.Generator, together: Tensor | None) -> Tensor:
+    """An order of ``count`` rows, whole groups at random."""
+    if together is None:
+        return torch.randperm(count, generator=shuffles)
+    groups, of_row = together.cpu().unique(return_inverse=True)
+    return torch.randperm(len(groups), generator=shuffles)[of_row].argsort(stable=True)
 
 
 def _means(log: Sequence[Stats]) -> Stats:

@@ -1,8 +1,9 @@
-"""A causal language model over ragged rows without padding: its linear layers see real tokens only.
+"""A causal language model over ragged rows without padding: its linear layers see real tokens only, and each once.
 
-All rows stand side by side in one line of tokens; only inside attention are they laid out as a rectangle, in which what
-comes later is not seen anyway. The model's own modules do the work: transformers hands the attention to a function of
-ours, and with it what it needs to know of the rows.
+All rows stand side by side in one line of tokens; only inside attention are they laid out as a rectangle. Rows that
+begin alike, as the turns of one conversation do, are one tree (``prefix_trees``): what they share is computed once, and
+a token sees the tokens before it in its own row. The model's own modules do the work: transformers hands the attention
+to a function of ours, and with it what it needs to know of the rows.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor
 from transformers import AttentionInterface
 
 from tacit.text.lm import trunk
+from tacit.text.prefix_trees import prefix_trees
 
 _NAME = "tacit_packed"
 
@@ -23,7 +25,9 @@ _NAME = "tacit_packed"
 class Packing:
     """Where T tokens, side by side, belong: token t is number ``places[t]`` of row ``rows[t]``."""
 
-    def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
+    def __init__(self, lengths: Sequence[int], device: torch.device, seen: Tensor | None = None) -> None:
+        """``seen`` [B, width, width] is True where a token sees another; None is the order they stand in."""
+        self.seen = None if seen is None else torch.zeros(seen.shape, device=device).masked_fill_(~seen, -torch.inf)
         count = torch.tensor(lengths, device=device)
         self.size, self.width, self.counts = len(lengths), max(lengths), count
         self.rows = torch.repeat_interleave(torch.arange(len(lengths), device=device), count)
@@ -84,11 +88,16 @@ def packed_states(lm: Any, ids: Tensor, places: Tensor, packing: Packing, past: 
 
 
 def packed_rows(lm: Any, sequences: Sequence[Sequence[int]]) -> Tensor:
-    """Last hidden states of whole rows, [B, longest, width], zeros behind each row's end."""
-    device = next(lm.parameters()).device
-    packing = Packing([len(sequence) for sequence in sequences], device)
-    ids = torch.tensor([token for sequence in sequences for token in sequence], device=device)
-    return packing.padded(packed_states(lm, ids, packing.places, packing))
+    """Last hidden states of whole rows, [B, longest, width], zeros behind each row's end; differentiable."""
+    device, width = next(lm.parameters()).device, trunk(lm).config.hidden_size
+    trees = prefix_trees(sequences, width)
+    seen = trees.seen()
+    packing = Packing(trees.sizes, device, None if seen is None else torch.from_numpy(seen).to(device))
+    ids, places = torch.tensor(trees.tokens, device=device), torch.tensor(trees.depths, device=device)
+    states = packed_states(lm, ids, places, packing)
+    longest = max(map(len, sequences))
+    own = torch.tensor([[*nodes, *[len(ids)] * (longest - len(nodes))] for nodes in trees.nodes], device=device)
+    return torch.cat([states, states.new_zeros(1, states.shape[1])])[own]
 
 
 @contextmanager
@@ -119,7 +128,8 @@ def _attend(
     whole = past.write(module.layer_idx, k, v) if past is not None else None
     if past is None or whole is None:
         k, v = packing.padded(k).transpose(1, 2), packing.padded(v).transpose(1, 2)
-        seen, causal = None, packing.width > 1
+        seen = None if packing.seen is None else packing.seen.to(q.dtype).unsqueeze(1)
+        causal = seen is None and packing.width > 1
     else:
         (k, v), seen, causal = whole, past.visible(q.dtype), False
     heads, groups = q.shape[1], q.shape[1] // k.shape[1]

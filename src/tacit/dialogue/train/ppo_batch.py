@@ -16,6 +16,7 @@ from torch import Tensor
 from tacit import losses
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.scoring import Evaluation
+from tacit.text.packed import packs
 from tacit.types import Dialogue, Episode, Sample
 
 
@@ -59,8 +60,8 @@ def frozen_copy(policy: Policy) -> Policy:
 
 @torch.no_grad()
 def evaluate_all(policy: Policy, contexts: Sequence[Dialogue], samples: Sequence[Sample], size: int) -> Evaluation:
-    """``policy.evaluate`` in pieces of ``size`` turns of similar length, put back in order and padded alike."""
-    order = by_length(samples, range(len(samples)))
+    """``policy.evaluate`` in pieces of ``size`` turns that are alike, put back in order and padded alike."""
+    order = alike_together(policy, samples, range(len(samples)))
     pieces = [
         policy.evaluate([contexts[i] for i in rows], [samples[i] for i in rows])
         for rows in (order[start : start + size] for start in range(0, len(order), size))
@@ -74,9 +75,11 @@ def evaluate_all(policy: Policy, contexts: Sequence[Dialogue], samples: Sequence
     return Evaluation(**columns)
 
 
-def by_length(samples: Sequence[Sample], rows: Sequence[int]) -> list[int]:
-    """Rows with the shortest sequences first: pieces cut from this order hold little padding."""
-    return sorted(rows, key=lambda i: (len(samples[i].prompt_tokens) + len(samples[i].tokens), i))
+def alike_together(policy: Policy, samples: Sequence[Sample], rows: Sequence[int]) -> list[int]:
+    """Rows in an order whose pieces cost least: turns that begin alike side by side, so that the language model reads
+    what they share once; by length where it needs padding."""
+    tokens = {i: (*samples[i].prompt_tokens, *samples[i].tokens) for i in rows}
+    return sorted(rows, key=lambda i: (tokens[i], i) if packs(policy.lm) else (len(tokens[i]), i))
 
 
 def _same_width(parts: list[Tensor]) -> list[Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from tacit import losses
 from tacit.dialogue.policy.scoring import Evaluation
 from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
-from tacit.dialogue.train.ppo_batch import Batch, Targets, by_length
+from tacit.dialogue.train.ppo_batch import Batch, Targets, alike_together
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
 from tacit.dialogue.train.ppo_monitor import Monitor
 from tacit.run.steps import accumulate, clipped_epochs, clipped_step
@@ -30,9 +30,8 @@ def update(
     monitor: Monitor,
     episodes: Sequence[Episode],
 ) -> dict[str, float]:
-    """Epochs of minibatches over one batch, cut short when the policy has moved ``kl_stop`` away from itself.
-
-    ``ramp`` scales the learning rates of policy and slate head.
+    """Epochs of minibatches over one batch, whole conversations shuffled, cut short when the policy has moved
+    ``kl_stop`` away from itself. ``ramp`` scales the learning rates of policy and slate head.
     """
     for group in learner.optimizer.param_groups:
         group["lr"] = getattr(config, group["kind"]) * (1.0 if group["kind"] == "value_lr" else ramp)
@@ -49,6 +48,7 @@ def update(
         config,
         shuffles,
         broken,
+        batch.conversation,
     )
     return stats | {str(group["kind"]): float(group["lr"]) for group in learner.optimizer.param_groups}
 
@@ -70,7 +70,7 @@ def gradients(
         "places": float(slates.sum()),
         "slates": float(slates[:, 0].sum()),
     }
-    ordered = by_length(batch.samples, rows)
+    ordered = alike_together(learner.policy, batch.samples, rows)
     totals = accumulate(
         learner.optimizer,
         lambda piece: objective(learner, batch, aims, piece, counts, config),

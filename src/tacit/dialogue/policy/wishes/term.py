@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from tacit.dialogue.policy.wishes.state import Wishes, WishReader
 from tacit.types import Dialogue
 
 DECISION_START = 6.0  # nats on the log-odds of recommending, before any training
+KNOWN = 2_000  # dialogues whose wishes are kept
 NEW = ("wish.weights", "wish.decision")  # what policies of before these had no weights for: they keep the start
 
 
@@ -30,6 +32,7 @@ class WishTerm(nn.Module):
     def __init__(self, catalog: Catalog, margin: float, size: int) -> None:
         super().__init__()
         self._catalog, self._margin, self._size = catalog, margin, size
+        self._known: dict[int, tuple[Dialogue, Wishes]] = {}
         self.weights = nn.Parameter(torch.tensor(START))
         self.decision = nn.Parameter(torch.tensor(DECISION_START))
 
@@ -39,7 +42,20 @@ class WishTerm(nn.Module):
         return WishReader(self._catalog)
 
     def read(self, contexts: Sequence[Dialogue]) -> list[Wishes]:
-        return [self.reader.read(context) for context in contexts]
+        """A turn of PPO is drawn from and scored several times: the same ``Dialogue`` is read once."""
+        found = []
+        for context in contexts:
+            known = self._known.get(id(context))  # the entry holds the dialogue, so no other can have its id
+            if known is None:
+                known = self._known[id(context)] = (context, self.reader.read(context))
+            found.append(known[1])
+        while len(self._known) > KNOWN:
+            self._known.pop(next(iter(self._known)))
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy reads for itself."""
+        return {**self.__dict__, "_known": {}}
 
     def add_features(self, logits: Tensor, wishes: Sequence[Wishes]) -> Tensor:
         """logits [B, n] + weights · features, in place where no gradient forbids it; only rows that wish cost."""
