@@ -1,0 +1,130 @@
+"""A session of the log → a ``Dialogue``: one pure function, so that training reads the log as it reads any other.
+
+What the page did not report stays ``None``. A slate that was not delivered is not in the dialogue, nor are its events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from tacit.events.schema import Event, counted
+from tacit.events.store import Record
+from tacit.types import Dialogue, Feedback, ItemId, Judgement, Slate, Turn
+
+Link = Callable[[str], tuple[ItemId, ...]]  # the items a text names, in order
+
+
+def dialogue(session: Sequence[Record], link: Link | None = None) -> Dialogue | None:
+    """The conversation as it went on; None where nobody spoke, or the words are past their retention.
+
+    A turn that was asked again, or shown beside another, stands with the answer that was voted for, else with the last
+    one. Slates carry the probabilities they were drawn with, and none where serving was deterministic.
+    """
+    if not session or any(record.words is None for record in session):
+        return None
+    by_turn: dict[int, list[Record]] = {}
+    for record in session:
+        by_turn.setdefault(record.exposure.turn, []).append(record)
+    turns = list[Turn]()
+    stood = list[Record]()
+    for number in sorted(by_turn):
+        asked = next((words for r in by_turn[number] if (words := r.words) and words.asked), None)
+        if asked is not None and asked.asked is not None:
+            text, time_s = asked.asked, None if asked.asked_ms is None else asked.asked_ms / 1000
+            turns.append(Turn("user", text, link(text) if link else (), time_s=time_s))
+        answer = _answer(by_turn[number])
+        if answer is not None:
+            later = number < max(by_turn)
+            turns.append(_agent(answer, link, went_on=later))
+            stood.append(answer)
+    if not any(turn.speaker == "user" for turn in turns):
+        return None
+    first = session[0].exposure
+    return Dialogue(first.session_id, first.user, _one_clock(turns), judgements(stood))
+
+
+def feedback(record: Record, went_on: bool) -> Feedback | None:
+    """What one exposure provoked, as far as it was reported. ``went_on``: the person spoke again afterwards."""
+    events = [event for _, event in record.events]
+    kinds = {event.kind for event in events}
+    items = tuple(shown.item_id for shown in record.exposure.items)
+    largest = counted(events).get(None, {})
+    latency_ms = largest.get("latency_ms")
+    clicked = {event.item_id for event in events if event.kind == "click"}
+    refused = {event.item_id for event in events if event.kind in ("not_for_me", "dismiss")}
+    found = Feedback(
+        dwell_s=dwell_s(events),
+        scroll_depth=largest.get("scroll_depth"),
+        clicked=tuple(item for item in items if item in clicked) if events and items else None,
+        latency_s=None if latency_ms is None else latency_ms / 1000,
+        accepted=True if "accept" in kinds else False if items and refused >= set(items) else None,
+        left=False if went_on else True if "session_end" in kinds else None,
+        device=next((event.device for event in reversed(events) if event.device), None),
+    )
+    return None if found == Feedback() else found
+
+
+def dwell_s(events: Sequence[Event]) -> float | None:
+    """Seconds a turn was in view: of the reply as a whole, else of its longest seen item.
+
+    None where the last report on it says that it may have gone on (``censored``): a lower bound is no observation.
+    """
+    seen: dict[str | None, Event] = {}
+    for event in events:
+        if event.visible_ms is not None and (event.item_id not in seen or event.seq > seen[event.item_id].seq):
+            seen[event.item_id] = event
+    whole = [seen[None]] if None in seen else list(seen.values())
+    if not whole or any(event.censored for event in whole):
+        return None
+    largest = counted(events)
+    return max(largest[event.item_id]["visible_ms"] for event in whole) / 1000
+
+
+def judgements(records: Sequence[Record]) -> Mapping[ItemId, Judgement]:
+    """What people said about items by the buttons of a card; the last word counts."""
+    words: dict[ItemId, Judgement] = {}
+    for item, change in _words(records):
+        words[item] = replace(words.get(item, Judgement(suggested=True)), **change)
+    return words
+
+
+def _words(records: Sequence[Record]) -> Iterator[tuple[ItemId, dict[str, bool]]]:
+    meaning = {"more_like_this": {"liked": True}, "not_for_me": {"liked": False}, "seen_it": {"seen": True}}
+    for record in records:
+        for _, event in record.events:
+            if event.kind in meaning and event.item_id is not None:
+                yield event.item_id, meaning[event.kind]
+
+
+def _answer(records: Sequence[Record]) -> Record | None:
+    """Of the delivered answers to one turn, the one that was voted for, else the last."""
+    delivered = {
+        r.exposure.exposure_id: r for r in records if r.delivery is not None and r.delivery.state == "delivered"
+    }
+    voted = None
+    for record in delivered.values():
+        for _, event in record.events:
+            if event.kind == "vote" and event.value:
+                voted = record.exposure.exposure_id if event.value > 0 else event.against
+    last = next(reversed(delivered.values()), None)
+    return delivered.get(voted or "", last)
+
+
+def _agent(record: Record, link: Link | None, went_on: bool) -> Turn:
+    text = (record.words.said if record.words else None) or ""
+    items = tuple(shown.item_id for shown in record.exposure.items)
+    drawn = tuple(shown.probability for shown in record.exposure.items)
+    slate = Slate(items, None if record.exposure.deterministic else drawn) if items else None
+    mentions = items if slate else link(text) if link else ()
+    ended = record.delivery.last_token_ms if record.delivery else None
+    time_s = (ended if ended is not None else record.exposure.created_ms) / 1000
+    return Turn("agent", text, mentions, slate, feedback(record, went_on), time_s)
+
+
+def _one_clock(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The turns; without times where these go back, as when a server's clock was set."""
+    times = [turn.time_s for turn in turns if turn.time_s is not None]
+    if times == sorted(times):
+        return tuple(turns)
+    return tuple(replace(turn, time_s=None) for turn in turns)
