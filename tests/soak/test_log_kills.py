@@ -14,7 +14,9 @@ SEED = int(os.environ.get("TACIT_SOAK_SEED", "0") or 0)
 
 
 def test_on_sqlite(tmp_path: Path) -> None:
-    print(f"{survive(str(tmp_path / 'log.sqlite'), tmp_path / 'keys', KILLS, seed=SEED):,} acknowledged, all there once")
+    print(
+        f"{survive(str(tmp_path / 'log.sqlite'), tmp_path / 'keys', KILLS, seed=SEED):,} acknowledged, all there once"
+    )
 
 
 def test_on_postgresql(tmp_path: Path) -> None:
