@@ -10,9 +10,11 @@ import torch
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import logs
+from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.model import RewardModel
 from tacit.dialogue.reward.scorer import RewardScorer
+from tacit.dialogue.why import Why, why
 from tacit.run.network import quiet_progress_bars
 from tacit.types import Dialogue, InputError, Item, Turn
 
@@ -48,13 +50,27 @@ class Recommender:
         """The stage that trained the policy, and its step."""
         return self.policy.version
 
+    @property
+    def speaker(self) -> str:
+        """Which model speaks: its stage and step, its base, its size, and the catalogue's."""
+        base = self.policy.config.base
+        made = "trained from scratch on the dialogues" if base == "small" else f"from {base}"
+        size = sum(weight.numel() for weight in self.policy.lm.parameters()) / 1e6
+        return f"{self.version}: a language model of {size:.1f} million weights, {made}; {len(self.catalog)} items"
+
     def start(self, *, seed: int = 0, greedy: bool = False) -> Chat:
         """A new conversation. ``seed`` is of its draws; ``greedy`` always takes the likeliest turn instead."""
         return Chat(self, torch.Generator(self.policy.device).manual_seed(seed), greedy)
 
-    def next_turn(self, dialogue: Dialogue, *, generator: torch.Generator, greedy: bool = False) -> Reply:
-        """What the recommender says next in ``dialogue``, drawn with ``generator``; no call remembers another."""
-        turn = self.policy.act([dialogue], generator, greedy=greedy)[0].turn()
+    def next_turn(
+        self, dialogue: Dialogue, *, generator: torch.Generator, greedy: bool = False, recommend: bool = False
+    ) -> Reply:
+        """What the recommender says next in ``dialogue``, drawn with ``generator``; no call remembers another.
+
+        ``recommend``: it shows items in any case, whether or not the policy would rather talk.
+        """
+        decide: Decision | None = "recommend" if recommend else None
+        turn = self.policy.act([dialogue], generator, greedy=greedy, decide=decide)[0].turn()
         titles = tuple(self.catalog[item].title for item in turn.slate.items) if turn.slate is not None else ()
         return Reply(turn.speaker, turn.text, turn.mentions, turn.slate, titles=titles)
 
@@ -74,12 +90,25 @@ class Chat:
         self.recommender, self.dialogue = recommender, Dialogue("chat", "you", ())
         self._generator, self._greedy = generator, greedy
 
-    def say(self, text: str) -> Reply:
-        """The user says ``text``; the recommender's answer. Titles in the text count as mentioned."""
+    def say(self, text: str, recommend: bool = False) -> Reply:
+        """The user says ``text``; the recommender's answer. Titles in the text count as mentioned.
+
+        ``recommend``: items are shown in any case.
+        """
         self.dialogue = self.dialogue.then(self.recommender.user_turn(text))
-        reply = self.recommender.next_turn(self.dialogue, generator=self._generator, greedy=self._greedy)
+        reply = self.recommender.next_turn(
+            self.dialogue, generator=self._generator, greedy=self._greedy, recommend=recommend
+        )
         self.dialogue = self.dialogue.then(Turn(reply.speaker, reply.text, reply.mentions, reply.slate))
         return reply
+
+    def why(self) -> Why | None:
+        """Why the items shown last were shown, ``str`` of which is plain words; None before any were."""
+        return why(self.recommender.policy, self.dialogue)
+
+    def reset(self) -> None:
+        """Forget what was said. The draws go on where they were."""
+        self.dialogue = Dialogue("chat", "you", ())
 
 
 def load(run: str | Path, *, stage: str = "", device: str = "cpu", verify: bool = True) -> Recommender:

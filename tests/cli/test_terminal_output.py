@@ -20,6 +20,7 @@ from tacit.cli.chat import shown
 from tacit.cli.data import check_data, convert_data
 from tacit.cli.main import app, start
 from tacit.dialogue.train.masks import TokenWeight, render
+from tacit.dialogue.why import ItemWhy, Why
 from tacit.recommender import Reply, TurnScore
 from tacit.types import Dialogue, InputError, Item
 
@@ -48,25 +49,33 @@ class Talker:
     catalog: Catalog = field(default_factory=lambda: Catalog((Item("a", "A", "a film"),)))
 
     @property
-    def version(self) -> str:
+    def speaker(self) -> str:
         return self.words
 
     def start(self, **_: object) -> Talker:
         return self
 
-    def say(self, text: str) -> Reply:
+    def say(self, text: str, recommend: bool = False) -> Reply:
         return Reply("agent", self.words, titles=(self.words,))
+
+    def why(self) -> Why:
+        return Why((self.words,), (ItemWhy(self.words, self.words, (self.words,)),))
+
+    def reset(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize("name", EVIL)
 def test_chat(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(chat, "load", lambda *_, **__: Talker(EVIL[name]))
-    monkeypatch.setattr("sys.stdin", io.StringIO("hello\n\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("hello\n/why\n\n"))
     chat.chat(Path("run"), "", 0, False)
     out, err = capsys.readouterr()
-    assert harmless(out) and harmless(err) and out.count("\n") == 2
+    assert harmless(out) and harmless(err) and out.count("\n") == 7
     if name == "markup":
-        assert f"agent> {EVIL[name]}\n  1. {EVIL[name]}\n" == out
+        assert out.startswith(
+            f"you> hello\nagent> {EVIL[name]}\n  1. {EVIL[name]}\nyou> /why\nunderstood: {EVIL[name]}"
+        )
 
 
 @pytest.mark.parametrize("name", EVIL)

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tacit.catalog import Catalog
-from tacit.recommender import Reply, load
+from tacit.recommender import Chat, Reply, load
 from tacit.run.terminal import printable
 
+HELP = """/why    why these items: what was understood, what speaks for each, and its facts
+/reset  forget what was said
+/help   this
+An empty line or the end of the input ends."""
 
-def chat(folder: Path, stage: str, seed: int, greedy: bool, items: Path | None = None, verify: bool = True) -> None:
+
+def chat(
+    folder: Path,
+    stage: str,
+    seed: int,
+    greedy: bool,
+    items: Path | None = None,
+    verify: bool = True,
+    recommend: bool = False,
+) -> None:
     recommender = load(folder, stage=stage, verify=verify)
     if items is not None:
         recommender = recommender.extended(Catalog.load(items).items)
     conversation = recommender.start(seed=seed, greedy=greedy)
-    print(f"{printable(recommender.version)}, {len(recommender.catalog)} items. An empty line ends.", file=sys.stderr)
+    print(f"{printable(recommender.speaker)}. An empty line ends; /help lists commands.", file=sys.stderr)
     for text in _lines():
-        print(shown(conversation.say(text)), flush=True)
+        if text.startswith("/"):
+            print(command(text, conversation), flush=True)
+        else:
+            print(shown(conversation.say(text, recommend=recommend)), flush=True)
+
+
+def command(text: str, conversation: Chat) -> str:
+    """What a line that begins with a slash is answered; it is no part of the conversation."""
+    match text.split()[0].lower():
+        case "/why":
+            reasons = conversation.why()
+            return "\n".join(map(printable, reasons.lines())) if reasons else "Nothing has been recommended yet."
+        case "/reset":
+            conversation.reset()
+            return "Forgotten."
+        case "/help":
+            return HELP
+        case other:
+            return f"{printable(other)} is no command.\n{HELP}"
 
 
 def shown(reply: Reply) -> str:
@@ -28,10 +60,16 @@ def shown(reply: Reply) -> str:
 
 
 def _lines() -> Iterator[str]:
+    """What is typed; what comes through a pipe is echoed, so that the output reads as a conversation."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # bytes that are no text end no conversation
+    typed = sys.stdin.isatty()
     while True:
-        if sys.stdin.isatty():
+        if typed:
             print("you> ", end="", file=sys.stderr, flush=True)
-        line = sys.stdin.readline()
-        if not line.strip():
+        line = sys.stdin.readline().strip()
+        if not line:
             return
-        yield line.strip()
+        if not typed:
+            print(f"you> {printable(line)}", flush=True)
+        yield line

@@ -10,7 +10,7 @@ import pytest
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import redial, synthetic
-from tacit.dialogue.users.language import SHORT, LanguageSense, replies_of, shuffled, words_of
+from tacit.dialogue.users.language import SHORT, LanguageSense, _limit, replies_of, shuffled, words_of
 from tacit.dialogue.users.ngrams import DISCOUNT, NGrams
 from tacit.types import Dialogue, Item, Slate, Turn
 
@@ -80,6 +80,19 @@ def test_the_invented_worlds_people_speak_and_noise_does_not(
 ) -> None:
     human, mixed, noise = rates(sense, world[0], synthetic.load_test(0).dialogues)
     assert human <= 0.05 and mixed >= 0.95 and noise == 1.0
+
+
+def test_a_world_of_few_patterns_still_knows_plain_english(sense: LanguageSense) -> None:
+    for text in ("it is a quiet drama about a family .", "who is in it ?", "it was directed by a young man ."):
+        assert sense.is_language(text.split())
+    for text in ("i think you did you seen i think you fine one .", "the the a of and", "movie film you good by of"):
+        assert not sense.is_language(text.split())
+
+
+def test_the_limit_on_order_by_hand() -> None:
+    human, chance = np.arange(0.0, 101.0), np.arange(-200.0, -99.0)  # quantiles: 1.1 and -103
+    assert _limit(human, chance) == pytest.approx((1.1 - 103.0) / 2)
+    assert _limit(human, human) == pytest.approx(1.1)  # no gap
 
 
 def test_words_said_again_and_again_are_no_language(sense: LanguageSense) -> None:

@@ -15,10 +15,14 @@ def chat(
     stage: Annotated[str, typer.Option(help="Which policy: ppo or sft. Default: the last that is there.")] = "",
     seed: Annotated[int, typer.Option(help="Of the policy's draws.")] = 0,
     greedy: Annotated[bool, typer.Option(help="Always the likeliest turn, no sampling.")] = False,
+    recommend: Annotated[bool, typer.Option("--recommend", help="Show items in every turn.")] = False,
     items: Annotated[Path | None, typer.Option(help="Items file: those not in the catalogue are added to it.")] = None,
     verify: Verify = True,
 ) -> None:
-    """Talk to a trained policy in the terminal. An empty line or Ctrl-D ends. Example: `tacit chat runs/demo-seed0`"""
+    """Talk to a trained policy in the terminal: /why, /reset, /help; an empty line or Ctrl-D ends.
+
+    Example: `tacit chat runs/demo-seed0`
+    """
     from tacit.cli.chat import chat as talk
 
-    talk(run_folder, stage, seed, greedy, items, verify)
+    talk(run_folder, stage, seed, greedy, items, verify, recommend)

@@ -9,8 +9,9 @@ shuffled, teach a logistic rule how much likelier than chance the order of words
 - too many of its words are in no training dialogue and no text of the catalogue, or
 - it says the same two words again and again.
 
-Each limit is set so that a small share of the held-back human replies (``FAIL``) is beyond it, and no stricter than it
-need be (``CAUGHT``, ``LENIENT``): where people speak by a few patterns, other language may be language, too.
+Each limit is set so that a small share of the held-back human replies (``FAIL``) is beyond it. Where people speak by a
+few patterns, order tells human from shuffled so well that a gap is left: the limit is then half-way across, since other
+language is language, too; and such a world is taught plain English beside (``english.txt``), where it is English.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tacit.catalog import Catalog
 from tacit.dialogue.users.ngrams import NGrams
+from tacit.languages import language_of
 from tacit.types import Bools, Dialogue, Floats64, Turn
 from tacit.typography import plain_type
 
@@ -36,7 +39,10 @@ SHORT = 4  # replies with fewer words have hardly an order to judge
 FEWEST = 200  # replies of SHORT words or more: fewer teach nothing
 FAIL = {"order": 0.011, "strange": 0.002, "again": 0.002}  # shares of held-back human replies beyond each limit
 MODELS, RULE, LIMITS = ("words", "shapes"), ("weights", "centre", "spread"), ("order", "strange", "again")
-CAUGHT = 0.97  # share of shuffled replies that the limit on order need catch
+CAUGHT = 0.97  # share of shuffled replies on the far side of the gap
+FEW_WORDS = 1500  # a vocabulary with fewer is of a few patterns
+ENGLISH = Path(__file__).with_name("english.txt")
+WEIGHT = 3  # times that each line of it counts
 LENIENT = {"strange": 0.4, "again": 0.25}  # limits that are never stricter
 ROUNDS, RIDGE = 30, 1e-3  # of the logistic fit
 _CHARACTER = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without spaces between words
@@ -82,6 +88,8 @@ class LanguageSense:
             return None
         count = Counter(word for words in said for word in words)
         common = frozenset(sorted(count, key=lambda word: (-count[word], word))[:COMMON])
+        if len(count) < FEW_WORDS and language_of(" ".join(words) for words in said).is_english:
+            said += WEIGHT * [_TOKEN.findall(line.lower()) for line in ENGLISH.read_text("utf-8").splitlines()]
         spoken = NGrams.count(said)
         shapes = NGrams.count([[shape(word, common) for word in words] for words in said])
         draft = cls(spoken, shapes, common, _known(spoken, catalog), (), (), (), -np.inf, np.inf, np.inf)
@@ -92,7 +100,7 @@ class LanguageSense:
         chance = np.array([ready.measure(text)[0] for text in mixed])
         return replace(
             ready,
-            order=min(float(np.quantile(order, FAIL["order"])), float(np.quantile(chance, CAUGHT))),
+            order=_limit(order, chance),
             strange=max(float(np.quantile(strange, 1 - FAIL["strange"])), LENIENT["strange"]),
             again=max(float(np.quantile(again, 1 - FAIL["again"])), LENIENT["again"]),
         )
@@ -147,6 +155,12 @@ class LanguageSense:
         order, strange, again = (float(state[name]) for name in LIMITS)
         known = _known(words, catalog)
         return cls(words, shapes, frozenset(state["common"]), known, weights, centre, spread, order, strange, again)
+
+
+def _limit(human: Floats64, chance: Floats64) -> float:
+    """The lowest order score of language: of people, or half-way down to the highest scores of chance."""
+    lowest, highest = float(np.quantile(human, FAIL["order"])), float(np.quantile(chance, CAUGHT))
+    return min(lowest, (lowest + highest) / 2)
 
 
 def _known(words: NGrams, catalog: Catalog) -> frozenset[str]:
