@@ -8,10 +8,12 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from places import ROOT
+from servers import Reply, message, serving
 from tiny_amazon import metadata, review, write
 from tiny_rerank import GENRES, SMALL, world
 from typer.testing import CliRunner
@@ -431,3 +433,30 @@ def test_a_model_that_is_given_learns_composed_texts_first(tmp_path: Path) -> No
     assert json.loads((run / "knowledge" / "sft" / "done.json").read_text())["texts"] == 3
     assert (run / "knowledge" / "sft" / "writer" / "model.safetensors").is_file()
     assert len(load_texts(run / "knowledge")) == 40
+
+
+def test_of_a_servers_texts_the_best_are_chosen_and_nothing_is_tuned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text of a few words, drawn by prompt and seed alone; what would tune the server's model is refused."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def answer(body: dict[str, Any], number: int) -> Reply:
+        drawn = np.random.default_rng([body["seed"], len(body["messages"][0]["content"])]).permutation(GENRES)
+        return message(content=f"Likes {drawn[0]} and {drawn[1]}.")
+
+    with serving() as server:
+        server.answer = answer
+        endpoint = ["knowledge.writer=endpoint", f"knowledge.url={server.url}", "knowledge.model=m"]
+        settings = [*SMALL, *endpoint, "ranker_seeds=1", "strong=false", f"out={tmp_path / 'run'}"]
+        config = world(tmp_path)
+        refused = CliRunner().invoke(app, ["run", str(config), *settings])
+        assert refused.exit_code == 2 and "align.method=best_of_n" in refused.output and not server.asked
+        run = run_rerank(load_config(config, [*settings, *BEST_OF_N])).folder
+    first, chosen = load_texts(run / "knowledge"), load_texts(run / "align" / "round1")
+    assert first.keys() == chosen.keys() and first != chosen
+    assert len(server.asked) == len(
+        {(b["messages"][0]["content"], b["seed"], b["temperature"]) for *_, b in server.asked}
+    )
+    assert "round 1" in {row.arm for row in load_rows(run / "results.json")}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.sparse.linalg import svds
 
 from tacit.rerank.lists.lists import Histories, Lists
 from tacit.rerank.ranker import collaborative
@@ -179,6 +182,25 @@ def test_texts_with_the_same_words_lie_side_by_side() -> None:
     assert np.allclose(np.diag(near), 1.0, atol=1e-5)
     with pytest.raises(InputError, match="TF-IDF"):
         tfidf_vectors(["one", "two"], 2)
+
+
+def test_kinds_of_texts_that_are_equally_many_have_vectors_that_no_rounding_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four genres twelve times each: three singular values are equal but for the texts' weights."""
+    texts = [f"Film {k}, a {('comedy', 'horror', 'western', 'musical')[k % 4]}" for k in range(48)]
+    vectors = tfidf_vectors(texts, 4)
+    noise = np.random.default_rng(0)
+
+    def other_bits(matrix: sparse.csr_matrix, **options: Any) -> Any:
+        changed = matrix.copy()
+        changed.data *= 1.0 + 1e-15 * noise.standard_normal(len(changed.data))
+        return svds(changed, **options)
+
+    monkeypatch.setattr(collaborative, "svds", other_bits)
+    assert all((tfidf_vectors(texts, 4) == vectors).all() for _ in range(5))
+    alike = vectors @ vectors.T
+    assert (alike[::4, ::4] > 0.999).all() and (alike[::4, 1::4] < 0.9).all()
 
 
 def test_mean_vectors_end_at_the_cut() -> None:

@@ -25,6 +25,8 @@ LAST = 30
 DECAY = 0.9
 OWN_MEAN = 5.0  # ratings of 0 that a user's own mean is drawn together by
 
+_DECIMALS = 5  # of vectors that are to have the same bits in every process
+
 BLOCK = 1024  # rows of a matrix that are mirrored at once
 
 Rows = npt.NDArray[np.int64]
@@ -201,7 +203,9 @@ def svd_vectors(matrix: sparse.csr_matrix, d: int) -> Floats32:
 def tfidf_vectors(texts: Sequence[str], d: int) -> Floats32:
     """Text vectors [len(texts), d'] of unit length: TF-IDF of lower-case words, then truncated SVD.
 
-    tf = 1 + log(count), idf = 1 + log((1 + m) / (1 + df)) over m texts; words of one text only are left out.
+    tf = 1 + log(count), idf = 1 + log((1 + m) / (1 + df)) over m texts; words of one text only are left out. No two
+    texts weigh quite the same (by 10⁻³ at most), and signs are set: where kinds of texts are equally many, as genres of
+    a generated catalogue, singular values are equal, and the last bits of a sum would choose among their vectors.
     """
     words = [Counter(re.findall(r"\w+", text.lower())) for text in texts]
     document_counts = Counter(word for counted in words for word in counted)
@@ -217,8 +221,12 @@ def tfidf_vectors(texts: Sequence[str], d: int) -> Floats32:
     ]
     rows, known_words, values = (np.array(column) for column in zip(*entries, strict=True))
     lengths = np.sqrt(np.bincount(rows, weights=values**2))  # a long text is no stronger than a short one
+    weights, directions = np.random.default_rng(0).random((2, len(texts)))  # the same for as many texts
+    lengths *= 1.0 + 1e-3 * weights
     matrix = sparse.csr_matrix((values / lengths[rows], (known_words, rows)), (len(columns), len(texts)))
-    return svd_vectors(matrix, d)
+    vectors = svd_vectors(matrix, d)
+    signs = np.where((directions - 0.5) @ vectors < 0.0, np.float32(-1.0), np.float32(1.0))
+    return (vectors * signs).round(_DECIMALS) + np.float32(0.0)  # -0 becomes 0
 
 
 def mean_vectors(histories: Histories, vectors: Floats32) -> Floats32:

@@ -148,5 +148,9 @@ def _check_together(config: RerankConfig) -> None:
                 f"align.preference_source={config.align.preference_source} holds a text against its user's place among "
                 "the ratings: set some knowledge.components."
             )
-    if config.align.rounds and config.knowledge.writer in ("endpoint", NO_WRITER):
-        raise InputError(f"knowledge.writer={config.knowledge.writer} leaves nothing to tune here: set align.rounds=0.")
+    fixed = config.knowledge.writer == "endpoint" and config.align.method != "best_of_n"
+    if config.align.rounds and (fixed or config.knowledge.writer == NO_WRITER):
+        choose = " (or align.method=best_of_n align.preference_source=model align.rounds=1)" if fixed else ""
+        raise InputError(
+            f"knowledge.writer={config.knowledge.writer} leaves nothing to tune here: set align.rounds=0{choose}."
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,20 @@ from tacit.rerank.stages.texts import writer
 from tacit.run.files import atomic_write
 from tacit.run.folder import Stage
 from tacit.types import Group, Scorer
+
+log = logging.getLogger("tacit")
+
+
+def say_if_alike(samples: Sequence[Sequence[str]]) -> None:
+    """Warn where most users' samples are one text several times: there is nothing to prefer."""
+    alike = sum(len(set(texts)) == 1 < len(texts) for texts in samples)
+    if 2 * alike > len(samples):
+        log.warning(
+            "all samples about %d of %d users are the same text: raise knowledge.temperature, or tell the server to "
+            "sample (transformers serve: knowledge.parameters={generation_config: '{\"do_sample\": true}'})",
+            alike,
+            len(samples),
+        )
 
 
 @dataclass(frozen=True)
@@ -60,8 +75,10 @@ class Round:
 
     def samples(self) -> list[list[str]]:
         """``knowledge.samples`` texts about each of ``users``."""
-        author = writer(self.context, self.base)
-        return author.write(self.prompts, self.context.config.knowledge.samples, self.seed)
+        settings = self.context.config.knowledge
+        texts = writer(self.context, self.base).write(self.prompts, settings.samples, self.seed)
+        say_if_alike(texts)
+        return texts
 
     def scored(self, scorer: Scorer) -> list[Group]:
         """The samples with their scores, a group a user."""

@@ -25,9 +25,11 @@ def writer(context: RerankRun, folder: str | Path | None = None) -> Writer:
         jitter = np.random.default_rng(context.config.seed)
         author = EndpointWriter(settings.url, settings.model, sampling, settings.parameters, jitter=jitter)
         return CachedWriter(author, cache)
-    base = str(folder or first_writer(context))
-    at_once = torch.get_num_threads() if settings.writer == "small" and device == "cpu" else 1
-    return CachedWriter(LocalWriter.load(base, sampling, device, context.config.dtype), cache, at_once=at_once)
+    base, small = str(folder or first_writer(context)), settings.writer == "small"
+    rows = 160 if small or device != "cpu" else 64
+    local = LocalWriter.load(base, sampling, device, context.config.dtype, rows)
+    at_once = torch.get_num_threads() if small and device == "cpu" else 1
+    return CachedWriter(local, cache, 640 if small else rows, at_once)  # a large one's texts are too dear to lose
 
 
 def first_writer(context: RerankRun) -> str | Path:
