@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tacit.data.dialogues import synthetic
 from tacit.dialogue.policy.facts import facts, year_of
 from tacit.types import Item
@@ -61,3 +63,12 @@ def test_every_item_of_the_invented_world_has_all_of_them() -> None:
     for item in synthetic.generate(0).catalog.items:
         known = facts(item)
         assert known.year and known.genres and known.people["director"] and known.plot in item.text and known.plot
+
+
+@pytest.mark.parametrize("words", range(10, 26))
+def test_the_plot_is_cut_after_as_many_words_as_fit(words: int) -> None:
+    line = facts(HEAT).line(lambda line: len(line.split()) <= words)
+    plot = facts(HEAT).plot.split()  # eleven words; fourteen stand before it
+    room = words - 14
+    told = line.split("Niro; ")[1].split() if "Niro; " in line else []
+    assert told == (plot if room >= len(plot) else [*plot[: room - 1], "..."] if room - 1 >= 4 else [])

@@ -6,6 +6,7 @@ Read off the item's own attributes and text, of any domain: films, books, songs,
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ PEOPLE_KEYS = (*CREATOR_KEYS, *CAST_KEYS, *WRITER_KEYS)
 YEAR_KEYS = ("year", "release_year", "published", "publication_year", "release_date")
 SAID = {"director": "directed by", "author": "by", "artist": "by", "writer": "written by", "star": "starring"}
 TELLING = 3  # words that no attribute has: a sentence with as many says something of the plot
+FEWEST = 4  # words of a plot that is cut
 NAMED = 3  # people of one role, and genres, that a line names
 _TITLE_YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
 _YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
@@ -120,13 +122,14 @@ def _plot(text: str, told: list[str]) -> str:
 
 
 def _cut(start: str, plot: str, fits: Callable[[str], bool]) -> str:
-    """The plot's first words, at least four of them; "" where fewer fit."""
+    """The plot's first words, as many as fit; "" where fewer than FEWEST do. Fewer words fit where more do."""
     words = plot.split()
-    for count in range(len(words) - 1, 3, -1):
-        cut = start + " ".join(words[:count]).rstrip(",;:") + " ..."
-        if fits(cut):
-            return cut
-    return ""
+
+    def cut(count: int) -> str:
+        return start + " ".join(words[:count]).rstrip(",;:") + " ..."
+
+    most = bisect_left(range(FEWEST, len(words)), True, key=lambda count: not fits(cut(count))) + FEWEST - 1
+    return cut(most) if most >= FEWEST else ""
 
 
 def _words(key: str) -> str:
