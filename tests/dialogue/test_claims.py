@@ -87,8 +87,19 @@ def test_a_claim_is_about_the_title_beside_it() -> None:
 
 
 def test_tastes_and_questions_claim_nothing() -> None:
-    for text in ("If you like horror, try Heat (1995).", "Do you like comedies?", "I love Tom Hanks.", "Heat (1995)!"):
+    for text in (
+        "I saw it in 2005.",
+        "If you like horror, try Heat (1995).",
+        "Do you like comedies?",
+        "I love Tom Hanks.",
+        "Heat (1995)!",
+    ):
         assert claims(say(text, "heat"), NOBODY, INDEX) == []
+
+
+def test_one_word_is_no_title_beside_a_slate() -> None:
+    assert [c.items for c in claims(say("Momo? It is a crime film.", "heat"), NOBODY, INDEX)] == [("heat",)]
+    assert claims(say("Momo is a fantasy."), NOBODY, INDEX)[0].items == ("momo",)
 
 
 def test_it_is_what_was_shown_before() -> None:
@@ -119,6 +130,7 @@ def test_odd_text_claims_nothing() -> None:
         ("Who is in Cast Away?", "who", "Tom Hanks.", "You will like it!"),
         ("When was it made?", "when", "In 2000.", "A while ago."),
         ("What is it about?", "about", "A courier on an island.", "Enjoy!"),
+        ("What is it about?", "about", "It's about a man alone.", "How about another one?"),
         ("Why this one?", "why", "Because you asked for adventure.", "Bye."),
         ("Is it scary?", "other", "Not scary at all.", "Bye then."),
         ("I am looking for an adventure.", "wish", "What did you see last?", "Great weather."),

@@ -54,6 +54,7 @@ _DONE = re.compile(r"\b(thank|thanks|thx|bye|goodbye|good night|have a (good|gre
 _UNSURE = re.compile(
     r"\b(i )?(don'?t|do not) (really )?(know|remember|recall)|\bnot sure\b|\bno idea\b|\bweiß (ich )?nicht\b", re.I
 )
+_TELLS = re.compile(r"(?<!how )(?<!what )\babout\b", re.I)
 _REASON = re.compile(r"\b(because|since|as you|due to|based on|weil|da du|da sie)\b", re.I)
 _REPLIES = _words("yes yeah yep no nope sure of course maybe ja nein klar ok okay definitely absolutely i it")
 _NAME = re.compile(r"\b[A-Z][\w.'-]+ [A-Z][\w.'-]+")
@@ -102,7 +103,7 @@ def ignored(turn: Turn, context: Dialogue, found: Sequence[Claim], index: FactIn
             titles = {word for item in _subjects(turn, context) for word in _content(index.catalog[item].title)}
             words = _content(_untitled(reply, turn, index))
             kinds = any(claim.kind == "genre" for claim in found)
-            return not (kinds or (told - titles) & words or "about" in reply.lower() or len(words) >= TELLING)
+            return not (kinds or (told - titles) & words or _TELLS.search(reply) or len(words) >= TELLING)
         case "why":
             said = {word for past in context.turns if past.speaker == "user" for word in _content(past.text)}
             return not (facts or _REASON.search(reply) or said & _content(reply))

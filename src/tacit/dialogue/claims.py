@@ -122,10 +122,12 @@ def claims(turn: Turn, context: Dialogue, index: FactIndex) -> list[Claim]:
     titles, found = _titles(text, shown, index.catalog)
     if shown:
         known = {*shown, *context.mentioned()}
+        # Of another item one word alone is rather no title: "G-rated", "King".
+        titles = [title for title in titles if title[2] in known or " " in text[title[0] : title[1]].strip()]
         found += [
             Claim("title", text[start:end], (item,), "contradicted")
             for start, end, item in titles
-            if item not in known and " " in text[start:end].strip() and not _near(text[:start], LIKENESS, FAR)
+            if item not in known and not _near(text[:start], LIKENESS, FAR)
         ]
     mentions = _mentions(text, titles, index)
     last: tuple[ItemId, ...] = shown or talked_of(context)
@@ -221,8 +223,8 @@ def _about(
     """The items that a mention is said of; none where nothing is claimed."""
     words = _lower(sentence)
     before = _lower(sentence[: mention.start - start])[-FAR - 2 :]
-    if PERSONAL & set(before) and TASTE & set(before):
-        return ()
+    if PERSONAL & set(before) and (TASTE & set(before) or mention.kind == "year"):
+        return ()  # "you like horror", "I saw it in 2005"
     earlier = [item for begin, _, item in titles if begin < mention.start]
     if sentence.rstrip().endswith("?") and not earlier:
         return ()
