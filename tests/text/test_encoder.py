@@ -9,7 +9,7 @@ import pytest
 import tiny
 import torch
 
-from tacit.text.encoder import TextEncoder
+from tacit.text.encoder import AT_ONCE, TextEncoder
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +57,36 @@ def test_other_weights_and_limits_are_other_encoders(folder: Path) -> None:
     with torch.no_grad():
         next(encoder.parameters()).add_(0.5)
     assert encoder.fingerprint() != before
+
+
+WORDS = ["family", "war", "a", "the", "film", "wild", "", " ", "x y z"]
+TEXTS = [" ".join(WORDS[(k * j) % len(WORDS)] for j in range(k % 11)) for k in range(60)]
+
+
+def test_vectors_are_those_of_sentence_transformers(folder: Path, tmp_path: Path) -> None:
+    encoder = TextEncoder.load(str(folder), max_tokens=8).eval()
+    theirs = encoder.model.encode(TEXTS, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False)
+    torch.testing.assert_close(encoder.encode(TEXTS), theirs, rtol=0.0, atol=1e-6)
+    torch.testing.assert_close(encoder.read(TEXTS, tmp_path)[0], theirs, rtol=0.0, atol=1e-6)
+
+
+def test_batches_hold_every_text_once_and_no_more_tokens_than_allowed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = TextEncoder.load(str(folder), max_tokens=8).eval()
+    monkeypatch.setitem(AT_ONCE, "cpu", 24)
+    texts = sorted(set(TEXTS))
+    tokens = encoder._tokens(texts)
+    batches = list(encoder._batches(texts, tokens))
+    assert sorted(text for batch in batches for text in batch) == texts and len(batches) > 2
+    length = dict(zip(texts, tokens.clip(max=8).tolist(), strict=True))
+    assert all(len(batch) * max(length[text] for text in batch) <= 24 for batch in batches)
+    back = texts[::-1]
+    assert list(encoder._batches(back, encoder._tokens(back))) == batches, "whatever the order of the texts"
+
+
+def test_what_was_read_frozen_can_be_trained_upon(folder: Path) -> None:
+    encoder = TextEncoder.load(str(folder)).eval()
+    layer = torch.nn.Linear(encoder.dim, 1)
+    layer(encoder.encode(["family", "war"])).sum().backward()
+    assert layer.weight.grad is not None and layer.weight.grad.abs().sum() > 0

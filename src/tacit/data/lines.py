@@ -10,11 +10,12 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from tacit.run.lines import MAX_LINE, decode, lines, open_binary, read_bytes, read_json, records
+from tacit.run.lines import MAX_LINE, blocks, decode, lines, open_binary, read_bytes, read_json, records
 from tacit.types import Dialogue, InputError, Split
 
 __all__ = [
     "MAX_LINE",
+    "blocks",
     "decode",
     "find",
     "keep",

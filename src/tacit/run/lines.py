@@ -82,6 +82,27 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
             raise InputError(f"{path}:{number + 1}: the file cannot be read ({error}): fetch it again.") from None
 
 
+def blocks(path: Path, size: int = 1 << 17) -> Iterator[tuple[int, int, bytes]]:
+    """(number of the first line from 1, how many lines, bytes) of whole lines together, some ``size`` bytes at a time.
+
+    What ``lines`` gives, but for the blank lines; an over-long line comes as more than ``MAX_LINE`` bytes of it.
+    """
+    with open_binary(path) as file:
+        number = 1
+        try:
+            while block := file.read(size):
+                if not block.endswith(b"\n"):
+                    part = file.readline(MAX_LINE + 1)
+                    block += part
+                    while len(part) > MAX_LINE and not part.endswith(b"\n"):
+                        part = file.readline(MAX_LINE + 1)
+                count = block.count(b"\n") + (not block.endswith(b"\n"))
+                yield number, count, block
+                number += count
+        except OSError as error:
+            raise InputError(f"{path}:{number}: the file cannot be read ({error}): fetch it again.") from None
+
+
 def read_bytes(path: Path) -> bytes:
     """A whole (small) file, plain, gzipped or in a zip."""
     with open_binary(path) as file:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from tacit.run.progress import progress
 from tacit.text.safe_loading import WEIGHTS, refuse_code
-from tacit.text.vector_cache import CHUNK, Batch, read_vectors
+from tacit.text.vector_cache import Batch, read_vectors
 from tacit.types import InputError
 
 log = logging.getLogger("tacit")
@@ -30,6 +30,10 @@ log = logging.getLogger("tacit")
 PINNED = "all-MiniLM-L6-v2"
 PINNED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 CACHE_TEXTS = 20_000
+# Tokens, padding included, that are read at once without gradients: on a CPU as many as stay near it, on others as many
+# as keep it busy.
+AT_ONCE = {"cpu": 512}
+AT_ONCE_ELSEWHERE = 16_384
 
 
 class TextEncoder(nn.Module):
@@ -85,14 +89,13 @@ class TextEncoder(nn.Module):
         return nn.functional.normalize(embedding.float(), dim=-1)
 
     @torch.no_grad()
-    def encode(self, texts: Sequence[str], batch_size: int = 64, what: str = "") -> Tensor:
+    def encode(self, texts: Sequence[str], what: str = "") -> Tensor:
         """Frozen embedding, [n, dim], cached by text; ``what`` names the progress bar of a long list, "" shows none.
         Call ``clear_cache`` after the weights have changed."""
-        missing = sorted({text for text in texts if text not in self._cache}, key=len)
+        missing = [text for text in dict.fromkeys(texts) if text not in self._cache]
         with progress(len(missing), what) if what else nullcontext() as bar:
-            for start in range(0, len(missing), batch_size):
-                batch = missing[start : start + batch_size]
-                for text, vector in zip(batch, self(batch), strict=True):
+            for batch in self._batches(missing, self._tokens(missing)):
+                for text, vector in zip(batch, self._frozen(batch), strict=True):
                     self._cache[text] = vector.clone()
                 if bar:
                     bar.advance(len(batch))
@@ -118,13 +121,45 @@ class TextEncoder(nn.Module):
         return torch.from_numpy(reading.vectors).to(self.device), reading.cut
 
     def _batch(self, texts: Sequence[str]) -> Batch:
-        parts = [self(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
-        return Batch(torch.cat(parts).cpu().numpy(), self.is_cut(texts))
+        tokens = self._tokens(texts)
+        vectors = {
+            text: vector
+            for batch in self._batches(texts, tokens)
+            for text, vector in zip(batch, self._frozen(batch).cpu().numpy(), strict=True)
+        }
+        return Batch(np.stack([vectors[text] for text in texts]), tokens > self.max_tokens)
+
+    def _frozen(self, texts: Sequence[str]) -> Tensor:
+        with torch.inference_mode():
+            vectors: Tensor = self(texts)
+        return vectors.clone()  # a tensor that what is trained may read
+
+    def _batches(self, texts: Sequence[str], tokens: npt.NDArray[np.int64]) -> Iterator[list[str]]:
+        """Texts of like numbers of tokens together: reading is what takes time, and padding is read, too.
+
+        The same texts make the same batches, in whatever order they come.
+        """
+        limit = AT_ONCE.get(self.device.type, AT_ONCE_ELSEWHERE)
+        read = np.minimum(tokens, self.max_tokens).tolist()
+        batch: list[str] = []
+        for length, text in sorted(zip(read, texts, strict=True)):
+            if batch and (len(batch) + 1) * length > limit:
+                yield batch
+                batch = []
+            batch.append(text)
+        if batch:
+            yield batch
+
+    def _tokens(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """How many tokens each text has, uncut, [n]."""
+        if not texts:
+            return np.zeros(0, np.int64)
+        tokens = self.model.tokenizer(list(texts), truncation=False, padding=False, verbose=False)["input_ids"]
+        return np.array([len(ids) for ids in tokens], np.int64)
 
     def is_cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Which texts have more tokens than are read, [n]."""
-        tokens = self.model.tokenizer(list(texts), truncation=False, padding=False, verbose=False)["input_ids"]
-        return np.array([len(ids) > self.max_tokens for ids in tokens], dtype=np.bool_)
+        return self._tokens(texts) > self.max_tokens
 
     def fingerprint(self) -> str:
         """A hash of the weights, and the limit of tokens: what makes two encoders give different vectors."""

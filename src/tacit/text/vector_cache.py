@@ -1,7 +1,7 @@
 """Vectors of texts, kept in a folder chunk by chunk, so that no text is read by an encoder twice.
 
 The last bits of a vector depend on the texts that it was batched with. Chunks are therefore cut by content alone, each
-is read as one batch, and a chunk is stored and used again whole or not at all: a cache that is empty, half filled or
+is read by itself, and a chunk is stored and used again whole or not at all: a cache that is empty, half filled or
 full gives the same batches. Two processes may still differ in the last bits of one batch (how memory lies decides the
 order in which some processors add), so that equal bits rest on the stored vectors.
 """

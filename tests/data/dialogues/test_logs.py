@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.catalog import Catalog, item_to_json
-from tacit.data.dialogues import logs, synthetic
+from tacit.data.dialogues import fingerprints, logs, synthetic
 from tacit.data.dialogues.check import Problem, check
 from tacit.data.dialogues.sources import DataConfig, load_test, load_training
 from tacit.types import Dialogue, Feedback, InputError, Item, Judgement, Slate, Turn
@@ -300,7 +300,10 @@ def test_check_reports_every_bad_line(tmp_path: Path) -> None:
         check(tmp_path / "empty.jsonl", None, found.append)
 
 
-def test_check_needs_no_more_memory_for_a_longer_file(tmp_path: Path) -> None:
+def test_check_needs_no_more_memory_for_a_longer_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the records that stay in memory, here so few that both files have more."""
+    monkeypatch.setattr(fingerprints, "_IN_MEMORY", 600)
+
     def peak(count: int) -> int:
         path = tmp_path / f"{count}.jsonl"
         with path.open("w") as file:
@@ -314,7 +317,7 @@ def test_check_needs_no_more_memory_for_a_longer_file(tmp_path: Path) -> None:
             tracemalloc.stop()
 
     peak(100)
-    assert peak(4000) < 1.3 * peak(800)
+    assert peak(8000) < 1.3 * peak(2000)
 
 
 def test_an_over_long_line_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

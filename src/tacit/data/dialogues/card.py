@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tacit.types import Dialogue, Feedback, Turn
+from tacit.data.dialogues import columns
+from tacit.data.dialogues.columns import AGENT, FIELDS, FIRST_FIELD, PROPENSITY, SLATE, TIME
+from tacit.types import Dialogue, Turn
 
-# A signal → was it observed at this agent turn?
-SIGNALS: Mapping[str, Callable[[Feedback], bool]] = {
-    "dwell": lambda feedback: feedback.dwell_s is not None,
-    "scroll depth": lambda feedback: feedback.scroll_depth is not None,
-    "clicks": lambda feedback: feedback.clicked is not None,
-    "latency": lambda feedback: feedback.latency_s is not None,
-    "sentiment": lambda feedback: feedback.sentiment_after is not None,
-    "accepted": lambda feedback: feedback.accepted is not None,
-    "left": lambda feedback: feedback.left is not None,
+SIGNALS: Mapping[str, int] = {  # a signal → the bit of an agent turn at which it was observed
+    "dwell": 1 << FIRST_FIELD + FIELDS.index("dwell_s"),
+    "scroll depth": 1 << FIRST_FIELD + FIELDS.index("scroll_depth"),
+    "clicks": 1 << FIRST_FIELD + FIELDS.index("clicked"),
+    "latency": 1 << FIRST_FIELD + FIELDS.index("latency_s"),
+    "sentiment": 1 << FIRST_FIELD + FIELDS.index("sentiment_after"),
+    "accepted": 1 << FIRST_FIELD + FIELDS.index("accepted"),
+    "left": 1 << FIRST_FIELD + FIELDS.index("left"),
+    "time of the turn": TIME,
+    "propensities": PROPENSITY,
 }
 
 
@@ -25,21 +28,18 @@ def data_card(dialogues: Sequence[Dialogue]) -> dict[str, Any]:
     ``items`` counts those mentioned or shown. "propensities" and "liked" are of agent turns whose slate came with its
     propensities, or holds an item that the user judged. Without an agent turn the shares are None: there is no telling.
     """
-    turns = [turn for dialogue in dialogues for turn in dialogue.turns]
-    agent = [(dialogue, turn) for dialogue in dialogues for turn in dialogue.turns if turn.speaker == "agent"]
-    feedback = [turn.feedback or Feedback() for _, turn in agent]
-    counts = {name: sum(map(observed, feedback)) for name, observed in SIGNALS.items()}
-    counts["time of the turn"] = sum(turn.time_s is not None for _, turn in agent)
-    counts["propensities"] = sum(turn.slate is not None and turn.slate.propensities is not None for _, turn in agent)
-    counts["liked"] = sum(_judged(dialogue, turn) for dialogue, turn in agent)
+    found = columns.of_dialogues(dialogues)
+    agent = found.bits[found.bits & AGENT > 0]
+    counts = {name: int((agent & bit > 0).sum()) for name, bit in SIGNALS.items()}
+    counts["liked"] = sum(_judged(dialogue, turn) for dialogue in dialogues for turn in dialogue.turns)
     return {
         "dialogues": len(dialogues),
-        "turns": len(turns),
+        "turns": len(found.bits),
         "agent turns": len(agent),
-        "agent turns that recommend": sum(turn.slate is not None for _, turn in agent),
-        "users": len({dialogue.user for dialogue in dialogues}),
+        "agent turns that recommend": int((agent & SLATE > 0).sum()),
+        "users": len(set(found.users)),
         "items": len({item for dialogue in dialogues for item in dialogue.mentioned()}),
-        "observed": {name: count / len(agent) if agent else None for name, count in counts.items()},
+        "observed": {name: count / len(agent) if len(agent) else None for name, count in counts.items()},
     }
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,18 +12,20 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from tacit.data.dialogues.overlap import Overlap, prefixes, scored
+from tacit.data.dialogues import columns
+from tacit.data.dialogues.columns import AGENT, SLATE, Columns
+from tacit.data.dialogues.overlap import Overlap
 from tacit.types import Bools, Dialogue, Ints64
 
 BUCKETS = 64
-ID, USER, BEGINNING, SCORED, WHOLE, ANSWERED = 1, 2, 4, 8, 16, 32  # what a hash is of; flags
-_FLUSH = 1 << 11  # records in memory
-_RECORD = np.dtype([("hash", "<i8"), ("line", "<i8"), ("file", "<i4"), ("flags", "<i4")])
-_Records = npt.NDArray[np.void]
+SCORED, WHOLE, ANSWERED = 1, 2, 4  # what a beginning is, flags: asked of a ranking, the whole dialogue, with an answer
+_IN_MEMORY = 1 << 20  # records of a kind, 24 MB
+_Hashes = npt.NDArray[np.uint64]
+_Records = npt.NDArray[np.uint64]  # [3, n]: hashes; lines; the number of the file, and flags in the lower 8 bits
 
 
 class Fingerprints:
-    """24 bytes an id, user and turn, in 64 files by hash, of which one at a time is in memory.
+    """24 bytes an id, user and turn, in memory, and above a million of a kind in 64 files by hash, one at a time read.
 
     ``file`` numbers the files of a folder, so that one can be held against another. Hashes are 64 bits: among ten
     million of them one false meeting is to be expected in 300,000 checks.
@@ -32,8 +33,7 @@ class Fingerprints:
 
     def __enter__(self) -> Fingerprints:
         self._open = ExitStack()
-        self._files: list[IO[bytes]] = []  # opened with the first records that do not fit into memory
-        self._fresh = array("q")
+        self._ids, self._users, self._beginnings = (_Spill(self._open) for _ in range(3))
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -41,106 +41,151 @@ class Fingerprints:
 
     def add(self, file: int, line: int, dialogue: Dialogue) -> None:
         """Remember a dialogue: its id, its user, and each of its beginnings."""
-        place = file << 32
-        fresh = self._fresh
-        fresh.extend((hash(("id", dialogue.id)), line, place | ID, hash(("user", dialogue.user)), line, place | USER))
-        last = len(dialogue.turns) - 1
-        answered = 0
-        for t, (state, asked) in enumerate(zip(prefixes(dialogue.turns), scored(dialogue), strict=True)):
-            answered = answered or (ANSWERED if dialogue.turns[t].speaker == "agent" else 0)
-            fresh.extend((state, line, place | BEGINNING | asked * SCORED | (t == last) * WHOLE | answered))
-        if len(fresh) >= 3 * _FLUSH:
-            self._flush()
+        self.add_columns(file, [line], columns.of_dialogues([dialogue]))
+
+    def add_columns(self, file: int, lines: Sequence[int], of: Columns) -> None:
+        """The same of many dialogues, which stand in these lines."""
+        if not of.ids:
+            return
+        line: Ints64 = np.array(lines, np.int64)
+        self._ids.add(_hashes(of.ids), line, file)
+        self._users.add(_hashes(of.users), line, file)
+        whose = np.repeat(np.arange(len(line)), of.lengths)
+        place = np.arange(len(whose)) - of.starts[whose]
+        agent: Bools = of.bits & AGENT > 0
+        answered = np.cumsum(agent) - (np.cumsum(agent) - agent)[of.starts][whose] > 0
+        scored = (of.bits & SLATE > 0) & (place > 0)
+        whole = place == of.lengths[whose] - 1
+        flags = scored * SCORED + whole * WHOLE + answered * ANSWERED
+        self._beginnings.add(_prefixes(of, agent, place, whose), line[whose], file, flags)
 
     def repeated_ids(self, file: int) -> list[tuple[int, int]]:
         """(line, the first line with that id) of every repetition in a file, by line."""
         found: list[tuple[int, int]] = []
-        for records in self._buckets(ID, file):
-            starts = _starts(records["hash"])
-            first = records["line"][np.maximum.accumulate(np.where(starts, np.arange(len(records)), 0))]
-            again = ~starts
-            found += zip(records["line"][again].tolist(), first[again].tolist(), strict=True)
+        for hashes, lines, _ in self._ids.buckets(file):
+            rising = np.sort(hashes)
+            again = rising[1:][rising[1:] == rising[:-1]]
+            if not len(again):
+                continue
+            first: dict[int, int] = {}
+            some = np.isin(hashes, again)
+            for value, line in zip(hashes[some].tolist(), lines[some].tolist(), strict=True):
+                if value in first:  # records lie in the order of their lines
+                    found.append((line, first[value]))
+                first.setdefault(value, line)
         return sorted(found)
 
     def contained(self, file: int) -> int:
         """Dialogues with an answer that are the beginning of another of the file, or equal to an earlier one."""
         count = 0
-        for records in self._buckets(BEGINNING, file):
-            group = np.cumsum(_starts(records["hash"])) - 1
-            whole = (records["flags"] & WHOLE > 0) & (records["flags"] & ANSWERED > 0)
-            longer = np.bincount(group, records["flags"] & WHOLE == 0) > 0
-            wholes = np.bincount(group, whole)
-            count += int(np.where(longer, wholes, np.maximum(wholes - 1, 0)).sum()) if len(group) else 0
+        for hashes, _, flags in self._beginnings.buckets(file):
+            ends = flags & np.uint64(WHOLE) > 0
+            wholes, times = np.unique(hashes[ends & (flags & np.uint64(ANSWERED) > 0)], return_counts=True)
+            longer = _are_in(wholes, np.sort(hashes[~ends]))
+            count += int(np.where(longer, times, times - 1).sum())
         return count
 
     def overlap(self, training: tuple[int, ...], test: int) -> Overlap:
         """The same counts as ``overlap.overlap`` of the dialogues in these files."""
-        dialogues, by_id, _ = self._shared(ID, training, test)
-        turns, in_training, _ = self._shared(BEGINNING, training, test)
-        _, _, (users, both) = self._shared(USER, training, test)
+        dialogues, by_id, _, _ = _shared(self._ids, training, test)
+        turns, in_training, _, _ = _shared(self._beginnings, training, test, SCORED)
+        _, _, users, both = _shared(self._users, training, test)
         return Overlap(dialogues, by_id, turns, in_training, users, both)
 
     def users(self) -> int:
         """Different users in all files."""
-        return sum(int(_starts(records["hash"]).sum()) for records in self._buckets(USER, None))
+        return sum(len(np.unique(hashes)) for hashes, _, _ in self._users.buckets())
 
-    def _shared(self, kind: int, training: tuple[int, ...], test: int) -> tuple[int, int, tuple[int, int]]:
-        """(test records, those of them with a training record of the same hash, (test groups, those shared))."""
-        total = shared = groups = shared_groups = 0
-        for records in self._buckets(kind, None):
-            group = np.cumsum(_starts(records["hash"])) - 1
-            of_test: Bools = records["file"] == test
-            if kind == BEGINNING:
-                of_test &= records["flags"] & SCORED > 0
-            trained = np.bincount(group, np.isin(records["file"], training)) > 0
-            tested = np.bincount(group, of_test) > 0
-            total += int(of_test.sum())
-            shared += int((of_test & trained[group]).sum())
-            groups += int(tested.sum())
-            shared_groups += int((tested & trained).sum())
-        return total, shared, (groups, shared_groups)
 
-    def _buckets(self, kind: int, file: int | None) -> Iterator[_Records]:
-        """Records of a kind (and file), sorted by hash, then file, then line; one bucket at a time."""
+class _Spill:
+    """Records of one kind, in the order in which they came; those that do not fit into memory go to files by hash."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._fresh: list[_Records] = []
+        self._size = 0
+        self._files: list[IO[bytes]] = []
+
+    def add(self, hashes: _Hashes, lines: Ints64, file: int, flags: Ints64 | int = 0) -> None:
+        records = np.empty((3, len(hashes)), np.uint64)
+        records[0], records[1], records[2] = hashes, lines, flags + (file << 8)
+        self._fresh.append(records)
+        self._size += len(hashes)
+        if self._size > _IN_MEMORY:
+            self._flush()
+
+    def buckets(self, file: int | None = None) -> Iterator[_Records]:
+        """All records (of a file); equal hashes lie in one part."""
         if self._files:
             self._flush()
-        for bucket in self._files or (None,):
-            if bucket is None:
-                records = self._fresh_records()
-            else:
-                bucket.seek(0)
-                records = np.frombuffer(bucket.read(), _RECORD)
-            chosen = records["flags"] & kind > 0
-            if file is not None:
-                chosen &= records["file"] == file
-            records = records[chosen]
-            yield records[np.lexsort((records["line"], records["file"], records["hash"]))]
-
-    def _fresh_records(self) -> _Records:
-        columns: Ints64 = np.array(self._fresh, dtype=np.int64).reshape(-1, 3)
-        records = np.empty(len(columns), _RECORD)
-        records["hash"], records["line"] = columns[:, 0], columns[:, 1]
-        records["file"], records["flags"] = columns[:, 2] >> 32, columns[:, 2] & 0xFFFFFFFF
-        return records
+        elif self._fresh:
+            self._fresh = [np.concatenate(self._fresh, axis=1)]
+        for records in map(_all_of, self._files) if self._files else self._fresh:
+            yield records if file is None else records[:, records[2] >> np.uint64(8) == file]
 
     def _flush(self) -> None:
         if not self._files:
-            folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="tacit-check-")))
+            folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tacit-check-")))
             for name in range(BUCKETS):
-                self._files.append(self._open.enter_context((folder / str(name)).open("w+b")))
-        records = self._fresh_records()
-        bucket_of = records["hash"] & (BUCKETS - 1)
+                self._files.append(self._stack.enter_context((folder / str(name)).open("w+b", buffering=0)))
+        if not self._fresh:
+            return
+        records = np.concatenate(self._fresh, axis=1)
+        bucket_of = ((records[0] >> np.uint64(32)) % np.uint64(BUCKETS)).astype(np.int64)
+        rows = records.T[np.argsort(bucket_of, kind="stable")]
         ends = np.cumsum(np.bincount(bucket_of, minlength=BUCKETS))
-        parts = np.split(records[np.argsort(bucket_of, kind="stable")], ends[:-1])
-        for bucket, part in zip(self._files, parts, strict=True):
+        for bucket, part in zip(self._files, np.split(rows, ends[:-1]), strict=True):
             if len(part):
                 bucket.seek(0, 2)
                 bucket.write(part.tobytes())
-        self._fresh = array("q")
+        self._fresh, self._size = [], 0
 
 
-def _starts(sorted_hashes: Ints64) -> Bools:
-    """True where a hash differs from the one before."""
-    starts = np.ones(len(sorted_hashes), dtype=bool)
-    starts[1:] = sorted_hashes[1:] != sorted_hashes[:-1]
-    return starts
+def _all_of(bucket: IO[bytes]) -> _Records:
+    bucket.seek(0)
+    return np.ascontiguousarray(np.frombuffer(bucket.read(), np.uint64).reshape(-1, 3).T)
+
+
+def _shared(records: _Spill, training: tuple[int, ...], test: int, flag: int = 0) -> tuple[int, int, int, int]:
+    """(test records, those of them with a training record of the same hash, the same of different hashes)."""
+    counts = np.zeros(4, np.int64)
+    for hashes, _, last in records.buckets():
+        file = last >> np.uint64(8)
+        tested = hashes[(file == test) & (last & np.uint64(flag) == flag)]
+        trained = np.sort(hashes[np.isin(file, np.array(training, np.uint64))])
+        different = np.unique(tested)
+        counts += [len(tested), _are_in(tested, trained).sum(), len(different), _are_in(different, trained).sum()]
+    total, shared, groups, shared_groups = counts.tolist()
+    return total, shared, groups, shared_groups
+
+
+def _are_in(hashes: _Hashes, rising: _Hashes) -> Bools:
+    place = np.searchsorted(rising, hashes)
+    inside = place < len(rising)
+    inside[inside] = rising[place[inside]] == hashes[inside]
+    return inside
+
+
+def _hashes(words: Sequence[str]) -> _Hashes:
+    """Python's hashes of strings: 64 bits with a key of this process."""
+    return np.array(list(map(hash, words)), np.int64).view(np.uint64)
+
+
+def _prefixes(of: Columns, agent: Bools, place: Ints64, whose: Ints64) -> _Hashes:
+    """A hash of the turns up to each one: equal where two conversations begin alike.
+
+    Σ_i h_i · r_i modulo 2^64 over the turns, h_i of speaker and text, r_i odd: one running sum gives all of them.
+    """
+    own = _hashes(of.texts) ^ np.where(agent, np.uint64(0x9E3779B97F4A7C15), np.uint64(0))
+    own *= _odd_numbers(int(of.lengths.max()))[place]
+    running = np.cumsum(own)
+    before = (running - own)[of.starts]
+    return np.asarray(running - before[whose])
+
+
+def _odd_numbers(n: int) -> _Hashes:
+    """The same n that look random each time. Source: splitmix64 (Steele et al. 2014, OOPSLA)."""
+    z = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray((z ^ (z >> np.uint64(31))) | np.uint64(1))

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tacit.catalog import Catalog
+from tacit.data.dialogues import typed
 from tacit.data.dialogues.form import parse, to_json
 from tacit.data.dialogues.overlap import overlap, refuse_above
 from tacit.data.dialogues.sides import Census, held_out, split_off_valid
-from tacit.data.lines import find, keep, records
+from tacit.data.lines import decode, find, keep, lines
 from tacit.run.files import says_when_full, sync_file
 from tacit.types import Dialogue, InputError, Split, TestSet
 
@@ -73,17 +74,27 @@ def items_beside(path: Path) -> Path | None:
 def read(path: Path, catalog: Catalog | None) -> Iterator[tuple[int, Dialogue]]:
     """(line number, dialogue) of each line; InputError naming file and line at the first bad one."""
     seen: dict[str, int] = {}
-    for number, row in records(path):
-        try:
-            dialogue = parse(row, catalog)
-        except ValueError as error:
-            raise InputError(f"{path}:{number}: {error} (`tacit data check {path}` lists every bad line).") from None
+    known = None if catalog is None else frozenset(item.id for item in catalog)
+    for number, raw in lines(path):
+        dialogue = typed.read(raw, known) or _read_slowly(raw, f"{path}:{number}", catalog, path)
         if dialogue.id in seen:
             raise InputError(f"{path}:{number}: id {dialogue.id!r} repeats line {seen[dialogue.id]}: remove one.")
         seen[dialogue.id] = number
         yield number, dialogue
     if not seen:
         raise InputError(f"{path} holds no dialogues: give a file with at least one, one JSON object a line.")
+
+
+def _read_slowly(raw: bytes, where: str, catalog: Catalog | None, path: Path) -> Dialogue:
+    """As the form has it: its last word, and its sentence."""
+    try:
+        row = decode(raw)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}.") from None
+    try:
+        return parse(row, catalog)
+    except ValueError as error:
+        raise InputError(f"{where}: {error} (`tacit data check {path}` lists every bad line).") from None
 
 
 def write(path: Path, dialogues: Iterable[Dialogue]) -> int:

@@ -4,47 +4,54 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tacit.types import Dialogue, Feedback, Turn
+import numpy as np
 
-FIELDS = tuple(part.name for part in fields(Feedback))
+from tacit.data.dialogues import columns
+from tacit.data.dialogues.columns import AGENT, ENDED, FEEDBACK, FIELDS, FIRST_FIELD, PROPENSITY, SLATE, TIME, Columns
+from tacit.types import Bools, Dialogue, Ints64
+
 CHANNELS = ("engagement", "relevance", "sentiment")
 MIN_PARTS = 2  # of engagement, as signals.min_parts has it
 # A run of configs/redial.yaml on two shared cores (docs/results.md): 82,606 training messages, 6,924 items.
 _RUN_TURNS, _RUN_ITEMS, _RUN_HOURS, _RUN_GB = 82_606, 6_924, 1.2, 6.0
 _FIXED_HOURS, _FIXED_GB = 0.5, 3.0  # guessed: what does not grow with the data
+_SPOKEN_TO, _ANSWERED = 1 << 20, 1 << 21  # beside the bits of ``columns``
+_OF_ANY = AGENT | SLATE | PROPENSITY | TIME  # a run carries what any of its messages does; feedback is of one message
 
 
 @dataclass
 class Observed:
-    """Counts of dialogues, of agent turns (a run of messages is one turn), and of those in which a thing was logged."""
+    """Counts of dialogues, of agent turns (a run of messages is one turn), and of those in which a thing was logged.
+
+    Few kinds of agent turns make up the largest log, so they are counted by what they carry.
+    """
 
     dialogues: int = 0
     judged: int = 0  # dialogues with a judgement
     turns: int = 0
-    kinds: Counter[_Kind] = field(default_factory=Counter)
+    counts: Counter[int] = field(default_factory=Counter)  # of agent turns, by their bits
 
     def add(self, dialogue: Dialogue) -> None:
-        self.dialogues += 1
-        self.judged += bool(dialogue.judgements)
-        self.turns += len(dialogue.turns)
-        spoken_to, run = False, list[Turn]()
-        for turn in dialogue.turns:
-            if turn.speaker == "agent":
-                run.append(turn)
-                continue
-            if run:
-                self.kinds[_kind(run, spoken_to, answered=True)] += 1
-                run = []
-            spoken_to = True
-        if run:
-            self.kinds[_kind(run, spoken_to, answered=False)] += 1
+        self.add_columns(columns.of_dialogues([dialogue]))
+
+    def add_columns(self, of: Columns) -> None:
+        self.dialogues += len(of.ids)
+        self.judged += of.judged
+        self.turns += len(of.bits)
+        if of.bits.any():
+            kinds, counts = np.unique(_of_runs(of), return_counts=True)
+            self.counts.update(dict(zip(kinds.tolist(), counts.tolist(), strict=True)))
+
+    @property
+    def kinds(self) -> dict[_Kind, int]:
+        return {_kind(bits): count for bits, count in self.counts.items()}
 
     @property
     def agent(self) -> int:
-        return self.kinds.total()
+        return self.counts.total()
 
     @property
     def shown(self) -> int:
@@ -92,8 +99,28 @@ def estimate(turns: int, items: int) -> str:
     )
 
 
+def _of_runs(of: Columns) -> Ints64:
+    """Bits of every run of an agent's messages: what any of them carries, and the feedback of the last that has one."""
+    agent: Bools = of.bits & AGENT > 0
+    opens = np.zeros(len(agent), bool)
+    opens[of.starts] = True
+    whose = np.cumsum(opens) - 1
+    begins = agent & (opens | ~np.roll(agent, 1))
+    run = np.cumsum(begins) - 1  # of an agent's message
+    where = np.flatnonzero(begins)
+    bits = np.bitwise_or.reduceat(np.where(agent, of.bits & _OF_ANY, 0), where)
+    told = np.flatnonzero(of.bits & FEEDBACK)
+    of_last = np.zeros(len(where), np.int64)
+    of_last[run[told]] = of.bits[told] & ~_OF_ANY  # where several meet, the last one stays
+    user = np.flatnonzero(~agent)
+    first, last = np.full(len(of.lengths), len(agent)), np.full(len(of.lengths), -1)
+    first[whose[user[::-1]]], last[whose[user]] = user[::-1], user
+    spoken_to, answered = first[whose[where]] < where, last[whose[where]] > where
+    return np.asarray(bits | of_last | spoken_to * _SPOKEN_TO | answered * _ANSWERED)
+
+
 class _Kind(NamedTuple):
-    """What an agent turn carries: few kinds make up the largest log, so that a turn costs one count."""
+    """What an agent turn carries."""
 
     slate: bool
     propensity: bool
@@ -104,16 +131,11 @@ class _Kind(NamedTuple):
     accepted_or_left: bool
 
 
-def _kind(run: list[Turn], spoken_to: bool, answered: bool) -> _Kind:
-    slate = any(turn.slate for turn in run)
-    propensity = any(turn.slate is not None and turn.slate.propensities is not None for turn in run)
-    timestamp = any(turn.time_s is not None for turn in run)
-    feedback = next((turn.feedback for turn in reversed(run) if turn.feedback), None)
-    if feedback is None:
-        return _Kind(slate, propensity, timestamp, spoken_to, answered, None, False)
-    observed = tuple([getattr(feedback, name) is not None for name in FIELDS])
-    ended = bool(feedback.accepted or feedback.left)
-    return _Kind(slate, propensity, timestamp, spoken_to, answered, observed, ended)
+def _kind(bits: int) -> _Kind:
+    fields = tuple([bool(bits >> FIRST_FIELD + k & 1) for k in range(len(FIELDS))]) if bits & FEEDBACK else None
+    slate, propensity, timestamp = bool(bits & SLATE), bool(bits & PROPENSITY), bool(bits & TIME)
+    spoken_to, answered = bool(bits & _SPOKEN_TO), bool(bits & _ANSWERED)
+    return _Kind(slate, propensity, timestamp, spoken_to, answered, fields, bool(bits & ENDED))
 
 
 def _things(kind: _Kind) -> Iterator[str]:
