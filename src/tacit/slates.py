@@ -77,7 +77,7 @@ def draw(
     ValueError where fewer than ``size`` rows are left to draw.
     """
     mixture = mixture or Mixture()
-    left = _Left(logits, mixture, allowed)
+    left = _Left(logits, mixture, allowed, size)
     if not 0 <= size <= left.count:
         raise ValueError(f"a slate of {size} cannot be drawn from {left.count} items")
     rows, probabilities, explored = list[int](), list[float](), list[bool]()
@@ -98,7 +98,7 @@ def probabilities(
     allowed: npt.NDArray[np.bool_] | None = None,
 ) -> Floats:
     """P(slate[k] | slate[:k]) of any ordered slate of different rows, [K]; 0 where it could not have been drawn."""
-    left = _Left(logits, mixture or Mixture(), allowed)
+    left = _Left(logits, mixture or Mixture(), allowed, len(slate))
     if len(set(slate)) < len(slate):
         raise ValueError("a slate names a row twice")
     factors = np.zeros(len(slate))
@@ -123,21 +123,26 @@ def logprobs(
 
 
 class _Left:
-    """What is left to draw from, with its weights: ``take`` puts a row aside."""
+    """What is left to draw from, with its weights: ``take`` puts a row aside, ``places`` times at most."""
 
-    def __init__(self, logits: npt.ArrayLike, mixture: Mixture, allowed: npt.NDArray[np.bool_] | None) -> None:
+    def __init__(
+        self, logits: npt.ArrayLike, mixture: Mixture, allowed: npt.NDArray[np.bool_] | None, places: int
+    ) -> None:
         self.logits: Floats = np.array(logits, dtype=np.float64)  # a copy: taken rows are written over
         if self.logits.ndim != 1:
             raise ValueError(f"logits have {self.logits.ndim} axes: one slate is drawn from [n]")
-        if np.isnan(self.logits).any() or np.isposinf(self.logits).any():
-            raise ValueError("logits hold a number that is not finite")
-        self.logits[self.logits <= OUT_OF_REACH] = -np.inf
         if allowed is not None:
             self.logits[~allowed] = -np.inf
         self.mixture = mixture
-        self.count = int(np.isfinite(self.logits).sum())
+        self.count = len(self.logits)
+        if self.count and not self.logits.max() < np.inf:  # a maximum with a nan is nan
+            raise ValueError("logits hold a number that is not finite")
+        if self.count and self.logits.min() <= OUT_OF_REACH:
+            masked = self.logits <= OUT_OF_REACH
+            self.logits[masked] = -np.inf
+            self.count -= int(np.count_nonzero(masked))
         self.truncates = mixture.top_k is not None or mixture.top_p is not None
-        self.best = self._best_first() if self.truncates else None
+        self.best = self._best_first(places) if self.truncates else None
         self._weigh()
 
     def can(self, row: int) -> bool:
@@ -189,7 +194,10 @@ class _Left:
         if self.truncates:
             self.kept, self.weights = self._truncated()
         else:
-            self.weights = np.exp((self.logits - self.logits.max()) / self.mixture.temperature)
+            self.weights = self.logits - self.logits.max()
+            if self.mixture.temperature != 1.0:
+                self.weights /= self.mixture.temperature
+            np.exp(self.weights, out=self.weights)
             self.blocks = np.add.reduceat(self.weights, np.arange(0, len(self.weights), _BLOCK))
         self.total = float(self.weights.sum() if self.truncates else self.blocks.sum())
 
@@ -220,10 +228,14 @@ class _Left:
             if not most:
                 return
 
-    def _best_first(self) -> Rows:
-        """Rows from the best logit down, of equal ones the lower row first; those out of reach are left out."""
-        order: Rows = np.argsort(-self.logits, kind="stable")
-        return order[: self.count]
+    def _best_first(self, places: int) -> Rows:
+        """Rows from the best logit down, of equal ones the lower row first: as many as truncation can ever keep."""
+        top_k = self.mixture.top_k
+        rows = np.flatnonzero(np.isfinite(self.logits))
+        if top_k is not None and top_k + places < self.count:  # else sorting a catalogue would be most of the time
+            place = len(self.logits) - top_k - places
+            rows = np.flatnonzero(self.logits >= np.partition(self.logits, place)[place])
+        return rows[np.argsort(-self.logits[rows], kind="stable")]
 
 
 def _pick(weights: Floats, generator: np.random.Generator) -> int:

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from tiny_log import START_MS, Log, exposure
 
-from tacit.events.intake import SLACK_MS, Caller, NoConsent, Repeated
+from tacit.events.intake import SLACK_MS, Caller, ForeignSession, NoConsent, Repeated
 from tacit.events.schema import Delivery, Shown, Verdict, Words
 from tacit.events.store import session
 from tacit.events.tables import events, exposures
@@ -94,10 +94,50 @@ def test_exposures_without_consent_or_twice_are_refused_alone(log: Log) -> None:
     log.writer.consent("u1", None).result()
     with pytest.raises(NoConsent):
         log.writer.expose(exposure("x2")).result()
+    with pytest.raises(ValueError):
+        log.writer.consent("a b", "train")
+    log.writer.consent("u2", "train").result()
+    with pytest.raises(ForeignSession):
+        log.writer.expose(exposure("x2", user="u2", turn=1)).result()
     with pytest.raises(ValueError, match="twice"):
         log.writer.expose(exposure("x3", items=(Shown("a", 1, 0.5), Shown("a", 2, 0.5))))
     with log.store.reading() as connection:
         assert connection.scalars(sa.select(exposures.c.exposure_id)).all() == ["x1"]
+
+
+def test_consent_that_is_withdrawn_ends_what_is_taken_in(log: Log) -> None:
+    shown = log.show(exposure())
+    other = log.show(exposure("x2", user="u2", session_id="s2"))
+    log.writer.expose(exposure("x3", turn=1)).result()
+    log.writer.consent("u1", None).result()
+    assert log.send(log.event(shown), log.event(other)) == ["unknown_exposure", "accepted"]
+    late = Delivery(exposure_id="x3", state="delivered")
+    assert log.writer.deliver(late, Words(exposure_id="x3", said="canary")).result() is False
+    log.writer.consent("u1", "store").result()
+    assert log.send(log.event(shown)) == ["accepted"]
+
+
+def test_a_full_disk_is_said_and_what_was_acknowledged_stays(log: Log) -> None:
+    """SQLite's own limit of pages gives its own error of a full disk."""
+    shown = log.show(exposure())
+    pages = 0
+
+    def limit(raw: Any, *_: object) -> None:
+        raw.execute(f"PRAGMA max_page_count = {pages or 2**30}")
+
+    sa.event.listen(log.store.engine, "checkout", limit)
+    with log.store.reading() as connection:
+        pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one()) + 4
+    acknowledged = list[str]()
+    with pytest.raises(Unwritable):
+        for _ in range(1000):
+            batch = [log.event(shown) for _ in range(20)]
+            log.send(*batch)
+            acknowledged += [event.event_id for event in batch]
+    pages = 0
+    assert log.send(log.event(shown, event_id="after")) == ["accepted"]
+    (record,) = session(log.store, "s1")
+    assert [event.event_id for _, event in record.events] == [*acknowledged, "after"] and acknowledged
 
 
 def test_a_delivery_is_stored_once_and_only_for_what_was_exposed(log: Log) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from tacit.catalog import Catalog
-from tacit.events import check, dialogues, erase, export, stats
+from tacit.events import backup, check, dialogues, erase, export, stats
 from tacit.events.keys import Keys
 from tacit.events.store import Store, open_store
 from tacit.run.terminal import printable
@@ -72,6 +72,11 @@ def delete_person(
         _say(f"deleted from {parquet}: {export.delete_user(parquet, pseudonym):,} rows")
     for path in files:
         _say(f"deleted from {path}: {dialogues.delete_user(path, pseudonym):,} dialogues")
+
+
+def back_up(where: str, path: Path) -> None:
+    backup.backup(open_store(where), path)
+    _say(f"{path}: {path.stat().st_size:,} bytes")
 
 
 def _say(line: str) -> None:

@@ -13,8 +13,8 @@ from tacit.events.keys import tombstone
 from tacit.events.schema import DAY_MS
 from tacit.events.store import Store
 from tacit.events.tables import (
-    ERASURES,
     OF_A_USER,
+    count_erasure,
     deliveries,
     events,
     exposures,
@@ -48,7 +48,7 @@ def delete_user(store: Store, user: str, now_ms: int) -> dict[str, int]:
         mark = tombstone(user)
         if connection.scalar(sa.select(tombstones.c.mark).where(tombstones.c.mark == mark)) is None:
             connection.execute(tombstones.insert(), [{"mark": mark, "deleted_ms": now_ms}])
-        _count(connection)
+        count_erasure(connection)
     scrub(store)
     return deleted
 
@@ -66,7 +66,7 @@ def retain(store: Store, retention: Retention, now_ms: int) -> dict[str, int]:
         deleted |= _delete(connection, lambda table: table.c.created_ms < before, (exposures,))
         connection.execute(state.delete().where(state.c.name == RETAINED))
         connection.execute(state.insert(), [{"name": RETAINED, "value": str(now_ms)}])
-        _count(connection)
+        count_erasure(connection)
     _empty_wal(store)
     return deleted
 
@@ -109,9 +109,3 @@ def _delete(
     connection: sa.Connection, rows: Callable[[Any], sa.ColumnElement[bool]], tables: tuple[sa.Table, ...]
 ) -> dict[str, int]:
     return {table.name: connection.execute(table.delete().where(rows(table))).rowcount for table in tables}
-
-
-def _count(connection: sa.Connection) -> None:
-    """One more erasure: writers forget what they remember of exposures."""
-    number = int(str(connection.scalar(sa.select(state.c.value).where(state.c.name == ERASURES))))
-    connection.execute(state.update().where(state.c.name == ERASURES).values(value=str(number + 1)))

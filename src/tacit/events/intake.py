@@ -18,7 +18,7 @@ from tacit.events.keys import Keys, same
 from tacit.events.redaction import redacted
 from tacit.events.schema import Consent, Delivery, Event, Exposure, Reason, Verdict, Words, longest_time
 from tacit.events.store import EVENT_COLUMNS, EXPOSURE_COLUMNS, chunks, consent, pack, unpack
-from tacit.events.tables import ERASURES, deliveries, events, exposures, state, users, words
+from tacit.events.tables import ERASURES, count_erasure, deliveries, events, exposures, state, users, words
 
 SLACK_MS = 5_000  # by which a page's clock may run ahead of the server's
 REMEMBERED = 50_000  # exposures kept in memory, so that an event of a recent one asks the database nothing
@@ -34,6 +34,10 @@ class NoConsent(Refused):
 
 class Repeated(Refused):
     """An exposure of this id is stored already."""
+
+
+class ForeignSession(Refused):
+    """The session is another person's."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,16 @@ class Intake:
         return exposure, self.keys.sign(exposure), words and _clean(words)
 
     def consent(self, connection: sa.Connection, user: str, agreed: Consent | None) -> None:
+        """Withdrawn, nothing more is taken in, by any process, of what the person was shown before."""
+        before = consent(connection, user)
+        if before == agreed:
+            return
         connection.execute(users.delete().where(users.c.user == user))
         if agreed is not None:
             connection.execute(users.insert(), [{"user": user, "consent": agreed, "since_ms": self.now_ms()}])
+        else:
+            count_erasure(connection)
+            self.forget()
 
     def expose(self, connection: sa.Connection, exposure: Exposure, signature: str, text: Words | None) -> str:
         agreed = consent(connection, exposure.user)
@@ -95,6 +106,9 @@ class Intake:
         taken = sa.select(exposures.c.row).where(exposures.c.exposure_id == exposure.exposure_id)
         if connection.scalar(taken) is not None:
             raise Repeated("an exposure of this id is stored already")
+        owner = sa.select(exposures.c.user).where(exposures.c.session_id == exposure.session_id).limit(1)
+        if connection.scalar(owner) not in (None, exposure.user):
+            raise ForeignSession("the session is another person's")
         columns = {name: getattr(exposure, name) for name in EXPOSURE_COLUMNS}
         row = {**columns, "consent": agreed, "record": pack(exposure, *EXPOSURE_COLUMNS)}
         connection.execute(exposures.insert(), [{**row, "seal": self.keys.seal(exposure, agreed)}])
@@ -145,8 +159,10 @@ class Intake:
         return Verdict("accepted", event.event_id)
 
     def _look_up(self, connection: sa.Connection, ids: Sequence[str]) -> None:
+        """Those of people who agree to be logged; the others' stay unknown."""
+        agree = sa.select(exposures).join(users, users.c.user == exposures.c.user)
         for some in chunks(name for name in ids if name not in self._known):
-            for row in connection.execute(sa.select(exposures).where(exposures.c.exposure_id.in_(some))):
+            for row in connection.execute(agree.where(exposures.c.exposure_id.in_(some))):
                 exposure = unpack(Exposure, row, *EXPOSURE_COLUMNS)
                 self._remember(exposure, self.keys.sign(exposure))
 

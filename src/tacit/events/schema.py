@@ -24,6 +24,7 @@ LONGEST_MS = 30 * DAY_MS  # no counter of a page may be above it
 Identifier = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+\Z")]
 ItemName = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
 Milliseconds = Annotated[int, Meta(ge=0, le=LONGEST_MS)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Moment = Annotated[int, Meta(ge=0, le=2**53)]
 Part = Annotated[float, Meta(ge=0.0, le=1.0)]
 
@@ -56,7 +57,7 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exposure_id: Identifier
     session_id: Identifier
     user: Identifier  # a pseudonym
-    turn: Annotated[int, Meta(ge=0)]  # of the recommender, from 0; asked again, a turn has two exposures
+    turn: Annotated[int, Meta(ge=0, le=1_000_000)]  # of the recommender, from 0; asked again, a turn has two exposures
     created_ms: Moment
     expires_ms: Moment  # events that come later are refused
     policy_version: Annotated[str, Meta(min_length=1, max_length=256)]
@@ -64,12 +65,12 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deterministic: bool = False
     epsilon: Part = 0.0
     temperature: Annotated[float, Meta(gt=0.0)] = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
+    top_k: Count | None = None
+    top_p: Part | None = None
     decision: Decision
     p_recommend: Part
     items: tuple[Shown, ...] = ()
-    candidates: Annotated[int, Meta(ge=0)] | None = None
+    candidates: Count | None = None
     catalog_version: str | None = None
     mask_hash: str | None = None
     schema: Literal[1] = 1
@@ -88,7 +89,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     state: Delivered
     first_token_ms: Moment | None = None
     last_token_ms: Moment | None = None
-    words: Annotated[int, Meta(ge=0)] | None = None
+    words: Count | None = None
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,6 +235,11 @@ def longest_time(event: Event) -> int:
     return max(event.visible_ms or 0, event.idle_ms or 0, event.hidden_ms or 0, event.latency_ms or 0)
 
 
+def pseudonym(user: str) -> str:
+    """The same; ValueError where it is no identifier."""
+    return msgspec.convert(user, Identifier)
+
+
 def check(exposure: Exposure) -> Exposure:
     """The same exposure; ValueError where it cannot be what a policy drew. (Types and ranges: ``msgspec.convert``.)"""
     items = exposure.items
@@ -242,12 +248,14 @@ def check(exposure: Exposure) -> Exposure:
     if len({shown.item_id for shown in items}) < len(items) or len({shown.position for shown in items}) < len(items):
         raise ValueError("an exposure shows an item, or uses a place, twice")
     numbers = (exposure.p_recommend, *(shown.probability for shown in items))
-    if not all(math.isfinite(p) and 0.0 <= p <= 1.0 for p in numbers) or not all(numbers[1:]):
+    if not all(0.0 <= p <= 1.0 for p in numbers) or not all(numbers[1:]):
         raise ValueError("an exposure has a probability that is none, or an item that could not have been drawn")
     if exposure.logprob == -math.inf:
         raise ValueError("an exposure has a decision that could not have been drawn")
     if exposure.deterministic and exposure.logprob != 0.0:
         raise ValueError("an exposure that is deterministic has a probability below 1")
+    if not all(math.isfinite(x) for x in (exposure.epsilon, exposure.temperature, exposure.top_p or 0.0)):
+        raise ValueError("an exposure has a setting that is not finite")
     if exposure.expires_ms <= exposure.created_ms:
         raise ValueError("an exposure expires before it begins")
     return msgspec.convert(msgspec.to_builtins(exposure), Exposure)

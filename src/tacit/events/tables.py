@@ -111,3 +111,9 @@ def migrate(engine: sa.Engine, migrations: Sequence[Migration] = MIGRATIONS) -> 
             change(connection)
             connection.execute(schema_version.insert(), [{"name": name, "applied_ms": int(time.time() * 1000)}])
     return [name for name, _ in missing]
+
+
+def count_erasure(connection: sa.Connection) -> None:
+    """One more erasure: the writers of all processes forget what they remember of exposures."""
+    number = int(str(connection.scalar(sa.select(state.c.value).where(state.c.name == ERASURES))))
+    connection.execute(state.update().where(state.c.name == ERASURES).values(value=str(number + 1)))

@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tacit.events import erase
+from tacit.events import erase, schema
 from tacit.events.intake import Caller, Intake, Refused, Request
 from tacit.events.keys import Keys
 from tacit.events.schema import Consent, Delivery, Event, Exposure, Verdict, Words
@@ -93,13 +93,14 @@ class Writer:
 
     def consent(self, user: str, consent: Consent | None) -> Future[None]:
         """What a person agrees to from now on; None withdraws it, and what is stored stays until it is deleted."""
+        schema.pseudonym(user)
         return self._put(_Job(1, lambda connection: self._intake.consent(connection, user, consent)))
 
     def expose(self, exposure: Exposure, words: Words | None = None) -> Future[str]:
         """Store what is about to be shown: the signature for the client. Wait for it before the first byte leaves.
 
-        ``NoConsent`` where the person has not agreed to be logged, ``Repeated`` where the id is taken, ValueError (at
-        once) where it cannot be what a policy drew.
+        ``NoConsent`` where the person has not agreed to be logged, ``Repeated`` where the id is taken,
+        ``ForeignSession`` where the session is another person's; ValueError (at once) where no policy could draw it.
         """
         checked = self._intake.check(exposure, words)
         return self._put(_Job(1, lambda connection: self._intake.expose(connection, *checked)))

@@ -83,3 +83,16 @@ def delete_user(
     from tacit.cli.events import delete_person
 
     delete_person(store, pseudonym, user, keys, parquet, dialogues or [])
+
+
+@app.command("backup")
+def backup(
+    store: Log, path: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; an older one is replaced.")]
+) -> None:
+    """Copy an SQLite log as it is at one moment, while it is written to.
+
+    Example: `tacit events backup log.sqlite backups/log.sqlite`
+    """
+    from tacit.cli.events import back_up
+
+    back_up(store, path)
