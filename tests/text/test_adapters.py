@@ -67,7 +67,7 @@ def test_merged_is_what_base_and_adapters_are_together(adapters: Path) -> None:
 
 @pytest.mark.parametrize("lora", [0, 2])
 def test_as_a_base_they_are_trained_on(adapters: Path, lora: int) -> None:
-    model, _ = load_lm(str(adapters), LMConfig(lora=lora))
+    model, *_ = load_lm(str(adapters), LMConfig(lora=lora))
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     assert len(trained) > 1 and (lora == 0) == (not any("lora" in name for name in trained))
 

@@ -87,7 +87,7 @@ def test_text_is_cut_as_the_file_says(tmp_path: Path, caplog: pytest.LogCaptureF
 
 def test_policy_and_writer_take_it(tmp_path: Path) -> None:
     path = tiny_gguf.save(tmp_path / "tiny.gguf", tiny_gguf.model())
-    model, tokenizer = load_lm(str(path), LMConfig())
+    model, tokenizer, *_ = load_lm(str(path), LMConfig())
     assert model.get_input_embeddings().weight.shape[0] == len(tokenizer)
     assert len(LocalWriter.load(str(path), Sampling(max_tokens=4)).write(["a war film"], 2, 0)[0]) == 2
 

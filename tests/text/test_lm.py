@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from tacit.text import lm as text_lm
-from tacit.text.lm import LORA_RANK, LMConfig, add_lora, head_logits, lora_config, trunk, with_lora
+from tacit.text.lm import LORA_RANK, LMConfig, head_logits, lora_config, train_parts, trunk, with_lora
 
 SHAPE: dict[str, Any] = dict(
     vocab_size=60, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
@@ -70,7 +70,7 @@ def test_policy_and_writer_have_the_same_adapters(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(text_lm, "LORA_FROM", 1000)
     for rank, expected in ((-1, LORA_RANK), (3, 3)):
         writer, policy = with_lora(tiny_writer.fresh(), rank), tiny_writer.fresh()
-        add_lora(policy, LMConfig(lora=rank))
+        train_parts(policy, LMConfig(lora=rank), None)
         shapes = [
             sorted(tuple(p.shape) for name, p in model.named_parameters() if "lora_" in name)
             for model in (writer, policy)

@@ -46,6 +46,7 @@ from tacit.run.stages import StageTable, load_settings
 from tacit.text.adapters import read_adapters
 from tacit.text.encoder import PINNED
 from tacit.text.gguf import gguf_file, is_gguf
+from tacit.text.lm import rows_a_pass
 from tacit.text.sentiment import load_sentiment
 from tacit.text.sentiment_names import is_dotted, registered, require_allowed
 from tacit.types import Episode, Split
@@ -212,7 +213,11 @@ def ppo(run: Run, config: RunConfig, device: str) -> None:
     _, split = _training(run, config)
     world, stage = _world(run, policy), run.stage("ppo")
     rejected = config.sft.rejected_as(own_logs(config))
-    run_ppo(policy, world, scorer, record, config.ppo, stage, config.seed, config.dtype, split.train, rejected)
+    at_once = min(config.ppo.microbatch, 2 * rows_a_pass(policy.lm))  # turns are shorter than segments
+    if at_once < config.ppo.microbatch:
+        log.info("ppo: %d turns at once, by the size of policy.base=%s", at_once, config.policy.base)
+    settings = replace(config.ppo, microbatch=at_once)
+    run_ppo(policy, world, scorer, record, settings, stage, config.seed, config.dtype, split.train, rejected)
 
 
 def record(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -25,11 +28,16 @@ from transformers import (
 from tacit.run.limits import at_least, between
 from tacit.run.manifest import verify_if_sealed
 from tacit.text.adapters import merged, read_adapters
+from tacit.text.added_rows import begin_rows, train_rows_alone
+from tacit.text.chat_markup import Markup, chat_markup
 from tacit.text.gguf import gguf_folder, is_gguf
 from tacit.text.safe_loading import NO_CODE, WEIGHTS, refuse_code
-from tacit.text.tokens import EOS, PAD, SPECIALS
+from tacit.text.tokens import AGENT, CHAT, DESCRIBED, EOS, PAD, RECOMMEND, REPLY, SLOTS, SPECIALS, USER
 from tacit.types import InputError
 
+MOST_LOGITS = 2**24  # 64 MB in float32, and as much again for each of the softmax, its gradient and a mask
+# weights below → rows: SmolLM2 keeps about 1.2 MB a token for its backward pass, and a row has some 250 tokens
+ROWS_A_PASS: Mapping[float, int] = {20e6: 4096, 300e6: 4, 1e9: 2, math.inf: 1}
 LORA_FROM = 1_000_000_000  # parameters; larger models get adapters unless told otherwise
 LORA_RANK = 16  # of these; LLaMA-Factory, whose other defaults the writer's tuning has, takes 8
 
@@ -42,7 +50,9 @@ class LMConfig:
     positions: int = at_least(16, default=320)  # longest sequence of the default model, in tokens
     vocabulary: int = at_least(260, default=4000)
     dropout: float = between(0.0, 0.9, default=0.0)  # it doubles the forward pass on a CPU
-    lora: int = at_least(-1, default=-1)  # rank; 0 = train all weights; -1 = LORA_RANK above one billion parameters
+    # of a pretrained model: the rank of adapters; 0 = train all weights; -1 = LORA_RANK from a billion parameters on
+    lora: int = at_least(-1, default=-1)
+    frozen: float = between(0.0, 1.0, default=0.0)  # share of its layers, from the lowest, that stay as they are
 
     def conflicts(self) -> Iterator[tuple[str, object, str]]:
         if self.width % self.heads:
@@ -136,25 +146,36 @@ def _not_loaded(base: str, key: str, error: Exception) -> InputError:
     )
 
 
-def load_lm(base: str, config: LMConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A hub name or a local folder in the hub's format, with our special tokens added."""
+def load_lm(base: str, config: LMConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Markup, list[int]]:
+    """A pretrained base as a policy's model: with it its tokenizer, its markup and the tokens that were added to it.
+
+    Added is what the model lacks: decisions, ``<reply>`` and slots, and marks of turns where it has no chat template.
+    """
     model, tokenizer = load_pretrained(base, torch.float32, "policy.base")
+    markup = chat_markup(tokenizer)
+    wanted = [token for token in (USER, AGENT, EOS) if token in (markup.user_open, markup.agent_open, markup.end)]
     known = tokenizer.get_vocab()
-    tokenizer.add_special_tokens(
-        {
-            "pad_token": PAD,
-            "eos_token": EOS,
-            "extra_special_tokens": [token for token in SPECIALS[2:] if token not in known],
-        }
-    )
-    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    lacking = [token for token in (*wanted, RECOMMEND, CHAT, REPLY, *SLOTS) if token not in known]
+    tokenizer.add_special_tokens({"extra_special_tokens": lacking}, replace_extra_special_tokens=False)
+    if tokenizer.eos_token is None:
+        tokenizer.eos_token = markup.end
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    embedding: Any = model.get_input_embeddings()
+    if len(tokenizer) > embedding.weight.shape[0]:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    vocabulary = tokenizer.get_vocab()
+    added = [vocabulary[token] for token in lacking]
+    words = [tokenizer.encode(DESCRIBED[token], add_special_tokens=False) for token in lacking]
+    begin_rows(model, dict(zip(added, words, strict=True)))
     model.config.pad_token_id, model.config.eos_token_id = tokenizer.pad_token_id, tokenizer.eos_token_id
-    add_lora(model, config)
-    return model, tokenizer
+    train_parts(model, config, added)
+    return model, tokenizer, markup, added
 
 
-def lora_config(model: PreTrainedModel, rank: int) -> LoraConfig | None:
-    """Adapters on every linear layer but the head, α = 2 rank; None where all weights are trained.
+def lora_config(model: PreTrainedModel, rank: int, below: int = 0) -> LoraConfig | None:
+    """Adapters on every linear layer but the head, α = 2 rank, above the lowest ``below`` layers; None where all
+    weights are trained.
 
     ``rank`` -1 is ``LORA_RANK`` for a model of more than ``LORA_FROM`` parameters, and no adapters for a smaller one.
     """
@@ -167,19 +188,58 @@ def lora_config(model: PreTrainedModel, rank: int) -> LoraConfig | None:
         r=rank,
         lora_alpha=2 * rank,
         target_modules="all-linear",
+        exclude_modules=_names_below(model, below),
         fan_in_fan_out=type(model).__name__.startswith("GPT2"),  # Conv1D stores its weight transposed
     )
 
 
-def add_lora(model: PreTrainedModel, config: LMConfig) -> None:
-    """Adapters inside the policy's model, and trainable embeddings for the tokens that were added here."""
-    lora = lora_config(model, config.lora)
-    if lora is None:
-        return
-    model.add_adapter(lora)
-    embeddings = model.get_input_embeddings()
-    if isinstance(embeddings, nn.Embedding):
-        embeddings.weight.requires_grad_(True)
+def _names_below(model: PreTrainedModel, below: int) -> str | None:
+    """A pattern of the names in the lowest layers; None where there are none."""
+    numbers = "|".join(map(str, range(below)))
+    return rf"{re.escape(decoder_layers(model)[0])}\.({numbers})\..*" if below else None
+
+
+def train_parts(model: PreTrainedModel, config: LMConfig, added: Sequence[int] | None) -> None:
+    """Freeze what is not trained of a policy's pretrained model, and put its adapters in.
+
+    Under adapters, and with the lowest layers frozen, the embeddings are frozen too, but for the rows of ``added``
+    tokens (None: a policy of before, whose adapters train the whole input embedding).
+    """
+    below = frozen_layers(model, config.frozen)
+    lora = lora_config(model, config.lora, below)
+    if lora is not None:
+        model.add_adapter(lora)
+    elif below:
+        _freeze_below(model, below)
+    if added is not None and (lora is not None or below):
+        train_rows_alone(model, added, below=below > 0)
+    elif lora is not None:
+        model.get_input_embeddings().requires_grad_(True)
+
+
+def _freeze_below(model: PreTrainedModel, below: int) -> None:
+    """The lowest layers, and what is read before them, such as positions."""
+    layers = decoder_layers(model)[1]
+    layers[:below].requires_grad_(False)
+    home = next(module for module in model.modules() if any(child is layers for child in module.children()))
+    for child in home.children():
+        if child is layers:
+            return
+        child.requires_grad_(False)
+
+
+def frozen_layers(model: PreTrainedModel, share: float) -> int:
+    """How many of the lowest layers ``share`` of them is, rounded down."""
+    return int(share * len(decoder_layers(model)[1])) if share else 0
+
+
+def decoder_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
+    """The model's layers, lowest first, and their name in it; ``InputError`` where they cannot be told."""
+    count = int(model.config.get_text_config().num_hidden_layers)
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return name, module
+    raise InputError(f"the layers of {type(model).__name__} cannot be told apart: set policy.lm.frozen=0.")
 
 
 def with_lora(model: PreTrainedModel, rank: int) -> Any:
@@ -214,6 +274,34 @@ def head_logits(lm: Any, states: Tensor) -> Tensor:
         logits = logits / config.logits_scaling
     cap = getattr(config, "final_logit_softcapping", None)
     return logits if cap is None else cap * torch.tanh(logits / cap)
+
+
+def rows_a_pass(lm: Any) -> int:
+    """How many conversations of usual length a forward pass with gradients may hold: by the number of weights, for a
+    machine of 16 GB; four times as many on a GPU."""
+    count = sum(parameter.numel() for parameter in lm.parameters())
+    allowed = next(rows for below, rows in ROWS_A_PASS.items() if count < below)
+    return allowed if next(lm.parameters()).device.type == "cpu" else 4 * allowed
+
+
+def over_vocabulary(
+    lm: Any, states: Tensor, measure: Callable[[Tensor, slice], Tensor], most_logits: int = MOST_LOGITS
+) -> Tensor:
+    """``measure`` of the logits of N states [N, width], in pieces of no more than ``most_logits`` logits at once.
+
+    ``measure`` takes float32 logits [n, V] and which of the N they are of, and gives [n, …]. Where there is more than
+    one piece, the logits are made once more in the backward pass, so that only one piece of them is ever held.
+    """
+    size = max(1, most_logits // int(lm.get_output_embeddings().weight.shape[0]))
+
+    def piece(start: int) -> Tensor:
+        return measure(head_logits(lm, states[start : start + size]), slice(start, start + size))
+
+    if len(states) <= size:
+        return piece(0)
+    again = torch.is_grad_enabled() and states.requires_grad
+    starts = range(0, len(states), size)
+    return torch.cat([checkpoint(piece, start, use_reentrant=False) if again else piece(start) for start in starts])
 
 
 def max_positions(model: PreTrainedModel) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
 from tacit.dialogue.train.segments import rejections, segments
 from tacit.run.folder import Stage
-from tacit.text.lm import LMConfig
+from tacit.text.lm import LMConfig, rows_a_pass
 from tacit.types import Dialogue, Feedback, InputError, Slate, Split, Turn
 
 WORLD = synthetic.generate(0)
@@ -44,11 +45,11 @@ def test_only_the_policys_own_tokens_are_targets(encoder_folder: Path) -> None:
     layout = policy.layout
     for segment in segments(SPLIT.train[:20], policy, None):
         for place, (token, own) in enumerate(zip(segment.tokens, segment.targets, strict=True)):
-            if token in (layout.user, layout.agent, layout.reply):
+            if token in (*layout.user_open, *layout.agent_open, layout.reply):
                 assert not own
             if token in (layout.recommend, layout.chat, layout.eos):
                 assert own
-            if place and segment.tokens[place - 1] == layout.user:
+            if place and segment.tokens[place - 1] == layout.user_open[0]:
                 assert not own
         for pick in segment.picks:
             assert segment.tokens[pick.position] == layout.recommend
@@ -187,8 +188,50 @@ def test_the_literal_baseline_writes_titles_as_text(encoder_folder: Path, tmp_pa
     assert replies == TitleWriter(trained, 0).generate(contexts, n=4)
 
 
-def test_the_step_size_follows_the_base_and_a_given_one_stands() -> None:
+def test_a_batch_in_pieces_has_the_gradients_of_the_whole(encoder_folder: Path) -> None:
+    """Pieces of 2 and of 3 of eight segments, some without a slate: the slow twin is one pass over all eight."""
+    policy = build(encoder_folder)
+    rejecting = replace(WORLD.train[0].turns[1], feedback=Feedback(clicked=(), accepted=False))
+    asked = Dialogue("d", "u", (WORLD.train[0].turns[0], rejecting))
+    batch = segments([*SPLIT.train[:6], asked], policy, None, "negative")[:8]
+    assert len(batch) == 8 or batch[-1].picks[0].rejected
+    optimizer = sft._optimizer(policy, CONFIG)
+    found = []
+    for size in (8, 2, 3):
+        values = sft.gradients(policy, optimizer, batch, replace(CONFIG, microbatch=size), "float32")
+        found.append((values, [p.grad.clone() for p in policy.parameters() if p.grad is not None]))
+    text, slate = sft.losses(policy, batch)
+    assert found[0][0] == pytest.approx((text.item(), slate.item()))
+    for values, gradients in found[1:]:
+        assert values == pytest.approx(found[0][0], rel=1e-5)
+        for piece, whole in zip(gradients, found[0][1], strict=True):
+            torch.testing.assert_close(piece, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_size_and_base_decide_what_is_not_given(encoder_folder: Path, tmp_path: Path) -> None:
     auto = sft.SFTConfig()
     assert auto.settled("small").lm_lr == 1e-3
-    assert auto.settled("gpt2-medium").lm_lr == 5e-5
+    assert auto.settled("gpt2-medium").lm_lr is None  # its weights or its adapters: told when the model is there
     assert sft.SFTConfig(lm_lr=2e-4).settled("small").lm_lr == sft.SFTConfig(lm_lr=2e-4).settled("gpt2").lm_lr == 2e-4
+    small = build(encoder_folder)
+    assert auto.settled_for(small).microbatch == auto.batch == 16
+    base = tiny.save_lm(tmp_path / "base", "llama")
+    for lora, rate in ((0, 5e-5), (2, 2e-4)):
+        config = PolicyConfig(base=str(base), encoder=str(encoder_folder), window=4, lm=LMConfig(lora=lora))
+        policy = Policy.fresh(WORLD.catalog, SPLIT.train, config)
+        assert auto.settled_for(policy).lm_lr == rate
+        assert replace(auto, lm_lr=1e-3, microbatch=3).settled_for(policy).lm_lr == 1e-3
+    assert replace(auto, microbatch=3).settled_for(small).microbatch == 3
+    weights = {1e6: 4096, 134e6: 4, 345e6: 2, 8e9: 1}
+    for count, rows in weights.items():
+        assert rows_a_pass(_Weights(int(count))) == rows
+
+
+class _Weights:
+    """A model of so many weights, none of which is held."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        return iter([torch.empty(1).expand(self.count)])

@@ -13,6 +13,7 @@ from tacit.dialogue.policy.layout import fill_slots
 from tacit.dialogue.policy.network import PolicyNetwork
 from tacit.dialogue.policy.plackett_luce import draw_slates, slate_logprobs
 from tacit.text.kv_cache import KVCache, kv_cache
+from tacit.text.lm import head_logits
 from tacit.types import Dialogue, Sample, Slate
 
 Decision = Literal["recommend", "reply"]
@@ -112,7 +113,7 @@ def _write(
     sayable = policy.sayable([d.slate for d in drawn])
     rows, eos, budget = drawn, policy.layout.eos, policy.layout.lengths.reply
     for step in range(budget):
-        logits = policy.lm.get_output_embeddings()(state).float() + sayable
+        logits = head_logits(policy.lm, state) + sayable
         distribution = torch.log_softmax(logits, dim=-1)
         token = distribution.argmax(-1) if greedy else _draw(distribution, generator)
         logprob = distribution.gather(1, token.unsqueeze(1)).squeeze(1).tolist()

@@ -8,7 +8,8 @@ A dialogue is the concatenation of its utterances:
 
 The slate's titles stand before the reply, and the reply names them by slot (``<1>``): the text is conditioned on the
 slate and cannot name an item that is not in it. The policy draws the decision, the reply and ``<eos>``; titles and
-``<reply>`` are given.
+``<reply>`` are given. A pretrained chat model has marks of its own in place of ``<user>``, ``<agent>`` and ``<eos>``,
+those of its template (``text.chat_markup``).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from tacit.catalog import Catalog
-from tacit.text.tokens import SPECIALS, plain
+from tacit.text.chat_markup import SPECIAL, Markup
+from tacit.text.tokens import CHAT, RECOMMEND, REPLY, SLOTS, plain
 from tacit.types import Slate, Turn
 
 _SLOT = re.compile(r"<([1-5])>")
@@ -35,6 +37,11 @@ class Lengths:
     utterance: int = 48
     title: int = 14
     reply: int = 40
+    segment: int = 0  # of a training segment; 0 = prompt, reply and utterance together
+
+    @property
+    def longest(self) -> int:
+        return self.segment or self.prompt + self.reply + self.utterance
 
 
 def with_slots(text: str, slate: Slate | None, catalog: Catalog, titles: int) -> str:
@@ -70,14 +77,39 @@ def window_text(turns: Sequence[Turn]) -> str:
 class Layout:
     """Utterances → token ids for one tokenizer and catalogue."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, catalog: Catalog, lengths: Lengths, titles: int) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        catalog: Catalog,
+        lengths: Lengths,
+        titles: int,
+        markup: Markup = SPECIAL,
+    ) -> None:
         self.tokenizer, self.catalog, self.lengths, self.titles = tokenizer, catalog, lengths, titles
-        ids = [int(tokenizer.get_vocab()[token]) for token in SPECIALS]
-        self.pad, self.eos, self.user, self.agent, self.recommend, self.chat, self.reply, *self.slots = ids
+        known = tokenizer.get_vocab()
+        self.recommend, self.chat, self.reply = (int(known[token]) for token in (RECOMMEND, CHAT, REPLY))
+        self.slots = [int(known[token]) for token in SLOTS]
+        self.eos = int(known[markup.end])
+        self.pad = self.eos if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
+        self.head, self.user_open, self.user_close, self.agent_open, self.after = (
+            self._marks(text)
+            for text in (markup.head, markup.user_open, markup.user_close, markup.agent_open, markup.after)
+        )
+        # Text of people cannot hold "<" (``plain``); some templates mark turns by other signs, such as [INST].
+        self._unsayable = sorted((t for t in special_tokens(tokenizer) if "<" not in t), key=len, reverse=True)
         self._titles: dict[str, list[int]] = {}
 
+    def _marks(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False) if text else []
+        return ids
+
+    def _said(self, text: str) -> str:
+        for token in self._unsayable:
+            text = text.replace(token, " ")
+        return text
+
     def encode(self, text: str, limit: int) -> list[int]:
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        ids: list[int] = self.tokenizer.encode(self._said(text), add_special_tokens=False)
         return ids[:limit]
 
     def slate(self, slate: Slate) -> list[int]:
@@ -90,27 +122,41 @@ class Layout:
         return ids
 
     def opening(self, slate: Slate | None) -> list[int]:
-        """What stands between ``<agent>`` and the reply."""
+        """What stands between the mark of the agent's turn and the reply."""
         return [self.recommend, *self.slate(slate), self.reply] if slate else [self.chat, self.reply]
 
     def agent_turn(self, turn: Turn, text: str | None = None) -> tuple[list[int], list[bool]]:
-        """(tokens after ``<agent>``, which of them a policy draws)."""
+        """(tokens after the mark of the agent's turn, which of them a policy draws)."""
         opening = self.opening(turn.slate)
         text = with_slots(turn.text, turn.slate, self.catalog, self.titles) if text is None else text
         reply = [*self.encode(text, self.lengths.reply - 1), self.eos]
         return opening + reply, [True] + [False] * (len(opening) - 1) + [True] * len(reply)
 
     def utterance(self, turn: Turn) -> list[int]:
+        return self.marked(turn)[0]
+
+    def marked(self, turn: Turn) -> tuple[list[int], list[bool]]:
+        """(tokens of a turn with its marks, which of them a policy draws)."""
         if turn.speaker == "agent":
-            return [self.agent, *self.agent_turn(turn)[0]]
-        return [self.user, *self.encode(plain(turn.text), self.lengths.utterance)]
+            tokens, drawn = self.agent_turn(turn)
+            before, behind = self.agent_open, self.after
+        else:
+            tokens = self.encode(plain(turn.text), self.lengths.utterance)
+            before, behind, drawn = self.user_open, self.user_close, [False] * len(tokens)
+        return [*before, *tokens, *behind], [*[False] * len(before), *drawn, *[False] * len(behind)]
 
     def prompt(self, turns: Sequence[Turn]) -> list[int]:
-        """The window followed by ``<agent>``; the oldest utterances go first when it is too long."""
-        ids: list[int] = [self.agent]
+        """The window, then the mark of the agent's turn; the oldest utterances go first when it is too long."""
+        ids = list(self.agent_open)
         for turn in reversed(turns):
             utterance = self.utterance(turn)
-            if len(ids) + len(utterance) > self.lengths.prompt:
+            if len(self.head) + len(ids) + len(utterance) > self.lengths.prompt:
                 break
             ids = utterance + ids
-        return ids
+        return self.head + ids
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """All that text is not made of, also such as no attribute of the tokenizer names."""
+    named = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return sorted(named | {str(token) for token in tokenizer.all_special_tokens})

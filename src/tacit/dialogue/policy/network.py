@@ -7,7 +7,7 @@ and talked to.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,23 +15,26 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.catalog import Catalog
-from tacit.dialogue.policy.layout import Layout, Lengths, window_text
+from tacit.dialogue.policy.layout import Layout, Lengths, special_tokens, window_text
 from tacit.dialogue.policy.plackett_luce import NEG
 from tacit.dialogue.policy.slate import SlateHead, mask_rows_
 from tacit.dialogue.policy.wishes.state import Wishes
 from tacit.dialogue.policy.wishes.term import WishTerm
 from tacit.run.limits import at_least
+from tacit.text.chat_markup import SPECIAL, Markup
 from tacit.text.encoder import PINNED, TextEncoder
-from tacit.text.lm import LMConfig, max_positions
+from tacit.text.lm import LMConfig, head_logits, max_positions
 from tacit.text.packed import packed_rows, packs
 from tacit.types import Dialogue, Slate
 
+PRETRAINED_REPLY = 64  # tokens of a pretrained model's reply, its end included
+MARKS = 16  # tokens that a template may write around an utterance
 MENTIONS = 16  # the most recent items that a query reads
 
 
 @dataclass
 class PolicyConfig:
-    base: str = "small"  # "small" (trained from scratch on the dialogues), a hub name, or a local folder
+    base: str = "small"  # small (trained from scratch on the dialogues), smollm2, a GGUF file, a folder or hub name
     encoder: str = PINNED
     encoder_tokens: int = at_least(8, default=96)  # of the window; the oldest utterances are cut
     window: int = at_least(1, default=8)  # k: utterances in the state s_t
@@ -39,11 +42,43 @@ class PolicyConfig:
     slate_titles: int = at_least(1, default=2)  # titles the reply is conditioned on
     # nats that an item loses in what is drawn for each thing a user asked for that it lacks; 0 = learnt weights alone
     wish_margin: float = at_least(0.0, default=12.0)
+    # longest reply, with its end; 0 = 40 for the small model, PRETRAINED_REPLY for a pretrained one
+    reply_tokens: int = at_least(0, default=0)
     lm: LMConfig = field(default_factory=LMConfig)
 
     def conflicts(self) -> Iterator[tuple[str, object, str]]:
         if self.slate_titles > self.slate_size:
             yield "slate_titles", self.slate_titles, f"at most slate_size={self.slate_size}"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a policy is given with its base when it is made, and keeps (``policy.json``)."""
+
+    markup: Markup = SPECIAL
+    lengths: Lengths | None = None  # None: by the formula of the small model
+    added: tuple[int, ...] | None = None  # tokens that a pretrained model was given; None: not known
+    normed: bool = False  # do slate and value heads read the language model's states at unit variance?
+
+    @classmethod
+    def of_pretrained(cls, lm: PreTrainedModel, markup: Markup, added: Sequence[int], config: PolicyConfig) -> Form:
+        return cls(markup, pretrained_lengths(max_positions(lm), config), tuple(added), True)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any] | None) -> Form:
+        """``None``: a policy of before there were forms."""
+        if record is None:
+            return cls()
+        lengths, added = record["lengths"], record["added"]
+        return cls(
+            Markup(**record["markup"]),
+            None if lengths is None else Lengths(**lengths),
+            None if added is None else tuple(added),
+            record["normed"],
+        )
 
 
 class PolicyNetwork(nn.Module):
@@ -59,20 +94,24 @@ class PolicyNetwork(nn.Module):
         head: SlateHead,
         catalog: Catalog,
         config: PolicyConfig,
+        form: Form | None = None,
     ) -> None:
         super().__init__()
+        self.form = form or Form()
         self.lm, self.tokenizer, self.encoder, self.head = lm, tokenizer, encoder, head
         self.catalog, self.config, self.version = catalog, config, "fresh"
         self.texts_cut: int | None = (
             None  # items whose text was longer than the encoder reads, told by ``Policy.fresh``
         )
-        self.layout = Layout(tokenizer, catalog, _lengths(max_positions(lm), config), config.slate_titles)
+        lengths = self.form.lengths or _lengths(max_positions(lm), config)
+        self.layout = Layout(tokenizer, catalog, lengths, config.slate_titles, self.form.markup)
         self.wish = WishTerm(catalog, config.wish_margin, config.slate_size)
         width = lm.config.hidden_size + encoder.dim
         self.text_value = _value_head(width)
         self.slate_value = _value_head(width)
         speakable = torch.zeros(lm.get_output_embeddings().weight.shape[0])
-        speakable[[i for i in tokenizer.all_special_ids if i < len(speakable)]] = NEG
+        known = tokenizer.get_vocab()
+        speakable[[known[token] for token in special_tokens(tokenizer)]] = NEG
         speakable[len(tokenizer) :] = NEG
         speakable[self.layout.eos] = 0.0
         self.register_buffer("speakable", speakable, persistent=False)
@@ -105,13 +144,22 @@ class PolicyNetwork(nn.Module):
         hidden: Tensor = self.lm.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         return hidden
 
+    def head_state(self, state: Tensor) -> Tensor:
+        """[…, width] as slate and value heads read it, float32: at unit variance where the base is pretrained.
+
+        The scale of a pretrained model's states is its own (norm 43 in SmolLM2, 14 in the small model), and the heads'
+        step sizes are not.
+        """
+        state = state.float()
+        return nn.functional.rms_norm(state, state.shape[-1:], eps=1e-6) if self.form.normed else state
+
     def wishes(self, contexts: Sequence[Dialogue]) -> list[Wishes]:
         """What the user of each context has asked for so far; ``self.wish.reader.describe`` puts it in words."""
         return self.wish.read(contexts)
 
     def ranking_scores(self, window: Tensor, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
         """Slate logits with nothing masked, differentiable: what supervised training and the ranking table read."""
-        scores: Tensor = self.head(window, state, self.mentioned(contexts))
+        scores: Tensor = self.head(window, self.head_state(state), self.mentioned(contexts))
         return self.wish.add_features(scores, self.wishes(contexts))
 
     def slate_scores(self, window: Tensor, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
@@ -144,9 +192,9 @@ class PolicyNetwork(nn.Module):
         return mask
 
     def decision_logprobs(self, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
-        """log P(<recommend>), log P(<chat>) from the states at ``<agent>``: [B, width] → [B, 2]. A turn that asks for
+        """log P(<recommend>), log P(<chat>) from the states before it: [B, width] → [B, 2]. A turn that asks for
         something raises the first."""
-        logits = self.lm.get_output_embeddings()(state).float()[:, [self.layout.recommend, self.layout.chat]]
+        logits = head_logits(self.lm, state)[:, [self.layout.recommend, self.layout.chat]]
         asked = self.wish.log_odds(self.wishes(contexts))
         return torch.log_softmax(logits + torch.stack([asked, torch.zeros_like(asked)], dim=1), dim=-1)
 
@@ -168,6 +216,19 @@ def _value_head(width: int) -> nn.Sequential:
 
 
 def _lengths(positions: int, config: PolicyConfig) -> Lengths:
+    """Of the small model: budgets that fit its positions."""
     usual = Lengths()
+    usual = replace(usual, reply=config.reply_tokens or usual.reply)
     opening = 2 + config.slate_titles * (usual.title + 1)
-    return Lengths(prompt=min(48 + 16 * config.window, positions - opening - usual.reply))
+    prompt = min(48 + 16 * config.window, positions - opening - usual.reply)
+    return replace(usual, prompt=prompt, segment=min(prompt + usual.reply + usual.utterance, positions))
+
+
+def pretrained_lengths(positions: int, config: PolicyConfig) -> Lengths:
+    """The window is what is read, and the model's length the limit of it: an utterance may take its share."""
+    usual = Lengths()
+    reply, title = config.reply_tokens or PRETRAINED_REPLY, 2 * usual.title
+    opening = 2 + config.slate_titles * (title + 1)
+    prompt = positions - opening - reply
+    utterance = max(prompt // config.window - MARKS, usual.utterance)
+    return Lengths(prompt, utterance, title, reply, segment=positions)

@@ -22,7 +22,7 @@ from tacit.catalog import Catalog
 from tacit.dialogue.policy import act, scoring
 from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.associations import associations
-from tacit.dialogue.policy.network import PolicyConfig, PolicyNetwork
+from tacit.dialogue.policy.network import Form, PolicyConfig, PolicyNetwork
 from tacit.dialogue.policy.scoring import Evaluation
 from tacit.dialogue.policy.slate import SlateHead
 from tacit.dialogue.policy.wishes.term import NEW
@@ -30,7 +30,7 @@ from tacit.run.files import read_json, says_when_damaged
 from tacit.run.manifest import seal
 from tacit.run.manifest import verify as verify_files
 from tacit.text.encoder import TextEncoder
-from tacit.text.lm import LMConfig, add_lora, load_lm, small_lm, train_tokenizer
+from tacit.text.lm import LMConfig, load_lm, small_lm, train_parts, train_tokenizer
 from tacit.text.safe_loading import NO_CODE
 from tacit.text.tokens import plain
 from tacit.types import Dialogue, InputError, Item, Sample
@@ -50,15 +50,16 @@ class Policy(PolicyNetwork):
         if config.base == "small":
             texts = (plain(turn.text) for dialogue in train for turn in dialogue.turns)
             tokenizer: PreTrainedTokenizerBase = train_tokenizer(texts, config.lm.vocabulary)
-            lm = small_lm(tokenizer, config.lm)
+            lm, form = small_lm(tokenizer, config.lm), Form()
         else:
-            lm, tokenizer = load_lm(config.base, config.lm)
+            lm, tokenizer, markup, added = load_lm(config.base, config.lm)
+            form = Form.of_pretrained(lm, markup, added, config)
         encoder = TextEncoder.load(config.encoder, config.encoder_tokens)
         encoder.eval()
         item_text, texts_cut = encoder.read([item.text for item in catalog.items], cache)
         near = associations(train, catalog)
         head = SlateHead(item_text, catalog.counts, near, lm.config.hidden_size)
-        policy = cls(lm, tokenizer, encoder, head, catalog, config)
+        policy = cls(lm, tokenizer, encoder, head, catalog, config, form)
         policy.texts_cut = texts_cut
         return policy
 
@@ -72,6 +73,7 @@ class Policy(PolicyNetwork):
         self.encoder.save_pretrained(folder / "encoder")
         save_model(self._without_encoder(), str(folder / "policy.safetensors"))
         meta = {"config": asdict(self.config), "version": self.version, **self.head.shape()}
+        meta["form"] = self.form.to_json()
         (folder / "policy.json").write_text(json.dumps(meta, indent=1))
         seal(folder)
 
@@ -92,14 +94,15 @@ class Policy(PolicyNetwork):
         if meta["config"].pop("repeat_items", False):  # a setting of earlier versions
             raise InputError(f"{folder} shows items twice (repeat_items), which no policy does now: train it again.")
         config = PolicyConfig(**{**meta["config"], "lm": LMConfig(**meta["config"]["lm"])})
+        form = Form.from_json(meta.get("form"))
         catalog = Catalog.load(folder / "catalog.jsonl")
         tokenizer = AutoTokenizer.from_pretrained(folder / "lm", **NO_CODE)
         lm = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder / "lm", **NO_CODE), **NO_CODE)
         if config.base != "small":
-            add_lora(lm, config.lm)
+            train_parts(lm, config.lm, form.added)
         encoder = TextEncoder.load(str(folder / "encoder"), config.encoder_tokens)
         head = SlateHead.empty(len(catalog), encoder.dim, meta, lm.config.hidden_size)
-        policy = cls(lm, tokenizer, encoder, head, catalog, config)
+        policy = cls(lm, tokenizer, encoder, head, catalog, config, form)
         load_known(policy._without_encoder(), folder / "policy.safetensors")
         policy.version = meta["version"]
         return policy.eval()
@@ -124,7 +127,7 @@ class Policy(PolicyNetwork):
         bias = float(unnamed.mean()) if len(unnamed) else 0.0
         head = self.head.extended(reader.read([item.text for item in items], None)[0], bias)
         catalog = Catalog((*self.catalog.items, *items), counts)
-        policy = Policy(self.lm, self.tokenizer, self.encoder, head, catalog, self.config)
+        policy = Policy(self.lm, self.tokenizer, self.encoder, head, catalog, self.config, self.form)
         policy.text_value, policy.slate_value, policy.version = self.text_value, self.slate_value, self.version
         policy.wish.load_state_dict(self.wish.state_dict())
         return policy.to(self.device).eval()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tacit.dialogue.policy.network import PolicyNetwork, pad_right
 from tacit.dialogue.policy.plackett_luce import slate_logprobs
+from tacit.text.lm import over_vocabulary
 from tacit.types import Dialogue, Sample
 
 
@@ -47,7 +48,7 @@ def evaluate(policy: PolicyNetwork, contexts: Sequence[Dialogue], samples: Seque
     decided = hidden[torch.arange(len(samples), device=policy.device), start]
     slate = _slate_factors(policy, contexts, samples, window, decided)
     with torch.no_grad():
-        states, slate_states = _critic_states(before, decided, window)
+        states, slate_states = _critic_states(policy.head_state(before), policy.head_state(decided), window)
         values, slate_values = policy.text_value(states).squeeze(-1), policy.slate_value(slate_states).squeeze(-1)
     return Evaluation(logprobs, mask, entropy, states, values, *slate, slate_states, slate_values)
 
@@ -55,8 +56,8 @@ def evaluate(policy: PolicyNetwork, contexts: Sequence[Dialogue], samples: Seque
 def _critic_states(before: Tensor, decided: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
     """LM states beside the window's embedding, whose unit length is stretched to the scale of a normalised state."""
     window = window.float() * window.shape[-1] ** 0.5
-    at_tokens = torch.cat([before.float(), window.unsqueeze(1).expand(-1, before.shape[1], -1)], dim=-1)
-    return at_tokens, torch.cat([decided.float(), window], dim=-1)
+    at_tokens = torch.cat([before, window.unsqueeze(1).expand(-1, before.shape[1], -1)], dim=-1)
+    return at_tokens, torch.cat([decided, window], dim=-1)
 
 
 def _token_logprobs(
@@ -71,11 +72,16 @@ def _token_logprobs(
     in_reply = mask.clone()
     in_reply[:, 0] = False
     rows = in_reply.nonzero()[:, 0]  # logits on reply tokens only: [B, T, V] would be the largest tensor
-    sayable = policy.sayable([s.slate for s in samples])[rows]
-    logits = policy.lm.get_output_embeddings()(before[in_reply]).float() + sayable
-    distribution = torch.log_softmax(logits, dim=-1)
-    logprobs = logprobs.masked_scatter(in_reply, distribution.gather(1, tokens[in_reply].unsqueeze(1)).squeeze(1))
-    return logprobs, entropy.masked_scatter(in_reply, -(distribution.exp() * distribution).sum(-1))
+    said = tokens[in_reply].unsqueeze(1)
+    sayable = policy.sayable([s.slate for s in samples])
+
+    def measure(logits: Tensor, part: slice) -> Tensor:
+        distribution = torch.log_softmax(logits + sayable[rows[part]], dim=-1)
+        own = distribution.gather(1, said[part]).squeeze(1)
+        return torch.stack([own, -(distribution.exp() * distribution).sum(-1)], dim=-1)
+
+    found = over_vocabulary(policy.lm, before[in_reply], measure)
+    return logprobs.masked_scatter(in_reply, found[:, 0]), entropy.masked_scatter(in_reply, found[:, 1])
 
 
 def _slate_factors(

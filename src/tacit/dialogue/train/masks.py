@@ -89,14 +89,18 @@ def _rows(policy: Policy, segment: Segment, first: int, turns: Sequence[Turn]) -
     layout = policy.layout
     picks = {pick.position: pick for pick in segment.picks}
     rows: list[TokenWeight] = []
-    turn = first - 1
+    turn, starts = first - 1, set(segment.starts)
     for place, (token, drawn) in enumerate(zip(segment.tokens, segment.targets, strict=True)):
-        turn += token in (layout.user, layout.agent)
-        kind: Kind = "given" if turns[turn].speaker == "agent" and token != layout.agent else "context"
+        turn += place in starts
+        said = turn >= first and turns[turn].speaker == "agent"
+        inside = max((start for start in starts if start <= place), default=0) + len(layout.agent_open) <= place
+        kind: Kind = "given" if said and inside else "context"
         if drawn:
             kind = "decision" if token in (layout.recommend, layout.chat) else "reply"
-        rows.append(TokenWeight(turn, kind, str(policy.tokenizer.decode([token])), float(drawn), float(drawn)))
-        slate = turns[turn].slate
+        rows.append(
+            TokenWeight(max(turn, first), kind, str(policy.tokenizer.decode([token])), float(drawn), float(drawn))
+        )
+        slate = turns[max(turn, 0)].slate
         if drawn and token == layout.recommend and slate:
             rows += _slate_rows(policy, turn, slate.items, picks.get(place))
     return rows

@@ -37,6 +37,7 @@ class Segment:
     tokens: tuple[int, ...]
     targets: tuple[bool, ...]  # True where the token is the policy's own: decision, reply, <eos>
     picks: tuple[Pick, ...]
+    starts: tuple[int, ...] = ()  # where each utterance begins
 
 
 def segments(
@@ -82,27 +83,23 @@ def _segment(
     refused: Sequence[frozenset[ItemId]] | None,
     negatives: bool,
 ) -> Segment:
-    layout, limit = policy.layout, policy.layout.lengths.prompt + policy.layout.lengths.reply
-    tokens: list[int] = []
-    targets: list[bool] = []
+    layout = policy.layout
+    tokens: list[int] = list(layout.head)
+    targets: list[bool] = [False] * len(tokens)
     picks: list[Pick] = []
+    starts: list[int] = []
     for t in range(start, min(stop, len(dialogue.turns))):
         turn = dialogue.turns[t]
-        if turn.speaker == "user":
-            utterance = layout.utterance(turn)
-            drawn = [False] * len(utterance)
-        else:
-            reply, drawn = layout.agent_turn(turn)
-            utterance, drawn = [layout.agent, *reply], [False, *drawn]
-            if turn.slate and t > 0:
-                out = refused[t] if refused is not None else frozenset()
-                rows = tuple(policy.catalog.index(item) for item in turn.slate.items if item not in out)
-                against = tuple(policy.catalog.index(item) for item in turn.slate.items if item in out and negatives)
-                if rows or against:
-                    picks.append(Pick(len(tokens) + 1, dialogue.before(t), rows, against))
-        if len(tokens) + len(utterance) > limit + layout.lengths.utterance:
-            picks = [pick for pick in picks if pick.position < len(tokens)]
+        utterance, drawn = layout.marked(turn)
+        if len(tokens) + len(utterance) > layout.lengths.longest:
             break
+        if turn.speaker == "agent" and turn.slate and t > 0:
+            out = refused[t] if refused is not None else frozenset()
+            rows = tuple(policy.catalog.index(item) for item in turn.slate.items if item not in out)
+            against = tuple(policy.catalog.index(item) for item in turn.slate.items if item in out and negatives)
+            if rows or against:
+                picks.append(Pick(len(tokens) + len(layout.agent_open), dialogue.before(t), rows, against))
+        starts.append(len(tokens))
         tokens += utterance
         targets += drawn
-    return Segment(tuple(tokens), tuple(targets), tuple(picks))
+    return Segment(tuple(tokens), tuple(targets), tuple(picks), tuple(starts))

@@ -28,20 +28,24 @@ from tacit.run.progress import Ticker, progress
 from tacit.run.resume import Resumable
 from tacit.run.steps import clipped_step
 from tacit.run.stopped import not_finite_number, stop, stopped_folder
+from tacit.text.lm import MOST_LOGITS, over_vocabulary, rows_a_pass
 from tacit.types import Dialogue, InputError, Split
 
 log = logging.getLogger("tacit")
 
 
-FRESH_LM_LR, PRETRAINED_LM_LR = 1e-3, 5e-5
+# of the small model, which starts from nothing; of all weights of a pretrained one; of its adapters
+FRESH_LM_LR, PRETRAINED_LM_LR, ADAPTER_LM_LR = 1e-3, 5e-5, 2e-4
 WISH_LR = 10  # times the head's: few weights, in nats, that one epoch must move
 
 
 @dataclass
 class SFTConfig:
     epochs: int = at_least(1, default=2)
-    batch: int = at_least(1, default=16)  # segments
-    # null: 1e-3 for the small model, which starts from nothing, 5e-5 for a pretrained base
+    batch: int = at_least(1, default=16)  # segments an optimiser step
+    # segments a forward pass: memory only, never the result's definition; 0 = what the model's size allows
+    microbatch: int = at_least(0, default=0)
+    # null: 1e-3 for the small model, which starts from nothing, 5e-5 for a pretrained base, 2e-4 for its adapters
     lm_lr: float | None = learning_rate(default=None)
     encoder_lr: float = learning_rate(default=5e-5)
     head_lr: float = learning_rate(default=5e-4)
@@ -62,9 +66,16 @@ class SFTConfig:
         return "negative" if own_logs else "positive"
 
     def settled(self, base: str) -> SFTConfig:
-        """The same with the language model's step size, which follows from ``policy.base`` where it is not given."""
-        auto = FRESH_LM_LR if base == "small" else PRETRAINED_LM_LR
-        return replace(self, lm_lr=auto if self.lm_lr is None else self.lm_lr)
+        """The same with what follows from ``policy.base`` alone; a pretrained model is asked when it is there."""
+        return replace(self, lm_lr=FRESH_LM_LR) if self.lm_lr is None and base == "small" else self
+
+    def settled_for(self, policy: Policy) -> SFTConfig:
+        """The same with the step size of the language model, and how many segments go through it at once."""
+        lm_lr = self.settled(policy.config.base).lm_lr
+        if lm_lr is None:
+            adapters = any("lora_" in name for name, _ in policy.lm.named_parameters())
+            lm_lr = ADAPTER_LM_LR if adapters else PRETRAINED_LM_LR
+        return replace(self, lm_lr=lm_lr, microbatch=min(self.microbatch or rows_a_pass(policy.lm), self.batch))
 
 
 def run_sft(
@@ -87,8 +98,8 @@ def run_sft(
             "the training dialogues hold no agent turn, so there is nothing to fine-tune on: give at least one "
             "dialogue with one, and check data.*"
         )
-    config = config.settled(policy.config.base)
-    log.info("%s: sft.lm_lr=%g on policy.base=%s", stage.name, config.lm_lr, policy.config.base)
+    config = config.settled_for(policy)
+    log.info("%s: %s", stage.name, _chosen(policy, config))
     torch.manual_seed(seed)
     policy.encoder.requires_grad_(config.encoder_trainable)
     optimizer = _optimizer(policy, config)
@@ -105,6 +116,16 @@ def run_sft(
     log.info("%s: best validation score %.4f", stage.name, state["best"])
     stage.finish({"validation_score": state["best"], "epochs": state["epoch"], "lm_lr": config.lm_lr})
     return Policy.from_pretrained(stage.folder / "policy").to(policy.device)
+
+
+def _chosen(policy: Policy, config: SFTConfig) -> str:
+    """What is trained, and the settings that its size decides."""
+    trained = sum(p.numel() for p in policy.lm.parameters() if p.requires_grad)
+    every = sum(p.numel() for p in policy.lm.parameters())
+    return (
+        f"policy.base={policy.config.base}, {trained / 1e6:.1f} of {every / 1e6:.1f} million weights of the language "
+        f"model train, sft.lm_lr={config.lm_lr:g}, batches of {config.batch} segments, {config.microbatch} at once"
+    )
 
 
 def _say_rejected(pool: Sequence[Segment], rejected: Rejected) -> None:
@@ -136,18 +157,15 @@ def _epoch(
     policy.train()
     for b in range(state["batch"], len(batches)):
         _set_lr(optimizer, config, (state["epoch"] + b / len(batches)) / config.epochs)
-        with torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
-            text, slate = losses(policy, batches[b])
-        optimizer.zero_grad(set_to_none=True)
-        (text + config.slate_weight * slate).backward()
+        text, slate = gradients(policy, optimizer, batches[b], config, dtype)
         norm = clipped_step(optimizer, [p for g in optimizer.param_groups for p in g["params"]], config.grad_clip)
         state["batch"], state["step"] = b + 1, state["step"] + 1
-        _require_finite(text.item(), slate.item(), norm, batches[b], stage, state["step"])
+        _require_finite(text, slate, norm, batches[b], stage, state["step"])
         if b % 20 == 0:
-            stage.log.append(state["step"], text_nll=text.item(), slate_nll=slate.item())
+            stage.log.append(state["step"], text_nll=text, slate_nll=slate)
         if (b + 1) % config.checkpoint_every == 0 and b + 1 < len(batches):
             save(policy, optimizer, stage, state)
-        bar.advance(note=f"text {text.item():.2f} slate {slate.item():.2f}")
+        bar.advance(note=f"text {text:.2f} slate {slate:.2f}")
     state["epoch"] += 1
     state["batch"] = 0
 
@@ -161,11 +179,30 @@ def _require_finite(text: float, slate: float, norm: float, batch: Sequence[Segm
         stop(stopped_folder(stage.folder, step), stage.name, f"the {broken} of step {step} is not finite", advice, kept)
 
 
-def losses(policy: Policy, batch: Sequence[Segment]) -> tuple[Tensor, Tensor]:
+def gradients(
+    policy: Policy, optimizer: torch.optim.Optimizer, batch: Sequence[Segment], config: SFTConfig, dtype: str
+) -> tuple[float, float]:
+    """Fill the gradients of one batch, in pieces of ``config.microbatch`` segments of like length; its two losses."""
+    size = config.microbatch or len(batch)
+    ordered = list(batch) if size >= len(batch) else sorted(batch, key=lambda segment: len(segment.tokens))
+    optimizer.zero_grad(set_to_none=True)
+    text, slate = 0.0, 0.0
+    for start in range(0, len(ordered), size):
+        with torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
+            piece = ordered[start : start + size]
+            parts = losses(policy, piece) if len(piece) == len(batch) else losses(policy, piece, batch)
+        torch.autograd.backward(parts[0] + config.slate_weight * parts[1])
+        text, slate = text + parts[0].item(), slate + parts[1].item()
+    return text, slate
+
+
+def losses(policy: Policy, batch: Sequence[Segment], whole: Sequence[Segment] | None = None) -> tuple[Tensor, Tensor]:
     """(mean NLL of the policy's own tokens, mean loss of recommended items), nats.
 
-    A turn that recommends several items counts once: its items share the weight (``slate_loss``).
+    A turn that recommends several items counts once: its items share the weight (``slate_loss``). Where ``batch`` is a
+    piece of a ``whole`` one, its losses are its part of the whole one's means, so that the pieces add up to them.
     """
+    whole = batch if whole is None else whole
     hidden = policy.trunk([segment.tokens for segment in batch])
     rows, places, tokens = [], [], []
     for row, segment in enumerate(batch):
@@ -174,31 +211,43 @@ def losses(policy: Policy, batch: Sequence[Segment]) -> tuple[Tensor, Tensor]:
                 rows.append(row)
                 places.append(place - 1)  # the state before the token
                 tokens.append(segment.tokens[place])
-    logits = policy.lm.get_output_embeddings()(hidden[rows, places]).float()
-    text = nn.functional.cross_entropy(logits, torch.tensor(tokens, device=policy.device))
+    text = text_loss(policy.lm, hidden[rows, places], torch.tensor(tokens, device=policy.device))
+    text = text * (len(tokens) / sum(sum(segment.targets) for segment in whole)) if whole is not batch else text
     picks = [(row, pick) for row, segment in enumerate(batch) for pick in segment.picks]
     if not picks:
         return text, text.new_zeros(())
-    states = hidden[[row for row, _ in picks], [pick.position for _, pick in picks]].float()
+    states = hidden[[row for row, _ in picks], [pick.position for _, pick in picks]]
     scores = torch.log_softmax(pick_logits(policy, [pick for _, pick in picks], states), dim=-1)
-    return text, slate_loss(scores, [pick for _, pick in picks])
+    turns = [pick for segment in whole for pick in segment.picks]
+    return text, slate_loss(scores, [pick for _, pick in picks], turns)
 
 
-def slate_loss(log_p: Tensor, picks: Sequence[Pick]) -> Tensor:
+def text_loss(lm: Any, states: Tensor, tokens: Tensor, most_logits: int = MOST_LOGITS) -> Tensor:
+    """Mean −log p of tokens [N] after states [N, width], nats; the logits are held piece by piece."""
+
+    def measure(logits: Tensor, part: slice) -> Tensor:
+        return nn.functional.cross_entropy(logits, tokens[part], reduction="none")
+
+    return over_vocabulary(lm, states, measure, most_logits).mean()
+
+
+def slate_loss(log_p: Tensor, picks: Sequence[Pick], whole: Sequence[Pick] | None = None) -> Tensor:
     """−log p of items, mean over the turns that hold some, plus −log(1 − p) of rejected ones, likewise; nats.
 
-    log_p [P, n_items]: a row a turn.
+    log_p [P, n_items]: a row a turn. The means are over the turns of ``whole``, of which ``picks`` may be a part.
 
     Unlikelihood (Welleck et al. 2020, arXiv 1908.04319) pushes a rejected item down by as much as the policy would have
     shown it, and leaves alone what it would not show anyway. Apart, neither mean dilutes the other.
     """
+    whole = picks if whole is None else whole
     wanted = [log_p[i, list(pick.rows)].mean() for i, pick in enumerate(picks) if pick.rows]
     against = [
         torch.log1p(-log_p[i, list(pick.rejected)].exp().clamp_max(1 - 1e-6)).mean()
         for i, pick in enumerate(picks)
         if pick.rejected
     ]
-    terms = [-torch.stack(part).mean() for part in (wanted, against) if part]
+    counts = (sum(bool(pick.rows) for pick in whole), sum(bool(pick.rejected) for pick in whole))
+    terms = [-torch.stack(part).sum() / n for part, n in zip((wanted, against), counts, strict=True) if part]
     return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
 
