@@ -1,29 +1,39 @@
-"""Ordered slates over a full catalogue, beside the obvious way to draw and to score them.
+"""The slate head beside a bare product and top-k, and ordered slates beside the obvious way to draw and to score them.
 
-    OMP_NUM_THREADS=1 python benchmarks/slate_head.py
+    OMP_NUM_THREADS=1 python benchmarks/slate_head.py [rounds]
 
-Drawing: Gumbel noise and one top-k, against K multinomial draws with the drawn item taken out each time.
-Scoring: the catalogue summed once, against K full softmaxes. Both ways have one distribution, so only time differs.
-Each time is the median of the rounds; the two ways take turns within a round.
+Of 64 dialogues with eight mentioned items each. *Acting*: query, logits, masks, one draw of five; *greedy* takes the
+best five, as the bare way does. *Training*: logits with a gradient; *step*: forward and backward, against those of a
+bare product that trains as many item vectors. All ways have one distribution, so only time differs; CPU seconds.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
+import sys
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from racing import race
+from tacit.dialogue.policy.associations import Associations
 from tacit.dialogue.policy.plackett_luce import NEG, draw_slates, slate_logprobs
+from tacit.dialogue.policy.slate import SlateHead, mask_rows_
 
-BATCH, ITEMS, PLACES, ROUNDS = 64, 6924, 5, 15
+BATCH, PLACES, DIM, WIDTH, NEIGHBOURS = 64, 5, 384, 192, 100
 
 
-def draw_one_by_one(logits: Tensor, size: int, generator: torch.Generator) -> Tensor:
+def head(n: int) -> SlateHead:
+    near = torch.randint(n, (n, NEIGHBOURS), dtype=torch.int32)
+    known = Associations(torch.arange(n), near, torch.rand(n, NEIGHBOURS))
+    made = SlateHead(torch.nn.functional.normalize(torch.randn(n, DIM), dim=-1), np.zeros(n), known, WIDTH)
+    torch.nn.init.normal_(made.item_residual.weight, std=0.02)
+    return made
+
+
+def draw_one_by_one(logits: Tensor, generator: torch.Generator) -> Tensor:
     places = []
-    for _ in range(size):
+    for _ in range(PLACES):
         item = torch.multinomial(torch.softmax(logits, dim=-1), 1, generator=generator)
         logits = logits.scatter(1, item, NEG)
         places.append(item)
@@ -39,36 +49,50 @@ def score_one_by_one(logits: Tensor, slates: Tensor) -> Tensor:
     return torch.cat(places, dim=1)
 
 
-def with_gradient(score: Callable[[Tensor, Tensor], Tensor], logits: Tensor, slates: Tensor) -> None:
-    leaf = logits.clone().requires_grad_(True)
-    score(leaf, slates).sum().backward()
+def main(rounds: int, n: int) -> None:
+    torch.manual_seed(0)
+    dice, ours = torch.Generator().manual_seed(0), head(n)
+    window, state = torch.randn(BATCH, DIM), torch.randn(BATCH, WIDTH)
+    mentioned = torch.randint(n, (BATCH, 8))
+    vectors, query, slope = ours.item_vectors().detach(), torch.randn(BATCH, DIM), torch.randn(BATCH, n)
+    bare_vectors, bare_query = vectors.clone().requires_grad_(), query.clone().requires_grad_()
 
+    @torch.no_grad()
+    def logits() -> Tensor:
+        return mask_rows_(ours(window, state, mentioned), mentioned)
 
-def milliseconds(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    action()
-    return 1000 * (time.perf_counter() - start)
+    def step() -> None:
+        ours.zero_grad()
+        ours(window, state, mentioned).backward(slope)
 
+    def bare_step() -> None:
+        bare_vectors.grad = None
+        (bare_query @ bare_vectors.T).backward(slope)
 
-def main() -> None:
-    dice = torch.Generator().manual_seed(0)
-    logits = 2 * torch.randn(BATCH, ITEMS, generator=dice)
-    slates = draw_slates(logits, PLACES, dice)
-    torch.testing.assert_close(slate_logprobs(logits, slates), score_one_by_one(logits, slates))
-    pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-        "draw": (lambda: draw_slates(logits, PLACES, dice), lambda: draw_one_by_one(logits, PLACES, dice)),
-        "score": (lambda: slate_logprobs(logits, slates), lambda: score_one_by_one(logits, slates)),
-        "score, with gradient": (
-            lambda: with_gradient(slate_logprobs, logits, slates),
-            lambda: with_gradient(score_one_by_one, logits, slates),
-        ),
-    }
-    print(f"{BATCH} slates of {PLACES} out of {ITEMS} items, ms")
-    for name, ways in pairs.items():
-        times = [[milliseconds(way) for way in ways] for _ in range(ROUNDS)]
-        ours, other = (statistics.median(column) for column in zip(*times, strict=True))
-        print(f"{name:22s} {ours:8.1f}   obvious way {other:8.1f}   ratio {other / ours:5.2f}")
+    drawn_from = logits()
+    slates = draw_slates(drawn_from, PLACES, dice)
+    torch.testing.assert_close(slate_logprobs(drawn_from, slates), score_one_by_one(drawn_from, slates))
+    times = race(
+        {
+            "bare": lambda: (query @ vectors.T).topk(PLACES),
+            "acting": lambda: draw_slates(logits(), PLACES, dice),
+            "greedy": lambda: draw_slates(logits(), PLACES, None),
+            "training": lambda: ours(window, state, mentioned),
+            "bare step": bare_step,
+            "step": step,
+            "draw": lambda: draw_slates(drawn_from, PLACES, dice),
+            "draw one by one": lambda: draw_one_by_one(drawn_from, dice),
+            "score": lambda: slate_logprobs(drawn_from, slates),
+            "score one by one": lambda: score_one_by_one(drawn_from, slates),
+        },
+        rounds,
+    )
+    beside = {"step": "bare step", "draw": "draw one by one", "score": "score one by one"}
+    for name, seconds in times.items():
+        other = beside.get(name, "bare")
+        print(f"{n:7d} items  {name:18s} {1000 * seconds:8.1f} ms   {seconds / times[other]:5.2f} x {other}")
 
 
 if __name__ == "__main__":
-    main()
+    for size in (10_000, 100_000):
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 9, size)

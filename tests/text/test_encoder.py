@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import tiny
 import torch
 
 from tacit.text.encoder import AT_ONCE, TextEncoder
+from tacit.types import InputError
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +92,19 @@ def test_what_was_read_frozen_can_be_trained_upon(folder: Path) -> None:
     layer = torch.nn.Linear(encoder.dim, 1)
     layer(encoder.encode(["family", "war"])).sum().backward()
     assert layer.weight.grad is not None and layer.weight.grad.abs().sum() > 0
+
+
+def test_the_lowest_layers_can_stay_as_they_are(folder: Path) -> None:
+    """Of two layers the first, with the embeddings; a step goes through the second alone."""
+    encoder = TextEncoder.load(str(folder))
+    stack = next(module for module in encoder.modules() if isinstance(module, torch.nn.ModuleList))
+    stack.append(copy.deepcopy(stack[0]))
+    encoder.freeze_below(0)
+    assert all(p.requires_grad for p in encoder.parameters())
+    encoder.freeze_below(1)
+    frozen = {name for name, p in encoder.named_parameters() if not p.requires_grad}
+    assert frozen == {name for name, _ in encoder.named_parameters() if "embeddings." in name or ".layer.0." in name}
+    encoder(["a noir"])[0, 0].backward()
+    assert {name for name, p in encoder.named_parameters() if p.grad is None and "pooler" not in name} == frozen
+    with pytest.raises(InputError, match="encoder_frozen"):
+        encoder.freeze_below(99)

@@ -81,6 +81,21 @@ class TextEncoder(nn.Module):
             fast.no_padding()
         self.model.save(str(folder), create_model_card=False, safe_serialization=True)
 
+    def freeze_below(self, layer: int) -> None:
+        """No training of the first ``layer`` layers of the transformer and of what stands before them; 0 freezes
+        nothing. ``InputError`` where there are fewer."""
+        stacks = [module for module in self.model.modules() if isinstance(module, nn.ModuleList)]
+        stack = max(stacks, key=len, default=nn.ModuleList())
+        if layer > len(stack):
+            raise InputError(f"the encoder has {len(stack)} layers: set sft.encoder_frozen to {len(stack)} at most.")
+        if layer == 0:
+            return
+        after = {id(p) for kept in stack[layer:] for p in kept.parameters()}
+        for parameter in self.parameters():  # in the order of reading: what follows the stack (a pooler) trains
+            if id(parameter) in after:
+                return
+            parameter.requires_grad_(False)
+
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Differentiable embedding, [n, dim], unit length."""
         features = self.model.preprocess(list(texts))

@@ -154,25 +154,25 @@ class SlateHead(nn.Module):
         """[B, M] → [B, n_items]: summed association with the mentioned items."""
         total = torch.zeros(len(mentioned), len(self.item_text), device=mentioned.device)
         places, weights = self._associated(mentioned)
-        total.view(-1).index_add_(0, places, weights)
-        return total
+        return total.index_put_(places, weights, accumulate=True)
 
-    def _associated(self, mentioned: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, M] → where neighbours stand in flat logits, and their weights; a place may come twice."""
+    def _associated(self, mentioned: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """[B, M] → where neighbours stand in the logits, (rows, items), and their weights; a place may come twice."""
         slot = torch.where(mentioned >= 0, self.slots[mentioned.clamp(min=0)].long(), -1)
         row, at = (slot >= 0).nonzero(as_tuple=True)
         slot = slot[row, at]
-        places = row.unsqueeze(1) * len(self.item_text) + self.near_items[slot].long()
-        return places.flatten(), self.near_weights[slot].flatten()
+        return (row.unsqueeze(1), self.near_items[slot].long()), self.near_weights[slot]
 
     def _add_neighbours(self, logits: Tensor, mentioned: Tensor) -> None:
+        """Not through a flat view: the gradient of a write into a view is a copy of all logits."""
         places, weights = self._associated(mentioned)
-        logits.view(-1).index_add_(0, places, self.near_scale * weights)
+        logits.index_put_(places, self.near_scale * weights, accumulate=True)
 
     def _add_repeats(self, logits: Tensor, mentioned: Tensor) -> None:
         row, at = (mentioned >= 0).nonzero(as_tuple=True)
         places = torch.unique(row * logits.shape[1] + mentioned[row, at])
-        logits.view(-1).index_add_(0, places, self.repeat_bias.expand(len(places)))
+        where = (places // logits.shape[1], places % logits.shape[1])
+        logits.index_put_(where, self.repeat_bias.expand(len(places)), accumulate=True)
 
     def _sum_of_vectors(self, rows: Tensor) -> Tensor:
         """Of item rows [B, M], −1 = none: [B, dim], differentiable."""

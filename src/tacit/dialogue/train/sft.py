@@ -50,6 +50,7 @@ class SFTConfig:
     encoder_lr: float = learning_rate(default=5e-5)
     head_lr: float = learning_rate(default=5e-4)
     encoder_trainable: bool = True
+    encoder_frozen: int = at_least(0, default=0)  # its lowest layers, with the embeddings, that stay as they are
     slate_weight: float = at_least(0.0, default=1.0)
     warmup: float = between(0.0, 0.9, default=0.1)  # share of all steps
     grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
@@ -102,6 +103,8 @@ def run_sft(
     log.info("%s: %s", stage.name, _chosen(policy, config))
     torch.manual_seed(seed)
     policy.encoder.requires_grad_(config.encoder_trainable)
+    if config.encoder_trainable:
+        policy.encoder.freeze_below(config.encoder_frozen)
     optimizer = _optimizer(policy, config)
     _, place = _resumable(policy, optimizer, stage).restore()
     state = place.get("state") or {"step": 0, "epoch": 0, "batch": 0, "best": None, "bad": 0}
@@ -255,7 +258,7 @@ def pick_logits(policy: Policy, picks: Sequence[Pick], states: Tensor) -> Tensor
     """[P, n_items], differentiable in the encoder when it trains."""
     contexts = [pick.context for pick in picks]
     texts = [policy.window_text(context) for context in contexts]
-    trains = policy.training and next(policy.encoder.parameters()).requires_grad
+    trains = policy.training and any(p.requires_grad for p in policy.encoder.parameters())
     window = policy.encoder(texts) if trains else policy.encoder.encode(texts)
     return policy.ranking_scores(window, states, contexts).float()
 
