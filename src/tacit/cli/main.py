@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tacit.cli.commands import chat, data, doctor, events, inspect, pipelines, rerank, results, score
+from tacit.cli.commands import chat, data, doctor, events, inspect, pipelines, rerank, results, score, wishes
 from tacit.cli.stopping import raise_on_signals, tell
 from tacit.run.files import says_when_full
 from tacit.run.memory import says_when_memory_ends
@@ -22,7 +22,7 @@ from tacit.types import InputError
 # for torch. The order here is the order in the help.
 
 BAD_INPUT = 2
-NOT_RESUMED = ("chat", "score", "doctor", "inspect", "results", "data", "events")  # commands that begin again
+NOT_RESUMED = ("chat", "score", "wishes", "doctor", "inspect", "results", "data", "events")  # commands that begin again
 
 
 class _Group(TyperGroup):
@@ -69,7 +69,15 @@ def start(
 app.command()(pipelines.run)
 for _name, _help in pipelines.STAGES.items():
     app.command(_name, help=_help)(pipelines.stage(_name))
-for _command in (pipelines.report, results.results, pipelines.demo, doctor.doctor, chat.chat, score.score):
+for _command in (
+    pipelines.report,
+    results.results,
+    pipelines.demo,
+    doctor.doctor,
+    chat.chat,
+    score.score,
+    wishes.wishes,
+):
     app.command()(_command)
 for _group, _commands in {"data": data.app, "rerank": rerank.app, "inspect": inspect.app, "events": events.app}.items():
     app.add_typer(_commands, name=_group)

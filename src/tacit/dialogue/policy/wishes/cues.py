@@ -27,7 +27,7 @@ _CUES: list[tuple[str, str]] = [
         r"not (?:opposed to|against|averse to)"
     ),
     ("release", 
-        r"(?:never ?mind|forget|scratch|drop|ignore|disregard|skip)(?: about)?(?: (?:the|my|"
+        r"(?:never ?mind|forget|scratch|drop|ignore|disregard)(?: about)?(?: (?:the|my|"
         r"that))?(?= \S+(?: \S+){0,2}(?: (?:part|thing|bit|requirement|rule|idea))?(?: [.,;!?]|$| (?:make|"
         r"lets?|give|and|but|instead|i|we|just|any|something)\b))"
     ),
@@ -44,16 +44,25 @@ _CUES: list[tuple[str, str]] = [
         r"is up to you)|from any (?P<any3>year|decade|era|time|period)"
     ),
     ("question", 
-        r"(?:do|did|would) you (?:like|love|enjoy|watch|think|prefer|know)|have you (?:ever )?(?:seen|"
+        
+        r"(?:do|did|would) you (?:like|love|enjoy|watch|think|prefer|know(?! of| any| a| some| another))|"
+        r"have you (?:ever )?(?:seen|"
+    
         r"watched|read|heard|played)|did you (?:see|watch)|what is your|are you (?:a|into)|if you (?:like|"
         r"love|want)|(?:is|was) (?:it|that|this)(?: one)?(?= (?:a|an|the|like|scary|funny|sad|good|any|"
-        r"too|very|violent|old|new|about|from|with|by)\b)|(?:are|were) (?:they|those|these)\b|(?:does|"
+        
+        r"too|very|violent|old|new|about|from|with|by)\b)|(?:are|were) (?:they|those|these)\b|(?:is|was|"
+        r"are|were) §\d+|(?:does|"
+    
         r"did) (?:it|that|this)(?: one)? have|what is that|who (?:is|was|plays?|played|directed|stars?|"
         r"starred)"
     ),
     ("bad", 
         r"(?:is|are|was|were|looks?|sounds?|seems?|feels?)(?: just| all| also| a bit| a little| kind of|"
-        r" so| pretty| too| both)* (?:boring|awful|terrible|bad|stupid|dull|horrible|lame|overrated|out|"
+        
+        r" so| pretty| too| both)* (?:boring|awful|terrible|bad|stupid|dull|horrible|lame|overrated|"
+        r"out(?= [.,;!?]|$| for )|"
+    
         r"garbage|trash|disappointing|meh|rubbish|dreadful|off (?:the table|limits)|too (?:long|slow)|"
         r"the worst|a no|a no go|annoying|cringe|yuck|gross|crap|pointless)\b"
     ),
@@ -118,7 +127,10 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("not", 
         r"hates?|hated|hating|despise|dislikes?|disliked|detest|loathe|avoid(?:ing)?|can do without|"
-        r"exclude|skip(?:ping)?(?: the)?|sick of|tired of|bored (?:of|with|by)|fed up with|over with|"
+        
+        r"exclude|skip(?:ping)?(?: the)?|sick of|tired of|(?:have |has )?had it with|(?:am |"
+        r"are )?done with|through with|could do without|bored (?:of|with|by)|fed up with|over with|"
+    
         r"(?:had |have had )?enough of|enough with|leave out|leaving out|keep out|stay away from|"
         r"steer clear of|free of|allergic to|lay off|no more|hold the|spare me(?: the)?|(?:scared|afraid|"
         r"terrified|frightened) (?:of|by)|without|nothing|none(?: of)?|never|neither|nor|no|not|zero|less|"
@@ -127,7 +139,10 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("like_verb", 
         r"(?<!\S)(?:i|we|he|she|they|who|kids|wife|husband|both|all|also|do|does|did|would|always|still|"
-        r"usually|generally|mostly|mainly|tend to|friend|mom|mum|dad|family|girlfriend|boyfriend|daughter|"
+        
+        r"usually|generally|mostly|mainly|probably|might|may|tend to|friend|mom|mum|dad|family|girlfriend|"
+        r"boyfriend|daughter|"
+    
         r"son|partner|to|people|especially) (?:like|likes|liked)\b"
     ),
     ("sim", 
@@ -153,9 +168,15 @@ _CUES: list[tuple[str, str]] = [
         r"time for|give it|try|rather|instead|i could|could do with|another"
     ),
     ("than", r"than|over|to"),
+    ("non", r"non|un"),
+    ("same", 
+        r"(?:the )?same (?:with|for|goes for|thing with|thing for)|(?:and )?neither (?:is|are|do)|"
+        r"so (?:is|are)"
+    ),
     ("too", r"(?:way |far |a bit |a little )?too(?= \w)"),
     ("sep", 
-        r"but|though|although|however|otherwise|still|then|while|whereas|even if|as long as|except that|"
+        r"thank you|thank|but|though|although|however|otherwise|still|then|while|whereas|even if|as long as|"
+        r"except that|"
         r"yet|that said|well|hmm|actually|ok|okay|please|thanks|so long as|and then|plus|also|where|who|"
         r"because|cause|cuz|since (?:i|we|my|the|it|she|he|they)\b|as (?:i|we|my|she|he|they)\b"
     ),
@@ -185,12 +206,14 @@ REPLACES = re.compile(
     r"i meant|correction|rather)\b"
 )
 ASKS_AGAIN = re.compile(
-    r"\b(?:(?:something|anything|what|who|somewhere) else|another (?:one|movie|film|book|suggestion)|"
-    r"(?:any )?other (?:suggestions?|"
-    r"recommendations?|ideas?|options?|ones?|movies?|films?|books?)|any (?:more|others?)|more (?:suggestions?|"
-    r"recommendations?|ideas?|options?)|different (?:one|movie|film|book)|next one|recommend|suggest|"
-    r"suggestions?|recommendations?|what should i (?:watch|read|see|play)|"
-    r"can you (?:find|give|show|help))\b"
+    r"\b(?:(?:something|anything|what|who|somewhere) else|another (?:one|movie|film|book|suggestion|recommendation)"
+    r"|(?:any|some|other|more|few|one more|one other) (?:other |more |good |new )*"
+    r"(?:suggestions?|recommendations?|ideas?|options?|ones?|movies?|films?|books?|others)|"
+    r"any (?:more|others?)|different (?:one|movie|film|book)|next one"
+    r"|(?:can|could|would|do|will) you (?:please |maybe |also )?(?:recommend|suggest|find|give|show|help)"
+    r"|(?:recommend|suggest) (?:me|us|some|something|any|anything|a|an|one|another)\b"
+    r"|what should i (?:watch|read|see|play)"
+    r"|looking for|what do you (?:recommend|suggest|have|think i)|surprise me)\b"
 )
 SCREEN = re.compile(
     r"(?:with|starring|stars|star|featuring|feat|played by|acting|acts|cast|actor|actress|"

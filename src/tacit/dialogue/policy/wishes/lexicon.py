@@ -33,7 +33,8 @@ CONCEPTS: dict[str, Concept] = {
         "horror, slasher",
         "scary, scarier, scare, scares, scared, frightening, fright, terrifying, terror, creepy, spooky, slasher, "
         "slashers, jump scares, jumpscares, horrors, horrifying, haunted, haunting, haunted house, gore, gory, gorey, "
-        "bloody, blood, nightmare fuel, chilling, spine chilling, ghost story, ghost stories, monsters, vampires, "
+        "bloody, blood, nightmare fuel, chilling, spine chilling, ghost story, ghost stories, "
+        "ghost, ghosts, spook me, spooks, christmas horror, monsters, vampires, "
         "zombies, zombie, vampire, demonic, possession, exorcism, hair raising, freaky, eerie, halloween",
     ),
     "comedy": _concept(
@@ -41,7 +42,7 @@ CONCEPTS: dict[str, Concept] = {
         "funny, funnier, funniest, hilarious, laugh, laughs, laughing, laughter, humor, humour, humorous, comedic, "
         "silly, goofy, giggle, giggles, chuckle, witty, slapstick, spoof, parody, satire, satirical, lighthearted, "
         "light hearted, light, cheer me up, crack me up, stand up, comical, comic relief, feel good, cheerful, "
-        "lol, ridiculous, absurd, comedys, laugh out loud, jokes",
+        "ridiculous, absurd, comedys, laugh out loud, jokes",
     ),
     "drama": _concept(
         "drama, dramas",
@@ -174,7 +175,7 @@ CHILDREN_NOT = _split(
     "kids are in bed, kids are asleep, kids are away, kids are at, kids are gone, kids in bed, kids asleep, "
     "without the kids, child in me, inner child, since i was little, when i was little, kids went to bed, kids have "
     "gone to bed, kids are sleeping, kids are finally in bed, kids are finally asleep, kids are out, no kids around, "
-    "you kid, kid you, kidding"
+    "you kid, kid you, kidding, star wars"
 )
 
 # One phrase that asks for two things at once; refused, it is the first that is refused.

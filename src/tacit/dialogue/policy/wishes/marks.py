@@ -18,6 +18,16 @@ from tacit.dialogue.policy.wishes.vocabulary import Vocabulary
 
 STOPS = frozenset(".;!?\n")
 _LOVERS = word_set("i we they you to would also really kids who both people always still do")
+_OWNERS = word_set("my our your his her their whole entire")
+# Around an everyday word that is a kind where it stands: "some history from", "no music please".
+_BEFORE = word_set(
+    ", : some no any about into of like love and or / something want wants more nothing good great decent too me not a "
+    "anything in for both either see show other real with without prefer than to"
+)
+_AFTER = word_set(
+    ", please or and but for with from stuff / though tonight hearted that which made instead directed by starring at "
+    "is are on today now without no not if again in about also too set since before after maybe ideally released"
+)
 _NAME_WORDS = 5
 _TITLE_WORDS = 9
 _NO_TITLE = word_set(
@@ -92,10 +102,14 @@ class Marker:
 
     def _names_person(self, text: str, start: int, end: int) -> bool:
         """Whether a title in the text is a person's name, or a part of one ("Stephen King" is not the film "King")."""
-        before, after = words(text[:start])[-1:], words(text[end:])[:1]
         said = words(text[start:end])
-        if len(said) == 1 and ((*before, *said) in self.vocabulary.names or (*said, *after) in self.vocabulary.names):
-            return bool(before or after)
+        if len(said) <= 2 and "(" not in text[start:end]:
+            before, after = words(text[max(0, start - 40) : start])[-3:], words(text[end : end + 40])[:3]
+            around = [
+                (before[len(before) - i :], after[:j]) for i in range(len(before) + 1) for j in range(len(after) + 1)
+            ]
+            if any((*first, *said, *last) in self.vocabulary.names for first, last in around if first or last):
+                return True
         return self._is_person(text[start:end])
 
     def _is_person(self, said: str) -> bool:
@@ -166,11 +180,7 @@ class Marker:
     def _children_meant(row: Sequence[Token], at: int, length: int) -> bool:
         word = row[at].word
         if length == 1 and word in ("family", "families"):
-            return (
-                row[at + 1].word in lexicon.NOUNS
-                if at + 1 < len(row)
-                else (at == 0 or row[at - 1].word in ("a", "good", "for", ","))
-            )
+            return (at == 0 or row[at - 1].word not in _OWNERS) and Marker._meant(row, at)
         if word in ("year", "years", "yr"):
             number = row[at - 1].word if at else ""
             return not number.isdigit() or int(number) <= 12
@@ -181,48 +191,9 @@ class Marker:
         """Whether an everyday word is a kind here: beside a noun for items, or with nothing but small words around."""
         after = row[at + 1].word if at + 1 < len(row) else "."
         before = row[at - 1].word if at else "."
-        loose = {
-            "some",
-            "no",
-            "any",
-            "about",
-            "into",
-            "of",
-            "like",
-            "love",
-            "and",
-            "or",
-            "something",
-            "want",
-            "more",
-            ".",
-            ",",
-            "nothing",
-            "good",
-            "too",
-            "me",
-            "not",
-            "a",
-            "anything",
-            "in",
-        }
-        ends = after in STOPS or after in (
-            ",",
-            "please",
-            "or",
-            "and",
-            "but",
-            "for",
-            "with",
-            "from",
-            "stuff",
-            "/",
-            ".",
-            "though",
-            "tonight",
-            "hearted",
-        )
-        return after in lexicon.NOUNS or (before in loose and ends)
+        ends = after in STOPS or after in _AFTER
+        opens = before in STOPS or before in _BEFORE or before[:1].isdigit()
+        return after in lexicon.NOUNS or (opens and ends)
 
     def _person(self, row: Sequence[Token], at: int, starts: Sequence[int], joined: str) -> Mark | None:
         vocabulary = self.vocabulary
@@ -232,6 +203,8 @@ class Marker:
             if not name or row[at + length - 1].word == ".":
                 continue
             found = vocabulary.name(name) if len(name) > 1 else None
+            if found is None and len(name) == 3:  # "di caprio"
+                found = vocabulary.name((name[0], name[1] + name[2]))
             if length == 1:
                 found = self._single(row, at, joined[: starts[at]].rstrip())
             if found:

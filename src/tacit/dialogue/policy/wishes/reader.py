@@ -18,9 +18,12 @@ _COMMENT = re.compile(
     r"(?:^|[.,!?;] ?|\b(?:and|but|because|so|think|thought|guess|say|said|though|although|hear|heard|well|yeah|yes"
     r"|no) )"
     r"(?:(?:it|that|this|those|these|they|both|he|she|§\d+)(?: (?:one|movie|film|book))?)"
-    r" (?:is|was|were|are|looks?|looked|sounds?|seems?|seemed|made me|makes me|had|has|did)"
+    r" (?:is|was|were|are|looks?|looked|sounds?|seems?|seemed|made me|makes me|had|has|did"
+    r"|(?:does|did|do) not (?:seem|look|sound))"
     r"(?! (?:to|for)\b)(?: (?!too\b|want|need|something)\w+){0,4} ?$"
 )
+_OTHERS = re.compile(r"(?:^|[.!?;] )(?:my|he|she|they|his|her|everyone|everybody|the kids)\b[^.!?;]*$")
+_BUT_I = re.compile(r" (?:i|we) (?:want|would|prefer|need|am|are|like|love|feel)\b")
 _IN_IT = re.compile(r"^ (?:was|is|were|are)(?: also| so \w+)? in (?:it|that|this|those|§)")
 _JUDGED = re.compile(r"(?:is|are|was|were|get|gets|feels?) (?:always |often |usually |just |way |a bit )*too $")
 Op = Literal["want", "avoid", "allow", "release", "seen", "unseen", "reject", "liked", "reset", "undo"]
@@ -89,7 +92,7 @@ class _Scan:
         self.frame = ""  # seen, unseen, seen_all, sim, question
         self.taste = False
         self.too = False
-        self.soft = False
+        self.soft = self.non = False
         self.join = ""  # "or" or "and" since the last part
         self.last_title: tuple[int, ...] = ()
         self._object = False  # whether what was seen has been named
@@ -117,6 +120,12 @@ class _Scan:
         if mark.text in ("please", "thanks") and n + 1 < len(self.marks) and self.marks[n + 1].name in ("or", "and"):
             return
         self._close_frame(n)
+        if (
+            mark.text in ("but", "though")
+            and _BUT_I.match(self.joined[mark.end :])
+            and _OTHERS.search(self.joined[: mark.start])
+        ):
+            self.edits[self.clause :] = [e for e in self.edits[self.clause :] if not (e.op == "want" and e.taste)]
         self._fresh()
 
     def _comma(self, n: int, mark: Mark) -> None:
@@ -193,6 +202,16 @@ class _Scan:
         chosen = mark.text != "to" or "prefer" in self.joined
         if chosen and sides == ["kind", "than", "kind"] and self._gap(n) + self._gap(n + 1) <= 1:
             self._set("avoid", mark)
+
+    def _non(self, n: int, mark: Mark) -> None:
+        """ "A non-violent thriller": what follows at once, and nothing else."""
+        following = self.marks[n + 1] if n + 1 < len(self.marks) else None
+        self.too = self.non = following is not None and following.name == "kind" and self._gap(n + 1) == 0
+
+    def _same(self, n: int, mark: Mark) -> None:
+        """ "No horror, same with war"."""
+        if self.edits and self.edits[-1].part:
+            self._set(self.edits[-1].op, mark)
 
     def _allow(self, n: int, mark: Mark) -> None:
         self._set("allow", mark)
@@ -428,6 +447,8 @@ class _Scan:
         op = self.polarity
         if self.frame == "seen_all":
             op = "avoid"
+        if mark.name == "number" and self.joined[: mark.start].rstrip().endswith(("born", "born in", "born in the")):
+            return
         if not self.too and mark.text != "children" and self._comments(mark):
             return
         if self.too:
@@ -436,7 +457,10 @@ class _Scan:
                 self._flip("want", "avoid")  # "war films are too sad"
                 return
         if op != "want":
-            parts = parts[:1]
+            parts, rest = parts[:1], parts[1:]
+            if self.non:  # "a non-romantic comedy"
+                self.edits += [Edit("want", part) for part in rest]
+        self.non = False
         if mark.name == "number" and mark.relative and self._compared(mark):
             parts = (self._against(mark.relative, parts[0]),)
         if self.frame == "sim":
@@ -444,7 +468,7 @@ class _Scan:
         for part in parts:
             self._add(op, part)
         if mark.text == "children" and op == "want" and self.marker.vocabulary.children_avoid:
-            self._add("avoid", self.marker.vocabulary.children_avoid)
+            self.edits.append(Edit("avoid", self.marker.vocabulary.children_avoid, soft=True))
 
     def _comments(self, mark: Mark) -> bool:
         """Whether the words only say something of a title."""

@@ -128,7 +128,7 @@ def _settled(edits: Iterable[Edit]) -> list[Edit]:
     for edit in edits:
         if edit.op == "avoid" and edit.part and edit.part.columns and not edit.part.exact:
             spread = len(edit.part.columns) > 1
-            part = edit.part.less(wanted if spread else exact)
+            part = edit.part.less(wanted if spread or edit.soft else exact)
             if part is not None:
                 settled.append(replace(edit, part=part))
         else:

@@ -33,7 +33,8 @@ _TENS = {
     **{"sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90},
 }
 _DECADE = (
-    r"(?:(?P<{0}part>early|mid|middle|late|later|end of the) )?(?:the )?(?:19 ?|nineteen )?"
+    r"(?:(?P<{0}part>early|mid|middle|late|later|end of the|first half of|beginning of|start of|"
+    r"second half of|middle of) )?(?:the )?(?:19 ?|nineteen )?"
     r"(?P<{0}dec>(?:18|19|20)\d0 ?s|\d0 ?s|" + "|".join(_TENS) + "|"
     r"two thousands|noughties|aughts|twenty tens|two thousand tens)"
 )
@@ -72,6 +73,11 @@ _RULES = [
     ),
     ("age", rf"(?P<way>older|newer|more recent|younger) than (?P<n>{_COUNT}) (?P<unit>years?|decades?)(?: old)?"),
     ("century", r"(?:this|the (?:21st|twenty first)|21st) century|(?:the )?(?P<old>20th|twentieth|last) century"),
+    (
+        "millennium",
+        r"(?P<when>before|after|since|around|at|from)? ?(?:the )?(?:turn of the )?(?:millennium|"
+        r"(?<=turn of the )century)",
+    ),
     ("silent", r"black (?:and|n|&) white|silent (?:era|films?|movies?|pictures?)|golden age"),
     (
         "either",
@@ -105,7 +111,8 @@ _AT_MOST = (
     r"fewer than|not over|no longer than|not longer than|nothing over|nothing longer than|not above"
 )
 _AT_LEAST = (
-    r"over|more than|at least|longer than|above|min(?:imum)?|no less than|not less than|upwards of|not under|exceeding"
+    r"over|more than|at least|longer than|above|min(?:imum)?|no less than|not less than|upwards of|"
+    r"not under|exceeding"
 )
 _QUANTITY = re.compile(
     rf"(?:(?P<most>{_AT_MOST})|(?P<least>{_AT_LEAST})|(?:about|around|roughly) )? ?"
@@ -191,6 +198,9 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
         span = (-math.inf, bound - 1) if said["way"] == "older" else (bound, math.inf)
     elif name == "century":
         span = (1900, 1999) if said["old"] else (2000, math.inf)
+    elif name == "millennium":
+        before, after = said["when"] == "before", said["when"] in ("after", "since")
+        span = (-math.inf, 1999) if before else (2000, math.inf) if after else (1998, 2002)
     elif name == "silent":
         span = (-math.inf, 1960)
     elif name == "either":
@@ -219,6 +229,8 @@ def _point(said: dict[str, str | None], name: str) -> Span:
         return (float(year), float(year))
     start = _decade(str(decade))
     third = {"early": (0, 4), "mid": (3, 7), "middle": (3, 7), "late": (5, 9), "later": (5, 9), "end of the": (6, 9)}
+    third |= {"first half of": (0, 4), "beginning of": (0, 3), "start of": (0, 3)}
+    third |= {"second half of": (5, 9), "middle of": (3, 7)}
     low, high = third.get(part or "", (0, 9))
     return (start + low, start + high)
 
