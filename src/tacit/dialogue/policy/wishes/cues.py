@@ -6,6 +6,10 @@ import re
 
 # Order decides where two begin at one place. Written for text as ``tokens`` leaves it: "don't" is "do not".
 _CUES: list[tuple[str, str]] = [
+    ("needless", 
+        r"(?:is|are) not (?:a must|necessary|important|required|needed|essential|mandatory)|(?:is|"
+        r"are) optional"
+    ),
     ("reset", 
         r"start over|start again|from scratch|forget (?:what i said|everything|all (?:of )?that|it all|"
         r"all i said)|let us start over"
@@ -79,7 +83,10 @@ _CUES: list[tuple[str, str]] = [
         r"her|him) out|scares? (?:me|us|her|him|them)|(?:do|does) nothing for (?:me|us)|(?:do|does|"
         r"did) not (?:do it|work|click|cut it) for (?:me|us)|sucks?|sucked|can wait|stresses? me out|"
         r"(?:make|makes) me (?:sick|cringe|sleepy|uncomfortable)|i (?:can|could|will) (?:pass|skip)|"
-        r"no (?:thanks|thank you|way|go|no)|hard pass|not (?:today|tonight|now|again|happening)|"
+        
+        r"no (?:thanks|thank you|way|go|no)|hard pass|a miss|for another (?:day|time|night)|not (?:today|"
+        r"tonight|now|again|happening)|"
+    
         r"i have had enough of|wears? me out|turns? (?:me|us) off|can (?:be left out|stay away|go away)|"
         r"(?:is|are) a (?:turn off|no no|dealbreaker|deal breaker|no for me)"
     ),
@@ -98,7 +105,7 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("seen_all", 
         r"(?:(?:have|has|had) )?(?:already |just |basically )*(?:seen|watched|read|saw|know) (?:nearly |"
-        r"almost |pretty much |basically )?(?:every|all (?:of )?(?:the|his|her|their)?|"
+        r"almost |pretty much |basically )?(?:every|all(?: of)?(?: the| his| her| their)?|"
         r"everything)(?= (?!of (?:them|those|these)\b)(?!them|those|these))"
     ),
     ("seen", 
@@ -111,7 +118,10 @@ _CUES: list[tuple[str, str]] = [
     ("except", 
         r"(?:anything|everything|any|all|whatever|any genre|any kind|any movie|any film|any book) (?:but|"
         r"except|other than|besides|apart from|that is not|which is not)(?: for)?|except(?:ing)?(?: for)?|"
-        r"excluding|other than|besides|apart from|aside from|rather than|instead of|but not|and not|"
+        
+        r"excluding|other than|besides|apart from|short of|(?:someone|somebody|something|anything|"
+        r"anyone) (?:else|other) than|different from|aside from|rather than|instead of|but not|and not|"
+    
         r"but no|just not|just no|only not|minus"
     ),
     ("not", 
@@ -126,7 +136,10 @@ _CUES: list[tuple[str, str]] = [
         r" so| much| overly| watching)*"
     ),
     ("not", 
-        r"hates?|hated|hating|despise|dislikes?|disliked|detest|loathe|avoid(?:ing)?|can do without|"
+        
+        r"the last thing (?:i|we) (?:want|need)(?: now| tonight| today)?(?: is)?|hates?|hated|hating|"
+        r"despise|dislikes?|disliked|detest|loathe|avoid(?:ing)?|can do without|"
+    
         
         r"exclude|skip(?:ping)?(?: the)?|sick of|tired of|(?:have |has )?had it with|(?:am |"
         r"are )?done with|through with|could do without|bored (?:of|with|by)|fed up with|over with|"

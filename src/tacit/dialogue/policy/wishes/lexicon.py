@@ -178,6 +178,13 @@ CHILDREN_NOT = _split(
     "you kid, kid you, kidding, star wars"
 )
 
+# What people say who do not want to be frightened.
+FAINT = _split(
+    "scare easily, scares easily, scared easily, easily scared, easily frightened, get scared, gets scared, get scared "
+    "easily, gets scared easily, spook easily, spooks easily, scaredy cat, a wimp, a big wimp, a chicken, a coward, "
+    "squeamish, faint of heart, faint hearted, get nightmares, gets nightmares, have nightmares, has nightmares"
+)
+
 # One phrase that asks for two things at once; refused, it is the first that is refused.
 PAIRS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(

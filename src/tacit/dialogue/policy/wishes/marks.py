@@ -62,8 +62,9 @@ class Marker:
             self._titles[words(item.title.split(" (")[0])].append(row)
         self._children = {words(said) for said in lexicon.CHILDREN}
         self._not_children = {words(said) for said in lexicon.CHILDREN_NOT}
+        self._faint = {words(said) for said in lexicon.FAINT}
         self._first: dict[str, int] = {}  # first word → words of the longest phrase about children
-        for phrase in self._children | self._not_children:
+        for phrase in self._children | self._not_children | self._faint:
             self._first[phrase[0]] = max(self._first.get(phrase[0], 0), len(phrase))
 
     def marks(self, text: str, mentions: Sequence[str] = ()) -> tuple[list[Mark], str]:
@@ -163,6 +164,8 @@ class Marker:
         for length in range(min(longest, len(row) - at), 0, -1):
             phrase = tuple(token.word for token in row[at : at + length])
             end = starts[at + length - 1] + len(phrase[-1])
+            if phrase in self._faint:
+                return Mark("faint", starts[at], end, self.vocabulary.kind(("horror",)) or ())
             if phrase in self._not_children:
                 away = {"bed", "asleep", "away", "gone", "sleeping", "out", "without", "around"} & set(phrase)
                 return Mark("away" if away else "skip", starts[at], end)
@@ -203,7 +206,7 @@ class Marker:
             if not name or row[at + length - 1].word == ".":
                 continue
             found = vocabulary.name(name) if len(name) > 1 else None
-            if found is None and len(name) == 3:  # "di caprio"
+            if found is None and len(name) == 3 and "".join(name).isalnum():  # "di caprio"
                 found = vocabulary.name((name[0], name[1] + name[2]))
             if length == 1:
                 found = self._single(row, at, joined[: starts[at]].rstrip())

@@ -24,7 +24,7 @@ _COMMENT = re.compile(
 )
 _OTHERS = re.compile(r"(?:^|[.!?;] )(?:my|he|she|they|his|her|everyone|everybody|the kids)\b[^.!?;]*$")
 _BUT_I = re.compile(r" (?:i|we) (?:want|would|prefer|need|am|are|like|love|feel)\b")
-_IN_IT = re.compile(r"^ (?:was|is|were|are)(?: also| so \w+)? in (?:it|that|this|those|§)")
+_IN_IT = re.compile(r"^ (?:was|were)(?: also| so \w+)? in (?:it|that|this|those|§)")
 _JUDGED = re.compile(r"(?:is|are|was|were|get|gets|feels?) (?:always |often |usually |just |way |a bit )*too $")
 Op = Literal["want", "avoid", "allow", "release", "seen", "unseen", "reject", "liked", "reset", "undo"]
 
@@ -64,6 +64,8 @@ class Reader:
         edits = scan.run()
         if not any(e.part for e in edits) and asked and not shown:
             edits += self._answer(joined, asked)
+        if not edits and shown and cues.NO.match(joined):
+            edits.append(Edit("reject", rows=tuple(shown)))
         states = any(e.op in ("want", "avoid", "reject", "allow", "release") for e in edits)
         again = bool(cues.ASKS_AGAIN.search(joined)) or (bool(shown) and any(e.op == "seen" for e in edits))
         return Reading(tuple(edits), states or again, bool(cues.REPLACES.search(joined)))
@@ -198,10 +200,20 @@ class _Scan:
 
     def _than(self, n: int, mark: Mark) -> None:
         """ "Comedy over drama", "I prefer comedies to dramas"."""
-        sides = [m.name for m in self.marks[max(n - 1, 0) : n + 2]]
+        sides = [m.name for m in self.marks[max(n - 1, 0) : n + 3] if m.name != "want"][:3]
         chosen = mark.text != "to" or "prefer" in self.joined
         if chosen and sides == ["kind", "than", "kind"] and self._gap(n) + self._gap(n + 1) <= 1:
             self._set("avoid", mark)
+
+    def _faint(self, n: int, mark: Mark) -> None:
+        """ "I scare easily"."""
+        self.edits += [Edit("avoid", part, soft=True) for part in mark.parts]
+
+    def _needless(self, n: int, mark: Mark) -> None:
+        """ "The eighties aren't a must"."""
+        for at in range(self.clause, len(self.edits)):
+            if self.edits[at].op == "want" and self.edits[at].part:
+                self.edits[at] = replace(self.edits[at], op="release", soft=True)
 
     def _non(self, n: int, mark: Mark) -> None:
         """ "A non-violent thriller": what follows at once, and nothing else."""
@@ -253,6 +265,8 @@ class _Scan:
         if self.frame in ("seen", "seen_all", "sim"):
             self._close_frame(n)
             self.frame = ""
+        if self.polarity == "avoid" and self.join == "or" and mark.text.startswith("any"):
+            return  # "no war or anything sad"
         near = len(self.joined[self.since : mark.start].split()) <= 2
         if self.polarity == "avoid" and near and not self._parts_since():
             self.since = mark.end
@@ -367,6 +381,8 @@ class _Scan:
         if relative and not (self.polarity == "avoid" and self._ends_soon(mark)):
             return
         self._object = True
+        if not relative:
+            self.last_title = rows[:1] if len(rows) == 1 else ()
         if mark.text.startswith(("none of", "neither of")):
             self.edits.append(Edit("reject", rows=rows))
         elif self.frame or self.polarity == "avoid" or (self.taste and not relative):
@@ -471,7 +487,9 @@ class _Scan:
             self.edits.append(Edit("avoid", self.marker.vocabulary.children_avoid, soft=True))
 
     def _comments(self, mark: Mark) -> bool:
-        """Whether the words only say something of a title."""
+        """Whether the words only say something of a title; "that is not" goes on about what is wanted."""
+        if self.polarity == "avoid" and re.search(r"\b(?:is|are) not\b[^.,;!?]*$", self.joined[: mark.start]):
+            return False
         return bool(_COMMENT.search(self.joined[: mark.start]) or _IN_IT.match(self.joined[mark.end :]))
 
     def _compared(self, mark: Mark) -> bool:

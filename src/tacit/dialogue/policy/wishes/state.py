@@ -106,7 +106,7 @@ def apply(state: Wishes, reading: Reading) -> Wishes:
     """The state after one more user turn."""
     turn = state.turn + 1
     ledger = _Ledger(state, turn, reading.replaces)
-    for edit in _settled(reading.edits):
+    for edit in _settled(reading.edits, reading.replaces):
         ledger.take(edit)
     return Wishes(
         wanted=tuple(ledger.wanted),
@@ -119,16 +119,23 @@ def apply(state: Wishes, reading: Reading) -> Wishes:
     )
 
 
-def _settled(edits: Iterable[Edit]) -> list[Edit]:
-    """Within a turn the catalogue's own word outweighs a synonym on the other side: "a comedy, nothing silly"."""
+def _settled(edits: Iterable[Edit], replaces: bool) -> list[Edit]:
+    """Within a turn what is asked for by the catalogue's own word outweighs its refusal: "a comedy, nothing silly",
+    "horror, but no horror comedies"."""
     edits = list(edits)
+    asked = frozenset[int]()
+    if not replaces:
+        asked = asked.union(
+            *(e.part.columns for e in edits if e.op == "want" and e.part and e.part.exact and not e.taste)
+        )
     wanted = frozenset[int]().union(*(e.part.columns for e in edits if e.op == "want" and e.part))
     exact = frozenset[int]().union(*(e.part.columns for e in edits if e.op == "want" and e.part and e.part.exact))
     settled: list[Edit] = []
     for edit in edits:
-        if edit.op == "avoid" and edit.part and edit.part.columns and not edit.part.exact:
+        if edit.op == "avoid" and edit.part and edit.part.columns:
             spread = len(edit.part.columns) > 1
-            part = edit.part.less(wanted if spread or edit.soft else exact)
+            over = wanted if spread or edit.soft else asked if edit.part.exact else exact
+            part = edit.part.less(over)
             if part is not None:
                 settled.append(replace(edit, part=part))
         else:

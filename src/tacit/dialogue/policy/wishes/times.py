@@ -60,11 +60,13 @@ _RULES = [
     ("upper", rf"(?P<fword>{_UPPER}) (?:the )?(?:year )?{_POINT.format(*['f'] * 9)}"),
     (
         "at_least",
-        rf"{_POINT.format(*['c'] * 9)} (?:or|and|\+) ?(?:later|newer|after|up|onwards?|above|beyond|"
-        rf"younger)",
+        rf"(?:from |in )?(?:the )?{_POINT.format(*['c'] * 9)} (?:or|and|\+) ?"
+        r"(?:later|newer|after|up|onwards?|above|beyond|younger)",
     ),
     ("at_least", rf"(?:from )?{_POINT.format(*['c'] * 9)} (?:on|onwards?|upwards?|\+)(?= |$)"),
-    ("at_most", rf"{_POINT.format(*['d'] * 9)} (?:or|and) (?:before|older|earlier|below)"),
+    ("at_most", rf"(?:from |in )?(?:the )?{_POINT.format(*['d'] * 9)} (?:or|and) (?:before|older|earlier|below)"),
+    ("near", rf"(?:circa|around|about|roughly) {_YEAR.format('h')}(?! ?s\b)"),
+    ("this_decade", r"(?:from |of |in )?this decade"),
     ("point", rf"(?:in |from |of |during )?(?:the )?(?:year )?{_POINT.format(*['g'] * 9)}(?: era)?"),
     (
         "ago",
@@ -187,6 +189,10 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
         span = (_point(said, "c")[0], math.inf)
     elif name == "at_most":
         span = (-math.inf, _point(said, "d")[1])
+    elif name == "near":
+        span = (float(said["hyear"]) - 2, float(said["hyear"]) + 2)
+    elif name == "this_decade":
+        span = (_newest(index) // 10 * 10, math.inf)
     elif name == "point":
         span = _point(said, "g")
     elif name == "ago":
