@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny_log import START_MS, exposure
 from typer.testing import CliRunner
 
@@ -14,7 +18,7 @@ from tacit.catalog import Catalog
 from tacit.cli.main import app
 from tacit.data.dialogues import logs
 from tacit.events import dialogues
-from tacit.events.schema import Delivery, Event, Exposure, Shown, Words
+from tacit.events.schema import Delivery, Event, Exposure, Shown, Words, counted
 from tacit.events.sessions import dialogue, feedback
 from tacit.events.store import Record
 from tacit.types import Feedback, Item, Judgement, Slate
@@ -142,6 +146,47 @@ def test_words_past_their_time_and_clocks_that_go_back() -> None:
     assert dialogue([seen(asked=None, asked_ms=None)]) is None
     found = dialogue([seen(of=exposure("x1")), seen(of=exposure("x2", turn=1, created_ms=START_MS - 10**6))])
     assert found is not None and {turn.time_s for turn in found.turns} == {None}
+
+
+REPORTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "kind": st.sampled_from(
+                ["visible", "click", "seen_it", "not_for_me", "more_like_this", "session_end", "accept"]
+            )
+        },
+        optional={
+            "item_id": st.sampled_from(["a", "b"]),
+            "visible_ms": st.integers(0, 9000),
+            "scroll_depth": st.floats(0, 1),
+            "latency_ms": st.integers(0, 9000),
+            "device": st.sampled_from(["phone", "desktop"]),
+        },
+    ).map(lambda event: {**event, "censored": False} if "visible_ms" in event else event),
+    max_size=12,
+)
+
+
+@given(REPORTS, st.randoms(use_true_random=False), st.integers(-(10**11), 10**11))
+@settings(max_examples=60, deadline=None)
+def test_order_skewed_clocks_and_losses(reports: list[dict[str, Any]], chance: Any, skew_ms: int) -> None:
+    """Complete reports give one dialogue in whatever order they come, whatever the device's clock says; where some are
+    lost, no time in view, no depth and no click is more than it was."""
+    clean = seen(*reports)
+    events = [(when, replace_event(event, max(0, START_MS + skew_ms))) for when, event in clean.events]
+    chance.shuffle(events)
+    assert dialogue([replace(clean, events=tuple(events))]) == dialogue([clean])
+    kept = replace(clean, events=tuple(pair for pair in events if chance.random() > 0.3))
+    whole, part = feedback(clean, False) or Feedback(), feedback(kept, False) or Feedback()
+    largest = counted(event for _, event in clean.events)
+    longest = max((of_item.get("visible_ms", 0) for of_item in largest.values()), default=0)
+    assert (part.dwell_s or 0) * 1000 <= longest
+    assert (part.scroll_depth or 0) <= (whole.scroll_depth or 0)
+    assert set(part.clicked or ()) <= set(whole.clicked or ())
+
+
+def replace_event(event: Event, client_ms: int) -> Event:
+    return msgspec.structs.replace(event, client_ms=client_ms)
 
 
 ITEMS = [Item("a", "Heat", "Heat (1995)."), Item("b", "Ronin", "Ronin (1998).")]

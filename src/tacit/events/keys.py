@@ -48,14 +48,15 @@ class Keys:
 
         It binds who saw which items at which places, in which session, when, and until when it counts.
         """
-        return self._mac(["exposure", *_signed(exposure)])
+        return self.mac("exposure", *_signed(exposure))
 
     def seal(self, exposure: Exposure, consent: str) -> str:
         """Of the whole record, probabilities included, for the log alone: what was changed later shows."""
-        return self._mac(["seal", consent, msgspec.json.encode(exposure).decode("utf-8")])
+        return self.mac("seal", consent, msgspec.json.encode(exposure).decode("utf-8"))
 
-    def _mac(self, fields: Iterable[str]) -> str:
-        digest = hmac.new(self.signatures, _framed(fields), hashlib.sha256).digest()
+    def mac(self, purpose: str, *fields: str) -> str:
+        """HMAC-SHA256 of fields, for a purpose alone: also for other tokens of the same server."""
+        digest = hmac.new(self.signatures, _framed([purpose, *fields]), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 

@@ -1,6 +1,7 @@
 """A session of the log → a ``Dialogue``: one pure function, so that training reads the log as it reads any other.
 
 What the page did not report stays ``None``. A slate that was not delivered is not in the dialogue, nor are its events.
+Events count in the order of the page (``seq``): in which order they came in, and how often, changes nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def dialogue(session: Sequence[Record], link: Link | None = None) -> Dialogue | 
 
 def feedback(record: Record, went_on: bool) -> Feedback | None:
     """What one exposure provoked, as far as it was reported. ``went_on``: the person spoke again afterwards."""
-    events = [event for _, event in record.events]
+    events = in_order(record)
     kinds = {event.kind for event in events}
     items = tuple(shown.item_id for shown in record.exposure.items)
     largest = counted(events).get(None, {})
@@ -65,15 +66,17 @@ def feedback(record: Record, went_on: bool) -> Feedback | None:
     return None if found == Feedback() else found
 
 
+def in_order(record: Record) -> list[Event]:
+    """As the page counted them."""
+    return sorted((event for _, event in record.events), key=lambda event: (event.seq, event.event_id))
+
+
 def dwell_s(events: Sequence[Event]) -> float | None:
-    """Seconds a turn was in view: of the reply as a whole, else of its longest seen item.
+    """Seconds a turn was in view, of events in order: of the reply as a whole, else of its longest seen item.
 
     None where the last report on it says that it may have gone on (``censored``): a lower bound is no observation.
     """
-    seen: dict[str | None, Event] = {}
-    for event in events:
-        if event.visible_ms is not None and (event.item_id not in seen or event.seq > seen[event.item_id].seq):
-            seen[event.item_id] = event
+    seen = {event.item_id: event for event in events if event.visible_ms is not None}  # the last report on each
     whole = [seen[None]] if None in seen else list(seen.values())
     if not whole or any(event.censored for event in whole):
         return None
@@ -92,7 +95,7 @@ def judgements(records: Sequence[Record]) -> Mapping[ItemId, Judgement]:
 def _words(records: Sequence[Record]) -> Iterator[tuple[ItemId, dict[str, bool]]]:
     meaning = {"more_like_this": {"liked": True}, "not_for_me": {"liked": False}, "seen_it": {"seen": True}}
     for record in records:
-        for _, event in record.events:
+        for event in in_order(record):
             if event.kind in meaning and event.item_id is not None:
                 yield event.item_id, meaning[event.kind]
 
@@ -104,7 +107,7 @@ def _answer(records: Sequence[Record]) -> Record | None:
     }
     voted = None
     for record in delivered.values():
-        for _, event in record.events:
+        for event in in_order(record):
             if event.kind == "vote" and event.value:
                 voted = record.exposure.exposure_id if event.value > 0 else event.against
     last = next(reversed(delivered.values()), None)
