@@ -99,9 +99,10 @@ def test_lengths_of_the_small_model_are_as_they_were() -> None:
 
 
 def test_a_pretrained_models_length_is_the_limit_and_the_window_the_setting() -> None:
-    """8192 − (2 + 2 · 29) of an opening − 64 of a reply; an eighth of it an utterance, its marks taken off."""
-    assert pretrained_lengths(8192, PolicyConfig()) == Lengths(8068, 992, 28, 64, 8192)
-    assert pretrained_lengths(8192, PolicyConfig(window=64)).utterance == 8068 // 64 - 16
+    """8192 − (2 + 2 · 49) of an opening − 64 of a reply; an eighth of it an utterance, its marks taken off."""
+    assert pretrained_lengths(8192, PolicyConfig()) == Lengths(8028, 987, 28, 64, 8192, 48)
+    assert pretrained_lengths(8192, PolicyConfig(facts="never")) == Lengths(8068, 992, 28, 64, 8192)
+    assert pretrained_lengths(8192, PolicyConfig(window=64)).utterance == 8028 // 64 - 16
     assert pretrained_lengths(8192, PolicyConfig(reply_tokens=200)).reply == 200
     long = Turn("user", "word " * 300)
     tokenizer = small_tokenizer()
@@ -110,6 +111,39 @@ def test_a_pretrained_models_length_is_the_limit_and_the_window_the_setting() ->
         assert (len(layout.utterance(long)) > 300) == kept
     oldest_goes_first = Layout(tokenizer, CATALOG, Lengths(prompt=12), 2).prompt(TALK)
     assert words(tokenizer, oldest_goes_first).endswith("<agent>") and len(oldest_goes_first) <= 12
+
+
+def test_facts_stand_with_each_title_as_far_as_they_fit() -> None:
+    film = WORLD.catalog.items[0]  # "The Broken Lantern (2015)"
+    slate = Slate(tuple(item.id for item in WORLD.catalog.items[:3]))
+    tokenizer = train_tokenizer([item.text for item in WORLD.catalog.items], 1500)
+    layout = Layout(tokenizer, WORLD.catalog, Lengths(prompt=400, facts=48), 2)
+    told = words(tokenizer, layout.slate(slate))
+    assert told.startswith(
+        "<1> The Broken Lantern (2015): animation, western; directed by Olga Zielinski; starring Nils"
+    )
+    assert f"<2> {WORLD.catalog.items[1].title}: " in told and WORLD.catalog.items[2].title not in told
+    for facts in (8, 12, 16, 24, 32, 48, 200):
+        some = Layout(tokenizer, WORLD.catalog, Lengths(facts=facts), 1).slate(Slate((film.id,)))
+        assert len(some) <= 1 + max(facts, 14)
+    titles = Layout(tokenizer, WORLD.catalog, Lengths(), 2).slate(slate)
+    assert words(tokenizer, titles) == f"<1> {film.title}<2> {WORLD.catalog.items[1].title}"
+
+
+def test_the_next_prompt_still_holds_the_facts_of_what_was_shown() -> None:
+    film = WORLD.catalog.items[0]
+    tokenizer = train_tokenizer([item.text for item in WORLD.catalog.items], 1500)
+    shown = Turn("agent", f"Try {film.title}!", (film.id,), Slate((film.id, WORLD.catalog.items[1].id)))
+    talk = (Turn("user", "I like westerns. " * 50), shown, Turn("user", "Who directed it? " * 10))
+    lengths = pretrained_lengths(1024, PolicyConfig())
+    prompt = words(tokenizer, Layout(tokenizer, WORLD.catalog, lengths, 2).prompt(talk))
+    assert "directed by Olga Zielinski" in prompt and prompt.endswith("directed it?<agent>")
+
+
+def test_only_a_pretrained_model_with_room_is_given_facts_by_itself() -> None:
+    assert _lengths(256, PolicyConfig()).facts == 0 and pretrained_lengths(512, PolicyConfig()).facts == 0
+    assert _lengths(1024, PolicyConfig(facts="always")) == Lengths(176 + 4 * 2 * 48, 48, 14, 40, 648, 48)
+    assert pretrained_lengths(1024, PolicyConfig(facts="always")).facts == 48
 
 
 @pytest.fixture(scope="module")

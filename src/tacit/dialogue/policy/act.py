@@ -47,7 +47,7 @@ def act(
     layout = policy.layout
     prompts = [policy.prompt(context) for context in contexts]
     lengths, shown = layout.lengths, policy.config.slate_titles
-    room = max(map(len, prompts)) + 2 + shown * (lengths.title + 1) + lengths.reply
+    room = max(map(len, prompts)) + 2 + shown * (lengths.item + 1) + lengths.reply
     cache = kv_cache(policy.lm, room)
     choice = policy.decision_logprobs(cache.feed(prompts), contexts)
     if decide is None:

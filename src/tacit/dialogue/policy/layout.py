@@ -9,7 +9,8 @@ A dialogue is the concatenation of its utterances:
 The slate's titles stand before the reply, and the reply names them by slot (``<1>``): the text is conditioned on the
 slate and cannot name an item that is not in it. The policy draws the decision, the reply and ``<eos>``; titles and
 ``<reply>`` are given. A pretrained chat model has marks of its own in place of ``<user>``, ``<agent>`` and ``<eos>``,
-those of its template (``text.chat_markup``).
+those of its template (``text.chat_markup``); with each title it is given facts (``Lengths.facts``), and finds them
+again in later prompts, where they answer "who directed it?".
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from tacit.catalog import Catalog
+from tacit.dialogue.policy.facts import facts
 from tacit.text.chat_markup import SPECIAL, Markup
 from tacit.text.tokens import CHAT, RECOMMEND, REPLY, SLOTS, plain
-from tacit.types import Slate, Turn
+from tacit.types import ItemId, Slate, Turn
 
 _SLOT = re.compile(r"<([1-5])>")
 _SPACES = re.compile(r"\s+")
@@ -38,6 +40,12 @@ class Lengths:
     title: int = 14
     reply: int = 40
     segment: int = 0  # of a training segment; 0 = prompt, reply and utterance together
+    facts: int = 0  # of a shown item's facts, its title among them; 0 = the title alone
+
+    @property
+    def item(self) -> int:
+        """Of what stands for a shown item, behind its slot."""
+        return max(self.title, self.facts)
 
     @property
     def longest(self) -> int:
@@ -97,7 +105,7 @@ class Layout:
         )
         # Text of people cannot hold "<" (``plain``); some templates mark turns by other signs, such as [INST].
         self._unsayable = sorted((t for t in special_tokens(tokenizer) if "<" not in t), key=len, reverse=True)
-        self._titles: dict[str, list[int]] = {}
+        self._items: dict[str, list[int]] = {}
 
     def _marks(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False) if text else []
@@ -113,13 +121,21 @@ class Layout:
         return ids[:limit]
 
     def slate(self, slate: Slate) -> list[int]:
-        """``<1> Title <2> Title`` for the first titles of a slate."""
+        """``<1> Title <2> Title`` for the first items of a slate; with the facts of each where ``lengths.facts``."""
         ids: list[int] = []
         for slot, item in zip(self.slots[: self.titles], slate.items, strict=False):
-            if item not in self._titles:
-                self._titles[item] = self.encode(" " + plain(self.catalog[item].title), self.lengths.title)
-            ids += [slot, *self._titles[item]]
+            if item not in self._items:
+                self._items[item] = self.encode(" " + self._item(item), self.lengths.item)
+            ids += [slot, *self._items[item]]
         return ids
+
+    def _item(self, item: ItemId) -> str:
+        """The title, or as many facts as the budget holds."""
+        if not self.lengths.facts:
+            return plain(self.catalog[item].title)
+        room = self.lengths.facts
+        line = facts(self.catalog[item]).line(lambda line: len(self.encode(" " + plain(line), room + 1)) <= room)
+        return plain(line)
 
     def opening(self, slate: Slate | None) -> list[int]:
         """What stands between the mark of the agent's turn and the reply."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,8 @@ from tacit.text.packed import packed_rows, packs
 from tacit.types import Dialogue, Slate
 
 PRETRAINED_REPLY = 64  # tokens of a pretrained model's reply, its end included
+FACTS = 48  # tokens of a shown item's facts, its title included
+ROOMY = 1024  # positions from which a pretrained model is given facts by itself
 MARKS = 16  # tokens that a template may write around an utterance
 MENTIONS = 16  # the most recent items that a query reads
 
@@ -44,6 +46,8 @@ class PolicyConfig:
     wish_margin: float = at_least(0.0, default=12.0)
     # longest reply, with its end; 0 = 40 for the small model, PRETRAINED_REPLY for a pretrained one
     reply_tokens: int = at_least(0, default=0)
+    # facts of each shown item before the reply: auto = for a pretrained base, which can read them
+    facts: Literal["auto", "always", "never"] = "auto"
     lm: LMConfig = field(default_factory=LMConfig)
 
     def conflicts(self) -> Iterator[tuple[str, object, str]]:
@@ -217,18 +221,20 @@ def _value_head(width: int) -> nn.Sequential:
 
 def _lengths(positions: int, config: PolicyConfig) -> Lengths:
     """Of the small model: budgets that fit its positions."""
-    usual = Lengths()
-    usual = replace(usual, reply=config.reply_tokens or usual.reply)
-    opening = 2 + config.slate_titles * (usual.title + 1)
-    prompt = min(48 + 16 * config.window, positions - opening - usual.reply)
+    usual, facts = Lengths(), FACTS if config.facts == "always" else 0
+    usual = replace(usual, reply=config.reply_tokens or usual.reply, facts=facts)
+    opening = 2 + config.slate_titles * (usual.item + 1)
+    wanted = 48 + 16 * config.window + config.window // 2 * config.slate_titles * facts
+    prompt = min(wanted, positions - opening - usual.reply)
     return replace(usual, prompt=prompt, segment=min(prompt + usual.reply + usual.utterance, positions))
 
 
 def pretrained_lengths(positions: int, config: PolicyConfig) -> Lengths:
     """The window is what is read, and the model's length the limit of it: an utterance may take its share."""
     usual = Lengths()
-    reply, title = config.reply_tokens or PRETRAINED_REPLY, 2 * usual.title
-    opening = 2 + config.slate_titles * (title + 1)
+    told = config.facts == "always" or (config.facts == "auto" and positions >= ROOMY)
+    reply, title, facts = config.reply_tokens or PRETRAINED_REPLY, 2 * usual.title, FACTS if told else 0
+    opening = 2 + config.slate_titles * (max(title, facts) + 1)
     prompt = positions - opening - reply
     utterance = max(prompt // config.window - MARKS, usual.utterance)
-    return Lengths(prompt, utterance, title, reply, segment=positions)
+    return Lengths(prompt, utterance, title, reply, segment=positions, facts=facts)
