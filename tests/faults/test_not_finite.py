@@ -23,7 +23,8 @@ from tacit.dialogue.train.ppo import run_ppo
 from tacit.dialogue.train.ppo_learner import PPOConfig
 from tacit.dialogue.train.sft import SFTConfig, run_sft
 from tacit.rerank.align.dpo import DPOSettings, align
-from tacit.rerank.align.ppo import Task, WriterPPOConfig, align_by_scores
+from tacit.rerank.align.ppo import align_by_scores
+from tacit.rerank.align.ppo_learner import Task, WriterPPOConfig
 from tacit.rerank.align.sft import WriterConfig, train_writer
 from tacit.rerank.lists.lists import Lists
 from tacit.rerank.ranker.features import Featured

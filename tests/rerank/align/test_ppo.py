@@ -13,7 +13,8 @@ import tiny_writer as tiny
 import torch
 from transformers import AutoModelForCausalLM
 
-from tacit.rerank.align.ppo import Learner, Task, Texts, WriterPPOConfig, align_by_scores
+from tacit.rerank.align.ppo import align_by_scores
+from tacit.rerank.align.ppo_learner import Learner, Task, Texts, WriterPPOConfig
 from tacit.rerank.writer.writers import LocalWriter, prompt_tokens
 from tacit.run.folder import Stage
 from tacit.text.generate import NoRepeatPerLine, Sampling, text_logprobs

@@ -9,7 +9,7 @@ from typing import Literal
 from tacit.data.ratings.sources import RatingsConfig
 from tacit.rerank.align.dpo import OBJECTIVES, DPOSettings
 from tacit.rerank.align.feedback import Reward
-from tacit.rerank.align.ppo import WriterPPOConfig
+from tacit.rerank.align.ppo_learner import WriterPPOConfig
 from tacit.rerank.align.sft import WriterConfig
 from tacit.rerank.lists.lists import ListConfig
 from tacit.rerank.ranker.features import FeatureConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tacit.rerank.align.feedback import RerankerScorer
-from tacit.rerank.align.ppo import Task, align_by_scores
+from tacit.rerank.align.ppo import align_by_scores
+from tacit.rerank.align.ppo_learner import Task
 from tacit.rerank.stages.preferences import feedback_card, keep_pairs
 from tacit.rerank.stages.rounds import Round
 from tacit.rerank.stages.texts import write_texts, writer
