@@ -102,6 +102,11 @@ class Chat:
         self.dialogue = self.dialogue.then(Turn(reply.speaker, reply.text, reply.mentions, reply.slate))
         return reply
 
+    def wishes(self) -> list[str]:
+        """What was understood of what the user asked for: "wants: comedy, 1980–1989", "not: horror", "seen: ..."."""
+        policy = self.recommender.policy
+        return policy.wish.reader.describe(policy.wishes([self.dialogue])[0])
+
     def why(self) -> Why | None:
         """Why the items shown last were shown, ``str`` of which is plain words; None before any were."""
         return why(self.recommender.policy, self.dialogue)

@@ -99,7 +99,7 @@ def test_rows_of_every_list_without_a_policy(tmp_path: Path) -> None:
 
 def test_the_shipped_lists_are_well_formed() -> None:
     files = sorted(SHIPPED.glob("*.jsonl"))
-    assert [file.stem for file in files] == ["films-development", "films-held-back"]
+    assert [file.stem for file in files] == ["films-development", "films-fresh", "films-held-back"]
     for file in files:
         rows = [json.loads(line) for line in file.read_text().splitlines()]
         assert len(rows) == 50 == len({row["id"] for row in rows})

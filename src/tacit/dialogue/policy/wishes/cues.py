@@ -78,7 +78,11 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("bad", 
         r"(?:not|never) (?:exactly |so )?(?:my|our|her|his) (?:thing|cup of tea|style|taste|jam|bag|genre|"
+        
         r"type|favou?rites?)|bores? (?:me|us|her|him)|bored me|puts? (?:me|us|her|him) to sleep|"
+        r"drives? (?:me|us) (?:up the wall|crazy|nuts|mad|insane)|gets? on (?:my|our) nerves|"
+        r"annoys? (?:me|us)|irritates? (?:me|us)|(?:do|does) my head in|"
+    
         r"gives? (?:me|us|her|him|them) (?:nightmares|the creeps|headaches|a headache)|freaks? (?:me|us|"
         r"her|him) out|scares? (?:me|us|her|him|them)|(?:do|does) nothing for (?:me|us)|(?:do|does|"
         r"did) not (?:do it|work|click|cut it) for (?:me|us)|sucks?|sucked|can wait|stresses? me out|"
@@ -138,7 +142,10 @@ _CUES: list[tuple[str, str]] = [
     ("not", 
         
         r"the last thing (?:i|we) (?:want|need)(?: now| tonight| today)?(?: is)?|hates?|hated|hating|"
-        r"despise|dislikes?|disliked|detest|loathe|avoid(?:ing)?|can do without|"
+        
+        r"despises?|dislikes?|disliked|detests?|loathes?|dreads?|abhors?|(?:can|could) not abide|"
+        r"avoid(?:ing)?|can do without|"
+    
     
         
         r"exclude|skip(?:ping)?(?: the)?|sick of|tired of|(?:have |has )?had it with|(?:am |"

@@ -32,7 +32,8 @@ CONCEPTS: dict[str, Concept] = {
     "horror": _concept(
         "horror, slasher",
         "scary, scarier, scare, scares, scared, frightening, fright, terrifying, terror, creepy, spooky, slasher, "
-        "slashers, jump scares, jumpscares, horrors, horrifying, haunted, haunting, haunted house, gore, gory, gorey, "
+        "slashers, jump scares, jumpscares, horrors, horrifying, haunted, haunting, haunted house, gore, gory, "
+        "gorey, "
         "bloody, blood, nightmare fuel, chilling, spine chilling, ghost story, ghost stories, "
         "ghost, ghosts, spook me, spooks, christmas horror, monsters, vampires, "
         "zombies, zombie, vampire, demonic, possession, exorcism, hair raising, freaky, eerie, halloween",
@@ -48,12 +49,14 @@ CONCEPTS: dict[str, Concept] = {
         "drama, dramas",
         "dramatic, dramas, tearjerker, tear jerker, tearjerkers, make me cry, cry, weepy, emotional, sad, sadder, "
         "moving, touching, serious, heartbreaking, heart breaking, thought provoking, makes me cry, makes you cry, "
-        "make you cry, bawl, heartfelt, heavy, depressing, poignant, sob",
+        "make you cry, bawl, heartfelt, heavy, depressing, poignant, sob, sob story, weepie, weepies, "
+        "weeper, tear jerking, tearjerking",
     ),
     "action": _concept(
         "action, martial arts",
         "action packed, explosions, explosion, blow things up, blowing up, blows up, blow up, exploding, explode, "
-        "shoot em up, shootout, shootouts, fights, fighting, fight scenes, car chases, car chase, chases, adrenaline, "
+        "shoot em up, shootout, shootouts, fights, fighting, fight scenes, car chases, car chase, chases, "
+        "adrenaline, "
         "martial arts, kung fu, karate, gun fights, gunfights, kick ass, ass kicking, butt kicking, high octane, "
         "superhero, superheroes, super hero, super heroes, marvel, fast paced, actiony",
     ),
@@ -65,7 +68,8 @@ CONCEPTS: dict[str, Concept] = {
     "sci-fi": _concept(
         "sci fi, scifi, science fiction",
         "sci fi, scifi, science fiction, sf, in space, outer space, space, spaceship, spaceships, aliens, alien "
-        "invasion, robots, robot, futuristic, future, dystopian, dystopia, time travel, time travelling, space opera, "
+        "invasion, robots, robot, futuristic, future, dystopian, dystopia, time travel, time travelling, space "
+        "opera, "
         "androids, cyberpunk, syfy, extraterrestrial, extraterrestrials, time machine, another planet, other planets",
     ),
     "fantasy": _concept(
@@ -75,7 +79,8 @@ CONCEPTS: dict[str, Concept] = {
     ),
     "romance": _concept(
         "romance, romantic",
-        "romances, romantic, love story, love stories, lovey dovey, about love, falling in love, fall in love, sappy, "
+        "romances, romantic, love story, love stories, lovey dovey, about love, falling in love, fall in love, "
+        "sappy, "
         "mushy, soppy, chick flick, chick flicks, kissing, date night, date movie, valentines, romanticism, "
         "love affair, smoochy, love movie, love movies, love film, love films, swoon",
     ),
@@ -132,7 +137,8 @@ CONCEPTS: dict[str, Concept] = {
     ),
     "musical": _concept(
         "musical, musicals",
-        "musicals, singing, sing, sings, song and dance, sing along, songs, broadway, show tunes, people bursting into "
+        "musicals, singing, sing, sings, song and dance, sing along, songs, broadway, show tunes, people "
+        "bursting into "
         "song",
     ),
     "music": _concept("music", "about music, musicians, musician, bands, rock band, rock stars, rock star, concert"),
@@ -160,7 +166,8 @@ CHILDREN_FILED = ("family, children, childrens, children s, kids", "animation, a
 CHILDREN_AVOID = "horror, slasher, erotic, erotica, adult"
 CHILDREN_RATINGS = ("g", "pg", "tv g", "tv y", "tv y7", "u", "all ages", "everyone", "e")
 CHILDREN = _split(
-    "for the kids, for kids, for my kids, kids, kid, kiddos, kiddo, children, child, childrens, children s, "
+    "for the kids, for kids, for my kids, kids, kid, kiddos, kiddo, kiddie, kiddies, kiddy, childish,  "
+    "children, child, childrens, children s, "
     "my son, my daughter, "
     "my nephew, my nephews, my niece, my nieces, my grandson, my granddaughter, grandkids, grandchildren, toddler, "
     "toddlers, little ones, little one, my little boy, my little girl, my boys, my girls, preschooler, preschoolers, "
@@ -180,7 +187,8 @@ CHILDREN_NOT = _split(
 
 # What people say who do not want to be frightened.
 FAINT = _split(
-    "scare easily, scares easily, scared easily, easily scared, easily frightened, get scared, gets scared, get scared "
+    "scare easily, scares easily, scared easily, easily scared, easily frightened, get scared, gets scared, get "
+    "scared "
     "easily, gets scared easily, spook easily, spooks easily, scaredy cat, a wimp, a big wimp, a chicken, a coward, "
     "squeamish, faint of heart, faint hearted, get nightmares, gets nightmares, have nightmares, has nightmares"
 )

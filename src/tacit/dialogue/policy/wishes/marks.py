@@ -21,19 +21,25 @@ _LOVERS = word_set("i we they you to would also really kids who both people alwa
 _OWNERS = word_set("my our your his her their whole entire")
 # Around an everyday word that is a kind where it stands: "some history from", "no music please".
 _BEFORE = word_set(
-    ", : some no any about into of like love and or / something want wants more nothing good great decent too me not a "
+    ", : some no any about into of like love and or / something want wants more nothing good great decent too "
+    "me not a "
     "anything in for both either see show other real with without prefer than to"
 )
 _AFTER = word_set(
-    ", please or and but for with from stuff / though tonight hearted that which made instead directed by starring at "
-    "is are on today now without no not if again in about also too set since before after maybe ideally released"
+    ", please or and but for with from stuff / though tonight hearted that which made instead directed by "
+    "starring at "
+    "buff buffs fan fans lover lovers nut nuts geek geeks junkie junkies enthusiast addict here is are on today "
+    "now without no not if again in about also too set since before after maybe ideally released"
 )
+_BEFORE_TITLES = ("seen", "sim", "unseen", "not", "except", "taste", "like_verb")
 _NAME_WORDS = 5
 _TITLE_WORDS = 9
 _NO_TITLE = word_set(
     "a an the it that this them those these one ones you me us i we they he she and or but not no some any all none "
-    "something anything nothing everything both of for to with in on at from by so too very my your his her our their "
-    "what which who when where how more most other another first second last new old good best great movie movies film "
+    "something anything nothing everything both of for to with in on at from by so too very my your his her our "
+    "their "
+    "what which who when where how more most other another first second last new old good best great movie "
+    "movies film "
     "films book books there here now then yes see seen same such is are was were"
 )
 
@@ -102,7 +108,8 @@ class Marker:
         return sorted(span for span in spans if not self._names_person(text, span[0], span[1]))
 
     def _names_person(self, text: str, start: int, end: int) -> bool:
-        """Whether a title in the text is a person's name, or a part of one ("Stephen King" is not the film "King")."""
+        """Whether a title in the text is a person's name, or a part of one ("Stephen King" is not the film "
+        ""King")."""
         said = words(text[start:end])
         if len(said) <= 2 and "(" not in text[start:end]:
             before, after = words(text[max(0, start - 40) : start])[-3:], words(text[end : end + 40])[:3]
@@ -191,7 +198,8 @@ class Marker:
 
     @staticmethod
     def _meant(row: Sequence[Token], at: int) -> bool:
-        """Whether an everyday word is a kind here: beside a noun for items, or with nothing but small words around."""
+        """Whether an everyday word is a kind here: beside a noun for items, or with nothing but small words "
+        "around."""
         after = row[at + 1].word if at + 1 < len(row) else "."
         before = row[at - 1].word if at else "."
         ends = after in STOPS or after in _AFTER
@@ -250,12 +258,13 @@ class Marker:
         while listed and before[listed - 1].name in ("and", "or", ",", "title"):
             listed -= 1
         frame = before[listed - 1] if listed else None
-        if frame is None or frame.name not in ("seen", "sim", "unseen") or starts[at] - before[-1].end > 5:
+        if frame is None or frame.name not in _BEFORE_TITLES or starts[at] - before[-1].end > 5:
             return []
-        for length in range(min(_TITLE_WORDS, len(row) - at), 0, -1):
+        fewest = 1 if frame.name in ("seen", "sim", "unseen") else 2
+        for length in range(min(_TITLE_WORDS, len(row) - at), fewest - 1, -1):
             phrase = tuple(token.word for token in row[at : at + length])
             found = self._titles.get(phrase) or (self._titles.get(("the", *phrase)) if phrase[0] != "the" else None)
-            if found and not (length == 1 and phrase[0] in _NO_TITLE):
+            if found and not all(word in _NO_TITLE for word in phrase):
                 return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=tuple(found))]
         return []
 

@@ -67,6 +67,7 @@ class Reader:
         if not edits and shown and cues.NO.match(joined):
             edits.append(Edit("reject", rows=tuple(shown)))
         states = any(e.op in ("want", "avoid", "reject", "allow", "release") for e in edits)
+        edits += _more_like(edits, joined, self.marker)
         again = bool(cues.ASKS_AGAIN.search(joined)) or (bool(shown) and any(e.op == "seen" for e in edits))
         return Reading(tuple(edits), states or again, bool(cues.REPLACES.search(joined)))
 
@@ -79,6 +80,15 @@ class Reader:
         return [
             Edit(op, part, taste=True) for mark in marks if mark.name in ("kind", "person") for part in mark.parts[:1]
         ]
+
+
+def _more_like(edits: Sequence[Edit], joined: str, marker: Marker) -> list[Edit]:
+    """ "We loved Alien, what else is there?": asked for nothing but more, what was liked is what to be like."""
+    liked = tuple(row for e in edits if e.op == "liked" for row in e.rows)
+    if not liked or any(e.part for e in edits) or not cues.ASKS_AGAIN.search(joined):
+        return []
+    label = " or ".join(marker.catalog.items[row].title for row in liked)
+    return [Edit("want", Part(f"like {label}", "likeness", like=liked))]
 
 
 class _Scan:
