@@ -1,4 +1,4 @@
-"""A copy made while the log is written is a whole log; put in its place, it is the log."""
+"""A copy made while the log is written is a whole log; put in its place, it is the log, and exported anew."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from tacit.cli.main import app
 from tacit.events.backup import backup
 from tacit.events.check import check
+from tacit.events.export import export
 from tacit.events.intake import Caller
 from tacit.events.store import open_store, session
 from tacit.types import InputError
@@ -27,11 +28,14 @@ def test_a_copy_while_it_is_written_is_restored(tmp_path: Path) -> None:
         backup(log.store, copy)
         assert all(future.result()[0].status == "accepted" for future in going_on)
         log.send(log.event(shown, event_id="after"))
+        export(log.store, tmp_path / "export")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600 and [path.name for path in copy.parent.iterdir()] == [copy.name]
     for path in tmp_path.glob("log.sqlite*"):
         path.unlink()
     shutil.copy(copy, tmp_path / "log.sqlite")
     with Log(tmp_path) as restored:
+        with pytest.raises(InputError, match="before a copy was restored"):
+            export(restored.store, tmp_path / "export")
         assert list(check(restored.store, restored.keys)) == []
         names = [event.event_id for _, event in session(restored.store, "s1")[0].events]
         assert names[0] == "e1" and "after" not in names and len(names) == len(set(names))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import stat
 import threading
 from pathlib import Path
@@ -50,9 +52,21 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     assert "words of a person" not in str(refusal.value)
 
 
+def test_what_is_another_programs_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.sqlite")) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    for name in ("empty", "other.sqlite"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(InputError, match="is no log"):
+            open_store(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "other.sqlite"]
+
+
 def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:
     store = open_store(tmp_path / "log.sqlite", create=True)
-    with store.engine.begin(), store.reading() as reader:
+    with store.engine.begin(), open_store(tmp_path / "log.sqlite").reading() as reader:
         assert reader.scalar(sa.select(sa.func.count()).select_from(schema_version)) == len(MIGRATIONS)
 
 

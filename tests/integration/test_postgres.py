@@ -23,6 +23,7 @@ from tacit.events.schema import DAY_MS
 from tacit.events.stats import of_export, of_store, stats
 from tacit.events.store import buried, open_store, session, user_data
 from tacit.events.tables import metadata
+from tacit.events.writer import Unwritable
 
 pytestmark = pytest.mark.integration
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'tacit-rec[postgres]'")
@@ -120,3 +121,13 @@ def test_the_database_dies_and_comes_again(server: Cluster, url: str, tmp_path: 
         server.start()
 
     assert survive(url, tmp_path / "keys", 2, crash) > 100
+
+
+def test_a_writer_goes_on_when_the_database_is_back(server: Cluster, url: str, tmp_path: Path) -> None:
+    with Log(tmp_path, url) as log:
+        shown = log.show(exposure())
+        server.stop("immediate")
+        with pytest.raises(Unwritable):
+            log.send(log.event(shown))
+        server.start()
+        assert log.send(log.event(shown, event_id="e1")) == ["accepted"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
+import sqlite3
 from pathlib import Path
 
 from tacit.events.store import Store
+from tacit.events.tables import STORE_ID
 from tacit.run.files import says_when_unwritable, sync_file, sync_folder
 from tacit.types import InputError
 
@@ -29,8 +33,15 @@ def backup(store: Store, path: str | Path) -> None:
                 raw.cursor().execute("VACUUM INTO ?", (str(part),))
             finally:
                 raw.close()
+            _rename(part)
             sync_file(part)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def _rename(part: Path) -> None:
+    """A copy is another log to an export: put in the first one's place, it will give row numbers out again."""
+    with contextlib.closing(sqlite3.connect(part)) as connection, connection:
+        connection.execute("UPDATE state SET value = ? WHERE name = ?", (secrets.token_hex(8), STORE_ID))

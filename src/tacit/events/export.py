@@ -103,7 +103,9 @@ def _manifest(store: Store, folder: Path) -> dict[str, Any]:
     if (manifest.get("version"), manifest.get("shards")) != (1, SHARDS) or set(manifest["done"]) != set(STREAMS):
         raise InputError(f"{path} is of another version: choose an empty folder, and export again.")
     if manifest["store"] != mine:
-        raise InputError(f"{folder} holds the export of another log: choose a folder for each.")
+        raise InputError(
+            f"{folder} is the export of another log, or of this one before a copy was restored: choose an empty one."
+        )
     if manifest["pending"] is not None:
         name, batch = manifest["pending"]
         for part in folder.glob(f"{name}/day=*/shard=*/{batch}.parquet"):

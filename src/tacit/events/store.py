@@ -6,7 +6,9 @@ FULL; PostgreSQL's default), and what is deleted is overwritten (``secure_delete
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +18,8 @@ import msgspec
 import sqlalchemy as sa
 
 from tacit.events.schema import Consent, Delivery, Event, Exposure, Words
-from tacit.events.tables import deliveries, events, exposures, migrate, state, tombstones, users, words
+from tacit.events.tables import deliveries, events, exposures, migrate, schema_version, state, tombstones, users, words
+from tacit.run.files import says_when_unwritable
 from tacit.types import InputError
 
 CHUNK = 500  # names in one query: SQLite's oldest limit is 999
@@ -57,11 +60,7 @@ def open_store(where: str | Path, create: bool = False) -> Store:
     """The log at a path (SQLite) or a URL, its tables brought up to date; ``create`` makes a missing file."""
     url, path = _address(str(where))
     if path is not None:
-        if not create and not path.is_file():
-            raise InputError(f"{path} does not exist: give the file, or the database's URL, of a log.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # people's words are for this user alone
+        _make_file(path) if create else _require_log(path)
     try:
         engine = sa.create_engine(
             url,
@@ -81,6 +80,27 @@ def open_store(where: str | Path, create: bool = False) -> Store:
         reason = str(error.orig).strip().splitlines()[0]
         raise InputError(f"{path or url.render_as_string()} is no log that can be opened ({reason}).") from None
     return Store(engine, path)
+
+
+def _make_file(path: Path) -> None:
+    """For this user alone: it will hold people's words."""
+    with says_when_unwritable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _require_log(path: Path) -> None:
+    """What is not a log is not made into one, nor touched, by reading it."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: give the file, or the database's URL, of a log.")
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (schema_version.name,)).fetchone()
+    except sqlite3.Error as error:
+        raise InputError(f"{path} is no log that can be opened ({error}).") from None
+    if found is None:
+        raise InputError(f"{path} is no log: it has none of a log's tables.")
 
 
 def _address(where: str) -> tuple[sa.URL, Path | None]:

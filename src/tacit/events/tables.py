@@ -97,20 +97,29 @@ _LOCK = 0x7AC17  # of PostgreSQL's advisory locks
 def migrate(engine: sa.Engine, migrations: Sequence[Migration] = MIGRATIONS) -> list[str]:
     """Apply, in one transaction and alone, what this log lacks; returns the names. A newer Tacit's log is refused."""
     names = [name for name, _ in migrations]
+    with engine.connect().execution_options(reads=True) as connection:
+        if _applied(connection, names) == names:
+            return []  # without a lock: a reader must not wait for the writer
     with engine.begin() as connection:  # SQLite: BEGIN IMMEDIATE, one writer at a time
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        applied = _applied(connection, names)
         schema_version.create(connection, checkfirst=True)
-        applied = set(connection.scalars(sa.select(schema_version.c.name)))
-        if newer := sorted(applied - set(names)):
-            raise InputError(
-                f"This log has the change {newer[0]!r}, which a newer Tacit made: update Tacit to read it."
-            )
         missing = [(name, change) for name, change in migrations if name not in applied]
         for name, change in missing:
             change(connection)
             connection.execute(schema_version.insert(), [{"name": name, "applied_ms": int(time.time() * 1000)}])
     return [name for name, _ in missing]
+
+
+def _applied(connection: sa.Connection, known: Sequence[str]) -> list[str]:
+    """Those of ``known`` that a log has; ``InputError`` where it has more."""
+    if not sa.inspect(connection).has_table(schema_version.name):
+        return []
+    applied = set(connection.scalars(sa.select(schema_version.c.name)))
+    if newer := sorted(applied - set(known)):
+        raise InputError(f"This log has the change {newer[0]!r}, which a newer Tacit made: update Tacit to read it.")
+    return [name for name in known if name in applied]
 
 
 def count_erasure(connection: sa.Connection) -> None:
