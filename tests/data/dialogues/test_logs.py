@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.catalog import Catalog, item_to_json
+from tacit.data.dialogues import check as check_module
 from tacit.data.dialogues import fingerprints, logs, synthetic
 from tacit.data.dialogues.check import Problem, check
 from tacit.data.dialogues.sources import DataConfig, load_test, load_training
@@ -303,6 +304,7 @@ def test_check_reports_every_bad_line(tmp_path: Path) -> None:
 def test_check_needs_no_more_memory_for_a_longer_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the records that stay in memory, here so few that both files have more."""
     monkeypatch.setattr(fingerprints, "_IN_MEMORY", 600)
+    monkeypatch.setattr(check_module, "AT_ONCE", 300)
 
     def peak(count: int) -> int:
         path = tmp_path / f"{count}.jsonl"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tacit.data.dialogues import columns
 from tacit.data.dialogues.columns import AGENT, FIELDS, FIRST_FIELD, PROPENSITY, SLATE, TIME
 from tacit.types import Dialogue, Turn
@@ -37,7 +39,7 @@ def data_card(dialogues: Sequence[Dialogue]) -> dict[str, Any]:
         "turns": len(found.bits),
         "agent turns": len(agent),
         "agent turns that recommend": int((agent & SLATE > 0).sum()),
-        "users": len(set(found.users)),
+        "users": len(np.unique(found.users)),
         "items": len({item for dialogue in dialogues for item in dialogue.mentioned()}),
         "observed": {name: count / len(agent) if len(agent) else None for name, count in counts.items()},
     }

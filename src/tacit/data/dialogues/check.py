@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tacit.catalog import Catalog, item_from_json
-from tacit.data.dialogues.columns import Columns, of_dialogues, of_rows
+from tacit.data.dialogues.columns import Columns, joined, of_dialogues, of_rows
 from tacit.data.dialogues.fingerprints import Fingerprints
 from tacit.data.dialogues.form import parse
 from tacit.data.dialogues.observed import Observed
@@ -19,6 +19,8 @@ from tacit.data.dialogues.typed import decode_block
 from tacit.data.lines import blocks, decode, lines
 from tacit.data.thoughts import has_thoughts
 from tacit.types import Dialogue, InputError, Item, ItemId
+
+AT_ONCE = 20_000  # turns that are counted together
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def check(
     """
     known = None if catalog is None else frozenset(item.id for item in catalog)
     total = bad = turns = thoughts = 0
+    good: list[tuple[list[int], Columns]] = []
     with nullcontext(prints) if prints else Fingerprints() as seen:
         for first, count, block in blocks(path):
             found = _read(block, first, count, catalog, known)
@@ -62,13 +65,12 @@ def check(
             total += found.lines
             bad += len(found.problems)
             thoughts += found.thoughts
-            for numbers, part in found.good:
-                turns += len(part.bits)
-                seen.add_columns(file, numbers, part)
-                if observed is not None:
-                    observed.add_columns(part)
+            good += found.good
+            if sum(len(part.bits) for _, part in good) > AT_ONCE:
+                turns += _count(good, file, seen, observed)
             if advance:
                 advance(len(block))
+        turns += _count(good, file, seen, observed)
         for line, earlier in seen.repeated_ids(file):
             bad += 1
             report(Problem(line, f"the dialogue id repeats that of line {earlier}: make ids unique"))
@@ -76,6 +78,18 @@ def check(
     if total == 0:
         raise InputError(f"{path} is empty: give a file with one dialogue a line.")
     return Checked(total, bad, turns, contained, thoughts)
+
+
+def _count(good: list[tuple[list[int], Columns]], file: int, prints: Fingerprints, observed: Observed | None) -> int:
+    """Tell both of these dialogues, which are taken out of the list; returns their turns."""
+    if not good:
+        return 0
+    part = joined([part for _, part in good])
+    prints.add_columns(file, [number for numbers, _ in good for number in numbers], part)
+    if observed is not None:
+        observed.add_columns(part)
+    good.clear()
+    return len(part.bits)
 
 
 @dataclass

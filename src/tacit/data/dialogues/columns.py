@@ -5,7 +5,7 @@ A number a turn says what the turn carries, as bits, so that counting gigabytes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain, compress
 from typing import Any
@@ -24,12 +24,15 @@ FIRST_FIELD = 6  # the bit of FIELDS[0]; the others follow
 
 @dataclass(frozen=True)
 class Columns:
-    """``lengths`` [D] are the turns of each dialogue; ``texts`` [T] (stripped) and ``bits`` [T] are of all turns."""
+    """``ids``, ``users`` [D] and ``texts`` [T] (stripped) as hashes, which hold in this process.
 
-    ids: list[str]
-    users: list[str]
+    ``lengths`` [D] are the turns of each dialogue, ``bits`` [T] what each turn carries.
+    """
+
+    ids: Ints64
+    users: Ints64
     lengths: Ints64
-    texts: list[str]
+    texts: Ints64
     bits: Ints64
     judged: int  # dialogues with a judgement
 
@@ -37,6 +40,23 @@ class Columns:
     def starts(self) -> Ints64:
         """[D]: where the turns of each dialogue begin."""
         return np.cumsum(self.lengths) - self.lengths
+
+
+def joined(several: Sequence[Columns]) -> Columns:
+    """One after the other."""
+    return Columns(
+        np.concatenate([of.ids for of in several]),
+        np.concatenate([of.users for of in several]),
+        np.concatenate([of.lengths for of in several]),
+        np.concatenate([of.texts for of in several]),
+        np.concatenate([of.bits for of in several]),
+        sum(of.judged for of in several),
+    )
+
+
+def _hashes(words: Collection[str]) -> Ints64:
+    """Python's own: 64 bits with a key of this process."""
+    return np.fromiter(map(hash, words), np.int64, len(words))
 
 
 def of_dialogues(dialogues: Iterable[Dialogue]) -> Columns:
@@ -53,10 +73,10 @@ def of_dialogues(dialogues: Iterable[Dialogue]) -> Columns:
             + (_bits_of(feedback) if feedback is not None else 0)
         )
     return Columns(
-        [dialogue.id for dialogue in several],
-        [dialogue.user for dialogue in several],
+        _hashes([dialogue.id for dialogue in several]),
+        _hashes([dialogue.user for dialogue in several]),
         np.array([len(dialogue.turns) for dialogue in several], np.int64),
-        [turn.text.strip() for turn in turns],
+        _hashes([turn.text.strip() for turn in turns]),
         bits,
         sum(bool(dialogue.judgements) for dialogue in several),
     )
@@ -99,10 +119,10 @@ def _of_sound(rows: Sequence[DialogueRow], known: frozenset[ItemId] | None) -> C
     bits = times | agent * AGENT
     bits[agent] |= own
     return Columns(
-        [row.id for row in rows],
-        [row.user for row in rows],
+        _hashes([row.id for row in rows]),
+        _hashes([row.user for row in rows]),
         lengths,
-        list(map(str.strip, texts)),
+        _hashes(list(map(str.strip, texts))),
         bits,
         sum(any(_is_said(word) for word in words.values()) for words in judged),
     )
@@ -118,8 +138,9 @@ def _bits_of_agents(agents: Sequence[AgentTurn], ids: list[ItemId]) -> Ints64 | 
     bits = np.zeros(len(agents), np.int64)
     if slates.count(None) < len(slates) and not _slates(slates, ids, bits):
         return None
-    named = [slate is None and bool(turn.mentions) for slate, turn in zip(slates, agents, strict=True)]
-    bits |= np.array(named, bool) * SLATE
+    named = np.array([slate is None for slate in slates], bool)
+    named &= np.array(list(map(bool, [turn.mentions for turn in agents])), bool)
+    bits |= named * SLATE
     feedback = [turn.feedback for turn in agents]
     if feedback.count(None) < len(feedback):
         bits |= np.array([0 if seen is None else _bits_of(seen) for seen in feedback], np.int64)
@@ -151,7 +172,7 @@ def _slates(slates: Sequence[list[Card] | None], ids: list[ItemId], bits: Ints64
         return False
     if (positions != np.arange(1, len(cards) + 1) - starts[whose]).any() and _twice(positions, whose):
         return False
-    if _twice(np.array(list(map(hash, items)), np.int64), whose):
+    if _twice(np.fromiter(map(hash, items), np.int64, len(items)), whose):
         return False
     given = [card.propensity for card in cards]
     bits[which] = SLATE

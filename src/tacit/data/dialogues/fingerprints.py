@@ -45,11 +45,11 @@ class Fingerprints:
 
     def add_columns(self, file: int, lines: Sequence[int], of: Columns) -> None:
         """The same of many dialogues, which stand in these lines."""
-        if not of.ids:
+        if not len(of.ids):
             return
         line: Ints64 = np.array(lines, np.int64)
-        self._ids.add(_hashes(of.ids), line, file)
-        self._users.add(_hashes(of.users), line, file)
+        self._ids.add(of.ids.view(np.uint64), line, file)
+        self._users.add(of.users.view(np.uint64), line, file)
         whose = np.repeat(np.arange(len(line)), of.lengths)
         place = np.arange(len(whose)) - of.starts[whose]
         agent: Bools = of.bits & AGENT > 0
@@ -166,17 +166,12 @@ def _are_in(hashes: _Hashes, rising: _Hashes) -> Bools:
     return inside
 
 
-def _hashes(words: Sequence[str]) -> _Hashes:
-    """Python's hashes of strings: 64 bits with a key of this process."""
-    return np.array(list(map(hash, words)), np.int64).view(np.uint64)
-
-
 def _prefixes(of: Columns, agent: Bools, place: Ints64, whose: Ints64) -> _Hashes:
     """A hash of the turns up to each one: equal where two conversations begin alike.
 
     Σ_i h_i · r_i modulo 2^64 over the turns, h_i of speaker and text, r_i odd: one running sum gives all of them.
     """
-    own = _hashes(of.texts) ^ np.where(agent, np.uint64(0x9E3779B97F4A7C15), np.uint64(0))
+    own = of.texts.view(np.uint64) ^ np.where(agent, np.uint64(0x9E3779B97F4A7C15), np.uint64(0))
     own *= _odd_numbers(int(of.lengths.max()))[place]
     running = np.cumsum(own)
     before = (running - own)[of.starts]

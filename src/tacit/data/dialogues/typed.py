@@ -100,11 +100,11 @@ def decode(line: bytes) -> DialogueRow | None:
 def decode_block(block: bytes, lines: int) -> list[DialogueRow] | None:
     """The rows of a block of ``lines`` whole lines, one each; None where any does not fit.
 
-    Between a closing brace and an opening one no newline can stand inside of a value, so as many of these as there are
-    gaps say that every line holds whole values, and as many rows as lines that it holds one.
+    Between a closing brace and an opening one no newline can stand inside of a value. So where all lines begin and end
+    with braces they hold whole values, and as many rows as lines say that each holds one.
     """
-    gaps = block.count(b"}\n{") or block.count(b"}\r\n{")
-    if gaps != lines - 1:
+    edges = {(line[:1], line.rstrip(b"\r")[-1:]) for line in block.removesuffix(b"\n").split(b"\n")}
+    if edges != {(b"{", b"}")}:
         return None
     try:
         rows = _DECODER.decode_lines(block)
