@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface
 
+from tacit.text import gpt2_steps
 from tacit.text.lm import trunk
 from tacit.text.prefix_trees import prefix_trees
 
@@ -74,6 +75,12 @@ def packs(lm: Any) -> bool:
 
 def packed_states(lm: Any, ids: Tensor, places: Tensor, packing: Packing, past: Past | None = None) -> Tensor:
     """Last hidden states [T, width] of the tokens [T] at positions [T]; differentiable without a ``past``."""
+    if past is not None and gpt2_steps.is_plain(trunk(lm)):
+
+        def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            return _rows_attend(layer, query, key, value, packing, past, 0.0, None).flatten(1)
+
+        return gpt2_steps.states(trunk(lm), ids, places, attend)
     with _own_attention(trunk(lm).config):
         out = trunk(lm)(
             input_ids=ids.unsqueeze(0),
@@ -122,12 +129,26 @@ def _attend(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """[1, heads, T, d] → [1, T, heads, d]; key and value may have fewer heads."""
-    q = packing.padded(query.squeeze(0).transpose(0, 1)).transpose(1, 2)
-    k, v = key.squeeze(0).transpose(0, 1), value.squeeze(0).transpose(0, 1)
-    whole = past.write(module.layer_idx, k, v) if past is not None else None
+    """transformers' form of attention: [1, heads, T, d] → [1, T, heads, d]."""
+    q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))
+    return _rows_attend(module.layer_idx, q, k, v, packing, past, dropout, scaling).unsqueeze(0), None
+
+
+def _rows_attend(
+    layer: int,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    packing: Packing,
+    past: Past | None,
+    dropout: float,
+    scaling: float | None,
+) -> Tensor:
+    """[T, heads, d] each, key and value perhaps with fewer heads → [T, heads, d]."""
+    q = packing.padded(query).transpose(1, 2)
+    whole = past.write(layer, key, value) if past is not None else None
     if past is None or whole is None:
-        k, v = packing.padded(k).transpose(1, 2), packing.padded(v).transpose(1, 2)
+        k, v = packing.padded(key).transpose(1, 2), packing.padded(value).transpose(1, 2)
         seen = None if packing.seen is None else packing.seen.to(q.dtype).unsqueeze(1)
         causal = seen is None and packing.width > 1
     else:
@@ -138,8 +159,7 @@ def _attend(
     out = torch.nn.functional.scaled_dot_product_attention(
         q, k, v, seen, dropout, causal, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
     )
-    out = out.reshape(len(q), heads, packing.width, -1).transpose(1, 2)
-    return packing.packed(out).unsqueeze(0), None
+    return packing.packed(out.reshape(len(q), heads, packing.width, -1).transpose(1, 2))
 
 
 AttentionInterface.register(_NAME, _attend)
