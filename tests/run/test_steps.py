@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tacit.run.steps import Stats, accumulate, clipped_epochs, clipped_step
+from tacit.run.steps import Stats, _shuffled, accumulate, clipped_epochs, clipped_step
 
 
 @dataclass
@@ -105,3 +106,12 @@ def test_a_broken_gradient_names_its_rows() -> None:
 
     with pytest.raises(Broken, match=r"\[0, 1, 2\]"):
         clipped_epochs(3, gradients, optimizer, [w], Settings(), torch.Generator(), never)
+
+
+def test_rows_of_a_group_stay_side_by_side() -> None:
+    """Groups 7 7 3 3 3 5 in another order, each whole and in its own order, and not always the same one."""
+    together = torch.tensor([7, 7, 3, 3, 3, 5])
+    orders = {tuple(_shuffled(6, torch.Generator().manual_seed(seed), together).tolist()) for seed in range(40)}
+    parts = {3: (2, 3, 4), 5: (5,), 7: (0, 1)}
+    assert orders == {sum((parts[g] for g in groups), ()) for groups in itertools.permutations(parts)}
+    assert sorted(_shuffled(6, torch.Generator(), None).tolist()) == list(range(6))

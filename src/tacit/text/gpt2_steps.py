@@ -18,9 +18,9 @@ def is_plain(body: Any) -> bool:
     """Whether it is GPT-2 as published, nothing wrapped around its layers, and not training."""
     if type(body) is not GPT2Model or body.training or torch.is_autocast_enabled(body.device.type):
         return False
-    config = body.config
+    config, first = body.config, body.get_submodule("h.0.attn.c_attn")
     usual = config.scale_attn_weights and not config.scale_attn_by_inverse_layer_idx
-    return bool(usual) and not config.add_cross_attention and type(body.h[0].attn.c_attn) is Conv1D
+    return bool(usual) and not config.add_cross_attention and type(first) is Conv1D
 
 
 @torch.no_grad()
