@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tacit.events.redaction import LONGEST, redacted
@@ -58,8 +56,7 @@ def test_what_no_database_holds_is_left_out_and_length_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("text", ["a" * LONGEST, "1 " * LONGEST, "a.@" * LONGEST, "Aa1/" * LONGEST, "+0(" * LONGEST])
-def test_no_text_takes_long(text: str) -> None:
-    """A pattern that tries every split of a long run would take hours; two seconds of processor are ample."""
-    before = time.process_time()
-    redacted(text)
-    assert time.process_time() - before < 2.0
+def test_long_runs_that_nearly_fit_a_pattern(text: str) -> None:
+    """One that tried every split of such a run would not end within hours. Nothing is left that a second pass finds."""
+    once = redacted(text)
+    assert len(once) <= LONGEST and redacted(once) == once
