@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tacit.rerank.align.sft import WriterConfig, train_writer
 from tacit.rerank.align.tune import tokenized
+from tacit.rerank.writer.writers import CutText
 from tacit.run.folder import Stage
 from tacit.types import InputError
 
@@ -78,6 +79,13 @@ def test_prompt_and_text_are_encoded_apart_and_cut_at_the_end() -> None:
     assert head == tokenizer.encode("You lov") and short == [*tokenizer.encode("e war"), tokenizer.eos_token_id]
     assert [*head, *short[:-1]] != tokenizer.encode("You love war")  # where " love" is one token
     assert long == tokenizer.encode("love " * 50)[: 12 - len(head)]
+
+
+def test_no_end_is_learnt_from_a_text_that_had_none() -> None:
+    tokenizer = tiny.tokenizer()
+    _, (ended, cut, empty) = tokenized(tokenizer, "a", ["war", CutText("war"), CutText("")], limit=12)
+    assert ended == [*cut, tokenizer.eos_token_id] and cut == tokenizer.encode("war")
+    assert empty == [tokenizer.eos_token_id]  # there would be nothing to score
 
 
 def test_what_cannot_be_learnt_from_is_refused(tmp_path: Path) -> None:

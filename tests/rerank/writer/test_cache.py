@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny_writer
 
-from tacit.rerank.writer.cache import CachedWriter
-from tacit.rerank.writer.writers import LocalWriter
+from tacit.rerank.writer.cache import CachedWriter, cut_texts
+from tacit.rerank.writer.writers import CutText, LocalWriter
 from tacit.text.generate import Sampling
 from tacit.types import InputError
 
@@ -44,6 +45,27 @@ def test_cache_asks_once(tmp_path: Path) -> None:
     cached.write(["p0"], 2, 8)
     CachedWriter(Counting(name="another"), tmp_path).write(["p0"], 2, 7)
     assert inner.asked[3:] == [["p0"], ["p0"]] and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_cut_text_stays_one_in_the_cache(tmp_path: Path) -> None:
+    class Cutting(Counting):
+        def write(self, prompts: Any, n: int, seed: int, greedy: bool = False) -> list[list[str]]:
+            texts = super().write(prompts, n, seed, greedy)
+            return [[CutText(text) if text.startswith("p1") else text for text in of_prompt] for of_prompt in texts]
+
+    cached = CachedWriter(Cutting(), tmp_path, piece=4)
+    for texts in (cached.write(PROMPTS, 2, 7), CachedWriter(Cutting(), tmp_path).write(PROMPTS, 2, 7)):
+        assert [[isinstance(text, CutText) for text in of] for of in texts] == [[p == "p1"] * 2 for p in PROMPTS]
+
+
+@pytest.mark.parametrize("cut", ["[]", '{"a": "b"}', '{"a": [1]}', "null"])
+def test_a_line_whose_cut_texts_are_damaged_is_written_again(tmp_path: Path, cut: str) -> None:
+    inner = Counting()
+    texts = CachedWriter(inner, tmp_path).write(["p0"], 1, 7)
+    (path,) = tmp_path.iterdir()
+    path.write_text(path.read_text().replace("}\n", f', "cut": {cut}}}\n'))
+    assert cut_texts(tmp_path) == {} and CachedWriter(inner, tmp_path).write(["p0"], 1, 7) == texts
+    assert len(inner.asked) == 2
 
 
 def test_cache_of_greedy_texts_has_no_seed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tiny_knowledge import FILMS, PROFILES, world
 
 from tacit.rerank.writer.prompts import (
@@ -87,6 +88,10 @@ def test_faithfulness_counts_titles_the_prompt_holds() -> None:
     said = faithfulness(prompts, stammers, ["Alien (1979)"])
     assert said["stammering lines"] == 0.5  # "war" is too short to count
     assert said["titles"] == 1.0 and said["different titles"] == 0.5
+    asked = ["a b c d e f g", "a b c d e f g", "a b c d e f g"]
+    answers = ["x a b c d e f", "a b c d", ""]  # runs of five: two of three stand in the prompt, none, none
+    card = faithfulness(asked, answers, [])
+    assert card["repeats the prompt"] == pytest.approx(2 / 9) and card["empty"] == pytest.approx(1 / 3)
     twice = ["Favourites: Alien: Three (1979).\nGenre: war.\nFavourites: Alien: Three (1979).", "Genre: war"]
     assert faithfulness(prompts, twice, ["Alien: Three (1979)"])["factors again"] == 0.5
 

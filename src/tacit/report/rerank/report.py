@@ -223,6 +223,8 @@ def _writing(folder: Path) -> str:
         "titles the prompt holds",
         "factors again",
         "stammering lines",
+        "repeats the prompt",
+        "empty",
         "cut",
     ]
     lines = [
@@ -231,7 +233,8 @@ def _writing(folder: Path) -> str:
     ]
     caption = (
         "Means over texts that are read. A title that the prompt does not hold is invented; a factor comes again if "
-        "a second line begins with it; a line stammers if it says a word twice. Cut is the share of texts that "
+        "a second line begins with it; a line stammers if it says a word twice. A text repeats "
+        "the prompt as far as five words of it in a row stand there. Cut is the share of texts that "
         "ended in the middle, at the most tokens allowed (knowledge.max_tokens). Gains that come with any of these "
         "are not to be trusted."
     )

@@ -21,7 +21,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_scheduler
 
-from tacit.rerank.writer.writers import prompt_tokens
+from tacit.rerank.writer.writers import CutText, prompt_tokens
 from tacit.run.checkpoint import Generator
 from tacit.run.config import check_types
 from tacit.run.folder import Stage
@@ -296,8 +296,8 @@ def tokenized(
 ) -> tuple[list[int], list[list[int]]]:
     """(the prompt's tokens, the tokens of each text with the end token), prompt and text within ``limit``.
 
-    Both are encoded apart, as a writer meets them: it is given the prompt and goes on. Raises ``InputError`` when a
-    prompt leaves no room.
+    Both are encoded apart, as a writer meets them: it is given the prompt and goes on. A ``CutText`` was never ended,
+    and no end is learnt from it. Raises ``InputError`` when a prompt leaves no room.
     """
     head = prompt_tokens(tokenizer, prompt)
     if len(head) >= limit:
@@ -305,5 +305,8 @@ def tokenized(
             f"a prompt of {len(head)} tokens leaves no room for a text within {limit} (max_length, or what the model "
             "can read): show less of the history in the prompts, or take a model that reads more"
         )
-    bodies = [[*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id] for text in texts]
+    bodies = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
+    for body, text in zip(bodies, texts, strict=True):
+        if not (body and isinstance(text, CutText)):
+            body.append(tokenizer.eos_token_id)
     return head, [body[: limit - len(head)] for body in bodies]

@@ -49,6 +49,7 @@ class CachedWriter:
         self.name = writer.name
         self.path = Path(folder) / f"texts-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}.jsonl"
         self._known: dict[str, str] | None = None
+        self._ended_cut: dict[str, set[str]] = {}  # by prompt_key
 
     def write(self, prompts: Sequence[str], n: int, seed: int, greedy: bool = False) -> list[list[str]]:
         known = self._load()
@@ -74,8 +75,11 @@ class CachedWriter:
                 }
                 self._append(found, _cut(zip(piece, texts, strict=True)))
                 bar.advance(len(found))
-        texts = [[known[key] for key in keys(p)] for p in prompts]
+        texts = [[self._as_written(p, known[key]) for key in keys(p)] for p in prompts]
         return [options * n for options in texts] if greedy else texts
+
+    def _as_written(self, prompt: str, text: str) -> str:
+        return CutText(text) if text in self._ended_cut.get(prompt_key(prompt), ()) else text
 
     def _one_by_one(self, writer: OneByOne, asked: Sequence[tuple[str, int]], seed: int, greedy: bool) -> None:
         known = self._load()
@@ -105,7 +109,9 @@ class CachedWriter:
                 if whole != len(content):
                     os.truncate(self.path, whole)
                 for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
-                    texts = {key: text for key, text in _parsed(self.path, number, line).items() if key != CUT}
+                    row = _parsed(self.path, number, line)
+                    self._note_cut(row.get(CUT, {}))
+                    texts = {key: text for key, text in row.items() if key != CUT}
                     self._known |= {key: text for key, text in texts.items() if not self._spoilt(text)}
         return self._known
 
@@ -122,6 +128,11 @@ class CachedWriter:
                 file.flush()
                 os.fsync(file.fileno())
         self._load().update(found)
+        self._note_cut(cut)
+
+    def _note_cut(self, cut: dict[str, list[str]]) -> None:
+        for key, texts in cut.items():
+            self._ended_cut.setdefault(key, set()).update(texts)
 
 
 def cut_texts(folder: Path) -> dict[str, set[str]]:
@@ -152,11 +163,17 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
         if isinstance(row, dict) and all(isinstance(text, str) for key, text in row.items() if key != CUT):
-            return row
+            cut = row.get(CUT, {})
+            if isinstance(cut, dict) and all(_are_texts(texts) for texts in cut.values()):
+                return row
     except ValueError:
         pass
     log.warning("%s:%d: a damaged line of texts; they are written again", path, number)
     return {}
+
+
+def _are_texts(texts: object) -> bool:
+    return isinstance(texts, list) and all(isinstance(text, str) for text in texts)
 
 
 _here: Writer  # that of a process which only writes

@@ -48,6 +48,7 @@ FACTORS = {
 _OURS = str.maketrans(";[]", ",()")  # signs of the short prompt, which no title may write
 _NUMBERED = re.compile(r"#(\d+) (.+?) \[[^]]*\];")
 SLOT = re.compile(r"#(\d+)")
+PHRASE = 5  # words in a row by which a text is said to repeat its prompt
 SHOWN = 20  # history items in a short prompt, and what a composed text may speak of: 512 positions hold both
 
 
@@ -148,9 +149,10 @@ def _listed(factors: tuple[str, ...]) -> str:
 def faithfulness(prompts: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -> dict[str, float]:
     """Do the texts name what they were told, and say it once? Means over texts of words, of ``titles`` named, of
     different ones among these, of lines that begin with a factor for which the text had a line already, and of lines
-    that, without titles, have a word of four letters or more twice; and the share of the titles named that the text's
-    own prompt holds (0 where none is named). A writer that is paid for what a reranker makes of its texts begins to
-    repeat itself long before it lies.
+    that, without titles, have a word of four letters or more twice; the share of the titles named that the text's own
+    prompt holds (0 where none is named), of texts without a word, and of a text's runs of ``PHRASE`` words that its
+    prompt holds: a chat model too small for its question repeats it. A writer that is paid for what a reranker makes of
+    its texts begins to repeat itself long before it lies.
     """
     longest_first = sorted(map(re.escape, titles), key=len, reverse=True)
     anyone = re.compile(f"({'|'.join(longest_first)})")
@@ -167,7 +169,20 @@ def faithfulness(prompts: Sequence[str], texts: Sequence[str], titles: Sequence[
         "factors again": sum(map(_factors_again, untitled)) / n,
         "stammering lines": sum(_stammers(line) for lines in untitled for line in lines) / n,
         "titles the prompt holds": backed / max(count, 1),
+        "empty": sum(not text.strip() for text in texts) / n,
+        "repeats the prompt": sum(map(_repeated, prompts, texts)) / n,
     }
+
+
+def _repeated(prompt: str, text: str) -> float:
+    """The share of the text's runs of ``PHRASE`` words that the prompt holds; 0 for a shorter text."""
+    asked, said = (_runs(words.split()) for words in (prompt, text))
+    known = set(asked)
+    return sum(run in known for run in said) / max(len(said), 1)
+
+
+def _runs(words: Sequence[str]) -> list[tuple[str, ...]]:
+    return [tuple(words[k : k + PHRASE]) for k in range(len(words) - PHRASE + 1)]
 
 
 def _factors_again(lines: Sequence[str]) -> int:
