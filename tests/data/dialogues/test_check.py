@@ -176,3 +176,13 @@ def test_records_on_disk_say_what_records_in_memory_say(monkeypatch: pytest.Monk
     on_disk = told()
     assert not in_memory[0] and on_disk[0] and in_memory[1:] == on_disk[1:]
     assert len(in_memory[1]) == 20 and in_memory[2]  # type: ignore[arg-type]
+
+
+def test_an_empty_message_is_a_message() -> None:
+    """Its hash must not be nothing, or the dialogue would be a beginning of itself."""
+    said = (Turn("user", "hi"), Turn("agent", "see"), Turn("user", ""))
+    with Fingerprints() as prints:
+        prints.add(0, 1, Dialogue("d", "u", said))
+        assert prints.contained(0) == 0
+        prints.add(0, 2, Dialogue("e", "u", said[:2]))
+        assert prints.contained(0) == 1

@@ -20,6 +20,7 @@ from tacit.types import Bools, Dialogue, Ints64
 BUCKETS = 64
 SCORED, WHOLE, ANSWERED = 1, 2, 4  # what a beginning is, flags: asked of a ranking, the whole dialogue, with an answer
 _IN_MEMORY = 1 << 20  # records of a kind, 24 MB
+_AGENT, _USER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)  # Python's hash of "" is 0
 _Hashes = npt.NDArray[np.uint64]
 _Records = npt.NDArray[np.uint64]  # [3, n]: hashes; lines; the number of the file, and flags in the lower 8 bits
 
@@ -171,7 +172,7 @@ def _prefixes(of: Columns, agent: Bools, place: Ints64, whose: Ints64) -> _Hashe
 
     Σ_i h_i · r_i modulo 2^64 over the turns, h_i of speaker and text, r_i odd: one running sum gives all of them.
     """
-    own = of.texts.view(np.uint64) ^ np.where(agent, np.uint64(0x9E3779B97F4A7C15), np.uint64(0))
+    own = of.texts.view(np.uint64) ^ np.where(agent, _AGENT, _USER)
     own *= _odd_numbers(int(of.lengths.max()))[place]
     running = np.cumsum(own)
     before = (running - own)[of.starts]
