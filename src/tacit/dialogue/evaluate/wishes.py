@@ -10,6 +10,7 @@ import torch
 
 from tacit.catalog import Catalog
 from tacit.dialogue.evaluate.wish_lists import Case
+from tacit.dialogue.policy.act import act
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.wishes.features import excluded, unmet
 from tacit.dialogue.policy.wishes.state import WishReader
@@ -72,7 +73,7 @@ def _policy(policy: Policy, seed: int, forced: bool, batch: int = 32) -> Show:
         shown: list[tuple[int, ...]] = []
         for start in range(0, len(cases), batch):
             contexts = [case.context for case in cases[start : start + batch]]
-            for sample in policy.act(contexts, generator, decide="recommend" if forced else None):
+            for sample in act(policy, contexts, generator, decide="recommend" if forced else None, write=False):
                 shown.append(tuple(policy.catalog.index(i) for i in sample.slate.items) if sample.slate else ())
         return shown
 

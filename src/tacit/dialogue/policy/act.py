@@ -37,8 +37,10 @@ def act(
     generator: torch.Generator,
     greedy: bool = False,
     decide: Decision | None = None,
+    write: bool = True,
 ) -> list[Sample]:
-    """One turn for every context, in one batch with a KV cache. ``decide`` forces the decision.
+    """One turn for every context, in one batch with a KV cache. ``decide`` forces the decision; without ``write`` the
+    reply is left empty, which saves most of the time.
 
     Draws are made on the CPU generator, so that CPU and CUDA runs draw alike.
     """
@@ -56,8 +58,9 @@ def act(
         chat = torch.full((len(contexts),), int(decide == "reply"), device=policy.device)
     state = cache.feed([[layout.chat if c else layout.recommend] for c in chat.tolist()])
     drawn = _draw_slates(policy, contexts, state, chat, choice, None if greedy else generator)
-    state = cache.feed([layout.opening(d.slate)[1:] for d in drawn])
-    _write(policy, cache, state, drawn, generator, greedy)
+    if write:
+        state = cache.feed([layout.opening(d.slate)[1:] for d in drawn])
+        _write(policy, cache, state, drawn, generator, greedy)
     return [finish(policy, prompt, d) for prompt, d in zip(prompts, drawn, strict=True)]
 
 

@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from wish_catalogs import films, talk
 
+from tacit.dialogue.evaluate.wish_lists import Facts, make_case
+from tacit.dialogue.evaluate.wishes import score_lists
 from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.wishes.features import FADE, FEATURES, TASTE, excluded, features, unmet
@@ -97,6 +99,19 @@ def test_what_is_drawn_meets_the_wish_and_is_scored_alike(encoder_folder: Path) 
                 assert again.token_logprobs[row, 0].item() == pytest.approx(sample.logprobs[0], abs=1e-4)
                 scored = again.slate_logprobs[row, : len(sample.slate_logprobs)].tolist()
                 assert scored == pytest.approx(sample.slate_logprobs, abs=1e-4)
+
+
+def test_lists_are_scored_without_writing_replies(encoder_folder: Path) -> None:
+    policy = build(encoder_folder)
+    facts = Facts(CATALOG)
+    rows = [
+        {"id": "w0", "turns": ["a western"], "want": [{"genre": ["western"]}]},
+        {"id": "w1", "turns": ["something directed by Rex Holt"], "want": [{"director": ["rex holt"]}]},
+    ]
+    cases = [case for row in rows if (case := make_case(row, facts))]
+    scored = score_lists({"list": cases}, {"mine": policy}, CATALOG, 2, seed=0)
+    forced = next(row for row in scored if row.decision == "forced")
+    assert forced.share.value == 1.0 and {row.decision for row in scored} == {"forced", "free", ""}
 
 
 def test_a_turn_that_asks_raises_the_odds_of_recommending(encoder_folder: Path) -> None:
