@@ -9,8 +9,8 @@ RECOMMEND, CHAT, REPLY = "<recommend>", "<chat>", "<reply>"
 MAX_SLOTS = 5
 SLOTS = tuple(f"<{k}>" for k in range(1, MAX_SLOTS + 1))
 SPECIALS = (PAD, EOS, USER, AGENT, RECOMMEND, CHAT, REPLY, *SLOTS)
-# What a pretrained model takes an added token to be before it has learnt it: the mean of these words' rows. Chosen on
-# SmolLM2 and human turns by how many nats the tokens, and the words after them, cost it (docs/pretrained.md).
+# What a pretrained model takes an added token to be before it has learnt it: the mean of these words' rows. Of those
+# tried the ones that cost SmolLM2 least on turns of ReDial's validation (benchmarks/added_tokens.py).
 DESCRIBED = {
     EOS: "\n",
     USER: "\nUser:",
