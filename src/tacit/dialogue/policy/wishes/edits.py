@@ -1,0 +1,31 @@
+"""What one turn of a user changes: the wishes it adds and takes back, and what it says of titles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tacit.dialogue.policy.wishes.attributes import Part
+
+Op = Literal["want", "avoid", "allow", "release", "seen", "unseen", "reject", "liked", "reset", "undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change. ``key`` of a release names the sort that is set free ("year", "category"); ``taste`` marks what a
+    user said to like, beside what was asked for."""
+
+    op: Op
+    part: Part | None = None
+    rows: tuple[int, ...] = ()
+    key: str = ""
+    taste: bool = False
+    either: bool = False  # beside what was wanted before: "or the seventies"
+    soft: bool = False  # a release that refuses nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    edits: tuple[Edit, ...]
+    asks: bool  # whether the turn asks for a recommendation
+    replaces: bool  # whether what it asks for stands in place of what was asked before

@@ -1,0 +1,110 @@
+"""Titles and the words that point at them ("the second one"): seen, rejected, liked, or to be like."""
+
+from __future__ import annotations
+
+from tacit.dialogue.policy.wishes import cues
+from tacit.dialogue.policy.wishes.attributes import Part
+from tacit.dialogue.policy.wishes.clause import Clause
+from tacit.dialogue.policy.wishes.edits import Edit, Op
+from tacit.dialogue.policy.wishes.marks import Mark
+
+
+class Pointing(Clause):
+    """A title means what the words around it say: ``frame`` is "seen", "unseen", "seen_all", "sim" or "question"."""
+
+    def _title(self, n: int, mark: Mark) -> None:
+        self._object = True
+        self.last_title = mark.rows
+        self._about(mark.rows, self.joined[mark.end :].startswith(" ?"))
+
+    def _pron(self, n: int, mark: Mark) -> None:
+        rows = self._pointed(mark)
+        if not rows:
+            return
+        relative = mark.text in ("that", "it", "this") and self.frame not in ("seen", "unseen", "sim", "seen_all")
+        if relative and not (self.polarity == "avoid" and self._ends_soon(mark)):
+            return
+        self._object = True
+        if not relative:
+            self.last_title = rows[:1] if len(rows) == 1 else ()
+        if mark.text.startswith(("none of", "neither of")):
+            self.edits.append(Edit("reject", rows=rows))
+        elif self.frame or self.polarity == "avoid" or (self.taste and not relative):
+            self._about(rows, False)
+
+    def _ends_soon(self, mark: Mark) -> bool:
+        rest = self.joined[mark.end :].split()
+        return not rest or rest[0] in (
+            ".",
+            ",",
+            "!",
+            "?",
+            ";",
+            "one",
+            "please",
+            "again",
+            "either",
+            "at",
+            "and",
+            "but",
+            "movie",
+            "film",
+            "book",
+        )
+
+    def _pointed(self, mark: Mark) -> tuple[int, ...]:
+        """The item rows that a pronoun means: of the last slate, or the title just named."""
+        found = cues.CUE.match(mark.text)
+        if found is None or (not self.shown and not self.last_title):
+            return ()
+        if found["nth"] or found["digit"]:
+            many = cues.HOW_MANY.get(found["howmany"] or "", 1)
+            if found["nth"] == "last":
+                return self.shown[-many:]
+            first = cues.ORDINAL[found["nth"] or found["digit"]]
+            return self.shown[first : first + (many if first == 0 else 1)]
+        if found["all"]:
+            if "other" in mark.text:
+                return self.shown[1:]
+            return self.shown[:2] if mark.text.startswith("both") and len(self.shown) > 2 else self.shown
+        return self.last_title or self.shown[:1]
+
+    def _rows_of(self, mark: Mark) -> tuple[int, ...]:
+        return mark.rows if mark.name == "title" else self._pointed(mark) if mark.name == "pron" else ()
+
+    def _about(self, rows: tuple[int, ...], asked: bool) -> None:
+        """A title or pronoun under what was said before it."""
+        if self.frame == "question":
+            return
+        if self.frame in ("seen", "seen_all"):
+            self.edits.append(Edit("seen", rows=rows))
+        elif self.frame == "unseen":
+            self.edits.append(Edit("unseen", rows=rows))
+        elif self.polarity == "avoid":
+            self.edits.append(Edit("reject", rows=rows))
+        elif self.frame == "sim":
+            label = " or ".join(self.index.catalog.items[row].title for row in rows)
+            self._add("want", Part(f"like {label}", "likeness", like=rows))
+        elif self.polarity == "want":
+            self.edits.append(Edit("liked", rows=rows))
+
+    def _turn_titles(self, n: int, op: Op) -> None:
+        rows = [row for m in self.marks[:n] if m.start >= self._clause_start(n) for row in self._rows_of(m)]
+        if rows:
+            self.edits = [e for e in self.edits if not (e.op == "liked" and set(e.rows) & set(rows))]
+            self.edits.append(Edit(op, rows=tuple(dict.fromkeys(rows))))
+
+    def _close_frame(self, n: int | None) -> None:
+        """ "Already seen" with nothing after it means what was just named, or all that was shown."""
+        if self.frame == "seen" and not self._object:
+            said = self.marks[: n if n is not None else len(self.marks)]
+            before = [
+                row for m in said if m.name in ("title", "pron") and m.end <= self.since for row in self._rows_of(m)
+            ]
+            words = self.joined[
+                self.since : self.marks[n].start if n is not None and n < len(self.marks) else None
+            ].split()
+            rows = tuple(dict.fromkeys(before)) or (self.shown if len(words) <= 2 else ())
+            if rows:
+                self.edits.append(Edit("seen", rows=rows))
+        self._object = False

@@ -1,0 +1,170 @@
+"""The small words that turn what follows, or what went before: refusing, asking, allowing, taking back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tacit.dialogue.policy.wishes.edits import Edit, Op
+from tacit.dialogue.policy.wishes.marks import Mark
+from tacit.dialogue.policy.wishes.pointing import Pointing
+
+
+class Polarity(Pointing):
+    """One method a cue (``cues``), by its name."""
+
+    def _set(self, polarity: Op, mark: Mark) -> None:
+        self.polarity, self.since = polarity, mark.end
+        if self.frame in ("sim", "question", "seen", "seen_all"):
+            self._close_frame(None)
+            self.frame = ""
+
+    def _want(self, n: int, mark: Mark) -> None:
+        if self.frame in ("seen", "seen_all", "sim"):
+            self._close_frame(n)
+            self.frame = ""
+        if self.polarity == "avoid" and self.join == "or" and mark.text.startswith("any"):
+            return  # "no war or anything sad"
+        near = len(self.joined[self.since : mark.start].split()) <= 2
+        if self.polarity == "avoid" and near and not self._parts_since():
+            self.since = mark.end
+            return
+        self.polarity, self.taste = "want", False
+
+    def _not(self, n: int, mark: Mark) -> None:
+        self._set("avoid", mark)
+        self.taste = False
+
+    _except = _not
+
+    def _taste(self, n: int, mark: Mark) -> None:
+        negative = (
+            self.polarity == "avoid"
+            and len(self.joined[self.since : mark.start].split()) <= 2
+            and not self._parts_since()
+        )
+        if self.frame in ("seen", "sim"):
+            self._close_frame(n)
+        self.frame = ""
+        if negative:
+            self.since = mark.end
+            return
+        self.polarity, self.taste = "want", True
+
+    _like_verb = _taste
+
+    def _allow(self, n: int, mark: Mark) -> None:
+        self._set("allow", mark)
+
+    def _release(self, n: int, mark: Mark) -> None:
+        self._set("release", mark)
+        self.soft = not mark.text.startswith(("forget", "scratch", "drop", "ignore", "disregard", "skip"))
+
+    def _lasting(self, n: int, mark: Mark) -> None:
+        self._set("want", mark)
+
+    def _non(self, n: int, mark: Mark) -> None:
+        """ "A non-violent thriller": what follows at once, and nothing else."""
+        following = self.marks[n + 1] if n + 1 < len(self.marks) else None
+        self.too = self.non = following is not None and following.name == "kind" and self._gap(n + 1) == 0
+
+    def _same(self, n: int, mark: Mark) -> None:
+        """ "No horror, same with war"."""
+        if self.edits and self.edits[-1].part:
+            self._set(self.edits[-1].op, mark)
+
+    def _than(self, n: int, mark: Mark) -> None:
+        """ "Comedy over drama", "I prefer comedies to dramas"."""
+        sides = [m.name for m in self.marks[max(n - 1, 0) : n + 3] if m.name != "want"][:3]
+        chosen = mark.text != "to" or "prefer" in self.joined
+        if chosen and sides == ["kind", "than", "kind"] and self._gap(n) + self._gap(n + 1) <= 1:
+            self._set("avoid", mark)
+
+    def _too(self, n: int, mark: Mark) -> None:
+        self.too = True
+
+    def _enough(self, n: int, mark: Mark) -> None:
+        """ "not funny enough" asks for more of it."""
+        if self.edits and self.edits[-1].op == "avoid" and len(self.edits) > self.clause:
+            self.edits[-1] = replace(self.edits[-1], op="want")
+
+    def _bad(self, n: int, mark: Mark) -> None:
+        """What stands before in the clause is refused; "won't give me nightmares" refuses nothing."""
+        if (
+            self.polarity == "avoid"
+            and len(self.joined[self.since : mark.start].split()) <= 1
+            and not self._parts_since()
+        ):
+            return
+        self._flip("want", "avoid")
+        self._turn_titles(n, "reject")
+
+    def _good(self, n: int, mark: Mark) -> None:
+        """ "Horror is fine" allows it; "Tom Hanks is great" is a taste."""
+        for at in range(self.clause, len(self.edits)):
+            edit = self.edits[at]
+            if edit.op == "want" and edit.part and edit.part.kind == "category" and not edit.taste:
+                self.edits[at] = replace(edit, op="allow")
+            elif edit.op == "want" and edit.part and edit.part.kind == "person":
+                self.edits[at] = replace(edit, taste=True)
+
+    def _needless(self, n: int, mark: Mark) -> None:
+        """ "The eighties aren't a must"."""
+        for at in range(self.clause, len(self.edits)):
+            if self.edits[at].op == "want" and self.edits[at].part:
+                self.edits[at] = replace(self.edits[at], op="release", soft=True)
+
+    def _faint(self, n: int, mark: Mark) -> None:
+        """ "I scare easily"."""
+        self.edits += [Edit("avoid", part, soft=True) for part in mark.parts]
+
+    def _away(self, n: int, mark: Mark) -> None:
+        """The children are in bed."""
+        if self.marker.vocabulary.children:
+            self.edits.append(Edit("release", self.marker.vocabulary.children, soft=True))
+
+    def _any_key(self, n: int, mark: Mark) -> None:
+        said = next(word for word in mark.text.split() if word not in ("the", "any", "whatever", "every", "from"))
+        if n + 1 < len(self.marks) and self.marks[n + 1].name == "except" and self._gap(n + 1) == 0:
+            return
+        category = said in ("genre", "kind", "type", "style")
+        self.edits.append(Edit("release", key="category" if category else self.index.year_key or "year"))
+
+    def _reset(self, n: int, mark: Mark) -> None:
+        self.edits.append(Edit("reset"))
+        self._fresh()
+
+    def _undo(self, n: int, mark: Mark) -> None:
+        if self.edits:
+            self.edits.clear()
+        else:
+            self.edits.append(Edit("undo"))
+        self._fresh()
+
+    def _question(self, n: int, mark: Mark) -> None:
+        self.frame = "question"
+
+    def _sim(self, n: int, mark: Mark) -> None:
+        if mark.text in ("like", "more of") or mark.text.endswith(" like"):
+            following = self.marks[n + 1] if n + 1 < len(self.marks) else None
+            if following is None or self._gap(n + 1) > 1 or following.name not in ("title", "pron"):
+                return
+        self.frame = "sim"
+
+    def _seen(self, n: int, mark: Mark) -> None:
+        if self.frame == "question":
+            return
+        negative = self.polarity == "avoid" and len(self.joined[self.since : mark.start].split()) <= 2
+        self._close_frame(n)
+        self.frame, self.since = ("unseen" if negative else mark.name), mark.end
+        self.polarity = "want"
+        self._object = False
+
+    _seen_all = _seen
+
+    def _unseen(self, n: int, mark: Mark) -> None:
+        self._close_frame(n)
+        wish = mark.text.rsplit(" ", 1)[0].endswith(" to") and "yet" not in mark.text
+        if wish:
+            self._want(n, mark)
+        else:
+            self.frame, self.polarity, self.since = "unseen", "want", mark.end

@@ -1,0 +1,81 @@
+"""Kinds, people and numbers: under what the words before say, they are wanted, refused, allowed, or only remarked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from tacit.dialogue.policy.wishes.attributes import Part
+from tacit.dialogue.policy.wishes.clause import Clause
+from tacit.dialogue.policy.wishes.edits import Edit
+from tacit.dialogue.policy.wishes.marks import Mark
+from tacit.dialogue.policy.wishes.times import recent_or_old
+
+# "It was funny" says something of a title; "something that is funny" and "it has to be funny" ask.
+_COMMENT = re.compile(
+    r"(?:^|[.,!?;] ?|\b(?:and|but|because|so|think|thought|guess|say|said|though|although|hear|heard|well|yeah|yes"
+    r"|no) )"
+    r"(?:(?:it|that|this|those|these|they|both|he|she|§\d+)(?: (?:one|movie|film|book))?)"
+    r" (?:is|was|were|are|looks?|looked|sounds?|seems?|seemed|made me|makes me|had|has|did"
+    r"|(?:does|did|do) not (?:seem|look|sound))"
+    r"(?! (?:to|for)\b)(?: (?!too\b|want|need|something)\w+){0,4} ?$"
+)
+_IN_IT = re.compile(r"^ (?:was|were)(?: also| so \w+)? in (?:it|that|this|those|§)")
+_JUDGED = re.compile(r"(?:is|are|was|were|get|gets|feels?) (?:always |often |usually |just |way |a bit )*too $")
+
+
+class Values(Clause):
+    """What a value of an attribute does where it stands."""
+
+    def _attribute(self, n: int, mark: Mark) -> None:
+        if self.frame in ("question", "seen") or not mark.parts:
+            return
+        parts = mark.parts
+        op = self.polarity
+        if self.frame == "seen_all":
+            op = "avoid"
+        if mark.name == "number" and self.joined[: mark.start].rstrip().endswith(("born", "born in", "born in the")):
+            return
+        if not self.too and mark.text != "children" and self._comments(mark):
+            return
+        if self.too:
+            op, self.too = "avoid", False
+            if _JUDGED.search(self.joined[: mark.start]) and any(e.op == "want" for e in self.edits[self.clause :]):
+                self._flip("want", "avoid")  # "war films are too sad"
+                return
+        if op != "want":
+            parts, rest = parts[:1], parts[1:]
+            if self.non:  # "a non-romantic comedy"
+                self.edits += [Edit("want", part) for part in rest]
+        self.non = False
+        if mark.name == "number" and mark.relative and self._compared(mark):
+            parts = (self._against(mark.relative, parts[0]),)
+        if self.frame == "sim":
+            self.frame = ""
+        for part in parts:
+            self._add(op, part)
+        if mark.text == "children" and op == "want" and self.marker.vocabulary.children_avoid:
+            self.edits.append(Edit("avoid", self.marker.vocabulary.children_avoid, soft=True))
+
+    def _comments(self, mark: Mark) -> bool:
+        """Whether the words only say something of a title; "that is not" goes on about what is wanted."""
+        if self.polarity == "avoid" and re.search(r"\b(?:is|are) not\b[^.,;!?]*$", self.joined[: mark.start]):
+            return False
+        return bool(_COMMENT.search(self.joined[: mark.start]) or _IN_IT.match(self.joined[mark.end :]))
+
+    def _compared(self, mark: Mark) -> bool:
+        """Whether "older" or "newer" can compare with something shown or named."""
+        word = self.joined[mark.start : mark.end].rsplit(" ", 1)[-1]
+        return word in ("older", "newer") and bool(self.last_title or self.shown)
+
+    def _against(self, relative: int, part: Part) -> Part:
+        """Older or newer than all that was shown (or the title just named)."""
+        years = [self.index.number(part.key, row) for row in (self.last_title or self.shown)]
+        known = [year for year in years if year is not None]
+        if not known:
+            return part
+        low, high = recent_or_old(self.index, relative > 0)
+        if relative > 0:
+            span = (max(known) + 1, high) if max(known) + 1 <= self.index.quantile(part.key, 0.99) else (low, high)
+            return replace(part, spans=(span,), label=f"from {span[0]:g}")
+        return replace(part, spans=((low, min(known) - 1),), label=f"up to {min(known) - 1:g}")
