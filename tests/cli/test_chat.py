@@ -32,6 +32,9 @@ class Echo:
     def why(self) -> Why | None:
         return Why((), (ItemWhy("A", "A: drama", ("it is recommended often",)),)) if self.said else None
 
+    def wishes(self) -> list[str]:
+        return [f"wants: {text}" for text, _ in self.said if "please" in text]
+
     def reset(self) -> None:
         self.forgot += 1
 
@@ -57,6 +60,21 @@ def test_piped_words_are_echoed_and_commands_are_no_words(
         "you> /what is it\n/what is no command.\n/why"
     )
     assert err.startswith("an echo. ")
+
+
+def test_why_says_what_was_understood_before_a_slate_and_since() -> None:
+    echo = Echo()
+    assert command("/why", echo).splitlines() == ["Nothing has been recommended yet."]  # type: ignore[arg-type]
+    echo.say("drama please")
+    told = command("/why", echo).splitlines()  # type: ignore[arg-type]
+    assert told[0] == "understood: no wish in particular" and told[-1] == "understood since then: wants: drama please"
+    echo.why = lambda: None  # type: ignore[method-assign]
+    assert command("/why", echo).splitlines() == [  # type: ignore[arg-type]
+        "Nothing has been recommended yet.",
+        "understood: wants: drama please",
+    ]
+    echo.why = lambda: Why(("wants: drama please",), ())  # type: ignore[method-assign]
+    assert command("/why", echo) == "understood: wants: drama please"  # type: ignore[arg-type]
 
 
 def test_recommend_is_of_every_turn(monkeypatch: pytest.MonkeyPatch) -> None:

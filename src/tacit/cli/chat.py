@@ -42,8 +42,7 @@ def command(text: str, conversation: Chat) -> str:
     """What a line that begins with a slash is answered; it is no part of the conversation."""
     match text.split()[0].lower():
         case "/why":
-            reasons = conversation.why()
-            return "\n".join(map(printable, reasons.lines())) if reasons else "Nothing has been recommended yet."
+            return "\n".join(map(printable, _explained(conversation)))
         case "/reset":
             conversation.reset()
             return "Forgotten."
@@ -51,6 +50,15 @@ def command(text: str, conversation: Chat) -> str:
             return HELP
         case other:
             return f"{printable(other)} is no command.\n{HELP}"
+
+
+def _explained(conversation: Chat) -> list[str]:
+    """Why the last slate was shown, and what was understood that it could not know of."""
+    reasons, wishes = conversation.why(), conversation.wishes()
+    if reasons is None:
+        return ["Nothing has been recommended yet.", *([f"understood: {'; '.join(wishes)}"] if wishes else [])]
+    since = [line for line in wishes if line not in reasons.wishes]
+    return [*reasons.lines(), *([f"understood since then: {'; '.join(since)}"] if since else [])]
 
 
 def shown(reply: Reply) -> str:
