@@ -84,6 +84,7 @@ def test_without_a_rate_for_the_language_model_the_slate_alone_is_learnt(tmp_pat
     after = run(tmp_path, replace(SMALL, lr=0.0))
     moved = {name.split(".")[0] for name, p in after.named_parameters() if not torch.equal(before[name], p)}
     assert moved == {"text_value", "slate_value", "head"}
+    assert torch.equal(before["wish.decision"], after.wish.decision), "what a wish does to the decision stays, too"
     row = Stage("ppo", tmp_path).log.rows()[-1]
     assert row["kl_text"] == pytest.approx(0.0, abs=1e-6) and row["kl_slate"] > 0.0
 

@@ -30,6 +30,7 @@ class Learner:
         """AdamW with eps 1e-5, no weight decay, one group each for language model, slate head and value heads."""
         if config.lr == 0.0:
             policy.lm.requires_grad_(False)
+            policy.wish.decision.requires_grad_(False)
         groups: dict[str, list[nn.Parameter]] = {"lr": [], "slate_lr": [], "value_lr": []}
         for name, parameter in policy.named_parameters():
             part = name.split(".")[0]
