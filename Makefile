@@ -10,12 +10,18 @@ export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test integration soak lint docs build bench paper-smoke clean \
+.PHONY: demo serve-demo test integration soak lint docs build bench paper-smoke clean \
 	rlrf4rec-table1 rlrf4rec-seed0 rlrf4rec-objectives rlrf4rec-controls rlrf4rec-best-of-n \
 	rlrf4rec-literal rlrf4rec-no-language-model rlrf4rec-smollm2
 
 demo: $(STAMP)
 	$(BIN)/tacit demo
+
+# A page to talk to the demo's policy, and to compare it with the supervised one. Trains nothing where the run is there.
+DEMO_RUN ?= runs/demo-seed0
+serve-demo: $(STAMP)
+	test -f $(DEMO_RUN)/ppo/done.json || $(BIN)/tacit demo
+	$(BIN)/tacit serve $(DEMO_RUN) --dev --beside $(DEMO_RUN)/sft/policy
 
 # No network, any processor.
 test: $(STAMP)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tacit.cli.commands import chat, data, doctor, events, inspect, pipelines, rerank, results, score, wishes
+from tacit.cli.commands import chat, data, doctor, events, inspect, pipelines, rerank, results, score, serve, wishes
 from tacit.cli.stopping import raise_on_signals, tell
 from tacit.run.files import says_when_full
 from tacit.run.memory import says_when_memory_ends
@@ -22,7 +22,17 @@ from tacit.types import InputError
 # for torch. The order here is the order in the help.
 
 BAD_INPUT = 2
-NOT_RESUMED = ("chat", "score", "wishes", "doctor", "inspect", "results", "data", "events")  # commands that begin again
+NOT_RESUMED = (
+    "chat",
+    "score",
+    "wishes",
+    "doctor",
+    "inspect",
+    "results",
+    "data",
+    "events",
+    "serve",
+)  # commands that begin again
 
 
 class _Group(TyperGroup):
@@ -75,6 +85,7 @@ for _command in (
     pipelines.demo,
     doctor.doctor,
     chat.chat,
+    serve.serve,
     score.score,
     wishes.wishes,
 ):

@@ -27,6 +27,9 @@ class KVCache(Protocol):
     def repeat(self, n: int) -> None:
         """Each row n times, one behind the other."""
 
+    def join(self, other: KVCache) -> bool:
+        """Take in the rows of another cache of the same model, behind these; False where this kind cannot."""
+
 
 def kv_cache(lm: Any, room: int) -> KVCache:
     """An empty cache with room for ``room`` tokens a row (a guess: it grows). No gradient flows through it."""
@@ -102,11 +105,28 @@ class _Packed:
         if n > 1:
             self._select(torch.arange(len(self.lengths), device=self.lengths.device).repeat_interleave(n))
 
+    def join(self, other: KVCache) -> bool:
+        if not isinstance(other, _Packed) or other.lm is not self.lm:
+            return False
+        for mine, theirs in ((self.keys, other.keys), (self.values, other.values)):
+            for layer, (one, two) in enumerate(zip(mine, theirs, strict=True)):
+                room = max(one.shape[2], two.shape[2])
+                mine[layer] = torch.cat([_roomy(one, room), _roomy(two, room)])
+        self.lengths = torch.cat([self.lengths, other.lengths])
+        self._rows = self._places = self.lengths
+        return True
+
     def _select(self, rows: Tensor) -> None:
         self.lengths = self.lengths[rows]
         for buffers in (self.keys, self.values):
             for layer, buffer in enumerate(buffers):
                 buffers[layer] = buffer[rows]
+
+
+def _roomy(buffer: Tensor, room: int) -> Tensor:
+    """[B, heads, room', d] → [B, heads, room, d]."""
+    missing = room - buffer.shape[2]
+    return torch.nn.functional.pad(buffer, (0, 0, 0, missing)) if missing else buffer
 
 
 class _Padded:
@@ -148,6 +168,9 @@ class _Padded:
             self.past.batch_repeat_interleave(n)
             self._make_room(self.past)
             self.mask = self.mask.repeat_interleave(n, dim=0)
+
+    def join(self, other: KVCache) -> bool:
+        return False  # layers of any kind: what they hold, only transformers knows
 
 
 class _Roomy(DynamicLayer):

@@ -1,0 +1,89 @@
+"""``tacit serve``: what is printed is where it listens, and nothing that anybody says."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tacit.run.terminal import printable
+from tacit.types import InputError
+
+NEEDED = ("fastapi", "uvicorn", "prometheus_client")
+
+
+@dataclass(frozen=True)
+class Draws:
+    epsilon: float
+    temperature: float
+    top_k: int
+    greedy: bool
+
+
+@dataclass(frozen=True)
+class Place:
+    host: str
+    port: int
+    dev: bool
+    page: bool
+    origins: tuple[str, ...]
+
+
+def default_folder(run: Path) -> Path:
+    """Beside the stages; of a policy folder, beside it."""
+    return run.parent / "serve" if (run / "policy.json").is_file() else run / "serve"
+
+
+def make_token(folder: Path, name: str, scopes: list[str]) -> None:
+    from tacit.serve.tokens import Tokens
+
+    print(Tokens(folder / "tokens.json").make(name, frozenset(scopes)))
+    _say("Keep it: it is not shown again, and a server that runs knows it after its next start.")
+
+
+def serve(
+    run: Path,
+    folder: Path,
+    store: str | None,
+    stage: str,
+    beside: Path | None,
+    device: str,
+    draws: Draws,
+    place: Place,
+) -> None:
+    for name in NEEDED:
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"{name} is not installed: pip install 'tacit-rec[serve]'.")
+    from tacit.serve.server import listen, open_state
+    from tacit.serve.settings import Settings
+
+    if place.dev and place.host not in ("127.0.0.1", "localhost", "::1"):
+        raise InputError("--dev listens on loopback alone: leave out --host, or --dev.")
+    port = place.port or free_port(place.host)
+    settings = Settings(
+        epsilon=draws.epsilon,
+        temperature=draws.temperature,
+        top_k=draws.top_k,
+        greedy=draws.greedy,
+        dev=place.dev,
+        page=place.page,
+        origins=place.origins,
+    )
+    state = open_state(run, folder, settings, store, stage, beside, device)
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    print(f"http://{host}:{port}/", flush=True)
+    _say("Ctrl-C stops it." if place.dev else f"Tokens: `tacit serve {run} --new-token NAME`. Ctrl-C stops it.")
+    listen(state, place.host, port)
+
+
+def free_port(host: str) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _say(line: str) -> None:
+    print(printable(line), file=sys.stderr, flush=True)
