@@ -144,6 +144,7 @@ export function capture({ root, url, token }) {
     off.abort();
     clearInterval(timer);
     observer.disconnect();
+    seq = 0;
     keep([]);
   }
   return { reply, end };

@@ -30,7 +30,8 @@ function observe() {
 
 function save() {
   const { token, session_id } = session;
-  keep.saveTab(session.consent ? { token, session_id, messages } : null);
+  if (session.consent) keep.saveTab({ token, session_id, messages });
+  else keep.forgetTab();
 }
 
 function bubble(words) {
@@ -155,7 +156,7 @@ async function restart() {
   messages = [];
   turns.replaceChildren();
   $("hello").hidden = false;
-  keep.saveTab(null);
+  keep.forgetTab();
   await session.renew();
   observe();
   text.focus();
@@ -212,7 +213,14 @@ function listen() {
     text.focus();
   });
   $("new").addEventListener("click", restart);
-  addEventListener("online", () => announce(""));
+  // What was agreed to may have been changed, or all of it deleted, on another page meanwhile.
+  addEventListener("pageshow", (event) => event.persisted && session.renew(session).then(observe, () => {}));
+  addEventListener("storage", (event) => {
+    if (event.key !== null && (event.key !== "tacit.browser" || event.newValue !== null)) return;
+    session.consent = null;
+    observe();
+  });
+  setInterval(() => document.hidden || session.fresh().catch(() => {}), 30_000);
 }
 
 async function start() {
@@ -228,7 +236,7 @@ async function start() {
     return;
   }
   if (before && before.session_id === session.session_id) restore(before);
-  else if (before) keep.saveTab(null);
+  else keep.forgetTab();
   $("beside").hidden = !session.side_by_side;
   askConsent();
   observe();

@@ -27,6 +27,8 @@ export const keep = {
   browser: () => stored("localStorage", BROWSER),
   tab: () => JSON.parse(stored("sessionStorage", "tacit.chat") ?? "null"),
   saveTab: (value) => store("sessionStorage", "tacit.chat", value && JSON.stringify(value)),
+  // "tacit" is what capture.js has not sent yet.
+  forgetTab: () => ["tacit.chat", "tacit"].forEach((name) => store("sessionStorage", name, null)),
 };
 
 export async function call(path, options = {}) {
@@ -64,11 +66,22 @@ export class Session {
     store("localStorage", BROWSER, this.consent ? this.browser : null);
   }
 
-  async authorised(path, options = {}) {
+  /** Renews a token that is about to end. */
+  async fresh() {
     if (Date.now() > this.expires_ms - RENEW_MS) await this.renew(this);
-    const headers = { ...options.headers, Authorization: `Bearer ${this.token}` };
-    if (options.body) headers["Content-Type"] = "application/json";
-    return call(path, { ...options, headers });
+  }
+
+  async authorised(path, options = {}) {
+    await this.fresh();
+    const type = options.body ? { "Content-Type": "application/json" } : {};
+    const ask = () => call(path, { ...options, headers: { ...type, Authorization: `Bearer ${this.token}` } });
+    try {
+      return await ask();
+    } catch (fault) {
+      if (fault.status !== 401) throw fault;
+      await this.renew(); // a server with new keys knows no old token
+      return ask();
+    }
   }
 
   async agree(consent) {
@@ -90,8 +103,7 @@ export class Session {
     await this.authorised(`v1/users/${encodeURIComponent(this.user)}`, { method: "DELETE" });
     this.consent = null;
     this.remember();
-    keep.saveTab(null);
-    store("sessionStorage", "tacit", null); // what capture.js had not sent yet
+    keep.forgetTab();
   }
 
   /** Streams a reply: `onText` gets each piece; returns the text and `recommendations` of a whole one. */
