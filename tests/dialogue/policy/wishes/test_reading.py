@@ -6,6 +6,7 @@ import pytest
 from wish_catalogs import books, films, talk
 
 from tacit.catalog import Catalog
+from tacit.data.items import make_item
 from tacit.dialogue.policy.wishes.state import WishReader
 
 FILMS, BOOKS = WishReader(films()), WishReader(books())
@@ -69,6 +70,37 @@ def said(reader: WishReader, *turns: str | tuple[str, ...]) -> str:
         ("I've seen heartline and deep orbit", "seen: Heartline (2016), Deep Orbit (2017)"),
         ("I haven't seen Heartline (2016)", ""),
         ("Heartline (2016) was boring", "rejected: Heartline (2016)"),
+        # people by a title
+        ("anything with the guy from Heartline (2016)", "wants: the guy from Heartline (2016)"),
+        ("by the director of deep orbit, no horror", "wants: the director of Deep Orbit (2017); not: horror"),
+        ("a drama, but not by whoever made Heartline (2016)", "wants: drama; not: whoever made Heartline (2016)"),
+        ("The girl in Heartline (2016) was great", "liked: Heartline (2016)"),
+        ("Who was the actor in Heartline (2016)?", ""),
+        # where a refusal ends, and what it leaves
+        ("no romance no war just pure action", "wants: action; not: romance, war"),
+        ("I just don't want any horror", "not: horror"),
+        ("a comedy that isn't animated for the family", "wants: comedy, for children; not: animation, horror"),
+        ("no horror or anything for kids", "not: horror, for children"),
+        ("something scary but not too scary", "wants: horror"),
+        ("something scary but no gore", "wants: horror"),
+        ("an animated one for the kids but nothing by disney", "wants: animation, for children; not: horror"),
+        ("something funny, nothing scary", "wants: comedy; not: horror"),
+        ("I don't mind war but I can't stand westerns", "not: western"),
+        ("I don't mind a western", "wants: western"),
+        # ages of items, and of people
+        ("a western, two decades old", "wants: western, 1991–2001"),
+        ("a western that is at least thirty years old", "wants: western, up to 1986"),
+        ("a western from 20 years ago", "wants: western, 1992–2000"),
+        ("a western from ten years ago or less", "wants: western, from 2006"),
+        ("I am 45 years old, a western", "wants: western"),
+        ("I saw a lot of them ten years ago", ""),
+        # more of what was liked
+        ("Loved Heartline (2016). Anything similar?", "wants: like Heartline (2016); liked: Heartline (2016)"),
+        (
+            "i loved Heartline (2016), anything along those lines",
+            "wants: like Heartline (2016); liked: Heartline (2016)",
+        ),
+        ("a drama, deep orbit i've seen", "wants: drama; seen: Deep Orbit (2017); liked: Deep Orbit (2017)"),
     ],
 )
 def test_one_turn(text: str, wishes: str) -> None:
@@ -128,6 +160,30 @@ def test_later_words_correct_earlier_ones(turns: tuple[str | tuple[str, ...], ..
 )
 def test_a_catalogue_of_books(text: str, wishes: str) -> None:
     assert said(BOOKS, text) == wishes
+
+
+def test_short_first_names_and_short_films() -> None:
+    people = [("Cold Harbour (1990)", "christopher vane", "william oake"), ("Late Train (1991)", "chris lorne", "")]
+    catalog = Catalog(
+        [
+            make_item(
+                f"film-{n}", title, {"genre": ["drama", "short"], "director": [director], "star": [star] * bool(star)}
+            )
+            for n, (title, director, star) in enumerate(people)
+        ]
+    )
+    reader = WishReader(catalog)
+    columns = {value: c for c, (_, value) in enumerate(reader.index.columns)}
+
+    def people_of(text: str) -> list[frozenset[int]]:
+        return [wish.part.columns for wish in reader.read(talk(catalog, text)).wanted if wish.part.kind == "person"]
+
+    assert people_of("something by chris vane") == [frozenset({columns["christopher vane"]})]
+    assert people_of("something with Will Oake") == [frozenset({columns["william oake"]})]
+    assert people_of("something by christopher lorne") == [frozenset({columns["chris lorne"]})]
+    assert people_of("something by bob vane") == []
+    assert said(reader, "a short film") == "wants: short"
+    assert said(reader, "a short film, under 90 minutes") == ""
 
 
 def test_a_turn_asks_or_does_not() -> None:

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -112,6 +112,16 @@ class AttributeIndex:
         rows = self.rows[column]
         at = int(np.searchsorted(rows, row))
         return at < len(rows) and int(rows[at]) == row
+
+    def people(self, row: int) -> frozenset[int]:
+        """The columns of all persons of an item."""
+        held = self.catalog.items[row].attributes
+        pairs = [(key, value) for key, values in held.items() if self.kinds[key] == "person" for value in values]
+        return frozenset(self._column[pair] for pair in pairs)
+
+    @cached_property
+    def _column(self) -> dict[tuple[str, str], int]:
+        return {pair: column for column, pair in enumerate(self.columns)}
 
     def quantile(self, key: str, share: float) -> float:
         known = self.numbers[key]

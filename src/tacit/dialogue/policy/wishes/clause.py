@@ -20,7 +20,8 @@ class Clause:
         self.clause = 0  # where the edits of this clause begin
         self.polarity: Op = "want"
         self.since = 0  # the end of the cue that set the polarity
-        self.frame = ""  # seen, unseen, seen_all, sim, question
+        self.frame = ""  # seen, unseen, seen_all, sim, role, question
+        self.role = ""  # the words before a title that mean its people: "the director of"
         self.taste = False
         self.too = False
         self.soft = self.non = False
@@ -54,7 +55,7 @@ class Clause:
             replace(e, op=new) if e.op == old and e.part else e for e in self.edits[self.clause :]
         ]
 
-    def _add(self, op: Op, part: Part) -> None:
+    def _add(self, op: Op, part: Part, said: str = "") -> None:
         """With "or" between two parts of one sort, either will do."""
         last = self.edits[-1] if len(self.edits) > self.clause else None
         if (
@@ -68,5 +69,6 @@ class Clause:
             self.edits[-1] = replace(last, part=merged((last.part, part)))
         else:
             either = self.join == "or" and not self.edits
-            self.edits.append(Edit(op, part, taste=self.taste, either=either, soft=self.soft and op == "release"))
+            soft = self.soft and op in ("release", "allow")
+            self.edits.append(Edit(op, part, taste=self.taste, either=either, soft=soft, said=said))
         self.join = ""

@@ -47,6 +47,13 @@ _CUES: list[tuple[str, str]] = [
         r"decade|era|age|genre|period) (?:does not matter|is not important|does not play a role|"
         r"is up to you)|from any (?P<any3>year|decade|era|time|period)"
     ),
+    ("role_of", 
+        r"(?:(?:the|that|same|other) )*(?:guy|man|dude|bloke|actor|actress|woman|girl|lady|star|stars|lead|leads|cast|"
+        r"director|filmmaker|maker|makers|author|writer) (?:from|in|of|behind|(?:who|that) (?:(?:is|was|were|plays?|"
+        r"played|stars?|starred) in|directed|made|wrote|did))|whoever (?:directed|made|wrote|did|(?:is|was|stars?|"
+        r"starred|played) in)"
+    ),
+    ("just", r"just|purely|strictly"),
     ("question", 
         
         r"(?:do|did|would) you (?:like|love|enjoy|watch|think|prefer|know(?! of| any| a| some| another))|"
@@ -233,7 +240,9 @@ ASKS_AGAIN = re.compile(
     r"|(?:can|could|would|do|will) you (?:please |maybe |also )?(?:recommend|suggest|find|give|show|help)"
     r"|(?:recommend|suggest) (?:me|us|some|something|any|anything|a|an|one|another)\b"
     r"|what should i (?:watch|read|see|play)"
-    r"|looking for|what do you (?:recommend|suggest|have|think i)|surprise me)\b"
+    r"|looking for|what do you (?:recommend|suggest|have|think i)|surprise me"
+    r"|(?:anything|something|some|more|any) similar(?! to)|along (?:those|these|the same) lines(?! (?:of|as))"
+    r"|in (?:that|this|the same|a similar) (?:vein|style|spirit)(?! (?:of|as)))\b"
 )
 SCREEN = re.compile(
     r"(?:with|starring|stars|star|featuring|feat|played by|acting|acts|cast|actor|actress|"

@@ -21,7 +21,8 @@ class Edit:
     key: str = ""
     taste: bool = False
     either: bool = False  # beside what was wanted before: "or the seventies"
-    soft: bool = False  # a release that refuses nothing
+    soft: bool = False  # a release that refuses nothing, an allowance that asks for nothing
+    said: str = ""  # the words for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,25 @@ CHILDREN_NOT = _split(
     "you kid, kid you, kidding, star wars"
 )
 
+# Short first names and the long ones that a catalogue may have in their place.
+NICKNAMES: dict[str, tuple[str, ...]] = {
+    short: _split(full)
+    for short, full in {
+        "al": "alfred, alan, albert", "alex": "alexander, alexandra", "andy": "andrew", "ben": "benjamin",
+        "bill": "william", "bob": "robert", "bobby": "robert", "cate": "catherine", "charlie": "charles",
+        "chris": "christopher", "christopher": "chris", "dan": "daniel", "danny": "daniel", "dave": "david",
+        "don": "donald", "ed": "edward", "eddie": "edward", "gabe": "gabriel", "greg": "gregory", "jack": "john",
+        "jake": "jacob", "jeff": "jeffrey", "jen": "jennifer", "jenny": "jennifer", "jim": "james, jimmy",
+        "jimmy": "james", "joe": "joseph", "josh": "joshua", "kate": "katherine, catherine", "ken": "kenneth",
+        "larry": "lawrence", "leo": "leonardo", "liz": "elizabeth", "maggie": "margaret", "matt": "matthew",
+        "matthew": "matt", "meg": "margaret", "mike": "michael", "nick": "nicholas", "nic": "nicolas",
+        "pat": "patrick, patricia", "phil": "philip, phillip", "ray": "raymond", "rob": "robert", "robert": "rob",
+        "ron": "ronald", "sam": "samuel", "steve": "steven, stephen", "stephen": "steven", "steven": "stephen",
+        "ted": "theodore", "tim": "timothy", "tom": "thomas", "tony": "anthony", "vince": "vincent", "wes": "wesley",
+        "will": "william",
+    }.items()
+}  # fmt: skip
+
 # What people say who do not want to be frightened.
 FAINT = _split(
     "scare easily, scares easily, scared easily, easily scared, easily frightened, get scared, gets scared, get "

@@ -31,7 +31,9 @@ _AFTER = word_set(
     "buff buffs fan fans lover lovers nut nuts geek geeks junkie junkies enthusiast addict here is are on today "
     "now without no not if again in about also too set since before after maybe ideally released"
 )
-_BEFORE_TITLES = ("seen", "sim", "unseen", "not", "except", "taste", "like_verb")
+_BEFORE_TITLES = ("seen", "sim", "unseen", "role_of", "not", "except", "taste", "like_verb")
+_SEEN_AFTER = re.compile(r" ,? ?(?:i|we) (?:have |had )?(?:already |both |all |just )*(?:seen|watched|saw|read)\b")
+_LENGTH_SAID = re.compile(r"\b(?:minutes?|mins?|hours?|hrs?)\b")
 _NAME_WORDS = 5
 _TITLE_WORDS = 9
 _NO_TITLE = word_set(
@@ -93,7 +95,14 @@ class Marker:
             at += 1
             while at < len(row) and starts[at] < mark.end:
                 at += 1
+        if _LENGTH_SAID.search(joined):  # "a short film, under 90 minutes" is not the kind of that name
+            marks = [mark for mark in marks if not (mark.parts and mark.parts[0].label == "short")]
         return marks, joined.rstrip()
+
+    def same_title(self, rows: Sequence[int]) -> tuple[int, ...]:
+        """All items under the titles of ``rows``, whatever their years."""
+        said = dict.fromkeys(words(self.catalog.items[row].title.split(" (")[0]) for row in rows)
+        return tuple(row for title in said for row in self._titles[title])
 
     def _found_titles(self, text: str, mentions: Sequence[str]) -> list[tuple[int, int, int]]:
         """(start, end, item row) of the titles in ``text``: linked, or written out as the turn's mentions say."""
@@ -163,8 +172,8 @@ class Marker:
         if cue is not None:
             name = cues.NAMES[int(str(cue.lastgroup)[1:])]
             options.append(Mark(name, start, cue.end(), text=cue.group()))
-        options += self._loose_title(row, at, starts, before)
-        return max(options, key=lambda mark: mark.end) if options else None
+        options += self._loose_title(row, at, starts, before) or self._title_then_seen(row, at, starts, joined)
+        return max(options, key=lambda mark: (mark.end, mark.name != "skip")) if options else None
 
     def _kind(self, row: Sequence[Token], at: int, starts: Sequence[int], joined: str) -> Mark | None:
         longest = max(self._first.get(row[at].word, 0), self.vocabulary.longest(row[at].word))
@@ -214,7 +223,7 @@ class Marker:
             if not name or row[at + length - 1].word == ".":
                 continue
             found = vocabulary.name(name) if len(name) > 1 else None
-            if found is None and len(name) == 3 and "".join(name).isalnum():  # "di caprio"
+            if found is None and len(name) == 3 and len(name[2]) > 1 and "".join(name).isalnum():  # "di caprio"
                 found = vocabulary.name((name[0], name[1] + name[2]))
             if length == 1:
                 found = self._single(row, at, joined[: starts[at]].rstrip())
@@ -260,13 +269,25 @@ class Marker:
         frame = before[listed - 1] if listed else None
         if frame is None or frame.name not in _BEFORE_TITLES or starts[at] - before[-1].end > 5:
             return []
-        fewest = 1 if frame.name in ("seen", "sim", "unseen") else 2
+        fewest = 1 if frame.name in ("seen", "sim", "unseen", "role_of") else 2
         for length in range(min(_TITLE_WORDS, len(row) - at), fewest - 1, -1):
             phrase = tuple(token.word for token in row[at : at + length])
             found = self._titles.get(phrase) or (self._titles.get(("the", *phrase)) if phrase[0] != "the" else None)
             if found and not all(word in _NO_TITLE for word in phrase):
                 return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=tuple(found))]
         return []
+
+    def _title_then_seen(self, row: Sequence[Token], at: int, starts: Sequence[int], joined: str) -> list[Mark]:
+        """Two words or more of plain lower case that are a title, before "I've seen"."""
+        after = _SEEN_AFTER.search(joined, starts[at])
+        if after is None:
+            return []
+        length = len(joined[starts[at] : after.start()].split())
+        phrase = tuple(token.word for token in row[at : at + length])
+        found = self._titles.get(phrase) if 2 <= length <= _TITLE_WORDS else None
+        if not found or all(word in _NO_TITLE for word in phrase):
+            return []
+        return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=tuple(found))]
 
 
 def twins(catalog: Catalog, row: int, titles: dict[str, list[int]]) -> tuple[int, ...]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from tacit.dialogue.policy.wishes import cues
-from tacit.dialogue.policy.wishes.attributes import Part
+from tacit.dialogue.policy.wishes.attributes import ON_SCREEN, Part
 from tacit.dialogue.policy.wishes.clause import Clause
 from tacit.dialogue.policy.wishes.edits import Edit, Op
 from tacit.dialogue.policy.wishes.marks import Mark
 
 
 class Pointing(Clause):
-    """A title means what the words around it say: ``frame`` is "seen", "unseen", "seen_all", "sim" or "question"."""
+    """A title means what the words around it say: ``frame`` is "seen", "unseen", "seen_all", "sim", "role" or
+    "question"."""
 
     def _title(self, n: int, mark: Mark) -> None:
         self._object = True
@@ -21,7 +24,13 @@ class Pointing(Clause):
         rows = self._pointed(mark)
         if not rows:
             return
-        relative = mark.text in ("that", "it", "this") and self.frame not in ("seen", "unseen", "sim", "seen_all")
+        relative = mark.text in ("that", "it", "this") and self.frame not in (
+            "seen",
+            "unseen",
+            "sim",
+            "seen_all",
+            "role",
+        )
         if relative and not (self.polarity == "avoid" and self._ends_soon(mark)):
             return
         self._object = True
@@ -76,7 +85,10 @@ class Pointing(Clause):
         """A title or pronoun under what was said before it."""
         if self.frame == "question":
             return
-        if self.frame in ("seen", "seen_all"):
+        if self.frame == "role":
+            self.frame = ""
+            self._people_of(rows)
+        elif self.frame in ("seen", "seen_all"):
             self.edits.append(Edit("seen", rows=rows))
         elif self.frame == "unseen":
             self.edits.append(Edit("unseen", rows=rows))
@@ -87,6 +99,22 @@ class Pointing(Clause):
             self._add("want", Part(f"like {label}", "likeness", like=rows))
         elif self.polarity == "want":
             self.edits.append(Edit("liked", rows=rows))
+
+    def _people_of(self, rows: tuple[int, ...]) -> None:
+        """ "The guy from Heat", "whoever directed it": those people, any of whom will do."""
+        known = frozenset[int]().union(*(self.index.people(row) for row in rows))
+        if not known:
+            known = known.union(*(self.index.people(row) for row in self.marker.same_title(rows)))
+        keys = {column: self.index.columns[column][0] for column in known}
+        if re.search(r"director|directed|filmmaker|made\b|maker", self.role):
+            columns = frozenset(c for c, key in keys.items() if key.startswith("director"))
+        elif re.search(r"wrote|author|writer", self.role):
+            columns = frozenset(c for c, key in keys.items() if key not in ON_SCREEN and not key.startswith("director"))
+        else:
+            columns = frozenset(c for c, key in keys.items() if key in ON_SCREEN)
+        if columns:
+            title = self.index.catalog.items[rows[0]].title
+            self._add(self.polarity, Part(f"{self.role} {title}", "person", columns))
 
     def _turn_titles(self, n: int, op: Op) -> None:
         rows = [row for m in self.marks[:n] if m.start >= self._clause_start(n) for row in self._rows_of(m)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from tacit.dialogue.policy.wishes.edits import Edit, Op
 from tacit.dialogue.policy.wishes.marks import Mark
 from tacit.dialogue.policy.wishes.pointing import Pointing
+
+_ASKED_PEOPLE = re.compile(r"\b(?:with|by|starring|featuring|having|from|of|want|more) $")
+_TOLD = re.compile(r" (?:movie |film |book )?(?:is|was|are|were|did|does|had|has|looks?|made|makes)\b")
 
 
 class Polarity(Pointing):
@@ -54,6 +58,24 @@ class Polarity(Pointing):
 
     def _allow(self, n: int, mark: Mark) -> None:
         self._set("allow", mark)
+        self.soft = not mark.text.startswith(("nothing wrong", "open to"))
+
+    def _just(self, n: int, mark: Mark) -> None:
+        """ "No romance no drama just action"."""
+        if self.polarity == "avoid" and self._parts_since():
+            self._set("want", mark)
+
+    def _role_of(self, n: int, mark: Mark) -> None:
+        """ "With the guy from Heat"; "the girl in that movie was a cutie" only tells."""
+        following = self.marks[n + 1] if n + 1 < len(self.marks) else None
+        if following is None or following.name not in ("title", "pron") or self._gap(n + 1) > 1:
+            return
+        if self.frame == "question":  # "who was the actor in it?"
+            return
+        asked = following.name == "title" or _ASKED_PEOPLE.search(self.joined[: mark.start])
+        if asked and not _TOLD.match(self.joined[following.end :]):
+            self._close_frame(n)
+            self.frame, self.role = "role", mark.text
 
     def _release(self, n: int, mark: Mark) -> None:
         self._set("release", mark)

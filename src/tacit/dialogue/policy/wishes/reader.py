@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tacit.dialogue.policy.wishes import cues
 from tacit.dialogue.policy.wishes.attributes import Part
@@ -29,6 +30,8 @@ class Reader:
             edits += self._answer(joined, asked)
         if not edits and shown and cues.NO.match(joined):
             edits.append(Edit("reject", rows=tuple(shown)))
+        if not any(e.part and e.op in ("want", "avoid") for e in edits):
+            edits = [replace(e, soft=False) if e.op == "allow" else e for e in edits]  # "I don't mind a comedy" asks
         states = any(e.op in ("want", "avoid", "reject", "allow", "release") for e in edits)
         edits += _more_like(edits, joined, self.marker)
         again = bool(cues.ASKS_AGAIN.search(joined)) or (bool(shown) and any(e.op == "seen" for e in edits))

@@ -130,12 +130,16 @@ def _settled(edits: Iterable[Edit], replaces: bool) -> list[Edit]:
             *(e.part.columns for e in edits if e.op == "want" and e.part and e.part.exact and not e.taste)
         )
     wanted = frozenset[int]().union(*(e.part.columns for e in edits if e.op == "want" and e.part))
+    others = [e for e in edits if e.op == "want" and e.part and not e.taste and not replaces]
     exact = frozenset[int]().union(*(e.part.columns for e in edits if e.op == "want" and e.part and e.part.exact))
     settled: list[Edit] = []
     for edit in edits:
         if edit.op == "avoid" and edit.part and edit.part.columns:
             spread = len(edit.part.columns) > 1
             over = wanted if spread or edit.soft else asked if edit.part.exact else exact
+            if not edit.part.exact:  # in another word for it: "something scary but no gore"
+                same = (e.part.columns for e in others if e.part and e.said != edit.said)
+                over = over.union(*(columns for columns in same if columns == edit.part.columns))
             part = edit.part.less(over)
             if part is not None:
                 settled.append(replace(edit, part=part))
@@ -211,7 +215,8 @@ class _Ledger:
         part = edit.part
         assert part is not None
         if part.kind == "number" or not any(w.part.columns & part.columns for w in self.unwanted):
-            self._want(edit)
+            if not edit.soft:
+                self._want(edit)
         else:
             self.unwanted = _without(self.unwanted, part)
 

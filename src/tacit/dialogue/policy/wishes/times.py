@@ -74,6 +74,12 @@ _RULES = [
         rf"decades?)(?: or so)?",
     ),
     ("age", rf"(?P<way>older|newer|more recent|younger) than (?P<n>{_COUNT}) (?P<unit>years?|decades?)(?: old)?"),
+    (
+        "aged",
+        rf"(?:(?P<bound>at least|over|more than|less than|under|at most|no more than) )?"
+        rf"(?:about |around |roughly |nearly |almost )?(?P<n>{_COUNT}) (?P<unit>years?|decades?) (?P<how>old|ago|back)"
+        rf"(?: or (?P<more>older|more|so|newer|less))?",
+    ),
     ("century", r"(?:this|the (?:21st|twenty first)|21st) century|(?:the )?(?P<old>20th|twentieth|last) century"),
     (
         "millennium",
@@ -164,7 +170,7 @@ def read_number(text: str, at: int, index: AttributeIndex) -> Said | None:
     if index.year_key is not None:
         for name, pattern in _PATTERNS:
             found = pattern.match(text, at)
-            if found:
+            if found and not (name == "aged" and _of_somebody(found)):
                 return _year_part(name, found, index)
     return _quantity(text, at, index) or _quality(text, at, index)
 
@@ -202,6 +208,8 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
         years = _count(said["n"]) * (10 if said["unit"].startswith("decade") else 1)
         bound = _newest(index) - years
         span = (-math.inf, bound - 1) if said["way"] == "older" else (bound, math.inf)
+    elif name == "aged":
+        span = _aged(said, index)
     elif name == "century":
         span = (1900, 1999) if said["old"] else (2000, math.inf)
     elif name == "millennium":
@@ -214,6 +222,30 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
     else:
         span, relative = recent_or_old(index, name == "recent"), 1 if name == "recent" else -1
     return Said(found.end(), Part(_label(span), "number", key=key, spans=(span,)), relative)
+
+
+def _of_somebody(found: re.Match[str]) -> bool:
+    """ "My son is 20 years old", "I saw it ten years ago": an age or a time that is no item's."""
+    before = found.string[: found.start()]
+    if found["how"] != "old":
+        return not re.search(r"\b(?:from|made|released|out|of|filmed|shot|published)(?: in)? $", before)
+    if re.search(r"(?<!that )(?<!which )\b(?:am|is|was|are|turned|turns|turning|being|aged?) $", before):
+        return True
+    young = found["unit"].startswith("year") and _count(found["n"]) < 15
+    return found["unit"] == "year" or young
+
+
+def _aged(said: dict[str, str | None], index: AttributeIndex) -> Span:
+    """ "Two decades old": five years around; "20 years old": a fifth of it, but two years at least."""
+    decades = str(said["unit"]).startswith("decade")
+    years = _count(said["n"]) * (10 if decades else 1)
+    year = math.floor(_newest(index)) - years
+    if said["bound"] in ("at least", "over", "more than") or said["more"] in ("older", "more"):
+        return (-math.inf, year)
+    if said["bound"] or said["more"] in ("newer", "less"):
+        return (year, math.inf)
+    slack = 5.0 if decades else max(2.0, years // 5)
+    return (year - slack, year + slack)
 
 
 def recent_or_old(index: AttributeIndex, recent: bool) -> Span:

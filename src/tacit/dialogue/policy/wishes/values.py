@@ -24,6 +24,9 @@ _IN_IT = re.compile(r"^ (?:was|were)(?: also| so \w+)? in (?:it|that|this|those|
 _JUDGED = re.compile(r"(?:is|are|was|were|get|gets|feels?) (?:always |often |usually |just |way |a bit )*too $")
 
 
+_NOT_TOO = re.compile(r"\bnot (?:too|so|that|all that|overly|as|terribly) $")
+
+
 class Values(Clause):
     """What a value of an attribute does where it stands."""
 
@@ -38,6 +41,11 @@ class Values(Clause):
             return
         if not self.too and mark.text != "children" and self._comments(mark):
             return
+        if _NOT_TOO.search(self.joined[: mark.start]) and self._asked_for(parts[0]):
+            self.too = False  # "something scary, but not too scary"
+            return
+        if op == "avoid" and self._for_whom(mark):
+            op = "want"
         if self.too:
             op, self.too = "avoid", False
             if _JUDGED.search(self.joined[: mark.start]) and any(e.op == "want" for e in self.edits[self.clause :]):
@@ -53,9 +61,17 @@ class Values(Clause):
         if self.frame == "sim":
             self.frame = ""
         for part in parts:
-            self._add(op, part)
+            self._add(op, part, self.joined[mark.start : mark.end])
         if mark.text == "children" and op == "want" and self.marker.vocabulary.children_avoid:
             self.edits.append(Edit("avoid", self.marker.vocabulary.children_avoid, soft=True))
+
+    def _asked_for(self, part: Part) -> bool:
+        return any(e.op == "want" and e.part and e.part.columns == part.columns for e in self.edits)
+
+    def _for_whom(self, mark: Mark) -> bool:
+        """ "One that isn't animated for the kids": something else is refused."""
+        said = mark.text == "children" and self.joined.startswith("for ", mark.start)
+        return said and self.join != "or" and self._parts_since()
 
     def _comments(self, mark: Mark) -> bool:
         """Whether the words only say something of a title; "that is not" goes on about what is wanted."""

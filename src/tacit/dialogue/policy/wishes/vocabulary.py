@@ -41,7 +41,7 @@ class Vocabulary:
         self.names: dict[Phrase, frozenset[int]] = {}
         self.surnames: dict[str, frozenset[int]] = {}
         self._people()
-        self.first_names = {name[0] for name in self.names}
+        self.first_names = {name[0] for name in self.names} | set(lexicon.NICKNAMES)
         self._first: dict[str, int] = {}
         for phrase in self.kinds:
             for word in (phrase[0], phrase[0] + "s"):
@@ -174,8 +174,9 @@ class Vocabulary:
         }
 
     def name(self, phrase: Phrase) -> frozenset[int] | None:
-        """Who is meant by a full name, one wrong letter of a long surname or a plural forgiven."""
-        found = self.names.get(phrase)
+        """Who is meant by a full name: a short first name, one wrong letter of a long surname or a plural forgiven."""
+        called = ((first, *phrase[1:]) for first in (phrase[0], *lexicon.NICKNAMES.get(phrase[0], ())))
+        found = next((self.names[name] for name in called if name in self.names), None)
         if found or len(phrase) != 2 or len(phrase[1]) < _MISSPELT or phrase[1] in self.everyday:
             return found
         meant = next(
