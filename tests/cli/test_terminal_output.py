@@ -61,6 +61,9 @@ class Talker:
     def why(self) -> Why:
         return Why((self.words,), (ItemWhy(self.words, self.words, (self.words,)),))
 
+    def wishes(self) -> list[str]:
+        return [self.words]
+
     def reset(self) -> None:
         pass
 

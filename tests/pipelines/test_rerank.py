@@ -38,6 +38,7 @@ from tacit.rerank.writer.texts import load_texts
 from tacit.rerank.writer.writers import small_writer
 from tacit.run.folder import Run
 from tacit.text.lm import LMConfig
+from tacit.types import InputError
 
 
 @pytest.fixture(scope="module")
@@ -392,6 +393,15 @@ def test_a_config_of_the_other_system_is_told_apart() -> None:
     assert is_rerank(configs / "rlrf4rec" / "ml1m.yaml") and not is_rerank(configs / "redial.yaml")
     for path in sorted((configs / "rlrf4rec").glob("*.yaml")):
         assert load_config(path).system == "rerank"
+
+
+def test_a_gguf_writer_that_is_not_there_is_refused_before_any_stage(tmp_path: Path) -> None:
+    path = ROOT / "configs" / "rlrf4rec" / "ml100k.yaml"
+    absent = f"knowledge.writer={tmp_path}/absent.gguf"
+    config = load_config(path, [f"data.path={tmp_path}", absent, f"out={tmp_path}/run", "dtype=float32"])
+    with pytest.raises(InputError, match=r"absent\.gguf"):
+        run_rerank(config)
+    assert not (tmp_path / "run" / "prepare").exists()
 
 
 def test_a_config_that_inherits_the_system_is_told_apart(tmp_path: Path) -> None:

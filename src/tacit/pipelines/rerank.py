@@ -16,7 +16,7 @@ from tacit.run.folder import Run
 from tacit.run.network import allow_download
 from tacit.run.stages import StageTable, load_settings, settings_file
 from tacit.text.adapters import read_adapters
-from tacit.text.gguf import is_gguf
+from tacit.text.gguf import gguf_file, is_gguf
 from tacit.types import InputError
 
 LARGE_WIDTH = 1024  # about that of a language model from a hub
@@ -68,7 +68,7 @@ def run_rerank(config: RerankConfig, only: str | None = None, title: str = "") -
         config = STAGES.settled(config)
         run = STAGES.open(config)
         if not run.stage("knowledge").done():
-            _ask_for_adapters(config.knowledge.writer)
+            _require_writer(config.knowledge.writer)
         STAGES.do(run, config, only)
         if only in (None, "evaluate", "report"):
             STAGES.require_before(run, "report")
@@ -76,9 +76,12 @@ def run_rerank(config: RerankConfig, only: str | None = None, title: str = "") -
     return run
 
 
-def _ask_for_adapters(writer: str) -> None:
-    """Of a writer that the hub may have, before any stage: adapters without a base, or as a pickle, are refused."""
-    if writer not in ("small", "endpoint", "none") and not Path(writer).exists() and not is_gguf(writer):
+def _require_writer(writer: str) -> None:
+    """Before any stage: a GGUF file that is not there, and of a writer that the hub may have adapters without a base or
+    as a pickle, are refused."""
+    if is_gguf(writer):
+        gguf_file(writer, "knowledge.writer")
+    elif writer not in ("small", "endpoint", "none") and not Path(writer).exists():
         with contextlib.suppress(ValueError):  # no name that the hub could have: loading says so
             allow_download("knowledge.writer", writer)
         read_adapters(writer, "knowledge.writer")

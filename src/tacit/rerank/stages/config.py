@@ -20,7 +20,7 @@ from tacit.rerank.stages.data import KnowledgeConfig
 from tacit.run.config import check_types
 from tacit.run.limits import at_least, between, random_seed
 from tacit.text.adapters import read_adapters
-from tacit.text.gguf import gguf_file, is_gguf
+from tacit.text.gguf import is_gguf
 from tacit.types import InputError
 
 NO_WRITER = "none"
@@ -96,9 +96,7 @@ def _check_writer(config: KnowledgeConfig) -> None:
     """An endpoint without an address, and adapters without their base, are found out before anything is trained."""
     if config.writer == "endpoint" and not (config.url and config.model):
         raise InputError("knowledge.writer=endpoint needs knowledge.url (up to /v1) and knowledge.model.")
-    if is_gguf(config.writer):
-        gguf_file(config.writer, "knowledge.writer")
-    elif config.writer not in ("small", "endpoint", "none"):
+    if config.writer not in ("small", "endpoint", "none") and not is_gguf(config.writer):
         read_adapters(config.writer, "knowledge.writer")  # a hub's name is looked up in its cache
 
 
