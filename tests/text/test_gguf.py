@@ -13,7 +13,8 @@ import tiny_gguf
 import torch
 
 from tacit.pipelines.dialogue import RunConfig, announce_downloads
-from tacit.rerank.stages.config import RerankConfig, check
+from tacit.pipelines.rerank import require_writer
+from tacit.rerank.stages.config import RerankConfig
 from tacit.rerank.writer.writers import LocalWriter
 from tacit.run.config import load
 from tacit.run.folder import Run
@@ -145,7 +146,7 @@ def test_asked_for_before_any_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         rerank = load(RerankConfig, None, [override])
         assert (rerank.knowledge.writer, rerank.knowledge.model) == ("smollm2", "")
         with pytest.raises(InputError, match=r"knowledge.writer=smollm2 needs the package"):
-            check(rerank)
+            require_writer(rerank.knowledge.writer)
     with pytest.raises(InputError, match=r"'knowledge.model' must be left out where writer=small"):
         load(RerankConfig, None, ["knowledge.model=smollm2", "knowledge.url=http://localhost:1/v1"])
 

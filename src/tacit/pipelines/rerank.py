@@ -68,7 +68,7 @@ def run_rerank(config: RerankConfig, only: str | None = None, title: str = "") -
         config = STAGES.settled(config)
         run = STAGES.open(config)
         if not run.stage("knowledge").done():
-            _require_writer(config.knowledge.writer)
+            require_writer(config.knowledge.writer)
         STAGES.do(run, config, only)
         if only in (None, "evaluate", "report"):
             STAGES.require_before(run, "report")
@@ -76,7 +76,7 @@ def run_rerank(config: RerankConfig, only: str | None = None, title: str = "") -
     return run
 
 
-def _require_writer(writer: str) -> None:
+def require_writer(writer: str) -> None:
     """Before any stage: a GGUF file that is not there, and of a writer that the hub may have adapters without a base or
     as a pickle, are refused."""
     if is_gguf(writer):
