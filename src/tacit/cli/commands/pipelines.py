@@ -91,7 +91,7 @@ def demo(overrides: Overrides = None, allow_import: AllowImport = False) -> None
     """The whole loop in minutes on a made-up world: two CPU cores, no downloads. Result: runs/demo-seed0/report.html
 
     With a pretrained model, such as `tacit demo policy.base=smollm2 out=runs/demo-smollm2`, sizes are its own, and it
-    takes about half an hour.
+    takes far longer (not timed whole).
     """
     home, given = Path(tacit.cli.__file__).parent, overrides or []
     bases = [word.partition("=")[2] for word in given if word.startswith("policy.base=")]
