@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # msgspec 0.22.0: `decode_lines` does not read lines. It reads JSON values one after another and takes a line break for
 # any other white space, so that a file which is not JSON Lines is decoded without an error: two values on one line, one
-# value over several lines, an array over three lines. Whoever counts records or names the line of a fault by the place
+# value over several lines. Whoever counts records or names the line of a fault by the place
 # in the list is wrong from there on; json.loads a line refuses all three.
 #
 #     two values on a line: 2 values of 1 lines; json.loads refuses 1 of the lines
