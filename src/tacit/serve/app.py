@@ -20,8 +20,9 @@ from starlette.types import ASGIApp
 from tacit.events.erase import Retention
 from tacit.run.version import VERSION
 from tacit.serve import routes
-from tacit.serve.chat import ChatRequest, chat
+from tacit.serve.chat import chat
 from tacit.serve.http import Outermost, Problem, json_response
+from tacit.serve.openai_form import ChatRequest
 from tacit.serve.state import State
 
 log = logging.getLogger(__name__)

@@ -53,6 +53,11 @@ class Answer:
     said: str = ""  # what the person was given so far
     gone: bool = False  # nobody waits for it
 
+    @property
+    def explored(self) -> bool:
+        """Was a place of the slate drawn by epsilon?"""
+        return self.draw is not None and any(self.draw.explored)
+
     def ended(self) -> bool:
         return bool(self.reply) and self.reply[-1] == self.policy.layout.eos
 
