@@ -67,6 +67,9 @@ def test_the_official_client_gets_a_whole_and_a_streamed_reply(server: Served) -
     openai = pytest.importorskip("openai", reason="the official client is not installed")
     client = openai.OpenAI(base_url=f"{server.base}/v1", api_key=server.token, max_retries=0)
     assert [model.id for model in client.models.list()] == ["tacit"]
+    assert client.models.retrieve("tacit").id == "tacit"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-4")
     messages = [{"role": "system", "content": "You sell."}, {"role": "user", "content": "a film please"}]
     whole = client.chat.completions.create(model="tacit", messages=messages, user="ann", temperature=0.3)
     assert whole.choices[0].message.role == "assistant"

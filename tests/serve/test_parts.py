@@ -78,6 +78,22 @@ def test_a_server_s_token_is_stored_as_a_hash_alone(tmp_path: Path) -> None:
         Tokens(path).make("other", frozenset({"all"}))
 
 
+def test_a_token_made_or_removed_by_another_process_counts_from_the_next_request_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "tokens.json"
+    running = Tokens(path)
+    token = Tokens(path).make("shop", CHAT)
+    assert running.who(token) is not None
+    text = path.read_text()
+    path.write_text("{")
+    assert running.who(token) is not None and "tokens.json" in caplog.text
+    path.write_text(text.replace("shop", "another"))
+    assert running.make("shop", CHAT) != token
+    path.unlink()
+    assert running.who(token) is None
+
+
 def test_a_bucket_of_three_that_fills_by_two_a_second() -> None:
     now = [0.0]
     buckets = Buckets(2.0, 3.0, most=2, clock=lambda: now[0])

@@ -96,3 +96,36 @@ def test_a_cache_gives_the_states_of_whole_rows(family: str, room: int) -> None:
         chunks = [[20 + step, *range(30, 30 + (row % 3 if step < 2 else 0))] for row in range(len(rows))]
         rows = [row + chunk for row, chunk in zip(rows, chunks, strict=True)]
         check(cache.feed(chunks))
+
+
+@pytest.mark.parametrize("room", [1, 100])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen", "gemma"])
+@torch.no_grad()
+def test_a_cache_that_begins_with_what_was_read_before_gives_the_states_of_whole_rows(family: str, room: int) -> None:
+    lm = model(family)
+    before = kv_cache(lm, room)
+    read = [[5, 6, 7, 8, 9], [10, 11, 12]]
+    before.feed(read)
+    first, second = before.prefix(0), before.prefix(1)
+    assert first is not None and second is not None and (len(first), len(second)) == (5, 3)
+    before.feed([[1], [2]])  # a prefix is a copy: what comes later is not in it
+    rows = [[5, 6, 7, 8, 30, 31], [20, 21], [10, 11, 12, 32]]  # the first four of five, nothing, all three
+    cache = kv_cache(lm, room, [first.first(4), None, second])
+
+    def check(states: torch.Tensor) -> None:
+        torch.testing.assert_close(states, torch.stack([one_by_one(lm, row)[-1] for row in rows]), atol=1e-6, rtol=1e-5)
+
+    check(cache.feed([[30, 31], [20, 21], [32]]))
+    more = [[10, 11], [12], [13, 14, 15]]
+    rows = [row + chunk for row, chunk in zip(rows, more, strict=True)]
+    check(cache.feed(more))
+    other = kv_cache(lm, room)
+    other.feed([[4]])
+    assert cache.join(other)
+
+
+def test_a_model_that_is_not_packed_keeps_no_prefix() -> None:
+    lm = model("mistral")
+    cache = kv_cache(lm, 4)
+    cache.feed([[5, 6]])
+    assert cache.prefix(0) is None

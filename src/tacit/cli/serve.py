@@ -40,7 +40,7 @@ def make_token(folder: Path, name: str, scopes: list[str]) -> None:
     from tacit.serve.tokens import Tokens
 
     print(Tokens(folder / "tokens.json").make(name, frozenset(scopes)))
-    _say("Keep it: it is not shown again, and a server that runs knows it after its next start.")
+    _say("Keep it: it is not shown again, and a server that runs knows it at once.")
 
 
 def serve(
@@ -56,11 +56,13 @@ def serve(
     for name in NEEDED:
         if importlib.util.find_spec(name) is None:
             raise InputError(f"{name} is not installed: pip install 'tacit-rec[serve]'.")
+    from tacit.run.network import quiet_progress_bars
     from tacit.serve.server import listen, open_state
     from tacit.serve.settings import Settings
 
     if place.dev and place.host not in ("127.0.0.1", "localhost", "::1"):
         raise InputError("--dev listens on loopback alone: leave out --host, or --dev.")
+    quiet_progress_bars()
     port = place.port or free_port(place.host)
     settings = Settings(
         epsilon=draws.epsilon,

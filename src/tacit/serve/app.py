@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import msgspec
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
@@ -19,16 +18,19 @@ from starlette.types import ASGIApp
 
 from tacit.events.erase import Retention
 from tacit.run.version import VERSION
-from tacit.serve import routes
+from tacit.serve import people, routes
 from tacit.serve.chat import chat
 from tacit.serve.http import Outermost, Problem, json_response
+from tacit.serve.items import Changes
 from tacit.serve.openai_form import ChatRequest
+from tacit.serve.openapi import EventBatch, complete, operation
 from tacit.serve.state import State
 
 log = logging.getLogger(__name__)
 LOOK_S = 0.25  # how often the file of changed items is looked at
 SAVE_S = 60.0
 RETAIN_S = 86_400.0
+_CHAT = ("application/json", "text/event-stream")
 _LOOPBACK = ["localhost", "127.0.0.1", "[::1]", "testserver"]
 
 
@@ -86,9 +88,12 @@ Handler = Callable[..., Awaitable[Response]]
 
 
 def _add_api(app: FastAPI, state: State) -> None:
-    def add(method: str, path: str, handler: Handler, summary: str, **more: Any) -> None:
+    bodies = list[type]()
+
+    def add(method: str, path: str, handler: Handler, summary: str, body: type | None = None, **more: Any) -> None:
         """Where the address has a name in it, the handler takes it as its third argument."""
         name = path.partition("{")[2].partition("}")[0].partition(":")[0]
+        bodies.extend([body] if body is not None else [])
 
         async def answer(request: Request) -> Response:
             given = [request.path_params[name]] if name else []
@@ -97,25 +102,39 @@ def _add_api(app: FastAPI, state: State) -> None:
             return response
 
         app.add_api_route(
-            path, answer, methods=[method], summary=summary, name=handler.__name__, response_class=Response, **more
+            path,
+            answer,
+            methods=[method],
+            summary=summary,
+            name=handler.__name__,
+            response_class=Response,
+            openapi_extra=operation(path, body, **more),
         )
 
-    form = {"openapi_extra": {"requestBody": _form(ChatRequest)}}
-    add("POST", "/v1/chat/completions", chat, "One turn of a conversation, whole or streamed", **form)
-    add("POST", "/v1/events", routes.events, "1 to 200 events; 200 once they are on disk")
+    add(
+        "POST",
+        "/v1/chat/completions",
+        chat,
+        "One turn of a conversation, whole or streamed",
+        ChatRequest,
+        answers=_CHAT,
+    )
+    add("POST", "/v1/events", routes.events, "1 to 200 events; 200 once they are on disk", EventBatch)
     add("GET", "/v1/models", routes.models, "The policies that are served")
-    add("GET", "/v1/session", routes.session, "A session for a page")
-    add("POST", "/v1/session", routes.session_for, "A session for a user of the server that asks")
-    add("POST", "/v1/consent", routes.agree, "What a person agrees to")
-    add("GET", "/v1/users/{pseudonym}", routes.show_user, "All that is stored about a person")
-    add("DELETE", "/v1/users/{pseudonym}", routes.delete_user, "Delete a person")
+    add("GET", "/v1/models/{model}", routes.model, "One of them")
+    add("GET", "/v1/session", people.session, "A session for a page")
+    add("POST", "/v1/session", people.session_for, "A session for a user of the server that asks", people.SessionAsked)
+    add("POST", "/v1/consent", people.agree, "What a person agrees to", people.ConsentAsked)
+    add("GET", "/v1/users/{pseudonym}", people.show_user, "All that is stored about a person")
+    add("DELETE", "/v1/users/{pseudonym}", people.delete_user, "Delete a person")
     add("GET", "/v1/items/{id:path}", routes.item, "An item of the catalogue")
     add("GET", "/v1/aggregates", routes.aggregates, "Counts by hour")
-    add("GET", "/metrics", routes.metrics, "For Prometheus")
+    add("GET", "/metrics", routes.metrics, "For Prometheus", answers=("text/plain",))
     add("POST", "/admin/reload", routes.reload, "Serve the policy the run has now")
     add("POST", "/admin/rollback", routes.rollback, "Back to the version before")
     add("GET", "/admin/items", routes.show_items, "What is withdrawn, restricted, added")
-    add("PUT", "/admin/items", routes.change_items, "Withdraw, restrict and add items")
+    add("PUT", "/admin/items", routes.change_items, "Withdraw, restrict and add items", Changes)
+    complete(app, bodies)
 
     @app.get("/healthz", response_class=Response)
     async def healthz() -> Response:
@@ -124,11 +143,6 @@ def _add_api(app: FastAPI, state: State) -> None:
     @app.get("/readyz", response_class=Response)
     async def readyz() -> Response:
         return await routes.ready(state)
-
-
-def _form(kind: type) -> dict[str, Any]:
-    (inner,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
-    return {"required": True, "content": {"application/json": {"schema": {**inner, "$defs": parts}}}}
 
 
 def _add_page(app: FastAPI, state: State) -> None:

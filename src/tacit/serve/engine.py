@@ -11,13 +11,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from tacit.dialogue.policy.policy import Policy
 from tacit.run.limits import above, at_least
+from tacit.serve.prefixes import PrefixConfig, Prefixes
 from tacit.serve.turns import Answer, Asked, Writing, open_turns
 from tacit.slates import Mixture
 
@@ -29,6 +30,7 @@ class EngineConfig:
     queued: int = at_least(1, default=64)  # turns that may wait; beyond it people are asked to come back
     together: int = at_least(1, default=32)  # turns that are written at once
     retry_after_s: float = above(0.0, default=2.0)
+    prefixes: PrefixConfig = field(default_factory=PrefixConfig)
 
 
 class Busy(Exception):
@@ -80,6 +82,7 @@ class Engine:
     def __init__(self, config: EngineConfig | None = None, seed: int | None = None) -> None:
         """``seed``: of the draws, for tests; else the system's own randomness."""
         self.config = config or EngineConfig()
+        self.prefixes = Prefixes(self.config.prefixes)
         self._chance = np.random.default_rng(seed)
         self._words = torch.Generator().manual_seed(int(self._chance.integers(2**62)))
         self._waiting: deque[Ticket] = deque()
@@ -176,7 +179,7 @@ class Engine:
 
     def _begin(self, policy: Policy, tickets: list[Ticket]) -> None:
         mixtures = [ticket.mixture for ticket in tickets]
-        new = open_turns(policy, [ticket.asked for ticket in tickets], mixtures, self._chance)
+        new = open_turns(policy, [ticket.asked for ticket in tickets], mixtures, self._chance, self.prefixes)
         for ticket, answer in zip(tickets, new.answers, strict=True):
             ticket.answer = answer
             answer.gone = ticket.cancelled

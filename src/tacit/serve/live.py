@@ -14,6 +14,7 @@ from tacit.recommender import policy_of
 from tacit.run.files import atomic_write
 from tacit.serve.items import Changes, Shelf, read_changes
 from tacit.serve.registry import Registry
+from tacit.serve.stamp import stamp
 from tacit.types import InputError, Item
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class Live:
         with self._lock:
             changes.items()
             atomic_write(self.items, msgspec.json.encode(changes))
-            self._seen = _stamp(self.items)
+            self._seen = stamp(self.items)
             self._apply(changes)
 
     @property
@@ -89,7 +90,7 @@ class Live:
         return self._changes
 
     def items_changed(self) -> bool:
-        return _stamp(self.items) != self._seen
+        return stamp(self.items) != self._seen
 
     def refresh_items(self) -> None:
         """Read the file anew. One that is damaged changes nothing, and is said once."""
@@ -99,7 +100,7 @@ class Live:
                 self._apply(changes)
 
     def _read_items(self) -> Changes | None:
-        self._seen = _stamp(self.items)
+        self._seen = stamp(self.items)
         if self._seen is None:
             return Changes()
         try:
@@ -152,11 +153,3 @@ def _with_items(
     policy.catalog.link("")  # what is made at the first use is made before anybody waits for it
     _ = policy.wish.reader
     return Served(version, policy, Shelf(policy.catalog, changes), trained)
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

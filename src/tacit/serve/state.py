@@ -73,6 +73,11 @@ class State:
             Buckets(rates.session_per_s, rates.session_burst),
         )
 
+    def forget(self, user: str) -> None:
+        """From memory, a person who was deleted, or agrees no longer."""
+        self.sessions.forget(user)
+        self.engine.prefixes.forget(user)
+
     @property
     def page(self) -> bool:
         return self.settings.page or self.settings.dev

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,10 @@ import msgspec
 
 from tacit.events.keys import Keys, same
 from tacit.run.files import atomic_write, read_json
+from tacit.serve.stamp import stamp
 from tacit.types import InputError
 
+log = logging.getLogger(__name__)
 Scope = Literal["chat", "users", "admin"]
 SCOPES: tuple[Scope, ...] = ("chat", "users", "admin")
 FORM = "b1."  # of a browser's token
@@ -43,20 +46,38 @@ class _Claims(msgspec.Struct):
 
 
 class Tokens:
-    """Those of servers, in a file of names, scopes and SHA-256 hashes: they are random, so a plain hash will do."""
+    """Those of servers, in a file of names, scopes and SHA-256 hashes: they are random, so a plain hash will do.
+
+    A token that another process makes or removes counts from the next request on.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._known: list[tuple[str, str, frozenset[str]]] = []
-        if path.is_file():
-            rows = read_json(path, _REMEDY).get("tokens")
-            try:
-                self._known = [(str(r["name"]), str(r["sha256"]), frozenset(r["scopes"])) for r in rows or []]
-            except (TypeError, KeyError):
-                raise InputError(f"{path} is damaged: {_REMEDY}") from None
+        self._stamp = stamp(path)
+        self._known = self._read()
+
+    def _read(self) -> list[tuple[str, str, frozenset[str]]]:
+        if not self.path.is_file():
+            return []
+        rows = read_json(self.path, _REMEDY).get("tokens")
+        try:
+            return [(str(r["name"]), str(r["sha256"]), frozenset(r["scopes"])) for r in rows or []]
+        except (TypeError, KeyError):
+            raise InputError(f"{self.path} is damaged: {_REMEDY}") from None
+
+    def _refresh(self) -> None:
+        """A file that is damaged changes nothing, and is said once."""
+        if (now := stamp(self.path)) == self._stamp:
+            return
+        self._stamp = now
+        try:
+            self._known = self._read()
+        except (InputError, OSError):
+            log.warning("%s cannot be read: the tokens known so far hold", self.path.name)
 
     def make(self, name: str, scopes: frozenset[str]) -> str:
         """A new token, shown this once."""
+        self._refresh()
         if unknown := sorted(scopes - set(SCOPES)):
             raise InputError(f"--scope {unknown[0]}: choose chat, users or admin.")
         if any(name == known for known, _, _ in self._known):
@@ -66,10 +87,12 @@ class Tokens:
         rows = [{"name": name, "sha256": digest, "scopes": sorted(may)} for name, digest, may in self._known]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(self.path, json.dumps({"tokens": rows}, indent=1) + "\n")
+        self._stamp = stamp(self.path)
         return token
 
     def who(self, token: str) -> Who | None:
         """Every known hash is compared, each in constant time."""
+        self._refresh()
         digest, found = _hash(token), None
         for name, known, scopes in self._known:
             if hmac.compare_digest(digest, known):

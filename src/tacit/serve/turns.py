@@ -17,8 +17,9 @@ from torch import Tensor
 from tacit.dialogue.policy.layout import fill_slots
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.wishes.state import Wish
+from tacit.serve.prefixes import Prefixes
 from tacit.slates import OUT_OF_REACH, Draw, Mixture, draw
-from tacit.text.kv_cache import KVCache, kv_cache
+from tacit.text.kv_cache import KVCache, Prefix, kv_cache
 from tacit.text.lm import head_logits
 from tacit.types import Bools, Dialogue, Slate
 
@@ -44,7 +45,9 @@ class Answer:
     mixture: Mixture
     p_recommend: float
     recommends: bool
-    prompt_tokens: int
+    prompt: list[int]
+    spared: int = 0  # tokens of the prompt that were read in an earlier turn
+    since: int = 0  # of ``Prefixes.forgotten``
     wanted: tuple[Wish, ...] = ()  # what was understood of what the person asks for
     draw: Draw | None = None
     slate: Slate | None = None
@@ -52,6 +55,19 @@ class Answer:
     reply: list[int] = field(default_factory=list)
     said: str = ""  # what the person was given so far
     gone: bool = False  # nobody waits for it
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.prompt)
+
+    def tokens(self) -> list[int]:
+        """What the language model has read when the turn ends: all but the last one written."""
+        return [*self.prompt, *self.policy.layout.opening(self.slate), *self.reply[:-1]]
+
+    def begins_next(self) -> bool:
+        """Can the next turn's prompt begin with this one? Not once the oldest utterance leaves the window."""
+        turns, layout = self.asked.read.turns, self.policy.layout
+        return len(turns) + 2 <= self.policy.config.window and len(self.tokens()) < layout.lengths.prompt
 
     @property
     def explored(self) -> bool:
@@ -78,8 +94,15 @@ class Answer:
 class Writing:
     """Answers that grow together, in one cache."""
 
-    def __init__(self, policy: Policy, answers: list[Answer], cache: KVCache, state: Tensor) -> None:
-        self.policy, self.answers, self._cache, self._state = policy, answers, cache, state
+    def __init__(
+        self,
+        policy: Policy,
+        answers: list[Answer],
+        cache: KVCache,
+        state: Tensor,
+        prefixes: Prefixes | None = None,
+    ) -> None:
+        self.policy, self.answers, self._cache, self._state, self._prefixes = policy, answers, cache, state, prefixes
         self._sayable = policy.sayable([answer.slate for answer in answers])
 
     def join(self, other: Writing) -> bool:
@@ -112,6 +135,10 @@ class Writing:
         kept = [place for place, answer in enumerate(self.answers) if not answer.full() and not answer.gone]
         if len(kept) == len(self.answers):
             return
+        for place, answer in enumerate(self.answers):
+            if self._prefixes is not None and answer.full() and answer.begins_next():
+                read = self._cache.prefix(place)
+                self._prefixes.keep(self.policy.lm, answer.asked.read, answer.tokens(), read, answer.since)
         self.answers = [self.answers[place] for place in kept]
         if kept:
             rows = torch.tensor(kept, device=self.policy.device)
@@ -121,20 +148,28 @@ class Writing:
 
 @torch.no_grad()
 def open_turns(
-    policy: Policy, asked: Sequence[Asked], mixtures: Sequence[Mixture], chance: np.random.Generator
+    policy: Policy,
+    asked: Sequence[Asked],
+    mixtures: Sequence[Mixture],
+    chance: np.random.Generator,
+    prefixes: Prefixes | None = None,
 ) -> Writing:
-    """Read, decide and draw the slates, for several conversations at once. A deterministic mixture decides so, too."""
+    """Read, decide and draw the slates, for several conversations at once. A deterministic mixture decides so, too.
+
+    ``prefixes``: of conversations whose earlier turns were read before; what is read of these is kept there.
+    """
     layout, lengths = policy.layout, policy.layout.lengths
     wanted = [one.wanted for one in asked]
     prompts = [policy.prompt(one.read) for one in asked]
     room = max(map(len, prompts)) + 2 + policy.config.slate_titles * (lengths.item + 1) + lengths.reply
-    cache = kv_cache(policy.lm, room)
-    shares = policy.decision_logprobs(cache.feed(prompts), wanted)[:, 0].double().exp().tolist()
+    since = prefixes.forgotten if prefixes is not None else 0
+    cache, state, spared = _read(policy, asked, prompts, room, prefixes)
+    shares = policy.decision_logprobs(state, wanted)[:, 0].double().exp().tolist()
     answers, understood = [], policy.wishes(wanted)
-    for one, mixture, prompt, p, wishes in zip(asked, mixtures, prompts, shares, understood, strict=True):
+    for one, mixture, prompt, p, wishes, n in zip(asked, mixtures, prompts, shares, understood, spared, strict=True):
         p_recommend = _p_recommend(p, mixture, any_left=_some_left(policy, one))
         recommends = bool(chance.random() < p_recommend)
-        answers.append(Answer(one, policy, mixture, p_recommend, recommends, len(prompt), wishes.wanted))
+        answers.append(Answer(one, policy, mixture, p_recommend, recommends, prompt, n, since, wishes.wanted))
     state = cache.feed([[layout.recommend if answer.recommends else layout.chat] for answer in answers])
     if not _draw_slates(policy, answers, state, chance):
         nobody = np.zeros(len(policy.catalog), dtype=np.bool_)  # somebody has nothing left to be shown: it only talks
@@ -142,8 +177,22 @@ def open_turns(
             Asked(a.asked.read, a.asked.wanted, nobody if a.recommends and not a.candidates else a.asked.allowed)
             for a in answers
         ]
-        return open_turns(policy, again, mixtures, chance)
-    return Writing(policy, answers, cache, cache.feed([layout.opening(answer.slate)[1:] for answer in answers]))
+        return open_turns(policy, again, mixtures, chance, prefixes)
+    state = cache.feed([layout.opening(answer.slate)[1:] for answer in answers])
+    return Writing(policy, answers, cache, state, prefixes)
+
+
+def _read(
+    policy: Policy, asked: Sequence[Asked], prompts: Sequence[list[int]], room: int, prefixes: Prefixes | None
+) -> tuple[KVCache, Tensor, list[int]]:
+    """(the prompts' cache, the state behind each [B, width], how many tokens of each had been read before)."""
+    if prefixes is None:
+        begun: list[Prefix | None] = []
+    else:
+        begun = [prefixes.find(policy.lm, one.read, prompt) for one, prompt in zip(asked, prompts, strict=True)]
+    spared = [len(prefix) if prefix else 0 for prefix in begun] or [0] * len(prompts)
+    cache = kv_cache(policy.lm, room, begun)
+    return cache, cache.feed([prompt[n:] for prompt, n in zip(prompts, spared, strict=True)]), spared
 
 
 def _p_recommend(p: float, mixture: Mixture, any_left: bool) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -13,6 +14,25 @@ from tacit.text.lm import trunk
 from tacit.text.packed import Packing, packed_states, packs
 
 _ROOM = 64  # tokens by which the padded cache grows at once
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """What one row was read as: keys and values of each layer, [heads, n, d], of its first n tokens."""
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return int(self.keys[0].shape[1])
+
+    @property
+    def bytes(self) -> int:
+        return sum(held.numel() * held.element_size() for held in (*self.keys, *self.values))
+
+    def first(self, n: int) -> Prefix:
+        """Of fewer tokens, in the same memory."""
+        return Prefix(tuple(k[:, :n] for k in self.keys), tuple(v[:, :n] for v in self.values))
 
 
 class KVCache(Protocol):
@@ -30,10 +50,23 @@ class KVCache(Protocol):
     def join(self, other: KVCache) -> bool:
         """Take in the rows of another cache of the same model, behind these; False where this kind cannot."""
 
+    def prefix(self, row: int) -> Prefix | None:
+        """A copy of all that a row has read; None where this kind cannot."""
 
-def kv_cache(lm: Any, room: int) -> KVCache:
-    """An empty cache with room for ``room`` tokens a row (a guess: it grows). No gradient flows through it."""
-    return _Packed(lm, room) if packs(lm) else _Padded(lm)
+
+def kv_cache(lm: Any, room: int, begun: Sequence[Prefix | None] = ()) -> KVCache:
+    """A cache with room for ``room`` tokens a row (a guess: it grows). No gradient flows through it.
+
+    Its rows are empty, or begin with what was ``begun``, one each, which only a model that packs can have.
+    """
+    if not packs(lm):
+        if any(begun):
+            raise ValueError("this model's cache cannot begin with a prefix")
+        return _Padded(lm)
+    cache = _Packed(lm, room)
+    if any(begun):
+        cache.begin(begun)
+    return cache
 
 
 class _Packed:
@@ -48,6 +81,24 @@ class _Packed:
         self._longest = 0  # after the chunk that is being read
         self._seen: Tensor | None = None
         self._flat: Tensor | None = None  # where the chunk's keys go in a layer's buffer, [T · heads]
+
+    def begin(self, rows: Sequence[Prefix | None]) -> None:
+        """Rows that were read before, as far as their prefixes go."""
+        lengths = [len(row) if row else 0 for row in rows]
+        self.lengths = torch.tensor(lengths, device=self.lengths.device)
+        self._rows = self._places = self.lengths
+        room, some = max(self.room, *lengths), next(row for row in rows if row)
+        self.keys = [
+            _of_rows([row.keys[k] if row else None for row in rows], like, room) for k, like in enumerate(some.keys)
+        ]
+        self.values = [
+            _of_rows([row.values[k] if row else None for row in rows], like, room) for k, like in enumerate(some.values)
+        ]
+
+    def prefix(self, row: int) -> Prefix | None:
+        n = int(self.lengths[row])
+        keys, values = ([buffer[row, :, :n].clone() for buffer in held] for held in (self.keys, self.values))
+        return Prefix(tuple(keys), tuple(values))
 
     def feed(self, chunks: Sequence[Sequence[int]]) -> Tensor:
         device, first = self.lengths.device, not len(self.lengths)
@@ -123,6 +174,15 @@ class _Packed:
                 buffers[layer] = buffer[rows]
 
 
+def _of_rows(parts: Sequence[Tensor | None], like: Tensor, room: int) -> Tensor:
+    """[heads, n, d] each, n their own → [B, heads, room, d], zeros behind each."""
+    buffer = like.new_zeros(len(parts), like.shape[0], room, like.shape[2])
+    for row, part in zip(buffer, parts, strict=True):
+        if part is not None:
+            row[:, : part.shape[1]] = part
+    return buffer
+
+
 def _roomy(buffer: Tensor, room: int) -> Tensor:
     """[B, heads, room', d] → [B, heads, room, d]."""
     missing = room - buffer.shape[2]
@@ -171,6 +231,9 @@ class _Padded:
 
     def join(self, other: KVCache) -> bool:
         return False  # layers of any kind: what they hold, only transformers knows
+
+    def prefix(self, row: int) -> Prefix | None:
+        return None
 
 
 class _Roomy(DynamicLayer):
