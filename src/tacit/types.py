@@ -207,3 +207,11 @@ class Scorer(Protocol):
 
 class InputError(Exception):
     """Bad input from outside: the message names the file, line or key and the remedy. The CLI exits with 2."""
+
+
+class InputErrors(InputError):
+    """Several at once, such as every bad line of a file: a sentence each."""
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__("\n".join(sentences))
+        self.sentences = tuple(sentences)

@@ -10,18 +10,22 @@ import io
 import json
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from chat_exports import CHATGPT, FEEDBACK, LANGFUSE, OPEN_WEBUI, SHAREGPT, TABLE
 from fault_examples import FAULTS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.catalog import Catalog, item_to_json
+from tacit.data import item_table
 from tacit.data.dialogues import logs
+from tacit.data.dialogues.chats.forms import Ways
 from tacit.data.dialogues.check import Problem, check, check_items
 from tacit.data.dialogues.convert import convert
 from tacit.data.dialogues.form import parse, to_json
@@ -148,12 +152,13 @@ def stored(draw: st.DrawFn, content: bytes) -> tuple[str, bytes]:
     return kind, content
 
 
-def one_sentence(act: Callable[[], object]) -> bool:
-    """Whether it went through; an InputError must be one line."""
+def one_sentence(act: Callable[[], object], of_each_row: bool = False) -> bool:
+    """Whether it went through; an InputError must be one line, or a line for each bad row."""
     try:
         act()
     except InputError as error:
-        assert str(error) and "\n" not in str(error), error
+        assert all(line.endswith(".") for line in str(error).split("\n")), error
+        assert of_each_row or "\n" not in str(error), error
         return False
     return True
 
@@ -204,8 +209,12 @@ def test_items(content: bytes, data: st.DataObject) -> None:
 
 def converted(source: str, folder: Path, items: Path | None = None) -> None:
     """Convert, and hold what was written to check."""
-    out = folder / "out"
-    if one_sentence(lambda: convert(source, folder / "in" if items is None else folder / "in" / "x.jsonl", out, items)):
+    convert_path(source, folder / "in" if items is None else folder / "in" / "x.jsonl", folder / "out", items)
+
+
+def convert_path(source: str, path: Path, out: Path, items: Path | None, ways: Ways | None = None) -> None:
+    of_each_row = ".csv" in path.name or ".tsv" in path.name
+    if one_sentence(lambda: convert(source, path, out, items, ways=ways or Ways()), of_each_row):
         catalog = Catalog.load(out / "items.jsonl")
         for part in out.glob("t*.jsonl"):
             problems: list[Problem] = []
@@ -286,6 +295,82 @@ def test_chats(content: bytes) -> None:
         put(folder / "in", "x.jsonl", "", content)
         CATALOG.save(folder / "items.jsonl")
         converted("openai", folder, folder / "items.jsonl")
+
+
+@pytest.mark.parametrize("row", [CHATGPT, SHAREGPT, LANGFUSE, OPEN_WEBUI, FEEDBACK])
+@FAULTS
+@given(st.data())
+def test_exported_chats(row: dict[str, Any], data: st.DataObject) -> None:
+    """Lines, arrays and objects, the form found out or named, rightly or wrongly."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        CATALOG.save(folder / "items.jsonl")
+        if data.draw(st.booleans()):
+            content = data.draw(damaged_lines(row))
+        else:
+            rows = [spoilt(data.draw, row) if data.draw(st.booleans()) else row for _ in range(2)]
+            content = json.dumps(data.draw(st.sampled_from([rows, {"data": rows}, rows[0]])), indent=1).encode()
+        ending, content = data.draw(stored(content))
+        if ending == ".zip":
+            put(folder / "in", "conversations.json", ending, content)
+            put(folder / "in", "message_feedback.json", ending, data.draw(st.sampled_from([content, b"[]", b"{}"])))
+            path = folder / "in" / "data.zip"
+        else:
+            put(folder / "in", "x.json", ending, content)
+            path = data.draw(st.sampled_from([folder / "in", folder / "in" / f"x.json{ending}"]))
+        form = data.draw(st.sampled_from(["", "", "chatgpt", "sharegpt", "langfuse", "open-webui", "openai"]))
+        convert_path("chats", path, folder / "out", folder / "items.jsonl", Ways(form=form))
+
+
+@FAULTS
+@given(st.data())
+def test_tables_of_chats(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        CATALOG.save(folder / "items.jsonl")
+        content = bytearray(TABLE.encode())
+        for _ in range(data.draw(st.integers(0, 4))):
+            at = data.draw(st.integers(0, len(content)))
+            content[at : at + data.draw(st.integers(0, 9))] = data.draw(
+                st.sampled_from([b",", b"\n", b'"', b"\xff", b"\x00", b";", b"", b"1", b"nan"]) | st.binary(max_size=4)
+            )
+        ending = data.draw(st.sampled_from([".csv", ".csv.gz", ".parquet", ".tsv"]))
+        put(
+            folder / "in",
+            "x",
+            ending,
+            gzip.compress(bytes(content), mtime=0) if ending == ".csv.gz" else bytes(content),
+        )
+        columns = data.draw(st.sampled_from([{}, {}, {"rating": "time"}, {"text": "body"}, {"user": "role"}]))
+        ways = Ways(columns=columns)
+        convert_path("chats", folder / "in" / f"x{ending}", folder / "out", folder / "items.jsonl", ways)
+
+
+CATALOGUE: dict[str, Any] = {"id": "x", "title": "Gamma", "year": 2003, "genre": ["noir"], "count": 2.0, "price": 1.5}
+
+
+@FAULTS
+@given(st.data())
+def test_tables_of_items(data: st.DataObject) -> None:
+    """What is written is a catalogue."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ending = data.draw(st.sampled_from([".csv", ".jsonl", ".parquet"]))
+        if ending == ".jsonl":
+            content = data.draw(damaged_lines(CATALOGUE))
+        else:
+            content = b"id,title,year,genre,count,price\nx,Gamma,2003,noir|crime,2,1.5\n"
+            at = data.draw(st.integers(0, len(content)))
+            content = content[:at] + data.draw(st.binary(max_size=4)) + content[at + data.draw(st.integers(0, 4)) :]
+        put(folder, "x", ending, content)
+        columns = data.draw(st.sampled_from([{}, {}, {"maker": "price"}, {"text": "year"}, {"id": "none"}]))
+        out = folder / "items.jsonl"
+        if one_sentence(
+            lambda: item_table.write(out, item_table.read(folder / f"x{ending}", columns, "|", Counter())), True
+        ):
+            problems: list[Problem] = []
+            check_items(out, problems.append)
+            assert not problems and len(Catalog.load(out))
 
 
 ROWS = [

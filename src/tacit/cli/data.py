@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tacit.catalog import Catalog
+from tacit.data import item_table
+from tacit.data.dialogues.chats.forms import Ways
 from tacit.data.dialogues.check import Checked, Problem, check, check_items
-from tacit.data.dialogues.convert import convert
+from tacit.data.dialogues.convert import CHATS, convert
 from tacit.data.dialogues.fingerprints import Fingerprints
 from tacit.data.dialogues.logs import items_beside
 from tacit.data.dialogues.observed import Observed, estimate
@@ -44,13 +47,58 @@ def check_data(path: Path, items: Path | None) -> int:
     return bad
 
 
-def convert_data(source: str, path: Path, out: Path, items: Path | None) -> str:
+def convert_data(
+    source: str,
+    path: Path,
+    out: Path,
+    items: Path | None,
+    form: str = "",
+    columns: Sequence[str] = (),
+    scores: Sequence[str] = (),
+) -> str:
     """Convert, and say in one or two lines what was written and what was left out."""
+    if source != CHATS and form:
+        raise InputError(f"--form is for chats: write `tacit data convert {CHATS} ... --form {form}`.")
     dropped: Counter[str] = Counter()
-    written = convert(source, path, out, items, dropped)
-    summary = f"{out}: " + ", ".join(f"{count} {name}" for name, count in written.items())
+    least = {name: _number(name, number) for name, number in pairs("--score", scores).items()}
+    ways = Ways(form, pairs("--map", columns), least)
+    written = convert(source, path, out, items, dropped, ways)
+    return _summary(f"{out}: " + ", ".join(f"{count} {name}" for name, count in written.items()), dropped)
+
+
+def convert_items(path: Path, out: Path, columns: Sequence[str], separator: str) -> str:
+    dropped: Counter[str] = Counter()
+    found = item_table.read(path, pairs("--map", columns), separator, dropped)
+    item_table.write(out, found)
+    return _summary(f"{out}: {len(found)} items", dropped)
+
+
+def pairs(option: str, given: Sequence[str]) -> dict[str, str]:
+    """``NAME=VALUE`` as often as an option was given; a name once."""
+    found: dict[str, str] = {}
+    for pair in given:
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not (name and equals and value):
+            raise InputError(f"{option} {pair!r}: write NAME=VALUE.")
+        if name in found:
+            raise InputError(f"{option} gives {name} twice: give it once.")
+        found[name] = value
+    return found
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"--score {name}={text}: write a number.")
+    return number
+
+
+def _summary(written: str, dropped: Counter[str]) -> str:
     left_out = ", ".join(f"{count} {name}" for name, count in sorted(dropped.items()))
-    return printable(f"{summary}\nleft out: {left_out}" if left_out else summary, layout="\n")
+    return printable(f"{written}\nleft out: {left_out}" if left_out else written, layout="\n")
 
 
 def _files(path: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from tacit.run.memory import says_when_memory_ends
 from tacit.run.network import start_quiet
 from tacit.run.terminal import PlainFormatter, printable
 from tacit.run.version import VERSION
-from tacit.types import InputError
+from tacit.types import InputError, InputErrors
 
 # commands/ holds the words of each command; what it needs is imported when it runs, since `tacit --help` must not wait
 # for torch. The order here is the order in the help.
@@ -41,7 +41,8 @@ class _Group(TyperGroup):
             with says_when_full("the output"), says_when_memory_ends():
                 return super().invoke(ctx)
         except InputError as error:
-            print(f"tacit: {printable(error)}", file=sys.stderr)
+            for sentence in error.sentences if isinstance(error, InputErrors) else (error,):
+                print(f"tacit: {printable(sentence)}", file=sys.stderr)
             raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt as stop:
             raise typer.Exit(tell(stop, goes_on=ctx.invoked_subcommand not in NOT_RESUMED)) from None

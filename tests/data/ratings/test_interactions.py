@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from tacit.catalog import Catalog
-from tacit.data.ratings.interactions import SHOWN, load, parse
+from tacit.data.ratings.interactions import load, parse
+from tacit.data.tabular import SHOWN
 from tacit.types import InputError, Item
 
 CATALOG = Catalog([Item("a", "Heat (1995)", "Heat"), Item("b", "Alien", "Alien"), Item("7", "Seven", "Seven")])
@@ -122,7 +123,7 @@ def test_misspelt_columns(folder: Path, write: Write) -> None:
 def test_other_faults(folder: Path) -> None:
     with pytest.raises(InputError, match=r"has none of interactions\.csv"):
         load(folder)
-    odd = folder / "interactions.tsv"
+    odd = folder / "interactions.xlsx"
     odd.write_text("user\titem\n")
     with pytest.raises(InputError, match=r"neither \.csv"):
         load(odd)

@@ -32,24 +32,68 @@ def check(
         raise typer.Exit(1)
 
 
+Columns = Annotated[
+    list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="Which column of a table a field is in.")
+]
+
+
 @app.command("convert")
 def convert(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="redial, opendialkg or openai.")],
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The data set's folder; for openai a JSON-lines file.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="redial, opendialkg, or chats: openai, chatgpt, sharegpt, langfuse, ..."),
+    ],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="The data set's folder; of chats a file, folder or zip.")
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for items.jsonl, train.jsonl, test.jsonl.")],
-    items: Annotated[Path | None, typer.Option(help="Items file; openai only, where it is required.")] = None,
+    items: Annotated[Path | None, typer.Option(help="Items file; chats need one.")] = None,
+    form: Annotated[
+        str, typer.Option(help="Of chats: openai, chatgpt, sharegpt, langfuse, open-webui or csv. Default: found out.")
+    ] = "",
+    columns: Columns = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option("--score", metavar="NAME=LEAST", help="Langfuse: a score that is for the reply from LEAST on."),
+    ] = None,
 ) -> None:
-    """Write dialogues in Tacit's own form, from another one.
+    """Write dialogues in Tacit's own form, from another one. What is left out is counted by name.
 
     Examples:
 
         tacit data convert redial ~/data/redial own/
 
-        tacit data convert openai chats.jsonl own/ --items items.jsonl
+        tacit data convert chats export.zip own/ --items items.jsonl
+
+        tacit data convert csv talks.csv own/ --items items.jsonl --map conversation=thread --map text=body
     """
     from tacit.cli.data import convert_data
 
-    print(convert_data(source, path, out, items))
+    print(convert_data(source, path, out, items, form, columns or [], scores or []))
+
+
+@app.command("items")
+def items_command(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A catalogue: csv, JSON lines or Parquet.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="items.jsonl; ending in .json, items to add to a served policy.")
+    ],
+    columns: Columns = None,
+    separator: Annotated[str, typer.Option(help="What stands between the values of one field.")] = "|",
+) -> None:
+    """Write an items file from a table. Fields are id, title, text, year, plot, count; any other is an attribute.
+
+    Columns that have a field's name are taken as that field; other columns are left out unless --map names them.
+
+    Examples:
+
+        tacit data items films.csv items.jsonl --map id=movieId --map genre=genres
+
+        tacit data items shop.parquet items.jsonl --map id=sku --map title=name --map text=description --map brand=maker
+    """
+    from tacit.cli.data import convert_items
+
+    print(convert_items(path, out, columns or [], separator))
 
 
 @app.command("get")

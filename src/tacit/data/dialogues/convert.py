@@ -1,38 +1,49 @@
-"""`tacit data convert`: ReDial, OpenDialKG and OpenAI chat ``messages`` into the own-logs form."""
+"""`tacit data convert`: ReDial, OpenDialKG and chats in any form of ``chats.forms`` into the own-logs form."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import logs, opendialkg, redial
+from tacit.data.dialogues.chats.forms import NAMES, Ways, read_chats
 from tacit.data.dialogues.form import parse, to_json
-from tacit.data.dialogues.openai import read_openai
 from tacit.types import Dialogue, InputError
 
-SOURCES = ("redial", "opendialkg", "openai")
+CHATS = "chats"  # in a form that is found out, or named
+SOURCES = ("redial", "opendialkg", CHATS, *NAMES)
+
+_FOUND_OUT = Ways()
 
 
 def convert(
-    source: str, path: Path, out: Path, items: Path | None = None, dropped: Counter[str] | None = None
+    source: str,
+    path: Path,
+    out: Path,
+    items: Path | None = None,
+    dropped: Counter[str] | None = None,
+    ways: Ways = _FOUND_OUT,
 ) -> dict[str, int]:
     """Write ``items.jsonl``, ``train.jsonl`` and, where the source has one, ``test.jsonl`` into ``out``.
 
-    ``openai`` reads JSON lines with ``messages`` and needs an items file: titles in the text become mentions, and in
-    an assistant's message the slate. Returns how many of each were written; ``dropped`` counts what was not, by name.
+    Chats need an items file: titles in the text become mentions, and in an assistant's message the slate. Returns how
+    many of each were written; ``dropped`` counts what was not, by name.
     """
     counts: Counter[str] = Counter() if dropped is None else dropped
-    if source == "openai":
+    if source == CHATS or source in NAMES:
         if items is None:
-            raise InputError("openai messages name no items: give --items, a file with one item a line.")
+            raise InputError("chats name no items: give --items, a file with one item a line.")
+        if source != CHATS:
+            ways = replace(ways, form=source)
         catalog = Catalog.load(items)
-        dialogues = _checked(read_openai(path, catalog, counts), catalog, path)
+        dialogues = _checked(read_chats(path, catalog, counts, ways), catalog, path)
         written = {"train": logs.write(out / "train.jsonl", dialogues)}
         if not written["train"]:
             (out / "train.jsonl").unlink()
-            raise InputError(f"{path} holds no dialogues: give a file with at least one, one JSON object a line.")
+            raise InputError(f"{path} holds no dialogues: give a file with at least one.")
     elif source in ("redial", "opendialkg"):
         loader = redial if source == "redial" else opendialkg
         catalog, parts = loader.load_training(path, dropped=counts)
