@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from log_records import seen
 from tiny_log import START_MS, exposure
 from typer.testing import CliRunner
 
@@ -18,25 +19,10 @@ from tacit.catalog import Catalog
 from tacit.cli.main import app
 from tacit.data.dialogues import logs
 from tacit.events import dialogues
-from tacit.events.schema import Delivery, Event, Exposure, Shown, Words, counted
+from tacit.events.schema import Event, Shown, counted
 from tacit.events.sessions import dialogue, feedback
 from tacit.events.store import Record
 from tacit.types import Feedback, Item, Judgement, Slate
-
-
-def seen(*events: dict[str, Any], of: Exposure | None = None, state: str | None = "delivered", **words: Any) -> Record:
-    """An exposure with events, in the order they came in."""
-    shown = of or exposure()
-    base = {"exposure_id": shown.exposure_id, "signature": "", "item_id": "a"}
-    came = tuple(
-        (shown.created_ms + k, Event(**{**base, "event_id": f"e{k}", "seq": k, **event}))
-        for k, event in enumerate(events)
-    )
-    delivery = (
-        Delivery(exposure_id=shown.exposure_id, state=state, last_token_ms=shown.created_ms + 2000) if state else None
-    )
-    said = {"asked": "Like Heat?", "asked_ms": shown.created_ms - 1000, "said": "Try a.", **words}
-    return Record(shown, "train", delivery, Words(exposure_id=shown.exposure_id, **said), came)
 
 
 def visible(ms: int, censored: bool = False, **more: Any) -> dict[str, Any]:

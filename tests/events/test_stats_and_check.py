@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tiny_log import START_MS, Log, exposure
 from typer.testing import CliRunner
 
 from tacit.cli.main import app
+from tacit.events import duck
 from tacit.events.check import check
 from tacit.events.erase import delete_user
 from tacit.events.export import export, files
@@ -43,6 +45,11 @@ def fill(log: Log) -> None:
     ).result()  # fmt: skip
 
 
+def by_duckdb(folder: Path) -> Stats:
+    pytest.importorskip("duckdb", reason="DuckDB is not installed: pip install 'tacit-rec[duckdb]'")
+    return duck.stats(folder)
+
+
 def test_counts_by_hand_from_the_store_and_from_the_export(tmp_path: Path) -> None:
     with Log(tmp_path) as log:
         fill(log)
@@ -55,6 +62,7 @@ def test_counts_by_hand_from_the_store_and_from_the_export(tmp_path: Path) -> No
         items_seen=2, median_visible_s=3.0, censored=1,
     )  # fmt: skip
     assert stats(of_export(tmp_path / "export")) == found
+    assert by_duckdb(tmp_path / "export") == found
     code, said, _ = run("stats", tmp_path / "export")
     assert code == 0 and (0, said, "") == run("stats", tmp_path / "log.sqlite")
     assert said.splitlines()[0] == "3 exposures in 2 sessions of 2 users, 2026-09-21 to 2026-09-22"
@@ -63,7 +71,7 @@ def test_counts_by_hand_from_the_store_and_from_the_export(tmp_path: Path) -> No
 def test_counts_of_an_empty_log(tmp_path: Path) -> None:
     with Log(tmp_path) as log:
         export(log.store, tmp_path / "export")
-        assert stats(of_store(log.store)) == stats(of_export(tmp_path / "export"))
+        assert stats(of_store(log.store)) == stats(of_export(tmp_path / "export")) == by_duckdb(tmp_path / "export")
         assert next(stats(of_store(log.store)).lines()) == "0 exposures in 0 sessions of 0 users"
 
 
@@ -147,3 +155,26 @@ def test_bad_words_to_the_commands(tmp_path: Path) -> None:
     assert run("export", tmp_path / "log.sqlite")[0] == 2
     code, _, error = run("export", tmp_path / "log.sqlite", "--dialogues", tmp_path / "train.jsonl")
     assert code == 2 and "was not written" in error and not (tmp_path / "train.jsonl").exists()
+
+
+def test_duckdb_and_polars_count_alike(tmp_path: Path) -> None:
+    """Reports that tie, that are null, that end open; two batches of a day."""
+    chance = random.Random(0)
+    with Log(tmp_path) as log:
+        for batch in range(2):
+            for number in range(8):
+                shown = log.show(
+                    exposure(f"x{batch}-{number}", session_id=f"s{number % 3}", policy_version=f"p{number % 2}")
+                )
+                log.clock.now_ms += 60_000
+                for _ in range(chance.randint(0, 6)):
+                    ms, cut = chance.choice(
+                        [(None, None), (0, True), (chance.randint(1, 50_000), chance.random() < 0.5)]
+                    )
+                    more = {} if ms is None else {"visible_ms": ms, "censored": cut}
+                    item = chance.choice(["a", "b", None])
+                    log.send(log.event(shown, "visible", item, seq=chance.choice([0, 1, 2, 9]), **more))
+            export(log.store, tmp_path / "export")
+        found = stats(of_store(log.store))
+    assert found.items_seen > 5 and found.censored and found.lost
+    assert by_duckdb(tmp_path / "export") == found == stats(of_export(tmp_path / "export"))

@@ -5,25 +5,48 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from tacit.catalog import Catalog
-from tacit.events import backup, check, dialogues, erase, export, stats
+from tacit.events import backup, check, dialogues, duck, erase, export, preferences, stats
 from tacit.events.keys import Keys
 from tacit.events.store import Store, open_store
 from tacit.run.terminal import printable
 from tacit.types import InputError
 
 
-def export_log(where: str, parquet: Path | None, to: Path | None, items: Path | None) -> None:
-    if parquet is None and to is None:
-        raise InputError("Nothing to write: give --parquet FOLDER, --dialogues FILE, or both.")
+def export_log(
+    where: str,
+    parquet: Path | None,
+    to: Path | None,
+    items: Path | None,
+    kto: Path | None = None,
+    dpo: Path | None = None,
+) -> None:
+    if parquet is None and to is None and kto is None and dpo is None:
+        raise InputError("Nothing to write: give --parquet FOLDER, or --dialogues, --kto or --dpo with a FILE.")
     store = open_store(where)
     if parquet is not None:
         written = export.export(store, parquet)
         _say(f"{parquet}: new " + ", ".join(f"{name} {count:,}" for name, count in written.items()))
     if to is not None:
         _export_dialogues(store, to, items)
+    for file, write, what in ((kto, preferences.write_kto, "judged replies"), (dpo, preferences.write_dpo, "pairs")):
+        if file is not None:
+            _export_preferences(store, file, write, what)
+
+
+def _export_preferences(store: Store, to: Path, write: Callable[[Store, Path, Counter[str]], int], what: str) -> None:
+    left_out = Counter[str]()
+    count = write(store, to, left_out)
+    _say(f"{to}: {count:,} {what}")
+    for reason, number in sorted(left_out.items()):
+        _say(f"left out: {number:,} {reason}")
+    if not count:
+        to.unlink()
+        raise InputError(f"{to} was not written: the log has no {what}, with its words, of one who agreed to training.")
 
 
 def _export_dialogues(store: Store, to: Path, items: Path | None) -> None:
@@ -41,8 +64,13 @@ def _export_dialogues(store: Store, to: Path, items: Path | None) -> None:
 
 def print_stats(source: str) -> None:
     folder = Path(source)
-    tables = stats.of_export(folder) if folder.is_dir() else stats.of_store(open_store(source))
-    for line in stats.stats(tables).lines():
+    if not folder.is_dir():
+        found = stats.stats(stats.of_store(open_store(source)))
+    elif find_spec("duckdb"):  # it counts more than fits into memory
+        found = duck.stats(folder)
+    else:
+        found = stats.stats(stats.of_export(folder))
+    for line in found.lines():
         print(printable(line))
 
 

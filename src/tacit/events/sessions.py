@@ -7,13 +7,24 @@ Events count in the order of the page (``seq``): in which order they came in, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tacit.events.schema import Event, counted
 from tacit.events.store import Record
 from tacit.types import Dialogue, Feedback, ItemId, Judgement, Slate, Turn
 
 Link = Callable[[str], tuple[ItemId, ...]]  # the items a text names, in order
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A turn of the log: what was asked ("" where nothing was), the answers that were delivered, and the one that
+    stands: voted for, else the last."""
+
+    asked: str
+    asked_ms: int | None
+    answers: tuple[Record, ...]
+    stands: Record | None
 
 
 def dialogue(session: Sequence[Record], link: Link | None = None) -> Dialogue | None:
@@ -24,25 +35,33 @@ def dialogue(session: Sequence[Record], link: Link | None = None) -> Dialogue | 
     """
     if not session or any(record.words is None for record in session):
         return None
-    by_turn: dict[int, list[Record]] = {}
-    for record in session:
-        by_turn.setdefault(record.exposure.turn, []).append(record)
+    talk = exchanges(session)
     turns = list[Turn]()
-    stood = list[Record]()
-    for number in sorted(by_turn):
-        asked = next((words for r in by_turn[number] if (words := r.words) and words.asked), None)
-        if asked is not None and asked.asked is not None:
-            text, time_s = asked.asked, None if asked.asked_ms is None else asked.asked_ms / 1000
+    for place, exchange in enumerate(talk, start=1):
+        if exchange.asked:
+            text, time_s = exchange.asked, None if exchange.asked_ms is None else exchange.asked_ms / 1000
             turns.append(Turn("user", text, link(text) if link else (), time_s=time_s))
-        answer = _answer(by_turn[number])
-        if answer is not None:
-            later = number < max(by_turn)
-            turns.append(_agent(answer, link, went_on=later))
-            stood.append(answer)
+        if exchange.stands is not None:
+            turns.append(_agent(exchange.stands, link, went_on=place < len(talk)))
+    stood = [exchange.stands for exchange in talk if exchange.stands is not None]
     if not any(turn.speaker == "user" for turn in turns):
         return None
     first = session[0].exposure
     return Dialogue(first.session_id, first.user, _one_clock(turns), judgements(stood))
+
+
+def exchanges(session: Sequence[Record]) -> list[Exchange]:
+    """A session's turns in order."""
+    by_turn: dict[int, list[Record]] = {}
+    for record in session:
+        by_turn.setdefault(record.exposure.turn, []).append(record)
+    found = list[Exchange]()
+    for number in sorted(by_turn):
+        asked = next((words for r in by_turn[number] if (words := r.words) and words.asked), None)
+        answers = tuple(r for r in by_turn[number] if r.delivery is not None and r.delivery.state == "delivered")
+        text, moment = (asked.asked or "", asked.asked_ms) if asked is not None else ("", None)
+        found.append(Exchange(text, moment, answers, _standing(answers)))
+    return found
 
 
 def feedback(record: Record, went_on: bool) -> Feedback | None:
@@ -100,11 +119,9 @@ def _words(records: Sequence[Record]) -> Iterator[tuple[ItemId, dict[str, bool]]
                 yield event.item_id, meaning[event.kind]
 
 
-def _answer(records: Sequence[Record]) -> Record | None:
+def _standing(answers: Sequence[Record]) -> Record | None:
     """Of the delivered answers to one turn, the one that was voted for, else the last."""
-    delivered = {
-        r.exposure.exposure_id: r for r in records if r.delivery is not None and r.delivery.state == "delivered"
-    }
+    delivered = {record.exposure.exposure_id: record for record in answers}
     voted = None
     for record in delivered.values():
         for event in in_order(record):

@@ -1,4 +1,4 @@
-"""What the log holds, counted: from the store, or, for a large log, from its Parquet export."""
+"""What the log holds, counted: from the store, or, for a large log, from its Parquet export (``duck``, or here)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEEDED = {
         "items",
     ],
     "deliveries": ["exposure_id", "state"],
-    "events": ["exposure_id", "session_id", "item_id", "kind", "seq", "recv_ms", "visible_ms", "censored"],
+    "events": ["row", "exposure_id", "session_id", "item_id", "kind", "seq", "visible_ms", "censored"],
 }  # fmt: skip
 
 Tables = dict[str, pl.LazyFrame]
@@ -100,8 +100,8 @@ def stats(tables: Tables) -> Stats:
         exposures=row["exposures"],
         sessions=row["sessions"],
         users=row["users"],
-        first_day=_day(row["first"]),
-        last_day=_day(row["last"]),
+        first_day=day(row["first"]),
+        last_day=day(row["last"]),
         policies=_counts(shown, "policy_version"),
         delivered=arrived,
         undelivered=row["exposures"] - arrived,
@@ -122,7 +122,7 @@ def stats(tables: Tables) -> Stats:
 def _seen(events: pl.LazyFrame) -> pl.DataFrame:
     """A row an item of an exposure with time in view: the largest time, and what the last report says of its end."""
     timed = events.filter(pl.col("item_id").is_not_null() & pl.col("visible_ms").is_not_null())
-    by_item = timed.sort("seq").group_by("exposure_id", "item_id")
+    by_item = timed.sort("seq", "row").group_by("exposure_id", "item_id")
     largest = by_item.agg(pl.col("visible_ms").max(), pl.col("censored").last().fill_null(True))
     return largest.filter(pl.col("visible_ms") > 0).collect()
 
@@ -138,7 +138,7 @@ def _collected(store: Store, name: str, columns: list[str]) -> pl.DataFrame:
     return pl.concat(frames) if frames else pl.DataFrame(schema=STREAMS[name].columns).select(columns)
 
 
-def _day(moment_ms: int | None) -> str | None:
+def day(moment_ms: int | None) -> str | None:
     return None if moment_ms is None else datetime.fromtimestamp(moment_ms / 1000, UTC).date().isoformat()
 
 

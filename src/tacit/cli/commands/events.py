@@ -24,20 +24,25 @@ def export(
     ] = None,
     dialogues: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the sessions as dialogues.")] = None,
     items: Annotated[Path | None, typer.Option(help="Items file: finds the items people named, checks ids.")] = None,
+    kto: Annotated[Path | None, typer.Option(metavar="FILE", help="Write judged replies, for TRL's KTO.")] = None,
+    dpo: Annotated[Path | None, typer.Option(metavar="FILE", help="Write pairs of replies, for TRL's DPO.")] = None,
 ) -> None:
-    """Write the log as Parquet, by day, each row once; or its sessions as dialogues that `tacit run` trains on.
+    """Write the log as Parquet, by day, each row once; its sessions as dialogues that `tacit run` trains on; or what
+    people said of replies, in TRL's forms.
 
-    Parquet has no words; dialogues are of those alone who agreed to training.
+    Parquet has no words; the others are of those alone who agreed to training.
 
     Examples:
 
         tacit events export log.sqlite --parquet export/
 
         tacit events export log.sqlite --dialogues own/train.jsonl --items own/items.jsonl
+
+        tacit events export log.sqlite --kto kto.jsonl --dpo dpo.jsonl
     """
     from tacit.cli.events import export_log
 
-    export_log(store, parquet, dialogues, items)
+    export_log(store, parquet, dialogues, items, kto, dpo)
 
 
 @app.command("stats")

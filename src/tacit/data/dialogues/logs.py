@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import typed
@@ -99,14 +100,19 @@ def _read_slowly(raw: bytes, where: str, catalog: Catalog | None, path: Path) ->
 
 def write(path: Path, dialogues: Iterable[Dialogue]) -> int:
     """Stream dialogues into a file in this form; the file appears only when complete. Returns how many."""
+    return write_rows(path, (to_json(dialogue) for dialogue in dialogues))
+
+
+def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Stream objects into a file, one a line; the file appears only when complete. Returns how many."""
     partial = path.with_name(path.name + ".partial")
     count = 0
     try:
         with says_when_full(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("w", encoding="utf-8", newline="\n") as file:
-                for dialogue in dialogues:
-                    file.write(json.dumps(to_json(dialogue), ensure_ascii=False) + "\n")
+                for row in rows:
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
                     count += 1
             sync_file(partial)
             partial.replace(path)
