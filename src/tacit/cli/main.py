@@ -9,7 +9,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tacit.cli.commands import chat, data, doctor, events, inspect, pipelines, rerank, results, score, serve, wishes
+from tacit.cli.commands import (
+    chat,
+    data,
+    doctor,
+    events,
+    inspect,
+    labels,
+    pipelines,
+    rerank,
+    results,
+    score,
+    serve,
+    wishes,
+)
 from tacit.cli.stopping import raise_on_signals, tell
 from tacit.run.files import says_when_full
 from tacit.run.memory import says_when_memory_ends
@@ -31,6 +44,7 @@ NOT_RESUMED = (
     "results",
     "data",
     "events",
+    "labels",
     "serve",
 )  # commands that begin again
 
@@ -91,7 +105,13 @@ for _command in (
     wishes.wishes,
 ):
     app.command()(_command)
-for _group, _commands in {"data": data.app, "rerank": rerank.app, "inspect": inspect.app, "events": events.app}.items():
+for _group, _commands in {
+    "data": data.app,
+    "rerank": rerank.app,
+    "inspect": inspect.app,
+    "events": events.app,
+    "labels": labels.app,
+}.items():
     app.add_typer(_commands, name=_group)
 
 

@@ -1,0 +1,45 @@
+"""``tacit labels``: what was made on stdout, what was left out on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from tacit.data.times import Clock
+from tacit.labels.build import build
+from tacit.labels.constants import Constants
+from tacit.labels.engines import Engine, observer
+from tacit.labels.log import exported
+from tacit.labels.settings import LabelSettings
+from tacit.run.config import load
+from tacit.types import InputError
+
+
+def make_labels(
+    source: str, out: Path, overrides: list[str], as_of: str | None, constants: Path | None, engine: Engine
+) -> None:
+    settings = load(LabelSettings, None, overrides)
+    if constants is not None and overrides:
+        raise InputError("--constants holds its own settings: give either it or KEY=VALUE.")
+    fitted = Constants.load(constants) if constants is not None else None
+    with exported(source, out.absolute().parent) as folder:
+        made = build(folder, out, settings, milliseconds(as_of), fitted, observe=observer(engine))
+    print(f"{out}: {made.turns:,} turns and {made.items:,} items shown, by {made.label_fn} as of {made.as_of}")
+    print(f"skip threshold: {Constants.load(out).skip_remark}", file=sys.stderr)
+    for reason, count in made.left_out.items():
+        if count:
+            print(f"left out: {count:,} turns {reason}", file=sys.stderr)
+
+
+def milliseconds(as_of: str | None) -> int:
+    """Of a time as a user writes it; now, where none is given."""
+    if as_of is None:
+        return int(time.time() * 1000)
+    try:
+        seconds = Clock().seconds(as_of)
+    except ValueError as error:
+        raise InputError(f"--as-of {as_of} {error}.") from None
+    if seconds is None:
+        raise InputError("--as-of is empty: write a date and time like 2026-01-31T12:00:00Z, or leave it out.")
+    return int(seconds * 1000)
