@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tacit.run import manifest
-from tacit.serve import registry as registries
+from tacit.serve import pointer as pointers
+from tacit.serve import versions as copies
 from tacit.serve.registry import Registry
 from tacit.types import InputError
 
@@ -27,10 +28,17 @@ def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path / "registry")
 
 
+def pass_gate(registry: Registry, version: str) -> str:
+    """The gate's word, and the hash of the report it read."""
+    report = registry.keep_report(json.dumps({"target": version}).encode())
+    registry.decided(version, True, "better", report, {})
+    return report
+
+
 def promoted(registry: Registry, tmp_path: Path, *weights: str) -> list[str]:
     versions = [registry.add(policy(tmp_path / name, name)) for name in weights]
     for version in versions:
-        registry.promote(version)
+        registry.promote(version, force="for this test")
     return versions
 
 
@@ -55,21 +63,21 @@ def test_a_damaged_version_is_neither_promoted_nor_current(registry: Registry, t
     (registry.path(two) / "policy.safetensors").write_text("twO")
     assert registry.current() == one
     with pytest.raises(InputError):
-        registry.promote(two)
+        registry.promote(two, force="for this test")
     registry.add(tmp_path / "two")  # from a good copy
     assert registry.current() == two
 
 
-@pytest.mark.parametrize("name", ["atomic_write", "atomic_folder"])
-def test_killed_at_a_write_the_version_before_is_current(
-    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+@pytest.mark.parametrize(("module", "name"), [(pointers, "atomic_write"), (copies, "atomic_folder")])
+def test_stopped_at_a_write_the_version_before_is_current(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str
 ) -> None:
     (one,) = promoted(registry, tmp_path, "one")
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(registries, name, killed)
+    monkeypatch.setattr(module, name, killed)
     with pytest.raises(KeyboardInterrupt):
         promoted(registry, tmp_path, "two")
     assert Registry(registry.folder).current() == one
@@ -82,3 +90,94 @@ def test_a_pointer_that_is_damaged_or_a_name_that_is_a_path_is_refused(registry:
     (registry.folder / "current.json").write_text(json.dumps({"history": 3}))
     with pytest.raises(InputError, match=r"current\.json"):
         registry.current()
+
+
+def test_without_the_gate_nothing_is_promoted_but_the_first_version_or_by_force(
+    registry: Registry, tmp_path: Path
+) -> None:
+    one, two = (registry.add(policy(tmp_path / name, name)) for name in ("one", "two"))
+    registry.promote(one)
+    with pytest.raises(InputError, match="gate has not let"):
+        registry.promote(two)
+    with pytest.raises(InputError, match="gate has not let"):
+        registry.begin_canary(two, 0.05)
+    registry.promote(two, force="the old one names a film that is gone")
+    row = registry.audit.rows()[-1]
+    assert (row.what, row.version, row.previous_version, row.forced) == ("promote", two, one, True)
+    assert "film that is gone" in row.why and row.report is None and row.who
+
+
+def test_the_gates_last_word_counts_and_only_beside_what_is_current(registry: Registry, tmp_path: Path) -> None:
+    (one,) = promoted(registry, tmp_path, "one")
+    two, three = (registry.add(policy(tmp_path / name, name)) for name in ("two", "three"))
+    report = pass_gate(registry, two)
+    registry.decided(two, False, "worse", report, {})
+    with pytest.raises(InputError, match="gate has not let"):
+        registry.promote(two)
+    pass_gate(registry, two)
+    pass_gate(registry, three)
+    registry.promote(three)
+    with pytest.raises(InputError, match=f"beside {three}"):
+        registry.promote(two)  # it was compared with the version before
+    assert registry.rollback() == one
+    registry.promote(two)  # beside which it was
+    assert registry.current() == two and registry.faults() == []
+
+
+def test_a_canary_runs_grows_and_ends(registry: Registry, tmp_path: Path) -> None:
+    (one,) = promoted(registry, tmp_path, "one")
+    two, three = (registry.add(policy(tmp_path / name, name)) for name in ("two", "three"))
+    report = pass_gate(registry, two)
+    canary = registry.begin_canary(two, 0.05)
+    assert registry.current() == one and registry.candidate() == canary
+    with pytest.raises(InputError, match="being tried"):
+        registry.promote(three, force="another")
+    with pytest.raises(InputError, match="being tried"):
+        registry.begin_canary(two, 0.5)
+    grown = registry.set_share(canary, 0.5)
+    with pytest.raises(InputError, match="changed meanwhile"):
+        registry.rollback(canary=canary)
+    assert [share for _, share in grown.shares] == [0.05, 0.5] and registry.candidate() == grown
+    assert registry.rollback("worse", canary=grown) == one and registry.candidate() is None
+    registry.begin_canary(two, 0.05)
+    registry.promote(two)
+    assert registry.current() == two and registry.candidate() is None
+    assert registry.audit.rows()[-1].report == report and registry.faults() == []
+    with pytest.raises(InputError, match="beside itself"):
+        registry.begin_canary(two, 0.05)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+def test_a_share_that_is_none_is_refused(registry: Registry, tmp_path: Path, share: float) -> None:
+    promoted(registry, tmp_path, "one")
+    two = registry.add(policy(tmp_path / "two", "two"))
+    with pytest.raises(InputError, match="share of a canary"):
+        registry.begin_canary(two, share, force="for this test")
+
+
+def test_a_candidate_whose_files_are_damaged_is_given_to_nobody(registry: Registry, tmp_path: Path) -> None:
+    (one,) = promoted(registry, tmp_path, "one")
+    two = registry.add(policy(tmp_path / "two", "two"))
+    registry.begin_canary(two, 0.5, force="for this test")
+    (registry.path(two) / "policy.safetensors").write_text("twO")
+    assert registry.candidate() is None and registry.current() == one
+
+
+def test_a_share_that_grows_keeps_the_sessions_it_had_and_another_canary_chooses_others() -> None:
+    small, large = pointers.Canary("v", ((0, 0.05),), "salt"), pointers.Canary("v", ((0, 0.05), (9, 0.5)), "salt")
+    other = pointers.Canary("w", ((0, 0.5),), "pepper")
+    sessions = [f"session-{k}" for k in range(4000)]
+    chosen = {one for one in sessions if small.chooses(one)}
+    assert chosen < {one for one in sessions if large.chooses(one)}
+    assert len(chosen) / 4000 == pytest.approx(0.05, abs=0.015)  # four standard errors
+    both = sum(large.chooses(one) and other.chooses(one) for one in sessions) / 4000
+    assert both == pytest.approx(0.25, abs=0.03)
+
+
+def test_a_folder_from_before_there_was_an_audit_opens(registry: Registry, tmp_path: Path) -> None:
+    (one,) = promoted(registry, tmp_path, "one")
+    (registry.folder / "audit.jsonl").unlink()
+    (registry.folder / "current.json").write_text(json.dumps({"format": 1, "history": [one]}))
+    assert registry.current() == one and registry.faults() == []
+    promoted(registry, tmp_path, "two")
+    assert registry.rollback() == one and registry.faults() == []

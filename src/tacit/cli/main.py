@@ -21,6 +21,7 @@ from tacit.cli.commands import (
     results,
     score,
     serve,
+    versions,
     wishes,
 )
 from tacit.cli.stopping import raise_on_signals, tell
@@ -46,6 +47,10 @@ NOT_RESUMED = (
     "events",
     "labels",
     "serve",
+    "gate",
+    "promote",
+    "rollback",
+    "versions",
 )  # commands that begin again
 
 
@@ -101,6 +106,10 @@ for _command in (
     doctor.doctor,
     chat.chat,
     serve.serve,
+    versions.gate,
+    versions.promote,
+    versions.rollback,
+    versions.versions,
     score.score,
     wishes.wishes,
 ):

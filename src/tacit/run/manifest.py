@@ -7,6 +7,7 @@ Folders from before there were manifests have none and are loaded as they are.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,16 @@ def seal(folder: Path) -> None:
     }
     text = json.dumps({"format": _FORMAT, "files": files}, indent=1)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def content_hash(folder: Path) -> str:
+    """One SHA-256 of the names and hashes of all files below ``folder`` but its manifest: equal files, equal hash."""
+    files = {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / FILE
+    }
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def verify(folder: str | Path) -> None:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from tacit.events.erase import Retention
 from tacit.run.version import VERSION
-from tacit.serve import people, routes
+from tacit.serve import following, people, routes
 from tacit.serve.chat import chat
 from tacit.serve.http import Outermost, Problem, json_response
 from tacit.serve.items import Changes
@@ -39,7 +39,8 @@ def create_app(state: State) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(job) for job in (_watch_items(state), _save(state), _retain(state))]
+        jobs = (_watch_items(state), _save(state), _retain(state), following.follow(state), following.watch(state))
+        tasks = [asyncio.create_task(job) for job in jobs]
         yield
         for task in tasks:
             task.cancel()
@@ -130,8 +131,8 @@ def _add_api(app: FastAPI, state: State) -> None:
     add("GET", "/v1/items/{id:path}", routes.item, "An item of the catalogue")
     add("GET", "/v1/aggregates", routes.aggregates, "Counts by hour")
     add("GET", "/metrics", routes.metrics, "For Prometheus", answers=("text/plain",))
-    add("POST", "/admin/reload", routes.reload, "Serve the policy the run has now")
-    add("POST", "/admin/rollback", routes.rollback, "Back to the version before")
+    add("POST", "/admin/reload", routes.reload, "Promote and serve the policy the run has now", routes.Reload)
+    add("POST", "/admin/rollback", routes.rollback, "End the canary, or go back to the version before")
     add("GET", "/admin/items", routes.show_items, "What is withdrawn, restricted, added")
     add("PUT", "/admin/items", routes.change_items, "Withdraw, restrict and add items", Changes)
     complete(app, bodies)

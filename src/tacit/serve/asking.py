@@ -12,7 +12,7 @@ from tacit.serve.conversations import Session, asked
 from tacit.serve.engine import Busy, Told
 from tacit.serve.exchange import Exchange
 from tacit.serve.http import Problem
-from tacit.serve.live import Served
+from tacit.serve.live import CURRENT, Served
 from tacit.serve.openai_form import ChatRequest
 from tacit.serve.state import State
 from tacit.serve.tokens import Who
@@ -26,6 +26,9 @@ async def begin(request: Request, state: State, who: Who, ask: ChatRequest) -> E
     served, messages = _served(state, ask), _messages(ask)
     user, session = _whose(request, state, who, ask, messages[0][1])
     memory = await _memory(state, session, user, served)
+    served = state.live.for_session(ask.model, session, memory.version)
+    if ask.model == CURRENT:
+        memory.version = served.version
     allowed, mask = served.shelf.shown_to(ask.market, ask.age)
     told = await asyncio.to_thread(asked, messages, memory, served.policy.catalog, allowed, session)
     number = sum(role == "assistant" for role, _ in messages)

@@ -25,6 +25,7 @@ class Session:
     slates: dict[str, tuple[ItemId, ...]] = field(default_factory=dict)
     before: tuple[Turn, ...] = ()  # turns of past conversations
     taste: Turn | None = None  # what was liked, seen and rejected in them
+    version: str | None = None  # of the policy it began with; None: it has not begun
 
     def remember(self, said: str, items: tuple[ItemId, ...]) -> None:
         self.slates[said.strip()] = items
@@ -57,7 +58,9 @@ class Sessions:
             agreed = consent(connection, user)
         if agreed is None:
             return Session(user)
-        found = Session(user, {said: items for said, items in _slates(session(self.store, name))})
+        logged = session(self.store, name)
+        found = Session(user, {said: items for said, items in _slates(logged)})
+        found.version = logged[0].exposure.policy_version if logged else None
         before = [
             records
             for records in past(self.store, user, self.past_sessions + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.recommender import policy_of
 from tacit.run.files import atomic_write
 from tacit.serve.items import Changes, Shelf, read_changes
+from tacit.serve.pointer import Canary
 from tacit.serve.registry import Registry
 from tacit.serve.stamp import stamp
 from tacit.types import InputError, Item
@@ -31,6 +33,14 @@ class Served:
     trained: Policy
 
 
+@dataclass(frozen=True)
+class Trying:
+    """A candidate that is given to a share of the sessions which ask for the current policy."""
+
+    canary: Canary
+    served: Served
+
+
 class Live:
     """Safe to call from any thread. Loading takes its time in the thread that asks for it; nobody waits meanwhile."""
 
@@ -47,34 +57,69 @@ class Live:
         self._beside, self._device, self._lock = beside, device, threading.RLock()
         self._seen: tuple[int, int, int] | None = None  # of the items file, when it was last read
         self._changes = Changes()
+        self._pointer: tuple[int, int, int] | None = None  # of the registry's pointer, when it was last followed
+        self._trained: dict[str, Policy] = {}  # loaded ones by version: going back to one takes no time
         self.served: dict[str, Served] = {}
+        self.trying: Trying | None = None
+
+    @property
+    def current(self) -> str:
+        """The version that is served to those who are not given a candidate."""
+        return self.served[CURRENT].version
+
+    def for_session(self, model: str, session: str, begun_with: str | None) -> Served:
+        """Who answers this session. One that has begun stays with its version for as long as that is served."""
+        served, trying = self.served[model], self.trying
+        if model != CURRENT or trying is None:
+            return served
+        if begun_with is None:
+            return trying.served if trying.canary.chooses(session) else served
+        return trying.served if begun_with == trying.served.version else served
 
     def start(self) -> None:
         """Load what is current; of a new registry, the policy of the run."""
         with self._lock:
             self._changes = self._read_items() or Changes()
-            current = self.registry.current()
-            if current is None:
-                current = self.registry.add(policy_folder(self.run, self.stage))
-                self.registry.promote(current)
-            self._put(CURRENT, current)
+            if self.registry.current() is None:
+                first = self.registry.add(policy_folder(self.run, self.stage))
+                self.registry.promote(first, "the run's policy when the server first started")
+            self.follow(start=True)
             if self._beside is not None:
                 self._put(BESIDE, self.registry.add(policy_folder(self._beside)))
 
-    def reload(self) -> str:
-        """Register the run's policy as it is now, and serve it; its version. Turns that are being written end as they
-        began."""
+    def moved(self) -> bool:
+        """Did anyone change what the registry says?"""
+        return self.registry.stamp() != self._pointer
+
+    def follow(self, start: bool = False) -> None:
+        """Serve what the registry says. What cannot be loaded changes nothing, but when the server starts."""
+        with self._lock:
+            self._pointer = self.registry.stamp()
+            current, canary = self.registry.current(), self.registry.candidate()
+            if current is None:
+                return
+            if start or current != self.current:
+                self._put(CURRENT, current)
+            if canary is None:
+                self.trying = None
+            elif self.trying is None or self.trying.canary != canary:
+                self.trying = Trying(canary, self._load(canary.version))
+            self._forget({current, *self.registry.history()[-2:], *([canary.version] if canary else [])})
+
+    def reload(self, who: str, force: str = "") -> str:
+        """Register the run's policy as it is now, and promote it, which the gate or ``force`` must allow; its version.
+        Turns that are being written end as they began."""
         with self._lock:
             version = self.registry.add(policy_folder(self.run, self.stage))
-            served = self._load(version)  # before it is current: one that cannot be loaded never is
-            self.registry.promote(version)
-            self._swap(CURRENT, served)
+            self._load(version)  # before it is current: one that cannot be loaded never is
+            self.registry.promote(version, "the run's policy, by a reload", who, force)
+            self.follow()
             return version
 
-    def rollback(self) -> str:
+    def rollback(self, who: str) -> str:
         with self._lock:
-            version = self.registry.rollback()
-            self._put(CURRENT, version)
+            version = self.registry.rollback("by the server's operator", who)
+            self.follow()
             return version
 
     def change_items(self, changes: Changes) -> None:
@@ -112,18 +157,28 @@ class Live:
     def _apply(self, changes: Changes) -> None:
         """What is gone is gone at once; what is new comes when its text was read."""
         self._changes = changes
-        for name, served in list(self.served.items()):
-            self._swap(name, replace(served, shelf=Shelf(served.policy.catalog, changes)))
+        self._each(lambda served: replace(served, shelf=Shelf(served.policy.catalog, changes)))
         added = changes.items()
+        self._each(lambda served: _with_items(served.version, served.trained, added, changes, served.policy))
+
+    def _each(self, change: Callable[[Served], Served]) -> None:
         for name, served in list(self.served.items()):
-            self._swap(name, _with_items(served.version, served.trained, added, changes, served.policy))
+            self._swap(name, change(served))
+        if self.trying is not None:
+            self.trying = replace(self.trying, served=change(self.trying.served))
 
     def _put(self, name: str, version: str) -> None:
         self._swap(name, self._load(version))
 
     def _load(self, version: str) -> Served:
-        policy = Policy.from_pretrained(self.registry.path(version)).to(self._device)
+        policy = self._trained.get(version)
+        if policy is None:
+            policy = self._trained[version] = Policy.from_pretrained(self.registry.path(version)).to(self._device)
         return _with_items(version, policy, self._changes.items(), self._changes)
+
+    def _forget(self, kept: set[str]) -> None:
+        kept = kept | {served.version for served in self.served.values()}
+        self._trained = {version: policy for version, policy in self._trained.items() if version in kept}
 
     def _swap(self, name: str, served: Served) -> None:
         self.served = {**self.served, name: served}

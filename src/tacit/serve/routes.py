@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import msgspec
 from prometheus_client import generate_latest
@@ -16,18 +17,23 @@ from tacit.events import schema
 from tacit.events.intake import Caller
 from tacit.events.schema import BadBatch
 from tacit.events.writer import Overloaded, Unwritable
-from tacit.serve.http import Problem, json_response, read_body
+from tacit.serve.http import Problem, decode, json_response, read_body
 from tacit.serve.items import Changes, read_changes
 from tacit.serve.live import BESIDE, CURRENT, Served
 from tacit.serve.state import State
 from tacit.serve.tokens import FORM
 from tacit.types import InputError
 
+MAX_RELOAD = 65_536
 MAX_ITEMS = 64 * 2**20
 
 
 class _Beacon(msgspec.Struct):
     token: str | None = None
+
+
+class Reload(msgspec.Struct):
+    force: Annotated[str, msgspec.Meta(max_length=1000)] = ""
 
 
 async def events(request: Request, state: State) -> Response:
@@ -126,15 +132,19 @@ async def ready(state: State) -> Response:
 
 
 async def reload(request: Request, state: State) -> Response:
-    return await _moved(request, state, state.live.reload)
+    """``{"force": "reason"}`` does without the gate's word, which the audit keeps."""
+    who = state.who(request, "admin")
+    body = await read_body(request, MAX_RELOAD, state.settings.body_s)
+    force = decode(body, Reload).force if body else ""
+    return await _moved(state, lambda: state.live.reload(who.name, force))
 
 
 async def rollback(request: Request, state: State) -> Response:
-    return await _moved(request, state, state.live.rollback)
+    who = state.who(request, "admin")
+    return await _moved(state, lambda: state.live.rollback(who.name))
 
 
-async def _moved(request: Request, state: State, move: Any) -> Response:
-    state.who(request, "admin")
+async def _moved(state: State, move: Callable[[], str]) -> Response:
     try:
         version = await asyncio.to_thread(move)
     except InputError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tacit.run.limits import above, at_least, share
+from tacit.serve.canary import CanaryConfig
 from tacit.serve.engine import EngineConfig
 from tacit.slates import Mixture
 
@@ -37,6 +38,7 @@ class Settings:
     past_sessions: int = at_least(0, default=3)  # of a person who comes back
     rates: Rates = field(default_factory=Rates)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    canary: CanaryConfig = field(default_factory=CanaryConfig)
 
     def mixture(self) -> Mixture:
         if self.greedy:
