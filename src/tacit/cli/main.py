@@ -16,6 +16,7 @@ from tacit.cli.commands import (
     events,
     inspect,
     labels,
+    ope,
     pipelines,
     rerank,
     results,
@@ -51,6 +52,7 @@ NOT_RESUMED = (
     "promote",
     "rollback",
     "versions",
+    "ope",
 )  # commands that begin again
 
 
@@ -112,6 +114,7 @@ for _command in (
     versions.versions,
     score.score,
     wishes.wishes,
+    ope.ope,
 ):
     app.command()(_command)
 for _group, _commands in {

@@ -123,21 +123,39 @@ def bootstrap_sums(
     """
     if len(parts) == 0:
         return Estimate(math.nan, math.nan, math.nan, 0)
+
+    def column(sums: Floats64) -> Floats64:
+        return statistic(sums)[:, None]
+
+    return bootstrap_statistics(parts, groups, column, generator, draws)[0]
+
+
+def bootstrap_statistics(
+    parts: Floats64,
+    groups: Groups,
+    statistic: Callable[[Floats64], Floats64],
+    generator: np.random.Generator,
+    draws: int = 1000,
+) -> list[Estimate]:
+    """Several statistics of column sums, all from the same resamples: ``statistic`` maps [b, m] to values [b, s]."""
     sums, _ = _by_group(parts, groups)
     n_groups, total = len(sums), sums.sum(axis=0, keepdims=True)
-    value = float(statistic(total)[0])
+    values = statistic(total)[0]
     if n_groups == 1:
-        return Estimate(value, -math.inf, math.inf, len(parts), 1)
-    gaps = _rounded((value - statistic(total - sums))[:, None], np.array([abs(value)]))
-    influence = (n_groups - 1) * gaps[:, 0]
+        return [Estimate(value, -math.inf, math.inf, len(parts), 1) for value in values.tolist()]
+    gaps = _rounded(values - statistic(total - sums), np.abs(values))
+    influence = (n_groups - 1) * gaps
     drawn = _resamples(n_groups, generator, draws)
-    shifts = (statistic(drawn @ sums) - value)[:, None]
+    shifts = statistic(drawn @ sums) - values
     means = drawn @ influence / n_groups
     squares = np.maximum(drawn @ influence**2 / n_groups - means**2, 0.0)
-    errors = np.sqrt(squares / (n_groups - 1))[:, None]
-    error = np.sqrt(np.var(influence, keepdims=True) / (n_groups - 1))
-    margin = float(_margin(shifts, error, errors, n_groups)[0])
-    return Estimate(value, value - margin, value + margin, len(parts), n_groups)
+    errors = np.sqrt(squares / (n_groups - 1))
+    error = np.sqrt(np.var(influence, axis=0) / (n_groups - 1))
+    margins = _margin(shifts, error, errors, n_groups)
+    return [
+        Estimate(value, value - margin, value + margin, len(parts), n_groups)
+        for value, margin in zip(values.tolist(), margins.tolist(), strict=True)
+    ]
 
 
 def bootstrap_pairs(wins: Floats64, pairs: Floats64, generator: np.random.Generator, draws: int = 1000) -> Estimate:

@@ -1,0 +1,59 @@
+"""``tacit ope`` on a table: the verdict, ope.json and the page; and bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from typer.testing import CliRunner, Result
+
+from tacit.cli.main import app
+from tacit.offpolicy.worlds import World
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app, ["ope", *words])
+
+
+def table(folder: Path, n: int = 1500) -> Path:
+    generator = np.random.default_rng(0)
+    made = World.random(generator)
+    logged = made.policy(generator)
+    log = made.log(logged, logged + 0.8 * made.strength, n, generator)
+    frame = pl.DataFrame(
+        {
+            "slate": np.repeat(np.arange(n), 3), "pscore": log.logged.ravel(), "new": log.target.ravel(),
+            "click": log.rewards.ravel(), "user": np.repeat(log.users.astype(int), 3),  # type: ignore[union-attr]
+        }
+    )  # fmt: skip
+    frame.write_parquet(folder / "log.parquet")
+    return folder / "log.parquet"
+
+
+MAP = ("--map", "round=slate", "--map", "logged=pscore", "--map", "reward=click", "--map", "target=new")
+
+
+def test_a_table_gets_a_verdict_a_file_and_a_page(tmp_path: Path) -> None:
+    result = call(str(table(tmp_path)), *MAP, "--out", str(tmp_path / "out"), "--name", "v<2>", "--draws", "200")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("better: v<2>\n")
+    found = json.loads((tmp_path / "out" / "ope.json").read_text())
+    assert (found["verdict"], found["target"], found["reward"]) == ("better", "v<2>", "click")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "v&lt;2&gt; would have earned more than what was served" in page
+    assert "v<2>" not in page
+    assert all(check["said"][:20].replace("'", "&#x27;") in page for check in found["checks"].values())
+
+
+def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
+    for words, said in {
+        (str(tmp_path / "none.csv"),): "does not exist",
+        (str(table(tmp_path, 9)),): "no column 'logged'",
+        (str(table(tmp_path, 9)), "--map", "p=q"): "no column 'p'",
+    }.items():
+        result = call(*words, "--out", str(tmp_path / "out"))
+        assert result.exit_code == 2, result.output
+        assert said in result.stderr and result.stderr.count("\n") == 1
+        assert not (tmp_path / "out").exists()

@@ -1,0 +1,70 @@
+"""The rule of a verdict, on numbers; and what weights say of themselves."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tacit.metrics.intervals import Estimate
+from tacit.offpolicy.diagnostics import calibration, effective_sample_size, tail_index
+from tacit.offpolicy.verdict import Check, Rules, verdict
+
+UP, DOWN, BOTH = Estimate(2.0, 1.0, 3.0, 9, 9), Estimate(-2.0, -3.0, -1.0, 9, 9), Estimate(0.5, -1.0, 2.0, 9, 9)
+FINE = {"ess": 200.0, "ess_share": 0.01, "unsupported_mass": 0.05}
+HELD = {"recount": Check(True, "Held."), "versions": Check(None, "Not looked at.")}
+
+
+@pytest.mark.parametrize(
+    ("snips", "snrips", "said"),
+    [(UP, UP, "better"), (DOWN, DOWN, "worse"), (UP, BOTH, "not told apart"), (UP, DOWN, "not told apart")],
+)
+def test_both_must_agree(snips: Estimate, snrips: Estimate, said: str) -> None:
+    found, because = verdict({"SNIPS": snips, "snRIPS": snrips}, **FINE, checks=HELD)
+    assert found == said
+    assert len(because) == 2 and all(sentence.endswith(".") for sentence in because)
+
+
+@pytest.mark.parametrize(
+    "below", [{"ess": 199.0}, {"ess_share": 0.0099}, {"unsupported_mass": 0.051}, {"ess": math.nan}]
+)
+def test_below_a_floor_nothing_is_said(below: dict[str, float]) -> None:
+    assert verdict({"SNIPS": UP}, **{**FINE, **below}, checks=HELD)[0] == "insufficient evidence"
+
+
+def test_a_check_that_failed_is_told_in_its_words() -> None:
+    found, because = verdict({"SNIPS": UP}, **FINE, checks={**HELD, "rounding": Check(False, "Rounded.")})
+    assert (found, because) == ("insufficient evidence", ["Rounded."])
+
+
+def test_an_interval_without_ends_is_no_evidence() -> None:
+    for ends in ((-math.inf, math.inf), (math.nan, math.nan)):
+        assert verdict({"SNIPS": Estimate(1.0, *ends, 3, 1)}, **FINE, checks={})[0] == "insufficient evidence"
+    assert verdict({}, **FINE, checks={})[0] == "insufficient evidence"
+
+
+def test_the_floors_can_be_moved() -> None:
+    assert verdict({"SNIPS": UP}, **{**FINE, "ess": 20.0}, checks={}, rules=Rules(ess=10.0))[0] == "better"
+
+
+def test_effective_sample_size_by_hand() -> None:
+    assert effective_sample_size(np.array([1.0, 1.0, 1.0])) == pytest.approx(3.0)
+    assert effective_sample_size(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
+    assert effective_sample_size(np.array([1e-200, 1e-200])) == pytest.approx(2.0)
+    assert effective_sample_size(np.zeros(3)) == 0.0
+
+
+def test_the_tail_of_a_pareto_is_found() -> None:
+    weights = np.random.default_rng(0).pareto(1.5, size=20_000) + 1.0
+    assert tail_index(weights) == pytest.approx(1.5, rel=0.1)
+    assert tail_index(np.ones(1000)) is None
+    assert tail_index(weights[:50]) is None
+
+
+def test_calibration_is_by_tenths() -> None:
+    predicted = np.repeat([0.1, 0.5], 50)
+    assert calibration(predicted, np.repeat([0.2, 0.4], 50)) == (
+        (pytest.approx(0.1), pytest.approx(0.2), 50),
+        (pytest.approx(0.5), pytest.approx(0.4), 50),
+    )
