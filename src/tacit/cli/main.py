@@ -18,6 +18,7 @@ from tacit.cli.commands import (
     labels,
     ope,
     pipelines,
+    referee,
     rerank,
     results,
     score,
@@ -44,6 +45,7 @@ NOT_RESUMED = (
     "doctor",
     "inspect",
     "results",
+    "referee",
     "data",
     "events",
     "labels",
@@ -104,6 +106,7 @@ for _name, _help in pipelines.STAGES.items():
 for _command in (
     pipelines.report,
     results.results,
+    referee.referee,
     pipelines.demo,
     doctor.doctor,
     chat.chat,

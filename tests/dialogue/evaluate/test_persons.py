@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from tacit.dialogue.evaluate.persons import persons
 from tacit.dialogue.evaluate.ranking import rank_rows
 from tacit.dialogue.evaluate.replies import reply_rows
 from tacit.dialogue.evaluate.title_writer import literal_rows
+from tacit.metrics.persons import persons
 
 DIALOGUES = ["a", "a", "b", "c", "d"]
 

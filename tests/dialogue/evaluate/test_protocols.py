@@ -13,8 +13,10 @@ from places import DATA
 from tacit.catalog import Catalog
 from tacit.data.dialogues.sources import DataConfig, load_test, load_training
 from tacit.dialogue.evaluate import protocols
-from tacit.dialogue.evaluate.protocols import Case, cases, draw_negatives, rank_cases, slice_ranks
+from tacit.dialogue.evaluate.protocols import Case, cases, rank_cases, slice_ranks
 from tacit.dialogue.responses import Response
+from tacit.referee.protocols import Protocol
+from tacit.referee.ranks import draw_negatives, rank_sampled
 from tacit.types import Dialogue, Feedback, Item, Judgement, Slate, TestSet, Turn
 
 CATALOG = Catalog([Item(f"i{k}", f"Film {k} (2000)", f"Film {k}") for k in range(12)])
@@ -78,11 +80,11 @@ def test_ranks_agree_with_the_slow_twin(seed: int, levels: int) -> None:
     found = cases(TestSet((DIALOGUE, replace(DIALOGUE.then(agent("i9")), id="e"))), CATALOG)
     table = {(c.id, len(c.turns)): row for row, c in enumerate(group[0].context for group in protocols.contexts(found))}
     scores = np.random.default_rng(seed).integers(0, levels, size=(len(table), len(CATALOG))).astype(np.float32)
-    chosen = (protocols.Protocol("full"), protocols.Protocol("few", negatives=4))
+    chosen = (Protocol("full"), Protocol("few", negatives=4))
     ranks = rank_cases(
-        found, lambda contexts: scores[[table[c.id, len(c.turns)] for c in contexts]], chosen, seed=5, batch=2
+        found, lambda contexts: scores[[table[c.id, len(c.turns)] for c in contexts]], chosen, CATALOG, seed=5, batch=2
     )
-    negatives = draw_negatives(found, len(CATALOG), 4, seed=5)
+    negatives = draw_negatives(found, CATALOG, 4, seed=5)
     for n, case in enumerate(found):
         row = scores[table[case.dialogue, case.turn]]
         masked = set(case.mentioned) - {case.gold}
@@ -95,20 +97,22 @@ def test_ranks_agree_with_the_slow_twin(seed: int, levels: int) -> None:
 
 def test_a_constant_score_is_no_help() -> None:
     found = cases(TestSet((DIALOGUE,)), CATALOG)
-    ranks = rank_cases(found, lambda contexts: np.zeros((len(contexts), 12)), protocols.protocols("redial"), seed=0)
+    ranks = rank_cases(
+        found, lambda contexts: np.zeros((len(contexts), 12)), protocols.protocols("redial"), CATALOG, seed=0
+    )
     assert ranks["redial-standard"].full.tolist() == [12] * 5
     repeated = np.array([case.repeated for case in found])
     assert slice_ranks("new", ranks["redial-standard"], repeated).tolist() == [10, 9, 8]
 
 
 def test_negatives_are_seeded_distinct_and_never_gold() -> None:
-    found = [Case(DIALOGUE, gold, False, (), "d", 1) for gold in range(12)] * 20
-    drawn = draw_negatives(found, 12, 5, seed=1)
+    found = [Case(DIALOGUE, gold, False, (), "d", n) for n in range(20) for gold in range(12)]
+    drawn = draw_negatives(found, CATALOG, 5, seed=1)
     assert all(case.gold not in row and len(set(row.tolist())) == 5 for case, row in zip(found, drawn, strict=True))
-    assert (drawn == draw_negatives(found, 12, 5, seed=1)).all()
-    assert (drawn != draw_negatives(found, 12, 5, seed=2)).any()
+    assert (drawn == draw_negatives(found, CATALOG, 5, seed=1)).all()
+    assert (drawn != draw_negatives(found, CATALOG, 5, seed=2)).any()
     assert set(drawn.ravel().tolist()) == set(range(12))
-    assert draw_negatives(found[:1], 12, 99, seed=1).shape == (1, 11)
+    assert draw_negatives(found[:1], CATALOG, 99, seed=1).shape == (1, 11)
 
 
 def test_sampled_ranks_follow_the_binomial_law() -> None:
@@ -117,15 +121,18 @@ def test_sampled_ranks_follow_the_binomial_law() -> None:
     found = [Case(DIALOGUE, rank - 1, False, (), "d", n) for n in range(2000)]
     falling = -np.arange(n_items, dtype=np.float32)[None]
     groups = [[case] for case in found]
-    negatives = draw_negatives(found, n_items, 99, seed=0)
-    ranks = protocols.rank_sampled(np.broadcast_to(falling, (len(groups), n_items)), groups, negatives)
+    large = Catalog([Item(f"{k:05}", str(k), "") for k in range(n_items)])
+    negatives = draw_negatives(found, large, 99, seed=0)
+    ranks = rank_sampled(np.broadcast_to(falling, (len(groups), n_items)), groups, negatives)
     assert (ranks.full <= 5).mean() == pytest.approx(0.57, abs=0.03)
 
 
 def test_nan_scores_are_refused() -> None:
     found = cases(TestSet((DIALOGUE,)), CATALOG)
     with pytest.raises(ValueError, match="NaN"):
-        rank_cases(found, lambda contexts: np.full((len(contexts), 12), np.nan), protocols.protocols("x"), seed=0)
+        rank_cases(
+            found, lambda contexts: np.full((len(contexts), 12), np.nan), protocols.protocols("x"), CATALOG, seed=0
+        )
 
 
 def test_a_protocol_names_its_candidates() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +31,8 @@ from tacit.dialogue.evaluate.ranking import (
 from tacit.dialogue.users.crowd import UsersConfig, UserWorld
 from tacit.metrics import results
 from tacit.metrics.results import Row, load_rows
+from tacit.referee.judge import Settings, judge
+from tacit.referee.read import read_run
 from tacit.types import Dialogue, InputError, Item, Sample, Slate, Split, TestSet, Turn
 
 CONFIG = EvaluateConfig(replies=40, users=24, max_turns=3, draws=100, batch=16, map=20, map_method="pca")
@@ -260,12 +263,53 @@ def test_pca_keeps_the_distances_of_a_plane() -> None:
     assert reply_map.pca(np.ones((1, 4))).shape == (1, 2)
 
 
+def test_the_referee_finds_the_same_numbers_in_the_run_files(run: tuple[Path, list[Row]]) -> None:
+    """Ranks, slices, candidates and persons are those of the evaluation; so are the replies."""
+    folder, rows = run
+    files = [read_run(folder / "evaluate" / "runs" / name) for name in ("sft", "ppo", "popularity")]
+    verdict = judge(files, ["standard", "sampled-99"], Settings(seed=3, draws=CONFIG.draws))
+    names = {"synthetic-standard": "standard", "sampled-99": "sampled-99"}
+    found = {(row.protocol, row.slice, row.name, row.model, row.against): row for row in verdict.rows}
+    mine = [row for row in rows if row.protocol in names and row.model in verdict.systems and not row.against]
+    for row in mine:
+        other = found[names[row.protocol], row.slice, row.name, row.model, ""]
+        assert (other.value, other.n, other.unit, other.clusters) == (
+            pytest.approx(row.value),
+            row.n,
+            row.unit,
+            row.clusters,
+        )
+    assert len(mine) > 100
+    (gain,) = [
+        row
+        for row in rows
+        if (row.protocol, row.slice, row.name) == ("synthetic-standard", "new", "HR@10")
+        and (row.model, row.against) == ("ppo", "sft")
+    ]
+    assert found["standard", "new", "HR@10", "ppo", "sft"].value == pytest.approx(gain.value)
+    (bleu,) = [row for row in rows if row.metric == "corpus BLEU" and row.model == "ppo"]
+    assert found["replies", "replies with a reference", "BLEU (sacrebleu)", "ppo", ""].value == pytest.approx(
+        bleu.value
+    )
+
+
+def test_run_files_can_be_left_out(tmp_path: Path, world: tuple[Catalog, Split, TestSet, UserWorld]) -> None:
+    catalog, split, test, users = world
+    policies = {"sft": FakePolicy(catalog, split.train, True)}
+    inputs = EvaluationInputs("synthetic", catalog, split, test, policies, users)  # type: ignore[arg-type]
+    for which, left in {"policies": ["sft"], "none": []}.items():
+        config = EvaluateConfig(replies=0, users=0, draws=10, map=0, run_files=which)  # type: ignore[arg-type]
+        run_evaluate(inputs, config, tmp_path / which, seed=3)
+        assert [path.name for path in (tmp_path / which).glob("runs/*")] == left
+
+
 def test_a_finished_part_is_not_done_again(
     run: tuple[Path, list[Row]], world: tuple[Catalog, Split, TestSet, UserWorld]
 ) -> None:
     folder, rows = run
     saved = (folder / "evaluate" / "rows.json").read_bytes()
     (folder / "evaluate" / "ranks" / "ppo.parquet").unlink()
+    shutil.rmtree(folder / "evaluate" / "runs" / "ppo")
     again, (sft, ppo) = evaluate(folder, world)
     assert sft.calls == 0 and ppo.calls > 0
     assert again == rows and (folder / "evaluate" / "rows.json").read_bytes() == saved
@@ -312,7 +356,9 @@ def test_written_titles_are_ranked_in_order_and_the_rest_is_unlinked(tmp_path: P
     found = protocols.cases(TestSet((Dialogue("d", "u", (Turn("user", "hi"), gold)),)), catalog)
     literal.write_literal(tmp_path / "x.parquet", "x", Parrot(), found, catalog, 2, 8)
     table = pl.read_parquet(tmp_path / "x.parquet")
-    ranks = protocols.rank_cases(found, literal.WrittenTitles(table, catalog).scores, protocols.protocols("d"), 0)
+    ranks = protocols.rank_cases(
+        found, literal.WrittenTitles(table, catalog).scores, protocols.protocols("d"), catalog, 0
+    )
     assert ranks["d-standard"].full.tolist() == [1]
     (row,) = literal.literal_rows({"literal": table}, "d", 50, 0)
     assert row.value == pytest.approx(2 / 3) and row.n == 3

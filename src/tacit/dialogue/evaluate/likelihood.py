@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 import torch
 
-from tacit.dialogue.evaluate.persons import persons
 from tacit.dialogue.evaluate.replies import references
 from tacit.dialogue.policy.layout import with_slots
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals
+from tacit.metrics.persons import persons
 from tacit.metrics.results import Pair, Row, blank, both_measured, make_row
 from tacit.run.files import write_parquet
 from tacit.run.progress import progress

@@ -13,13 +13,12 @@ case per distinct item. A repeated item was named or shown earlier in the dialog
 
 What an agent showed is a case whether or not it was wanted: ``all`` measures imitation of that agent.
 
-Ties are broken against the model: an item's rank is the number of candidates that score at least as much as it does,
-so a constant score never helps.
+The ranks themselves are counted in ``tacit.referee.ranks``, ties against the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
@@ -29,7 +28,8 @@ import numpy.typing as npt
 
 from tacit.catalog import Catalog
 from tacit.dialogue.responses import UNKNOWN, Response, responses
-from tacit.metrics.results import grouped
+from tacit.referee.protocols import Protocol
+from tacit.referee.ranks import CaseRanks, concatenate, draw_negatives, rank_full, rank_sampled
 from tacit.types import Bools, Dialogue, TestSet
 
 Scores = npt.NDArray[np.floating]
@@ -38,19 +38,6 @@ Ranks = npt.NDArray[np.int64]
 SLICES = ("all", "new", "repeated")
 RESPONSES = ("clicked", "accepted", "liked")  # slices of the same names; None = not observed
 UNSEEN = "unseen"
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """``negatives`` = 0 ranks the full catalogue, else the gold item among that many uniform others."""
-
-    name: str
-    negatives: int = 0
-
-    def candidates(self, n_items: int) -> str:
-        if self.negatives:
-            return f"1 + {min(self.negatives, n_items - 1)} uniform"
-        return f"full catalogue {grouped(n_items)}"
 
 
 def protocols(dataset: str) -> tuple[Protocol, Protocol]:
@@ -63,7 +50,8 @@ def protocols(dataset: str) -> tuple[Protocol, Protocol]:
 class Case:
     """One gold item of one agent message. ``gold`` and ``mentioned`` are catalogue rows.
 
-    ``response`` is what the person did with the item; ``unseen``: no training dialogue names or shows it.
+    ``response`` is what the person did with the item; ``unseen``: no training dialogue names or shows it;
+    ``answer``: the words of the message.
     """
 
     context: Dialogue
@@ -74,14 +62,12 @@ class Case:
     turn: int
     response: Response = UNKNOWN
     unseen: bool = False
+    answer: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class CaseRanks:
-    """1-based ranks of the gold item [n]: over everything, and with the items mentioned so far masked."""
-
-    full: Ranks
-    masked: Ranks
+    @property
+    def place(self) -> str:
+        """The context's id in a run file."""
+        return f"{self.dialogue}:{self.turn}"
 
 
 def cases(test: TestSet, catalog: Catalog) -> tuple[Case, ...]:
@@ -99,7 +85,8 @@ def cases(test: TestSet, catalog: Catalog) -> tuple[Case, ...]:
             for item, response in responses(dialogue, t).items():
                 gold = catalog.index(item)
                 unseen = bool(catalog.counts[gold] == 0)
-                found.append(Case(context, gold, gold in mentioned, mentioned, dialogue.id, t, response, unseen))
+                what = gold in mentioned, mentioned, dialogue.id, t, response, unseen, turn.text
+                found.append(Case(context, gold, *what))
     return tuple(found)
 
 
@@ -112,54 +99,11 @@ def contexts(found: Sequence[Case]) -> list[list[Case]]:
     return [list(group) for _, group in groupby(found, key=lambda case: (case.dialogue, case.turn))]
 
 
-def draw_negatives(found: Sequence[Case], n_items: int, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """[n_cases, min(count, n_items − 1)] distinct catalogue rows beside the gold one, uniform.
-
-    The draw depends on the seed and the cases alone, so every model is ranked against the same candidates.
-    """
-    generator = np.random.default_rng([seed, count])
-    drawn = np.empty((len(found), min(count, n_items - 1)), dtype=np.int64)
-    for row, case in enumerate(found):
-        others = generator.choice(n_items - 1, size=drawn.shape[1], replace=False, shuffle=False)
-        drawn[row] = others + (others >= case.gold)  # skip the gold row
-    return drawn
-
-
-def rank_full(scores: Scores, groups: Sequence[Sequence[Case]]) -> CaseRanks:
-    """Ranks over the catalogue of each group's cases: scores [len(groups), n_items], one row a context.
-
-    rank = #{i : s_i ≥ s_gold}, the gold item included; masked rank leaves out the mentioned i ≠ gold.
-    """
-    full: list[int] = []
-    masked: list[int] = []
-    for row, group in zip(scores, groups, strict=True):
-        golds = np.array([case.gold for case in group])
-        ranks = (row[None, :] >= row[golds, None]).sum(axis=1)
-        for case, rank in zip(group, ranks.tolist(), strict=True):
-            others = [item for item in case.mentioned if item != case.gold]
-            full.append(rank)
-            masked.append(rank - int((row[others] >= row[case.gold]).sum()))
-    return CaseRanks(np.array(full, dtype=np.int64), np.array(masked, dtype=np.int64))
-
-
-def rank_sampled(scores: Scores, groups: Sequence[Sequence[Case]], negatives: npt.NDArray[np.int64]) -> CaseRanks:
-    """The same among sampled candidates: negatives [n_cases of these groups, m]."""
-    full: list[int] = []
-    masked: list[int] = []
-    drawn = iter(negatives)
-    for row, group in zip(scores, groups, strict=True):
-        for case in group:
-            others = next(drawn)
-            ahead = row[others] >= row[case.gold]
-            full.append(1 + int(ahead.sum()))
-            masked.append(1 + int((ahead & ~np.isin(others, case.mentioned)).sum()))
-    return CaseRanks(np.array(full, dtype=np.int64), np.array(masked, dtype=np.int64))
-
-
 def rank_cases(
     found: Sequence[Case],
     score: Callable[[Sequence[Dialogue]], Scores],
     chosen: Sequence[Protocol],
+    catalog: Catalog,
     seed: int,
     batch: int = 64,
     advance: Callable[[int], None] | None = None,
@@ -179,13 +123,13 @@ def rank_cases(
                 parts[protocol.name].append(rank_full(scores, chunk))
                 continue
             if protocol.name not in negatives:
-                negatives[protocol.name] = draw_negatives(found, scores.shape[1], protocol.negatives, seed)
+                negatives[protocol.name] = draw_negatives(found, catalog, protocol.negatives, seed, protocol.drawn)
             drawn = negatives[protocol.name][at : at + n_cases]
             parts[protocol.name].append(rank_sampled(scores, chunk, drawn))
         at += n_cases
         if advance is not None:
             advance(len(chunk))
-    return {name: _concatenate(ranks) for name, ranks in parts.items()}
+    return {name: concatenate(ranks) for name, ranks in parts.items()}
 
 
 Observed = Mapping[str, Bools]  # slice of what was observed → the cases that belong to it, [n]
@@ -212,12 +156,3 @@ def slice_ranks(
 def _chunks(groups: Sequence[list[Case]], size: int) -> Iterator[Sequence[list[Case]]]:
     for start in range(0, len(groups), size):
         yield groups[start : start + size]
-
-
-def _concatenate(parts: Iterable[CaseRanks]) -> CaseRanks:
-    parts = list(parts)
-    empty = np.empty(0, dtype=np.int64)
-    return CaseRanks(
-        np.concatenate([empty, *(part.full for part in parts)]),
-        np.concatenate([empty, *(part.masked for part in parts)]),
-    )

@@ -2,8 +2,8 @@
 
 Every part is a file in the stage's folder, written whole and skipped when it is there, so a killed evaluation goes on
 where it stopped: ``ranks/<model>.parquet`` (one row a case), ``replies/<model>.parquet`` (one row a reply),
-``likelihood/<model>.parquet`` (one row a human turn), ``users/<model>.parquet`` (one row an agent turn), and at last
-``rows.json``.
+``likelihood/<model>.parquet`` (one row a human turn), ``users/<model>.parquet`` (one row an agent turn),
+``runs/<model>`` (a run file for ``tacit referee``), and at last ``rows.json``.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tacit.catalog import Catalog
 from tacit.dialogue.evaluate import protocols
 from tacit.dialogue.evaluate.baselines import baselines
 from tacit.dialogue.evaluate.likelihood import likelihood_rows, write_likelihood
-from tacit.dialogue.evaluate.persons import Persons, persons
 from tacit.dialogue.evaluate.replies import reply_rows, write_replies
 from tacit.dialogue.evaluate.reply_map import write_map
+from tacit.dialogue.evaluate.run_files import recorded, write_run_file
 from tacit.dialogue.evaluate.satisfaction import satisfaction_rows, write_conversations
 from tacit.dialogue.evaluate.title_writer import Writer, WrittenTitles, literal_rows, write_literal
 from tacit.dialogue.policy.policy import Policy
@@ -32,9 +32,13 @@ from tacit.dialogue.reward.labels import Labeller
 from tacit.dialogue.rollout import SimulatedUsers
 from tacit.metrics import intervals
 from tacit.metrics.markdown import line_name
+from tacit.metrics.persons import Persons, persons
 from tacit.metrics.ranks import RANKING
 from tacit.metrics.results import CUTOFFS, Pair, Row, blank, both_measured, differences, make_row, save_rows
+from tacit.referee.protocols import Protocol
+from tacit.referee.ranks import CaseRanks
 from tacit.run.files import read_parquet, write_parquet
+from tacit.run.folder import commit
 from tacit.run.limits import at_least
 from tacit.run.progress import progress
 from tacit.types import Bools, Dialogue, Floats64, InputError, Scorer, Split, TestSet
@@ -62,6 +66,8 @@ class EvaluateConfig:
     draws: int = at_least(10, default=1000)  # bootstrap resamples
     batch: int = at_least(1, default=64)  # contexts scored or answered at a time
     written: int = at_least(1, default=10)  # replies a model that writes titles as text samples for each context
+    # scores of the whole catalogue for `tacit referee`, two bytes a context and item: of which systems
+    run_files: Literal["all", "policies", "none"] = "all"
     map: int = at_least(0, default=400)  # agent turns a model on the map of replies; 0 = no map
     map_method: Literal["auto", "umap", "pca"] = "auto"  # auto (UMAP where the extra "viz" is installed) | umap | pca
 
@@ -95,16 +101,20 @@ def run_evaluate(inputs: EvaluationInputs, config: EvaluateConfig, folder: Path,
             "no test message recommends an item after something was said: give at least one test dialogue in which the "
             "agent shows or names an item after the user's first words."
         )
-    rankers = _rankers(inputs, found, config, folder)
-    for name, score in rankers.items():
-        path = folder / "ranks" / f"{name}.parquet"
-        write_ranks(path, name, score, found, inputs.catalog, inputs.dataset, seed, config.batch)
     for name, policy in inputs.policies.items():
         if config.replies:
             path = folder / "replies" / f"{name}.parquet"
             write_replies(path, name, policy, inputs.test, config.replies, seed, config.batch)
             path = folder / "likelihood" / f"{name}.parquet"
             write_likelihood(path, name, policy, inputs.test, config.replies, seed)
+    rankers = _rankers(inputs, found, config, folder)
+    for name, score in rankers.items():
+        if name in _with_run_files(rankers, inputs, config):
+            _write_run_file(folder, name, score, found, inputs, config.batch, seed)
+            score = recorded(folder / "runs" / name)
+        path = folder / "ranks" / f"{name}.parquet"
+        write_ranks(path, name, score, found, inputs.catalog, inputs.dataset, seed, config.batch)
+    for name, policy in inputs.policies.items():
         if config.users:
             users = inputs.world, inputs.scorer, inputs.labeller, config.users, config.max_turns
             path = folder / "users" / f"{name}.parquet"
@@ -133,6 +143,26 @@ def _rankers(
         write_literal(path, name, writer, found, inputs.catalog, config.written, config.batch)
         rankers[name] = WrittenTitles(read_parquet(path, AGAIN), inputs.catalog).scores
     return rankers
+
+
+def _with_run_files(rankers: Mapping[str, Score], inputs: EvaluationInputs, config: EvaluateConfig) -> list[str]:
+    chosen = {"all": list(rankers), "policies": [*inputs.policies, *inputs.writers], "none": []}
+    return chosen[config.run_files]
+
+
+def _write_run_file(
+    folder: Path,
+    name: str,
+    score: Score,
+    found: Sequence[protocols.Case],
+    inputs: EvaluationInputs,
+    batch: int,
+    seed: int,
+) -> None:
+    table = folder / "replies" / f"{name}.parquet"
+    replies = read_parquet(table, AGAIN) if table.exists() else None
+    what = inputs.test, inputs.catalog, inputs.dataset, seed, batch, replies
+    write_run_file(folder / "runs" / name, name, score, found, *what, {"commit": commit()})
 
 
 def collect_rows(
@@ -166,7 +196,7 @@ def write_ranks(
     if path.exists():
         return
     with progress(len(protocols.contexts(found)), f"ranks of {name}") as bar:
-        ranks = protocols.rank_cases(found, score, protocols.protocols(dataset), seed, batch, bar.advance)
+        ranks = protocols.rank_cases(found, score, protocols.protocols(dataset), catalog, seed, batch, bar.advance)
     columns: dict[str, object] = {
         "dialogue": [case.dialogue for case in found],
         "user": [case.context.user for case in found],
@@ -218,11 +248,9 @@ def rank_rows(
 _COLUMNS = tuple((metric, k) for metric in RANKING for k in CUTOFFS)
 
 
-def _case_values(
-    ranked: pl.DataFrame, protocol: protocols.Protocol, slice: str, observed: protocols.Observed
-) -> Floats64:
+def _case_values(ranked: pl.DataFrame, protocol: Protocol, slice: str, observed: protocols.Observed) -> Floats64:
     """Every metric at every cutoff of each case of a slice, [n, len(_COLUMNS)]."""
-    both = protocols.CaseRanks(ranked[protocol.name].to_numpy(), ranked[f"{protocol.name}/masked"].to_numpy())
+    both = CaseRanks(ranked[protocol.name].to_numpy(), ranked[f"{protocol.name}/masked"].to_numpy())
     ranks = protocols.slice_ranks(slice, both, ranked["repeated"].to_numpy(), observed)
     return np.stack([RANKING[metric](ranks, k) for metric, k in _COLUMNS], axis=1)
 
@@ -264,9 +292,13 @@ def _tables(folder: Path) -> dict[str, pl.DataFrame]:
 
 
 def _scores_of(policy: Policy) -> Score:
-    policy.encoder.clear_cache()  # an embedding's last bits depend on what it was batched with
+    fresh = True
 
     def score(contexts: Sequence[Dialogue]) -> npt.NDArray[np.floating]:
+        nonlocal fresh
+        if fresh:  # an embedding's last bits depend on what it was batched with
+            policy.encoder.clear_cache()
+        fresh = False
         logits: npt.NDArray[np.floating] = policy.slate_logits(contexts).cpu().numpy()
         return logits
 

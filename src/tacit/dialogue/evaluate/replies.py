@@ -13,10 +13,10 @@ import torch
 
 from tacit.catalog import Catalog
 from tacit.dialogue.claims import VERDICTS, Verdict, claims, count, fact_index
-from tacit.dialogue.evaluate.persons import persons
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals, texts
 from tacit.metrics.intervals import Estimate
+from tacit.metrics.persons import persons
 from tacit.metrics.results import Pair, Row, blank, both_measured, difference, make_row
 from tacit.run.files import write_parquet
 from tacit.run.progress import progress

@@ -18,10 +18,10 @@ import polars as pl
 import torch
 
 from tacit.catalog import Catalog
-from tacit.dialogue.evaluate.persons import persons
 from tacit.dialogue.evaluate.protocols import Case, contexts
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals
+from tacit.metrics.persons import persons
 from tacit.metrics.results import Row, blank, make_row
 from tacit.run.files import write_parquet
 from tacit.run.progress import progress

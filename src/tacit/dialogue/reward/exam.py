@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
-from tacit.dialogue.evaluate.persons import Persons
 from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.cheats import CHEATS, padded
@@ -19,6 +18,7 @@ from tacit.dialogue.reward.signals import CHANNELS
 from tacit.dialogue.reward.statistics import auc_over, centred, ends, fifths, pearson
 from tacit.dialogue.reward.verdict import SESSIONS, ExamConfig, ValidationReport, verdict
 from tacit.metrics.intervals import bootstrap_mean
+from tacit.metrics.persons import Persons
 from tacit.metrics.ranks import auc
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, InputError, Slate, Turn
@@ -85,7 +85,7 @@ def validate_reward(
 
 
 def persons(dialogues: Sequence[Dialogue]) -> Persons:
-    """Who is resampled, a row a dialogue [n]: users where they recur, else dialogues, as ``evaluate.persons``."""
+    """Who is resampled, a row a dialogue [n]: users where they recur, else dialogues, as ``metrics.persons``."""
     users, ids = [dialogue.user for dialogue in dialogues], [dialogue.id for dialogue in dialogues]
     by_user = 1 < len(set(users)) < len(set(ids))
     return Persons(np.array(users if by_user else ids), "users" if by_user else "dialogues")
