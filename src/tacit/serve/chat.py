@@ -88,6 +88,8 @@ def _count(turn: Exchange, waited_ms: int) -> None:
     state.metrics.first_byte.observe(waited_ms / 1000)
     state.metrics.turns.labels("recommend" if answer.recommends else "reply").inc()
     state.metrics.explored.inc(answer.explored)
+    state.metrics.tokens.labels("kept").inc(answer.spared)
+    state.metrics.tokens.labels("read").inc(answer.prompt_tokens - answer.spared)
 
 
 async def _pieces(turn: Exchange) -> AsyncIterator[str]:

@@ -35,6 +35,7 @@ class Metrics:
         self.first_byte = Histogram("tacit_first_byte_seconds", "Of a turn", registry=own)
         self.reply = Histogram("tacit_reply_seconds", "Of a whole turn", registry=own)
         self.turns = Counter("tacit_turns", "Turns by decision", ["decision"], registry=own)
+        self.tokens = Counter("tacit_prompt_tokens", "Read anew, or kept of the turn before", ["how"], registry=own)
         self.explored = Counter("tacit_explored_slates", "Slates with a place drawn by epsilon", registry=own)
         self.unlogged = Counter("tacit_unlogged_turns", "Turns that could not be logged", registry=own)
         self.events = Counter("tacit_events", "Events by verdict", ["verdict"], registry=own)

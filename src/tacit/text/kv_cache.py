@@ -88,12 +88,8 @@ class _Packed:
         self.lengths = torch.tensor(lengths, device=self.lengths.device)
         self._rows = self._places = self.lengths
         room, some = max(self.room, *lengths), next(row for row in rows if row)
-        self.keys = [
-            _of_rows([row.keys[k] if row else None for row in rows], like, room) for k, like in enumerate(some.keys)
-        ]
-        self.values = [
-            _of_rows([row.values[k] if row else None for row in rows], like, room) for k, like in enumerate(some.values)
-        ]
+        self.keys = _of_rows([row.keys if row else None for row in rows], some.keys, room)
+        self.values = _of_rows([row.values if row else None for row in rows], some.values, room)
 
     def prefix(self, row: int) -> Prefix | None:
         n = int(self.lengths[row])
@@ -174,13 +170,13 @@ class _Packed:
                 buffers[layer] = buffer[rows]
 
 
-def _of_rows(parts: Sequence[Tensor | None], like: Tensor, room: int) -> Tensor:
-    """[heads, n, d] each, n their own → [B, heads, room, d], zeros behind each."""
-    buffer = like.new_zeros(len(parts), like.shape[0], room, like.shape[2])
-    for row, part in zip(buffer, parts, strict=True):
-        if part is not None:
-            row[:, : part.shape[1]] = part
-    return buffer
+def _of_rows(rows: Sequence[Sequence[Tensor] | None], like: Sequence[Tensor], room: int) -> list[Tensor]:
+    """Rows of layers [heads, n, d], n a row's own → of each layer [B, heads, room, d], zeros behind each row's end."""
+    buffers = [part.new_zeros(len(rows), part.shape[0], room, part.shape[2]) for part in like]
+    for place, row in enumerate(rows):
+        for buffer, part in zip(buffers, row or (), strict=False):
+            buffer[place, :, : part.shape[1]] = part
+    return buffers
 
 
 def _roomy(buffer: Tensor, room: int) -> Tensor:
