@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -70,6 +71,11 @@ def _add_faults(app: FastAPI, state: State) -> None:
     async def fault(request: Request, problem: Problem) -> Response:
         state.metrics.requests.labels(_route(request), str(problem.status)).inc()
         return problem.response()
+
+    @app.exception_handler(SQLAlchemyError)
+    async def unreadable(request: Request, error: SQLAlchemyError) -> Response:
+        log.warning("the log could not be read: %s", type(error).__name__)
+        return await fault(request, Problem(503, "the log cannot be read now: ask again", "log_busy", 2.0))
 
     @app.exception_handler(HTTPException)
     async def unknown(_: Request, error: HTTPException) -> Response:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
 from tacit.events.schema import uuid7
@@ -17,6 +19,7 @@ from tacit.serve.openai_form import ChatRequest
 from tacit.serve.state import State
 from tacit.serve.tokens import Who
 
+log = logging.getLogger(__name__)
 MAX_MESSAGES = 400
 _SAYING = ("user", "assistant")  # system prompts and tools have no place in what the policy was trained on
 
@@ -83,6 +86,10 @@ def _whose(request: Request, state: State, who: Who, ask: ChatRequest, first: st
 async def _memory(state: State, session: str, user: str, served: Served) -> Session:
     memory = state.sessions.known(session)
     if memory is None or memory.user != user:
-        read = await asyncio.to_thread(state.sessions.read, session, user, served.policy.catalog)
+        try:
+            read = await asyncio.to_thread(state.sessions.read, session, user, served.policy.catalog)
+        except SQLAlchemyError as error:
+            log.warning("a past conversation could not be read: %s", type(error).__name__)
+            return Session(user)  # for this turn alone: the next one asks the log again
         memory = state.sessions.put(session, read)
     return memory

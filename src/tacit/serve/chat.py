@@ -16,7 +16,7 @@ from tacit.events.schema import Delivered, Delivery, Words, uuid7
 from tacit.events.writer import Overloaded, Unwritable
 from tacit.serve import openai_form
 from tacit.serve.asking import begin
-from tacit.serve.engine import Opened, Said
+from tacit.serve.engine import Opened
 from tacit.serve.exchange import Exchange, exposure_of
 from tacit.serve.http import Problem, decode, json_response, read_body
 from tacit.serve.openai_form import ChatRequest
@@ -95,8 +95,8 @@ def _count(turn: Exchange, waited_ms: int) -> None:
 async def _pieces(turn: Exchange) -> AsyncIterator[str]:
     """The text as it is written; ends with ``turn.finish`` set."""
     while not turn.finish:
-        what = await turn.next()
-        if not isinstance(what, Said):
+        what = await turn.next_words()
+        if what is None:
             raise _failed(turn)
         turn.said += what.text
         turn.finish = what.last

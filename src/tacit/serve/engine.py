@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -89,6 +90,7 @@ class Engine:
         self._wake = threading.Condition()
         self._closed = False
         self._writing: list[Writing] = []
+        self._forget, self._policies = False, weakref.WeakSet[Policy]()
         self._tickets: dict[int, Ticket] = {}  # by the identity of their answers
         self.beat_s = time.monotonic()  # when the model last did something, or had nothing to do
         self._thread = threading.Thread(target=self._work, name="tacit-model", daemon=True)
@@ -120,6 +122,14 @@ class Engine:
             self._wake.notify()
         return ticket
 
+    def forget(self, user: str) -> None:
+        """What is kept in memory of a person's words, before the next turn is opened. A policy's own caches name
+        nobody: they are emptied for everybody."""
+        self.prefixes.forget(user)
+        with self._wake:
+            self._forget = True
+            self._wake.notify()
+
     def close(self, wait_s: float = 10.0) -> None:
         """What was begun is written to its end, as far as the time allows; what waits is told that it failed."""
         with self._wake:
@@ -132,10 +142,19 @@ class Engine:
             taken = self._take()
             if taken is None:
                 return
-            self._open(taken)
-            for writing in list(self._writing):
-                self._step(writing)
-            self._writing = [writing for writing in self._writing if writing.answers]
+            try:
+                self._open(taken)
+                for writing in list(self._writing):
+                    self._step(writing)
+                self._writing = [writing for writing in self._writing if writing.answers]
+            except Exception as error:  # a fault of ours: it must not end the thread
+                log.error("the model's thread failed: %s", type(error).__name__)
+                self._fail_all(taken)
+
+    def _fail_all(self, taken: list[Ticket]) -> None:
+        for ticket in {id(ticket): ticket for ticket in (*taken, *self._tickets.values())}.values():
+            self._tell(ticket, Failed())
+        self._tickets, self._writing = {}, []
 
     def _take(self) -> list[Ticket] | None:
         """Those that may come in now, of all that wait; waits itself where nothing is to do. None: the end."""
@@ -143,9 +162,11 @@ class Engine:
             while not self._waiting and not self._writing:
                 if self._closed:
                     return None
+                self._empty_caches()
                 self.beat_s = time.monotonic()
                 self._wake.wait(1.0)
             self.beat_s = time.monotonic()
+            self._empty_caches()
             if self._closed:
                 left, self._waiting = list(self._waiting), deque()
                 for ticket in left:
@@ -157,6 +178,12 @@ class Engine:
                 if not ticket.cancelled:
                     taken.append(ticket)
             return taken
+
+    def _empty_caches(self) -> None:
+        if self._forget:
+            self._forget = False
+            for policy in list(self._policies):
+                policy.forget()
 
     def _open(self, taken: list[Ticket]) -> None:
         """In one batch for each policy; where a batch fails, each alone, so that one request fails no other."""
@@ -178,15 +205,17 @@ class Engine:
             self._tell(ticket, Failed())
 
     def _begin(self, policy: Policy, tickets: list[Ticket]) -> None:
+        self._policies.add(policy)
         mixtures = [ticket.mixture for ticket in tickets]
         new = open_turns(policy, [ticket.asked for ticket in tickets], mixtures, self._chance, self.prefixes)
-        for ticket, answer in zip(tickets, new.answers, strict=True):
+        answers = list(new.answers)
+        if not any(writing.join(new) for writing in self._writing):
+            self._writing.append(new)
+        for ticket, answer in zip(tickets, answers, strict=True):
             ticket.answer = answer
             answer.gone = ticket.cancelled
             self._tickets[id(answer)] = ticket
             self._tell(ticket, Opened(answer))
-        if not any(writing.join(new) for writing in self._writing):
-            self._writing.append(new)
 
     def _step(self, writing: Writing) -> None:
         before = list(writing.answers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tacit.events.schema import Exposure, Shown
 from tacit.serve.conversations import Session
-from tacit.serve.engine import Failed, Ticket, Told
+from tacit.serve.engine import Failed, Said, Ticket, Told
 from tacit.serve.live import Served
 from tacit.serve.state import State
 from tacit.serve.turns import Answer
@@ -49,6 +49,17 @@ class Exchange:
                 return await self.told.get()
         except TimeoutError:
             return Failed()
+
+    async def next_words(self) -> Said | None:
+        """All that was said by now, at least one piece; None where the model gave nothing more."""
+        text = list[str]()
+        what = await self.next()
+        while isinstance(what, Said):
+            text.append(what.text)
+            if what.last or self.told.empty():
+                return Said("".join(text), what.last)
+            what = self.told.get_nowait()
+        return None
 
     def leave(self) -> None:
         """The client is gone, which frees its place at the next token."""

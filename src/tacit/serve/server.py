@@ -54,6 +54,7 @@ def listen(state: State, host: str, port: int) -> None:
     from tacit.serve.app import create_app
 
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True  # whatever the host of this process logs
     config = uvicorn.Config(
         create_app(state),
         host=host,

@@ -77,7 +77,7 @@ class State:
     def forget(self, user: str) -> None:
         """From memory, a person who was deleted, or agrees no longer."""
         self.sessions.forget(user)
-        self.engine.prefixes.forget(user)
+        self.engine.forget(user)
 
     @property
     def page(self) -> bool:

@@ -140,6 +140,11 @@ class PolicyNetwork(nn.Module):
         width = max([1, *map(len, rows)])
         return torch.tensor([r + [-1] * (width - len(r)) for r in rows], device=self.device).view(len(rows), width)
 
+    def forget(self) -> None:
+        """What is kept of dialogues that were read, which only saves time."""
+        self.encoder.clear_cache()
+        self.wish.forget()
+
     def trunk(self, sequences: Sequence[Sequence[int]]) -> Tensor:
         """Last hidden states of right-padded sequences, [B, L, width]."""
         if packs(self.lm):

@@ -59,6 +59,11 @@ class WishReader:
         """It learns nothing: copies of a policy share it."""
         return self
 
+    def forget(self) -> None:
+        """What was read."""
+        self._reading.cache_clear()
+        self._after.cache_clear()
+
     def read(self, context: Dialogue) -> Wishes:
         """The wishes after all turns of ``context``."""
         state, asked = Wishes(), ""

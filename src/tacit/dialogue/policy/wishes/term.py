@@ -53,6 +53,12 @@ class WishTerm(nn.Module):
             self._known.pop(next(iter(self._known)))
         return found
 
+    def forget(self) -> None:
+        """What was read: the words of people."""
+        self._known.clear()
+        if "reader" in self.__dict__:
+            self.reader.forget()
+
     def __getstate__(self) -> dict[str, Any]:
         """A copy reads for itself."""
         return {**self.__dict__, "_known": {}}
