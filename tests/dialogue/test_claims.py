@@ -4,7 +4,8 @@ import pytest
 
 from tacit.catalog import Catalog
 from tacit.dialogue.answers import asked, ignored
-from tacit.dialogue.claims import FactIndex, Verdict, claims, count
+from tacit.dialogue.claims import Verdict, claims, count
+from tacit.dialogue.fact_index import FactIndex
 from tacit.types import Dialogue, Item, Slate, Turn
 
 
@@ -47,6 +48,7 @@ def after(*texts: str, shown: tuple[str, ...] = ()) -> Dialogue:
         ("Heat (1995) is a 1980's film.", "year", "contradicted"),
         ("It is from 1995.", "year", "supported"),
         ("Heat (1997) is great.", "year", "contradicted"),
+        ("Heat (1997) is great.", "title", None),
         ("Heat (1995) has Al Pacino.", "person", "supported"),
         ("Heat (1995) has Tom Hanks.", "person", "unsupported"),
         ("Heat (1995), directed by Michael Mann.", "person", "supported"),
@@ -60,6 +62,27 @@ def after(*texts: str, shown: tuple[str, ...] = ()) -> Dialogue:
         ("Heat (1995) is better than Cast Away (2000).", "title", None),
         ("You should see Cast Away (2000).", "title", "contradicted"),
         ("The Great Nothing (1999) is for you.", "title", "unsupported"),
+        ("You may like A Town of Rain (1999).", "title", "unsupported"),
+        ('Try "Nothing Much" (1999).', "title", "unsupported"),
+        ("千と千尋 (2001)", "title", "unsupported"),
+        ("(1995)", "title", None),
+        ("(1995)", "year", "supported"),
+        ("(1979)", "year", "contradicted"),
+        ('"(1995)"', "title", None),
+        ("It came out (1995).", "title", None),
+        ("Yes (1995)!", "title", None),
+        ("With Al Pacino (1995).", "title", None),
+        ("Great film (1995), really.", "title", None),
+        ("Comedy (1995)", "title", None),
+        ('It is "great" (1995)', "title", None),
+        ('A "King" of films.', "title", None),
+        ('You feel "cast away" after it.', "title", None),
+        ("The Great Nothing (1999) is for you.", "year", None),
+        ("It is from the nineties.", "year", "supported"),
+        ("It is from the Eighties.", "year", "contradicted"),
+        ("Made 1990-1999.", "year", "supported"),
+        ("Made 1996–99.", "year", "contradicted"),
+        ("(1990s)", "year", "supported"),
     ],
 )
 def test_a_claim_about_heat(text: str, kind: str, verdict: Verdict | None) -> None:

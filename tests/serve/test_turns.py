@@ -48,6 +48,16 @@ def test_greedy_turns_are_those_of_act_however_they_came_together() -> None:
             assert (answer.slate and answer.slate.items) == (sample.slate and sample.slate.items)
 
 
+def test_a_slot_stands_once_in_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = POLICY.lm.get_input_embeddings().weight.detach().clone()
+    weight[POLICY.layout.slots] = 0.5
+    monkeypatch.setattr(POLICY.lm.get_input_embeddings().weight, "data", weight)
+    monkeypatch.setattr(POLICY.lm.base_model.ln_f.bias, "data", torch.full((weight.shape[1],), 0.5))
+    answers = written(opened(CONTEXTS * 4, Mixture(), seed=3))
+    named = [[t for t in answer.reply if t in POLICY.layout.slots] for answer in answers]
+    assert any(named) and all(len(set(slots)) == len(slots) for slots in named)
+
+
 def test_the_logged_probabilities_are_those_of_act() -> None:
     answers = opened(CONTEXTS * 4, Mixture(), seed=3).answers
     shown = [answer for answer in answers if answer.draw]

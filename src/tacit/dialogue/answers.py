@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tacit.dialogue.claim_words import word_set as _words
-from tacit.dialogue.claims import Claim, FactIndex, mentions_of, talked_of
+from tacit.dialogue.claims import Claim, mentions_of, talked_of
+from tacit.dialogue.fact_index import FactIndex
 from tacit.languages import ENGLISH, GERMAN
 from tacit.types import Dialogue, ItemId, Turn
 from tacit.typography import plain_type

@@ -8,23 +8,24 @@ kinds that may have been cut, may still be true.
 Which item a sentence is about: the title before the claim in it, else the one after it; without a title, where it says
 "it", "he" and the like or nothing of speaker and listener, the title named last, else the items shown, else those
 talked of before. What is said of tastes ("you like horror"), and asked before any title, claims nothing.
+
+A year in parentheses makes a title of what stands before it only where that reads as one (``claim_spans``): "(1995)"
+alone, or "it came out (1995)", claims a year.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
-from tacit.catalog import Catalog
+from tacit.dialogue.claim_spans import DATED, Span, surely_title, times, title_before
 from tacit.dialogue.claim_words import (
     ALL,
     EVERYDAY,
     FAR,
-    KINDS,
     LIKENESS,
     NOT,
     NOUNS,
@@ -33,7 +34,8 @@ from tacit.dialogue.claim_words import (
     ROLES,
     TASTE,
 )
-from tacit.dialogue.policy.facts import CAST_KEYS, CREATOR_KEYS, GENRE_KEYS, WRITER_KEYS, Facts, facts
+from tacit.dialogue.fact_index import TOKEN, FactIndex, lower_words, same_kind, tokens_of
+from tacit.dialogue.policy.facts import CREATOR_KEYS, Facts, facts
 from tacit.types import Dialogue, ItemId, Turn
 from tacit.typography import plain_type
 
@@ -42,9 +44,6 @@ Kind = Literal["title", "year", "person", "genre"]
 VERDICTS: tuple[Verdict, ...] = ("supported", "unsupported", "contradicted")
 
 
-_TOKEN = re.compile(r"\w+(?:[-'.]\w+)*")
-_YEAR = re.compile(r"(?<![\w$€£#])(1[89]\d\d|20\d\d)('?s)?(?!\w)|(?<!\w)'?([2-9]0)'?s(?!\w)")
-_DATED = re.compile(r"\s*\((1[89]\d\d|20\d\d)\)")
 _END = re.compile(r"[.!?…]+(?=\s|$)|\n")
 _LONGEST_NAME = 5
 
@@ -61,50 +60,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class _Mention:
-    """A name, a year or a kind in the text: ``value`` in the catalogue's form, ``start`` and ``end`` in characters."""
+    """A name, a year or a kind in the text: ``value`` in the catalogue's form (years as "1990-1999"), ``start`` and
+    ``end`` in characters."""
 
     kind: Kind
     value: str
     start: int
     end: int
-
-
-class FactIndex:
-    """The catalogue's people and kinds by their words, and each item's facts, read when first asked for."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
-        self._facts: dict[ItemId, Facts] = {}
-        self.names: set[tuple[str, ...]] = set()
-        self.kinds: dict[tuple[str, ...], str] = {}
-        self.most_kinds = max((len(set(_kinds_of(item.attributes))) for item in catalog.items), default=0)
-        for item in catalog.items:
-            for key in (*CREATOR_KEYS, *CAST_KEYS, *WRITER_KEYS):
-                self.names.update(_tokens(name) for name in item.attributes.get(key, ()) if " " in name)
-        for kind in {kind for item in catalog.items for kind in _kinds_of(item.attributes)} - NOUNS:
-            for form in (kind, f"{kind}s", f"{kind[:-1]}ies" if kind.endswith("y") else kind):
-                self.kinds[_tokens(form)] = same_kind(kind)
-        known = set(self.kinds.values())
-        for kind, forms in KINDS.items():
-            if kind in known:
-                self.kinds |= {_tokens(form): kind for form in forms}
-
-    def of(self, item: ItemId) -> Facts:
-        if item not in self._facts:
-            self._facts[item] = facts(self.catalog[item])
-        return self._facts[item]
-
-
-@lru_cache(maxsize=4)
-def fact_index(catalog: Catalog) -> FactIndex:
-    return FactIndex(catalog)
-
-
-def same_kind(kind: str) -> str:
-    """One name for a kind's several ("science fiction" and "sci-fi"), without a noun for items ("romance film")."""
-    words = [word for word in kind.split() if word not in NOUNS] or [kind]
-    plain = " ".join(words)
-    return next((name for name, forms in KINDS.items() if plain in forms), plain)
 
 
 def talked_of(context: Dialogue) -> tuple[ItemId, ...]:
@@ -119,17 +81,16 @@ def claims(turn: Turn, context: Dialogue, index: FactIndex) -> list[Claim]:
     """Every claim of an agent's ``turn`` after ``context``, in the order of the text within each kind."""
     text = plain_type(turn.text)
     shown = turn.slate.items if turn.slate else ()
-    titles, found = _titles(text, shown, index.catalog)
+    titles, found, strange = _titles(text, shown, index)
     if shown:
         known = {*shown, *context.mentioned()}
-        # Of another item one word alone is rather no title: "G-rated", "King".
-        titles = [title for title in titles if title[2] in known or " " in text[title[0] : title[1]].strip()]
+        titles = [title for title in titles if title[2] in known or surely_title(text[title[0] : title[1]])]
         found += [
             Claim("title", text[start:end], (item,), "contradicted")
             for start, end, item in titles
             if item not in known and not _near(text[:start], LIKENESS, FAR)
         ]
-    mentions = _mentions(text, titles, index)
+    mentions = _mentions(text, [*((start, end) for start, end, _ in titles), *strange], index)
     last: tuple[ItemId, ...] = shown or talked_of(context)
     for start, end in _sentences(text, [*((a, b) for a, b, _ in titles), *((m.start, m.end) for m in mentions)]):
         inside = [title for title in titles if start <= title[0] < end]
@@ -143,7 +104,8 @@ def claims(turn: Turn, context: Dialogue, index: FactIndex) -> list[Claim]:
 
 def mentions_of(text: str, index: FactIndex) -> list[str]:
     """The people, kinds and years that a text names, in the catalogue's form."""
-    return [mention.value for mention in _mentions(plain_type(text), index.catalog.link(text), index)]
+    titles = [(start, end) for start, end, _ in index.catalog.link(text)]
+    return [mention.value for mention in _mentions(plain_type(text), titles, index)]
 
 
 def count(found: Iterable[Claim]) -> dict[Verdict, int]:
@@ -151,9 +113,12 @@ def count(found: Iterable[Claim]) -> dict[Verdict, int]:
     return {verdict: times[verdict] for verdict in VERDICTS}
 
 
-def _titles(text: str, shown: Sequence[ItemId], catalog: Catalog) -> tuple[list[tuple[int, int, ItemId]], list[Claim]]:
-    """(start, end, item) of every title, and claims about those with a year of their own: a wrong one contradicts, one
-    of no item at all is a title that nothing supports."""
+def _titles(
+    text: str, shown: Sequence[ItemId], index: FactIndex
+) -> tuple[list[tuple[int, int, ItemId]], list[Claim], list[Span]]:
+    """(start, end, item) of every title; claims about those with a year of their own: a wrong one contradicts, one of
+    no item at all is a title that nothing supports; and where the latter stand."""
+    catalog, strange = index.catalog, []
     spans = list(catalog.link(text))
     for item in shown:  # an everyday title is linked only where it is known to be meant
         title = plain_type(catalog[item].title)
@@ -161,30 +126,35 @@ def _titles(text: str, shown: Sequence[ItemId], catalog: Catalog) -> tuple[list[
             if all(match.end() <= start or end <= match.start() for start, end, _ in spans):
                 spans.append((match.start(), match.end(), item))
     found: list[Claim] = []
-    for match in _DATED.finditer(text):
+    for match in DATED.finditer(text):
         if any(start <= match.start() < end or end == match.end() for start, end, _ in spans):
             continue
         before = [span for span in spans if span[1] == match.start()]
         before = before or [span for span in catalog.link(text[: match.start()]) if span[1] == match.start()]
+        if not before and (start := title_before(text[: match.start()], index.no_titles)) is not None:
+            said = tokens_of(text[start : match.start()])
+            before = [(start, match.start(), item) for item in shown if _undated(catalog[item].title) == said][:1]
+            if not before:
+                found.append(Claim("title", text[start : match.end()].strip(), (), "unsupported"))
+                strange.append((start, match.end()))
         if not before:
-            found.append(Claim("title", text[: match.end()].split(". ")[-1].strip(), (), "unsupported"))
             continue
         start, _, item = before[0]
         year = facts(catalog[item]).year
         spans = [span for span in spans if span != before[0]] + [(start, match.end(), item)]
         same: Verdict = "supported" if year == int(match.group(1)) else "contradicted"
         found.append(Claim("year", match.group(1), (item,), "unsupported" if year is None else same))
-    return sorted(spans), found
+    return sorted(spans), found, strange
 
 
-def _mentions(text: str, titles: Sequence[tuple[int, int, ItemId]], index: FactIndex) -> list[_Mention]:
+def _mentions(text: str, titles: Sequence[Span], index: FactIndex) -> list[_Mention]:
     """Names, kinds and years outside titles, longest first, in the order of the text."""
     free = list(text)
-    for start, end, _ in titles:
+    for start, end in titles:
         free[start:end] = "." * (end - start)
     plain = "".join(free)
-    found = [_Mention("year", _year(match), *match.span()) for match in _YEAR.finditer(plain)]
-    words = [(match.start(), match.end(), match.group().lower()) for match in _TOKEN.finditer(plain)]
+    found = [_Mention("year", *time) for time in times(plain)]
+    words = [(match.start(), match.end(), match.group().lower()) for match in TOKEN.finditer(plain)]
     at = 0
     while at < len(words):
         step = 1
@@ -203,12 +173,6 @@ def _mentions(text: str, titles: Sequence[tuple[int, int, ItemId]], index: FactI
     return sorted(found, key=lambda mention: mention.start)
 
 
-def _year(match: re.Match[str]) -> str:
-    """ "1994", or a decade: "1990s"."""
-    year, plural, short = match.groups()
-    return f"{year}{'s' if plural else ''}" if year else f"19{short}s"
-
-
 def _is_kind(key: tuple[str, ...], after: Sequence[str]) -> bool:
     return not (len(key) == 1 and key[0] in EVERYDAY) or bool(NOUNS & set(after))
 
@@ -221,8 +185,8 @@ def _about(
     last: tuple[ItemId, ...],
 ) -> tuple[ItemId, ...]:
     """The items that a mention is said of; none where nothing is claimed."""
-    words = _lower(sentence)
-    before = _lower(sentence[: mention.start - start])[-FAR - 2 :]
+    words = lower_words(sentence)
+    before = lower_words(sentence[: mention.start - start])[-FAR - 2 :]
     if PERSONAL & set(before) and (TASTE & set(before) or mention.kind == "year"):
         return ()  # "you like horror", "I saw it in 2005"
     earlier = [item for begin, _, item in titles if begin < mention.start]
@@ -236,8 +200,8 @@ def _about(
 
 def _judged(text: str, start: int, mention: _Mention, items: tuple[ItemId, ...], index: FactIndex) -> Claim:
     end = _END.search(text, mention.end)
-    before = _lower(text[start : mention.start])[-FAR:]
-    after = _lower(text[mention.end : end.start() if end else len(text)])[:2]
+    before = lower_words(text[start : mention.start])[-FAR:]
+    after = lower_words(text[mention.end : end.start() if end else len(text)])[:2]
     role = _role(before, after) if mention.kind == "person" else ()
     known = [index.of(item) for item in items]
     holds = [_holds(mention, role, facts) for facts in known]
@@ -259,15 +223,14 @@ def _holds(mention: _Mention, role: tuple[str, ...], known: Facts) -> bool | Non
     if mention.kind == "year":
         if known.year is None:
             return None
-        if mention.value.endswith("s"):
-            return known.year // 10 == int(mention.value[:-1]) // 10
-        return known.year == int(mention.value)
+        first, last = (int(year) for year in mention.value.split("-"))
+        return first <= known.year <= last
     if mention.kind == "genre":
         own = {same_kind(genre) for genre in known.genres}
         words = {word for genre in own for word in genre.split()}
         return (mention.value in own or mention.value in words) if own else None
     names = [names for key, names in known.people.items() if not role or key in role]
-    told = {" ".join(_tokens(name)) for part in names for name in part}
+    told = {" ".join(tokens_of(name)) for part in names for name in part}
     return mention.value in told if told else None
 
 
@@ -293,16 +256,8 @@ def _sentences(text: str, whole: Sequence[tuple[int, int]]) -> Iterator[tuple[in
 
 
 def _near(before: str, words: frozenset[str], far: int) -> bool:
-    return bool(words & set(_lower(before)[-far:]))
+    return bool(words & set(lower_words(before)[-far:]))
 
 
-def _kinds_of(attributes: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    return (kind for key in GENRE_KEYS for kind in attributes.get(key, ()) if kind)
-
-
-def _lower(text: str) -> list[str]:
-    return [word.lower() for word in _TOKEN.findall(text)]
-
-
-def _tokens(name: str) -> tuple[str, ...]:
-    return tuple(_lower(plain_type(name)))
+def _undated(title: str) -> tuple[str, ...]:
+    return tokens_of(DATED.sub("", title))

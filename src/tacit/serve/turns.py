@@ -53,6 +53,7 @@ class Answer:
     slate: Slate | None = None
     candidates: int = 0  # items that could be drawn
     reply: list[int] = field(default_factory=list)
+    given: list[int] = field(default_factory=list)  # the reply where the catalogue gives it (``policy.answering``)
     said: str = ""  # what the person was given so far
     gone: bool = False  # nobody waits for it
 
@@ -125,7 +126,9 @@ class Writing:
         drawn = torch.multinomial(logprobs.exp().cpu(), 1, generator=generator).squeeze(1).tolist()
         best = logprobs.argmax(-1).tolist()
         for answer, token, likeliest in zip(written, drawn, best, strict=True):
-            answer.reply.append(likeliest if answer.mixture.deterministic else token)
+            own = likeliest if answer.mixture.deterministic else token
+            answer.reply.append(answer.given[len(answer.reply)] if answer.given else own)
+        self.policy.say_once(self._sayable, [answer.reply[-1] for answer in written])
         self._leave()
         if self.answers:
             self._state = self._cache.feed([[answer.reply[-1]] for answer in self.answers])
@@ -169,7 +172,10 @@ def open_turns(
     for one, mixture, prompt, p, wishes, n in zip(asked, mixtures, prompts, shares, understood, spared, strict=True):
         p_recommend = _p_recommend(p, mixture, any_left=_some_left(policy, one))
         recommends = bool(chance.random() < p_recommend)
-        answers.append(Answer(one, policy, mixture, p_recommend, recommends, prompt, n, since, wishes.wanted))
+        told = policy.answer(one.read)
+        answers.append(
+            Answer(one, policy, mixture, p_recommend, recommends, prompt, n, since, wishes.wanted, given=told)
+        )
     state = cache.feed([[layout.recommend if answer.recommends else layout.chat] for answer in answers])
     if not _draw_slates(policy, answers, state, chance):
         nobody = np.zeros(len(policy.catalog), dtype=np.bool_)  # somebody has nothing left to be shown: it only talks

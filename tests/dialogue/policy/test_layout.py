@@ -24,7 +24,7 @@ from tacit.dialogue.train.ppo_learner import PPOConfig
 from tacit.dialogue.train.segments import segments
 from tacit.text.chat_markup import chat_markup
 from tacit.text.lm import LMConfig, train_parts, train_tokenizer
-from tacit.text.tokens import CHAT, RECOMMEND, REPLY, SLOTS
+from tacit.text.tokens import CHAT, DESCRIBED, RECOMMEND, REPLY, SLOTS
 from tacit.types import Dialogue, Item, Slate, Turn
 
 WORLD = synthetic.generate(0)
@@ -178,6 +178,8 @@ def test_a_chat_model_is_given_what_it_lacks_and_is_saved_whole(
     ]  # fmt: skip
     assert not {"<user>", "<agent>", "<eos>", "<pad>"} & set(vocabulary)
     assert policy.speakable[policy.layout.eos] == 0 and policy.speakable[vocabulary["<|im_start|>"]] < -1e8
+    began_as = policy.tokenizer.encode(DESCRIBED[SLOTS[0]], add_special_tokens=False)
+    assert [bool(policy.speakable[token] < -1e8) for token in began_as] == [len(began_as) == 1] * len(began_as)
     contexts = [dialogue.before(len(dialogue.turns)) for dialogue in WORLD.train[12:16]]
     policy.save_pretrained(tmp_path / "saved")
     twin = Policy.from_pretrained(tmp_path / "saved")

@@ -19,6 +19,7 @@ from tacit.dialogue.policy.layout import fill_slots, with_slots
 from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.plackett_luce import draw_slates, slate_logprobs
 from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.policy.scoring import said_before
 from tacit.dialogue.policy.slate import mask_rows
 from tacit.text.encoder import TextEncoder
 from tacit.text.lm import LMConfig
@@ -87,6 +88,48 @@ def test_scoring_a_rollout_again_agrees_within_1e_4(base: str, encoder_folder: P
     if base.endswith("lora"):
         trained = sum(p.numel() for n, p in policy.lm.named_parameters() if p.requires_grad and "lora" in n)
         assert 0 < trained < sum(p.numel() for p in policy.lm.parameters()) / 4
+
+
+def loves_slots(policy: Policy) -> None:
+    """Slots become the likeliest tokens after any state."""
+    with torch.no_grad():
+        bias = policy.lm.base_model.ln_f.bias
+        bias.fill_(0.5)
+        policy.lm.get_input_embeddings().weight[policy.layout.slots] = 0.5 * torch.ones_like(bias)
+
+
+def by_hand(policy: Policy, sample: Sample) -> list[float]:
+    """log P of each token of the reply, one forward pass a token: what may be said is told from the tokens before."""
+    start = len(sample.tokens) - sum(sample.sampled) + 1
+    found = []
+    for at in range(start, len(sample.tokens)):
+        ids = torch.tensor([[*sample.prompt_tokens, *sample.tokens[:at]]])
+        logits = policy.lm(input_ids=ids).logits[0, -1]
+        shown = policy.layout.slots[: 2 if sample.slate else 0]
+        allowed = [slot for slot in shown if slot not in sample.tokens[start:at]]
+        barred = [t for t in range(len(logits)) if policy.speakable[t] < 0 and t not in allowed]
+        logits[barred] = -torch.inf
+        found.append(float(torch.log_softmax(logits, dim=-1)[sample.tokens[at]]))
+    return found
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_a_slot_stands_once_in_a_reply_for_drawing_and_scoring_alike(greedy: bool, encoder_folder: Path) -> None:
+    policy = build(encoder_folder)
+    loves_slots(policy)
+    drawn = policy.act(contexts(), torch.Generator().manual_seed(3), greedy=greedy, decide="recommend")
+    named = [[t for t in s.tokens[-sum(s.sampled) + 1 :] if t in policy.layout.slots] for s in drawn]
+    assert all(sorted(slots) == policy.layout.slots[:2] for slots in named)
+    with torch.no_grad():
+        assert gap(policy, drawn) < 1e-4
+        for sample in drawn[:3]:
+            reply = [p for p, own in zip(sample.logprobs, sample.sampled, strict=True) if own][1:]
+            assert by_hand(policy, sample) == pytest.approx(reply, abs=1e-4)
+
+
+def test_what_a_row_said_before_by_hand() -> None:
+    tokens, slots = torch.tensor([[5, 7, 5, 9]]), torch.tensor([5, 9])
+    assert said_before(tokens, slots)[0].tolist() == [[False, False], [True, False], [True, False], [True, False]]
 
 
 def test_a_batch_draws_what_single_rows_would(encoder_folder: Path) -> None:
@@ -189,6 +232,7 @@ def test_slots_stand_for_titles_and_nothing_else() -> None:
     text = f"Try {second.title}, or {first.title}! Else {third.title} <1>"
     marked = with_slots(text, slate, WORLD.catalog, titles=2)
     assert marked == "Try <2>, or <1>! Else another one (1)"
+    assert with_slots(f"{first.title}? {first.title}.", slate, WORLD.catalog, titles=2) == "<1>? it."
     assert fill_slots("Try <2> , or <1> !", slate, WORLD.catalog) == f"Try {second.title}, or {first.title}!"
     assert fill_slots("Try <4> now", slate, WORLD.catalog) == "Try now"
     assert plain("a <eos>  b") == "a (eos) b"

@@ -220,6 +220,12 @@ def test_size_and_base_decide_what_is_not_given(encoder_folder: Path, tmp_path: 
         config = PolicyConfig(base=str(base), encoder=str(encoder_folder), window=4, lm=LMConfig(lora=lora))
         policy = Policy.fresh(WORLD.catalog, SPLIT.train, config)
         assert auto.settled_for(policy).lm_lr == rate
+        optimizer = sft._optimizer(policy, auto.settled_for(policy))
+        peaks = {id(p): group["peak"] for group in optimizer.param_groups for p in group["params"]}
+        trained = {name: p for name, p in policy.lm.named_parameters() if p.requires_grad}
+        assert {name.endswith(".rows"): peaks[id(p)] for name, p in trained.items()} == (
+            {False: rate, True: sft.FRESH_LM_LR} if lora else {False: rate}
+        )
         assert replace(auto, lm_lr=1e-3, microbatch=3).settled_for(policy).lm_lr == 1e-3
     assert replace(auto, microbatch=3).settled_for(small).microbatch == 3
     weights = {1e6: 4096, 134e6: 4, 345e6: 2, 8e9: 1}

@@ -12,7 +12,8 @@ import polars as pl
 import torch
 
 from tacit.catalog import Catalog
-from tacit.dialogue.claims import VERDICTS, Verdict, claims, count, fact_index
+from tacit.dialogue.claims import VERDICTS, Verdict, claims, count
+from tacit.dialogue.fact_index import fact_index
 from tacit.dialogue.policy.policy import Policy
 from tacit.metrics import intervals, texts
 from tacit.metrics.intervals import Estimate

@@ -21,13 +21,14 @@ Decision = Literal["recommend", "reply"]
 
 @dataclass
 class Drawn:
-    """The drawn parts of one turn."""
+    """The drawn parts of one turn; a reply that is ``given`` (``answering``) is not drawn."""
 
     decision_logprob: float
     slate: Slate | None
     slate_logprobs: tuple[float, ...]
     reply: list[int]
     reply_logprobs: list[float]
+    given: bool = False
 
 
 @torch.no_grad()
@@ -59,6 +60,9 @@ def act(
     state = cache.feed([[layout.chat if c else layout.recommend] for c in chat.tolist()])
     drawn = _draw_slates(policy, contexts, state, chat, choice, None if greedy else generator)
     if write:
+        for context, turn in zip(contexts, drawn, strict=True):
+            turn.reply = policy.answer(context)
+            turn.given, turn.reply_logprobs = bool(turn.reply), [0.0] * len(turn.reply)
         state = cache.feed([layout.opening(d.slate)[1:] for d in drawn])
         _write(policy, cache, state, drawn, generator, greedy)
     return [finish(policy, prompt, d) for prompt, d in zip(prompts, drawn, strict=True)]
@@ -71,7 +75,7 @@ def finish(policy: PolicyNetwork, prompt: Sequence[int], drawn: Drawn) -> Sample
     return Sample(
         prompt_tokens=tuple(prompt),
         tokens=(*opening, *drawn.reply),
-        sampled=(True, *[False] * (len(opening) - 1), *[True] * len(drawn.reply)),
+        sampled=(True, *[False] * (len(opening) - 1), *[not drawn.given] * len(drawn.reply)),
         logprobs=(drawn.decision_logprob, *[0.0] * (len(opening) - 1), *drawn.reply_logprobs),
         text=fill_slots(text, drawn.slate, policy.catalog),
         slate=drawn.slate,
@@ -113,13 +117,19 @@ def _write(
 ) -> None:
     """Reply tokens until every row said ``<eos>`` or the budget is spent. Finished rows are dropped once they are a
     quarter of all."""
-    sayable = policy.sayable([d.slate for d in drawn])
-    rows, eos, budget = drawn, policy.layout.eos, policy.layout.lengths.reply
-    for step in range(budget):
+    places = [place for place, row in enumerate(drawn) if not row.given]
+    rows, eos, budget = [drawn[place] for place in places], policy.layout.eos, policy.layout.lengths.reply
+    if len(rows) < len(drawn) and rows:
+        kept = torch.tensor(places, device=policy.device)
+        cache.keep(kept)
+        state = state[kept]
+    sayable = policy.sayable([row.slate for row in rows])
+    for step in range(budget if rows else 0):
         logits = head_logits(policy.lm, state) + sayable
         distribution = torch.log_softmax(logits, dim=-1)
         token = distribution.argmax(-1) if greedy else _draw(distribution, generator)
         logprob = distribution.gather(1, token.unsqueeze(1)).squeeze(1).tolist()
+        policy.say_once(sayable, token.tolist())
         for row, t, p in zip(rows, token.tolist(), logprob, strict=True):
             if not _ended(row, eos):
                 row.reply.append(t)

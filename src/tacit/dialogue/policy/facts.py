@@ -72,7 +72,7 @@ class Facts:
         for piece in self.pieces():
             longer = line + joint + piece
             if not fits(longer):
-                longer = _cut(line + joint, piece, fits) if piece == self.plot else ""
+                longer = cut(line + joint, piece, fits) if piece == self.plot else ""
             if longer:
                 line, joint = longer, "; "
         return line
@@ -121,7 +121,7 @@ def _plot(text: str, told: list[str]) -> str:
     return ""
 
 
-def _cut(start: str, plot: str, fits: Callable[[str], bool]) -> str:
+def cut(start: str, plot: str, fits: Callable[[str], bool]) -> str:
     """The plot's first words, as many as fit; "" where fewer than FEWEST do. Fewer words fit where more do."""
     words = plot.split()
 

@@ -53,16 +53,25 @@ class Lengths:
 
 
 def with_slots(text: str, slate: Slate | None, catalog: Catalog, titles: int) -> str:
-    """Replace the slate's titles in a reply by slots; titles past the first ``titles`` become "another one".
+    """Replace the slate's titles in a reply by slots; titles past the first ``titles`` become "another one", and one
+    that was named before "it".
 
-    A reply must not teach the model to spell titles: every item it names goes through a slot.
+    A reply must not teach the model to spell titles: every item it names goes through a slot, and a slot stands once in
+    a reply.
     """
     if slate is None:
         return plain(text)
     marked = text
     for k, item in enumerate(slate.items):
         marked = marked.replace(catalog[item].title, f"\0{k + 1}\0" if k < titles else "another one")
-    return re.sub("\0([1-5])\0", r"<\1>", plain(marked))
+    named: set[str] = set()
+
+    def slot(match: re.Match[str]) -> str:
+        again = match.group(1) in named
+        named.add(match.group(1))
+        return "it" if again else f"<{match.group(1)}>"
+
+    return re.sub("\0([1-5])\0", slot, plain(marked))
 
 
 def fill_slots(text: str, slate: Slate | None, catalog: Catalog) -> str:

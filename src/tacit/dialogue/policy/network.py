@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.catalog import Catalog
+from tacit.dialogue.policy.answering import answer
 from tacit.dialogue.policy.layout import Layout, Lengths, special_tokens, window_text
 from tacit.dialogue.policy.plackett_luce import NEG
 from tacit.dialogue.policy.slate import SlateHead, mask_rows_
@@ -25,7 +26,8 @@ from tacit.text.chat_markup import SPECIAL, Markup
 from tacit.text.encoder import PINNED, TextEncoder
 from tacit.text.lm import LMConfig, head_logits, max_positions
 from tacit.text.packed import packed_rows, packs
-from tacit.types import Dialogue, Slate
+from tacit.text.tokens import DESCRIBED, SLOTS, plain
+from tacit.types import Dialogue, ItemId, Slate
 
 PRETRAINED_REPLY = 64  # tokens of a pretrained model's reply, its end included
 FACTS = 48  # tokens of a shown item's facts, its title included
@@ -48,6 +50,8 @@ class PolicyConfig:
     reply_tokens: int = at_least(0, default=0)
     # facts of each shown item before the reply: auto = for a pretrained base, which can read them
     facts: Literal["auto", "always", "never"] = "auto"
+    # questions about shown items: catalog = answered from it (``answering``), model = left to the language model
+    answers: Literal["catalog", "model"] = "catalog"
     lm: LMConfig = field(default_factory=LMConfig)
 
     def conflicts(self) -> Iterator[tuple[str, object, str]]:
@@ -118,11 +122,21 @@ class PolicyNetwork(nn.Module):
         speakable[[known[token] for token in special_tokens(tokenizer)]] = NEG
         speakable[len(tokenizer) :] = NEG
         speakable[self.layout.eos] = 0.0
+        speakable[self._twins_of_slots()] = NEG
         self.register_buffer("speakable", speakable, persistent=False)
 
     @property
     def device(self) -> torch.device:
         return self.head.item_bias.device
+
+    def _twins_of_slots(self) -> list[int]:
+        """Tokens that a pretrained model's slots began as (``text.tokens.DESCRIBED``): until training has told the two
+        apart, one that is drawn is a slot that was meant, and greedy replies repeat it to their limit."""
+        if self.form.added is None:
+            return []
+        words = {token: self.tokenizer.encode(DESCRIBED[token], add_special_tokens=False) for token in SLOTS}
+        added = {token for token in SLOTS if self.tokenizer.convert_tokens_to_ids(token) in self.form.added}
+        return sorted({ids[0] for token, ids in words.items() if token in added and len(ids) == 1})
 
     def item_vectors(self) -> Tensor:
         """[n_items, dim]."""
@@ -166,6 +180,22 @@ class PolicyNetwork(nn.Module):
         """What the user of each context has asked for so far; ``self.wish.reader.describe`` puts it in words."""
         return self.wish.read(contexts)
 
+    def answer(self, context: Dialogue) -> list[int]:
+        """The reply that the catalogue gives to the user's last words, its end included; empty where none is asked."""
+        if self.config.answers == "model":
+            return []
+        room = self.layout.lengths.reply - 1
+
+        def met(item: ItemId) -> list[str]:
+            row, satisfied = self.catalog.index(item), self.wish.reader.index.satisfied
+            return [w.part.label for w in self.wishes([context])[0].wanted if satisfied(w.part)[row] > 0.5]
+
+        def fits(text: str) -> bool:
+            return len(self.layout.encode(plain(text), room + 1)) <= room
+
+        text = answer(context, self.catalog, met, fits)
+        return [*self.layout.encode(plain(text), room), self.layout.eos] if text else []
+
     def ranking_scores(self, window: Tensor, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
         """Slate logits with nothing masked, differentiable: what supervised training and the ranking table read."""
         scores: Tensor = self.head(window, self.head_state(state), self.mentioned(contexts))
@@ -193,12 +223,19 @@ class PolicyNetwork(nn.Module):
         return torch.cat(chunks) if chunks else torch.zeros(0, len(self.catalog))
 
     def sayable(self, slates: Sequence[Slate | None]) -> Tensor:
-        """Additive mask [B, V]: ordinary tokens, ``<eos>``, and the slots whose titles the reply was given."""
+        """Additive mask [B, V] of a reply's first token: ordinary tokens, ``<eos>``, and the slots whose titles the
+        reply was given. A slot stands once in a reply: each drawn token goes to ``say_once``."""
         mask = self.speakable.repeat(len(slates), 1)
         for row, slate in enumerate(slates):
             shown = min(len(slate.items), self.config.slate_titles) if slate else 0
             mask[row, self.layout.slots[:shown]] = 0.0
         return mask
+
+    def say_once(self, sayable: Tensor, said: Sequence[int]) -> None:
+        """Put the slots among the B tokens just ``said`` out of their rows' reach, in place."""
+        for row, token in enumerate(said):
+            if token in self.layout.slots:
+                sayable[row, token] = NEG
 
     def decision_logprobs(self, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
         """log P(<recommend>), log P(<chat>) from the states before it: [B, width] → [B, 2]. A turn that asks for

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tacit.dialogue.policy.network import PolicyNetwork, pad_right
-from tacit.dialogue.policy.plackett_luce import slate_logprobs
+from tacit.dialogue.policy.plackett_luce import NEG, slate_logprobs
 from tacit.text.lm import over_vocabulary
 from tacit.types import Dialogue, Sample
 
@@ -73,15 +73,24 @@ def _token_logprobs(
     in_reply[:, 0] = False
     rows = in_reply.nonzero()[:, 0]  # logits on reply tokens only: [B, T, V] would be the largest tensor
     said = tokens[in_reply].unsqueeze(1)
-    sayable = policy.sayable([s.slate for s in samples])
+    sayable, slots = policy.sayable([s.slate for s in samples]), torch.tensor(policy.layout.slots, device=policy.device)
+    named = said_before(tokens.masked_fill(~in_reply, policy.layout.pad), slots)[in_reply]
 
     def measure(logits: Tensor, part: slice) -> Tensor:
-        distribution = torch.log_softmax(logits + sayable[rows[part]], dim=-1)
+        open_to = sayable[rows[part]]
+        open_to[:, slots] = open_to[:, slots].masked_fill(named[part], NEG)
+        distribution = torch.log_softmax(logits + open_to, dim=-1)
         own = distribution.gather(1, said[part]).squeeze(1)
         return torch.stack([own, -(distribution.exp() * distribution).sum(-1)], dim=-1)
 
     found = over_vocabulary(policy.lm, before[in_reply], measure)
     return logprobs.masked_scatter(in_reply, found[:, 0]), entropy.masked_scatter(in_reply, found[:, 1])
+
+
+def said_before(tokens: Tensor, slots: Tensor) -> Tensor:
+    """[B, T] tokens, [S] slots → [B, T, S]: True where the row had the slot before the token."""
+    here = tokens.unsqueeze(-1) == slots
+    return here.cumsum(1) - here.long() > 0
 
 
 def _slate_factors(

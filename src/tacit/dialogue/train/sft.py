@@ -337,15 +337,20 @@ def _optimizer(policy: Policy, config: SFTConfig) -> torch.optim.AdamW:
     def trainable(module: nn.Module) -> list[nn.Parameter]:
         return [p for p in module.parameters() if p.requires_grad]
 
+    # Rows of added tokens train alone under adapters or frozen layers. They are as new as a small model, and at a
+    # pretrained one's step they stay where they began: slots beside the quote, both decisions beside each other.
+    added = {id(p) for name, p in policy.lm.named_parameters() if name.split(".")[-1] == "rows"}
     residual = list(policy.head.item_residual.parameters())
     head = [p for p in trainable(policy.head) if all(p is not r for r in residual)]
     groups: list[dict[str, Any]] = [
-        {"params": trainable(policy.lm), "peak": config.lm_lr, "weight_decay": 0.01},
+        {"params": [p for p in trainable(policy.lm) if id(p) not in added], "peak": config.lm_lr, "weight_decay": 0.01},
         {"params": trainable(policy.encoder), "peak": config.encoder_lr, "weight_decay": 0.01},
         {"params": head, "peak": config.head_lr, "weight_decay": 0.0},
         # Apart from the head, as it is in the checkpoints of earlier runs.
         {"params": residual, "peak": config.head_lr, "weight_decay": 0.0},
     ]
+    rows = [p for p in trainable(policy.lm) if id(p) in added]
+    groups.append({"params": rows, "peak": FRESH_LM_LR, "weight_decay": 0.0})
     groups.append({"params": [policy.wish.weights], "peak": WISH_LR * config.head_lr, "weight_decay": 0.0})
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.head_lr)
 

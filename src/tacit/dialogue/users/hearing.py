@@ -14,7 +14,8 @@ import numpy as np
 
 from tacit.catalog import Catalog
 from tacit.dialogue.answers import ignored
-from tacit.dialogue.claims import claims, fact_index
+from tacit.dialogue.claims import claims
+from tacit.dialogue.fact_index import fact_index
 from tacit.dialogue.users.language import LanguageSense, words_of
 from tacit.run.limits import at_least, share
 from tacit.types import Bools, Dialogue, Floats64, Ints64, Turn

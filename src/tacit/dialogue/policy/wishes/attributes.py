@@ -90,6 +90,7 @@ class AttributeIndex:
         self.columns: list[tuple[str, str]] = []
         self.rows: list[Ints64] = []
         self.numbers: dict[str, Floats32] = {}
+        self._made: dict[tuple[str, str], int] = {}
         for key, held in values.items():
             if self.kinds[key] == "number":
                 self.numbers[key] = _numbers(held, self.n_items)
@@ -107,6 +108,16 @@ class AttributeIndex:
         """[n_items], 1 where the item has it, 0 where not or where the catalogue does not tell; likeness is graded."""
         found: Floats32 = self._satisfied(part)
         return found
+
+    def column_of(self, key: str, value: str, rows: Ints64) -> int:
+        """The column of a value that no attribute has, such as a word of the texts; made at the first use."""
+        pair = (key, value)
+        if pair not in self._made:
+            self._made[pair] = len(self.columns)
+            self.columns.append(pair)
+            self.rows.append(rows)
+            self.kinds.setdefault(key, "category")
+        return self._made[pair]
 
     def holds(self, column: int, row: int) -> bool:
         rows = self.rows[column]

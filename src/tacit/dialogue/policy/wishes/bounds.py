@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tacit.dialogue.policy.wishes.marks import Mark
+from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.pointing import Pointing
 
 _OTHERS = re.compile(r"(?:^|[.!?;] )(?:my|he|she|they|his|her|everyone|everybody|the kids)\b[^.!?;]*$")

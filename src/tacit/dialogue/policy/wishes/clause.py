@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from tacit.dialogue.policy.wishes.attributes import Part
 from tacit.dialogue.policy.wishes.edits import Edit, Op
-from tacit.dialogue.policy.wishes.marks import Mark, Marker
+from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.marks import Marker
 from tacit.dialogue.policy.wishes.vocabulary import merged
 
 
@@ -41,7 +42,7 @@ class Clause:
 
     def _parts_since(self) -> bool:
         return any(
-            m.start >= self.since and m.name in ("kind", "person", "number", "title")
+            m.start >= self.since and m.name in ("kind", "person", "number", "title", "topic")
             for m in self.marks
             if m.start < self._now
         )

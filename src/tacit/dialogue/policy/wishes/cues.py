@@ -53,6 +53,15 @@ _CUES: list[tuple[str, str]] = [
         r"played|stars?|starred) in|directed|made|wrote|did))|whoever (?:directed|made|wrote|did|(?:is|was|stars?|"
         r"starred|played) in)"
     ),
+    ("sequel_of", 
+        r"(?:(?:a|an|any|the|some) )?(?:sequels?|prequels?|follow ?ups?|next (?:one|part|movie|film|installment|book)|"
+        r"continuation|rest|part (?:two|three|2|3)|(?:other|later|new|newer) (?:one|ones|films|movies|parts)) "
+        r"(?:to|of|for|after|in)(?: the)?(?= (?:§|it\b|that\b|this\b))|"
+        r"(?:what|whatever|anything|which) (?:came|comes|come|happens|happened) (?:after|next in)"
+        r"(?= (?:§|it\b|that\b))|"
+        r"(?:another|any other|all the other|more|other)(?= §)"
+    ),
+    ("nth_of", r"(?:the )?(?P<nthof>second|third|fourth|fifth)(?= §)"),
     ("just", r"just|purely|strictly"),
     ("question", 
         
@@ -98,7 +107,8 @@ _CUES: list[tuple[str, str]] = [
         r"no (?:thanks|thank you|way|go|no)|hard pass|a miss|for another (?:day|time|night)|not (?:today|"
         r"tonight|now|again|happening)|"
     
-        r"i have had enough of|wears? me out|turns? (?:me|us) off|can (?:be left out|stay away|go away)|"
+        r"i have had enough of(?= (?:it|that|them|those)\b| [.,;!?]|$)|"
+        r"wears? me out|turns? (?:me|us) off|can (?:be left out|stay away|go away)|"
         r"(?:is|are) a (?:turn off|no no|dealbreaker|deal breaker|no for me)"
     ),
     ("good", 
@@ -204,6 +214,7 @@ _CUES: list[tuple[str, str]] = [
     ("sep", 
         r"thank you|thank|but|though|although|however|otherwise|still|then|while|whereas|even if|as long as|"
         r"except that|"
+        r"so(?= (?:a|an|something|some|maybe|let us|give|show|how about|(?:i|we) (?:want|would|need))\b)|"
         r"yet|that said|well|hmm|actually|ok|okay|please|thanks|so long as|and then|plus|also|where|who|"
         r"because|cause|cuz|since (?:i|we|my|the|it|she|he|they)\b|as (?:i|we|my|she|he|they)\b"
     ),

@@ -8,12 +8,14 @@ from tacit.dialogue.policy.wishes import cues
 from tacit.dialogue.policy.wishes.attributes import ON_SCREEN, Part
 from tacit.dialogue.policy.wishes.clause import Clause
 from tacit.dialogue.policy.wishes.edits import Edit, Op
-from tacit.dialogue.policy.wishes.marks import Mark
+from tacit.dialogue.policy.wishes.mark import Mark
+
+_LATER = re.compile(r"\bsequel|follow|next|continuation|came|comes?\b|happen|later|new|part (?:two|three|2|3)")
 
 
 class Pointing(Clause):
-    """A title means what the words around it say: ``frame`` is "seen", "unseen", "seen_all", "sim", "role" or
-    "question"."""
+    """A title means what the words around it say: ``frame`` is "seen", "unseen", "seen_all", "sim", "role",
+    "series" or "question"."""
 
     def _title(self, n: int, mark: Mark) -> None:
         self._object = True
@@ -30,6 +32,7 @@ class Pointing(Clause):
             "sim",
             "seen_all",
             "role",
+            "series",
         )
         if relative and not (self.polarity == "avoid" and self._ends_soon(mark)):
             return
@@ -88,6 +91,13 @@ class Pointing(Clause):
         if self.frame == "role":
             self.frame = ""
             self._people_of(rows)
+        elif self.frame == "series":
+            self.frame = ""
+            part = self.marker.series.part(rows, later=_LATER.search(self.role) is not None)
+            if part is not None:
+                self._add(self.polarity, part)
+            else:
+                self.edits.append(Edit("liked", rows=rows))
         elif self.frame in ("seen", "seen_all"):
             self.edits.append(Edit("seen", rows=rows))
         elif self.frame == "unseen":
@@ -104,7 +114,7 @@ class Pointing(Clause):
         """ "The guy from Heat", "whoever directed it": those people, any of whom will do."""
         known = frozenset[int]().union(*(self.index.people(row) for row in rows))
         if not known:
-            known = known.union(*(self.index.people(row) for row in self.marker.same_title(rows)))
+            known = known.union(*(self.index.people(row) for row in self.marker.titles.same(rows)))
         keys = {column: self.index.columns[column][0] for column in known}
         if re.search(r"director|directed|filmmaker|made\b|maker", self.role):
             columns = frozenset(c for c, key in keys.items() if key.startswith("director"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.dialogue.policy.wishes.edits import Edit, Op
-from tacit.dialogue.policy.wishes.marks import Mark
+from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.pointing import Pointing
 
 _ASKED_PEOPLE = re.compile(r"\b(?:with|by|starring|featuring|having|from|of|want|more) $")
@@ -76,6 +77,21 @@ class Polarity(Pointing):
         if asked and not _TOLD.match(self.joined[following.end :]):
             self._close_frame(n)
             self.frame, self.role = "role", mark.text
+
+    def _sequel_of(self, n: int, mark: Mark) -> None:
+        """ "A sequel to Jaws", "another Star Wars"."""
+        if self.frame != "seen":
+            self.frame, self.role = "series", mark.text
+
+    def _nth_of(self, n: int, mark: Mark) -> None:
+        """ "The second Toy Story"."""
+        following = self.marks[n + 1]
+        if following.name == "title":
+            nth = ORDINAL[mark.text.rsplit(" ", 1)[-1]] + 1
+            series = self.marker.series
+            rows = tuple(row for row in series.others(following.rows) if series.number(row) == nth)
+            if rows:
+                self.marks[n + 1] = replace(following, rows=rows)
 
     def _release(self, n: int, mark: Mark) -> None:
         self._set("release", mark)

@@ -68,4 +68,4 @@ class _Scan(Bounds, Polarity, Values):
         return self.edits
 
 
-_HANDLER = {"kind": "attribute", "person": "attribute", "number": "attribute", ",": "comma"}
+_HANDLER = {"kind": "attribute", "person": "attribute", "number": "attribute", "topic": "attribute", ",": "comma"}

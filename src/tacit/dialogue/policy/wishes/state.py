@@ -10,9 +10,10 @@ from functools import lru_cache
 from tacit.catalog import Catalog, normalise_title
 from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part
 from tacit.dialogue.policy.wishes.edits import Edit, Reading
-from tacit.dialogue.policy.wishes.marks import Marker, twins
+from tacit.dialogue.policy.wishes.marks import Marker
 from tacit.dialogue.policy.wishes.reader import Reader
-from tacit.dialogue.policy.wishes.times import complement, intersect, labelled
+from tacit.dialogue.policy.wishes.spans import complement, intersect, labelled
+from tacit.dialogue.policy.wishes.titles import twins
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary, merged
 from tacit.types import Dialogue, ItemId
 

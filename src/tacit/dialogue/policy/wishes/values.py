@@ -8,8 +8,8 @@ from dataclasses import replace
 from tacit.dialogue.policy.wishes.attributes import Part
 from tacit.dialogue.policy.wishes.clause import Clause
 from tacit.dialogue.policy.wishes.edits import Edit
-from tacit.dialogue.policy.wishes.marks import Mark
-from tacit.dialogue.policy.wishes.times import recent_or_old
+from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.years import recent_or_old
 
 # "It was funny" says something of a title; "something that is funny" and "it has to be funny" ask.
 _COMMENT = re.compile(

@@ -1,33 +1,14 @@
-"""Numbers that people say of items: years, decades, ages, lengths and prices, as spans of a numeric attribute."""
+"""Years, decades and ages that people say of items, as spans of the catalogue's years."""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 
 from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part
+from tacit.dialogue.policy.wishes.counts import COUNTED, Said, count
+from tacit.dialogue.policy.wishes.spans import Span, label
 
-Span = tuple[float, float]
-EVER: Span = (-math.inf, math.inf)
-
-_WORDS = (  # from one
-    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
-    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
-)
-COUNT = {word: n for n, word in enumerate(_WORDS, 1)} | {
-    "a": 1, "an": 1, "couple": 2, "couple of": 2, "a couple of": 2, "few": 3, "a few": 3, "several": 5, "thirty": 30,
-    "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90, "hundred": 100, "a hundred": 100,
-}  # fmt: skip
-_COUNT = (
-    r"(?:\d+(?:[.,]\d+)?|(?:a )?couple(?: of)?|(?:a )?few|(?:a )?hundred|"
-    + "|".join(
-        sorted(
-            COUNT.keys() - {"a", "an", "couple", "couple of", "a couple of", "few", "a few", "hundred", "a hundred"}
-        )[::-1]
-    )
-    + r"|an?)"
-)
 _TENS = {
     **{"twenties": 20, "thirties": 30, "forties": 40, "fifties": 50},
     **{"sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90},
@@ -70,14 +51,14 @@ _RULES = [
     ("point", rf"(?:in |from |of |during )?(?:the )?(?:year )?{_POINT.format(*['g'] * 9)}(?: era)?"),
     (
         "ago",
-        rf"(?:in |from |of |within |during )?(?:the )?(?:last|past) (?:(?P<n>{_COUNT}) )?(?P<unit>years?|"
+        rf"(?:in |from |of |within |during )?(?:the )?(?:last|past) (?:(?P<n>{COUNTED}) )?(?P<unit>years?|"
         rf"decades?)(?: or so)?",
     ),
-    ("age", rf"(?P<way>older|newer|more recent|younger) than (?P<n>{_COUNT}) (?P<unit>years?|decades?)(?: old)?"),
+    ("age", rf"(?P<way>older|newer|more recent|younger) than (?P<n>{COUNTED}) (?P<unit>years?|decades?)(?: old)?"),
     (
         "aged",
         rf"(?:(?P<bound>at least|over|more than|less than|under|at most|no more than) )?"
-        rf"(?:about |around |roughly |nearly |almost )?(?P<n>{_COUNT}) (?P<unit>years?|decades?) (?P<how>old|ago|back)"
+        rf"(?:about |around |roughly |nearly |almost )?(?P<n>{COUNTED}) (?P<unit>years?|decades?) (?P<how>old|ago|back)"
         rf"(?: or (?P<more>older|more|so|newer|less))?",
     ),
     ("century", r"(?:this|the (?:21st|twenty first)|21st) century|(?:the )?(?P<old>20th|twentieth|last) century"),
@@ -106,73 +87,17 @@ _RULES = [
 ]
 _PATTERNS = [(name, re.compile(pattern + r"(?!\w)")) for name, pattern in _RULES]
 
-_UNITS: list[tuple[str, str, float]] = [  # what is said, the keys it may mean, how many of the key's units it is
-    (r"hours?|hrs?", r"runtime|duration|length|minutes|running", 60.0),
-    (r"minutes?|mins?", r"runtime|duration|length|minutes|running", 1.0),
-    (r"pages?", r"pages?|num_pages|page_count|length", 1.0),
-    (r"dollars?|bucks|usd|euros?|eur|pounds?|quid", r"price|cost", 1.0),
-    (r"stars?|points?", r"rating|stars|score", 1.0),
-    (r"players?|people", r"players|max_players|min_players", 1.0),
-]
-_AT_MOST = (
-    r"under|less than|below|at most|no more than|not more than|max(?:imum)?|up to|shorter than|cheaper than|within|"
-    r"fewer than|not over|no longer than|not longer than|nothing over|nothing longer than|not above"
-)
-_AT_LEAST = (
-    r"over|more than|at least|longer than|above|min(?:imum)?|no less than|not less than|upwards of|"
-    r"not under|exceeding"
-)
-_QUANTITY = re.compile(
-    rf"(?:(?P<most>{_AT_MOST})|(?P<least>{_AT_LEAST})|(?:about|around|roughly) )? ?"
-    rf"(?P<cur>[$€£] ?)?(?P<n>{_COUNT}) ?(?P<half>and a half )?"
-    rf"(?P<unit>{'|'.join(unit for unit, _, _ in _UNITS)})?"
-    rf"(?P<after> (?:or|and) (?:less|under|more|up|over|shorter|longer|fewer|cheaper))?(?!\w)"
-)
-_NEAR = 0.15  # "about two hours": this much either way
-_LENGTH, _PRICE, _RATING = (
-    r"runtime|duration|length|minutes|pages?|page_count|num_pages",
-    r"price|cost",
-    r"rating|stars|score",
-)
-_LOW = {
-    **dict.fromkeys(("short", "shorter", "quick"), _LENGTH),
-    **dict.fromkeys(("cheap", "cheaper", "inexpensive", "affordable"), _PRICE),
-    "easy": r"difficulty",
-}
-_HIGH = {
-    **dict.fromkeys(("long", "longer"), _LENGTH),
-    "expensive": _PRICE,
-    **dict.fromkeys(("highly rated", "top rated", "well rated"), _RATING),
-    "hard": r"difficulty",
-}
+# Words with which a span of years can begin.
+STARTS = frozenset(re.findall(r"[a-z]+", " ".join(re.sub(r"\\\w|\?P<\w+>|\?!|\?<!", " ", rule) for _, rule in _RULES)))
 
 
-# Words with which a number can begin, so that no other word costs a search.
-_STARTS = frozenset(
-    re.findall(r"[a-z]+", " ".join(re.sub(r"\\\w|\?P<\w+>|\?!|\?<!", " ", rule) for _, rule in _RULES))
-) | frozenset(re.findall(r"[a-z]+", " ".join((_AT_MOST, _AT_LEAST, "about around roughly", *COUNT, *_LOW, *_HIGH))))
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A number part that ends at character ``end``; ``relative`` is -1 ("older") or 1 ("newer") where it compares."""
-
-    end: int
-    part: Part | None
-    relative: int = 0
-
-
-def read_number(text: str, at: int, index: AttributeIndex) -> Said | None:
-    """The number said at character ``at`` of lower-case ``text`` whose words one space parts, or None."""
-    word = text[at : text.find(" ", at) if " " in text[at:] else len(text)]
-    if not (word[:1].isdigit() or word in _STARTS or word[:1] in "$€£"):
-        return None
-    if index.year_key is not None:
-        for name, pattern in _PATTERNS:
-            found = pattern.match(text, at)
-            if found and not (name == "aged" and _of_somebody(found)):
-                return _year_part(name, found, index)
-    return _quantity(text, at, index) or _quality(text, at, index)
+def read_years(text: str, at: int, index: AttributeIndex) -> Said | None:
+    """The years said at character ``at``, or None."""
+    for name, pattern in _PATTERNS:
+        found = pattern.match(text, at)
+        if found and not (name == "aged" and _of_somebody(found)):
+            return _year_part(name, found, index)
+    return None
 
 
 def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said | None:
@@ -202,10 +127,10 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
     elif name == "point":
         span = _point(said, "g")
     elif name == "ago":
-        years = _count(said["n"]) * (10 if said["unit"].startswith("decade") else 1)
+        years = count(said["n"]) * (10 if said["unit"].startswith("decade") else 1)
         span = (_newest(index) - years, math.inf)
     elif name == "age":
-        years = _count(said["n"]) * (10 if said["unit"].startswith("decade") else 1)
+        years = count(said["n"]) * (10 if said["unit"].startswith("decade") else 1)
         bound = _newest(index) - years
         span = (-math.inf, bound - 1) if said["way"] == "older" else (bound, math.inf)
     elif name == "aged":
@@ -221,7 +146,7 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
         return Said(found.end(), None)
     else:
         span, relative = recent_or_old(index, name == "recent"), 1 if name == "recent" else -1
-    return Said(found.end(), Part(_label(span), "number", key=key, spans=(span,)), relative)
+    return Said(found.end(), Part(label(span), "number", key=key, spans=(span,)), relative)
 
 
 def _of_somebody(found: re.Match[str]) -> bool:
@@ -231,14 +156,14 @@ def _of_somebody(found: re.Match[str]) -> bool:
         return not re.search(r"\b(?:from|made|released|out|of|filmed|shot|published)(?: in)? $", before)
     if re.search(r"(?<!that )(?<!which )\b(?:am|is|was|are|turned|turns|turning|being|aged?) $", before):
         return True
-    young = found["unit"].startswith("year") and _count(found["n"]) < 15
+    young = found["unit"].startswith("year") and count(found["n"]) < 15
     return found["unit"] == "year" or young
 
 
 def _aged(said: dict[str, str | None], index: AttributeIndex) -> Span:
     """ "Two decades old": five years around; "20 years old": a fifth of it, but two years at least."""
     decades = str(said["unit"]).startswith("decade")
-    years = _count(said["n"]) * (10 if decades else 1)
+    years = count(said["n"]) * (10 if decades else 1)
     year = math.floor(_newest(index)) - years
     if said["bound"] in ("at least", "over", "more than") or said["more"] in ("older", "more"):
         return (-math.inf, year)
@@ -284,77 +209,3 @@ def _decade(said: str) -> float:
     if number >= 1800:
         return float(number)
     return float(number + (2000 if number in (0, 10) else 1900))
-
-
-def _count(said: str | None) -> float:
-    if not said:
-        return 1.0
-    return float(COUNT.get(said, 0) or said.replace(",", "."))
-
-
-def _quantity(text: str, at: int, index: AttributeIndex) -> Said | None:
-    found = _QUANTITY.match(text, at)
-    if not found or not (found["unit"] or found["cur"]):
-        return None
-    unit = found["unit"] or "dollars"
-    keys, scale = next((keys, scale) for said, keys, scale in _UNITS if re.fullmatch(said, unit))
-    key = _key(keys, index)
-    if key is None:
-        return Said(found.end(), None)
-    number = (_count(found["n"]) + (0.5 if found["half"] else 0.0)) * scale
-    after = found["after"] or ""
-    if found["most"] or re.search("less|under|shorter|fewer|cheaper", after):
-        span: Span = (-math.inf, number)
-    elif found["least"] or re.search("more|up|over|longer", after):
-        span = (number, math.inf)
-    elif found["cur"] or "price" in key or "cost" in key:
-        span = (-math.inf, number)
-    else:
-        span = (number * (1 - _NEAR), number * (1 + _NEAR))
-    return Said(found.end(), Part(f"{key} {_label(span)}", "number", key=key, spans=(span,)))
-
-
-def _quality(text: str, at: int, index: AttributeIndex) -> Said | None:
-    for table, share in ((_LOW, 0.25), (_HIGH, 0.75)):
-        for word, keys in table.items():
-            if text.startswith(word, at) and not text[at + len(word) : at + len(word) + 1].isalnum():
-                key = _key(keys, index)
-                if key is None:
-                    continue
-                bound = index.quantile(key, share)
-                span = (-math.inf, bound) if share < 0.5 else (bound, math.inf)
-                return Said(at + len(word), Part(f"{key} {_label(span)}", "number", key=key, spans=(span,)))
-    return None
-
-
-def _key(keys: str, index: AttributeIndex) -> str | None:
-    return next((key for key in index.numbers if key != index.year_key and re.search(rf"(?:{keys})", key)), None)
-
-
-def _label(span: Span) -> str:
-    low, high = span
-    if low == high:
-        return f"{low:g}"
-    if math.isinf(low):
-        return f"up to {high:g}"
-    return f"from {low:g}" if math.isinf(high) else f"{low:g}–{high:g}"
-
-
-def labelled(part: Part, spans: tuple[Span, ...]) -> str:
-    """A label for ``spans`` in the way of ``part``'s own: years need no name."""
-    said = " or ".join(_label(span) for span in spans)
-    return f"{part.key} {said}" if part.label.startswith(f"{part.key} ") else said
-
-
-def complement(spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    """What lies outside, for whole numbers."""
-    outside, low = [], -math.inf
-    for start, end in sorted(spans):
-        if not math.isinf(start) and start - 1 >= low:
-            outside.append((low, start - 1))
-        low = max(low, end + 1)
-    return tuple(outside) if low == math.inf else (*outside, (low, math.inf))
-
-
-def intersect(first: tuple[Span, ...], second: tuple[Span, ...]) -> tuple[Span, ...]:
-    return tuple((max(a, c), min(b, d)) for a, b in first for c, d in second if max(a, c) <= min(b, d))

@@ -1,0 +1,18 @@
+"""Numbers that people say of items: a span of years, else of another numeric attribute."""
+
+from __future__ import annotations
+
+from tacit.dialogue.policy.wishes import quantities, years
+from tacit.dialogue.policy.wishes.attributes import AttributeIndex
+from tacit.dialogue.policy.wishes.counts import Said
+
+_STARTS = years.STARTS | quantities.STARTS  # words with which a number can begin, so that no other costs a search
+
+
+def read_number(text: str, at: int, index: AttributeIndex) -> Said | None:
+    """The number said at character ``at`` of lower-case ``text`` whose words one space parts, or None."""
+    word = text[at : text.find(" ", at) if " " in text[at:] else len(text)]
+    if not (word[:1].isdigit() or word in _STARTS or word[:1] in "$€£"):
+        return None
+    found = years.read_years(text, at, index) if index.year_key is not None else None
+    return found or quantities.read_quantity(text, at, index) or quantities.read_quality(text, at, index)

@@ -1,0 +1,93 @@
+"""Lengths, prices and the like that people say of items: "under two hours", "cheap", "long"."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part
+from tacit.dialogue.policy.wishes.counts import COUNT, COUNTED, Said, count
+from tacit.dialogue.policy.wishes.spans import Span, label
+
+_UNITS: list[tuple[str, str, float]] = [  # what is said, the keys it may mean, how many of the key's units it is
+    (r"hours?|hrs?", r"runtime|duration|length|minutes|running", 60.0),
+    (r"minutes?|mins?", r"runtime|duration|length|minutes|running", 1.0),
+    (r"pages?", r"pages?|num_pages|page_count|length", 1.0),
+    (r"dollars?|bucks|usd|euros?|eur|pounds?|quid", r"price|cost", 1.0),
+    (r"stars?|points?", r"rating|stars|score", 1.0),
+    (r"players?|people", r"players|max_players|min_players", 1.0),
+]
+_AT_MOST = (
+    r"under|less than|below|at most|no more than|not more than|max(?:imum)?|up to|shorter than|cheaper than|within|"
+    r"fewer than|not over|no longer than|not longer than|nothing over|nothing longer than|not above"
+)
+_AT_LEAST = (
+    r"over|more than|at least|longer than|above|min(?:imum)?|no less than|not less than|upwards of|"
+    r"not under|exceeding"
+)
+_QUANTITY = re.compile(
+    rf"(?:(?P<most>{_AT_MOST})|(?P<least>{_AT_LEAST})|(?:about|around|roughly) )? ?"
+    rf"(?P<cur>[$€£] ?)?(?P<n>{COUNTED}) ?(?P<half>and a half )?"
+    rf"(?P<unit>{'|'.join(unit for unit, _, _ in _UNITS)})?"
+    rf"(?P<after> (?:or|and) (?:less|under|more|up|over|shorter|longer|fewer|cheaper))?(?!\w)"
+)
+_NEAR = 0.15  # "about two hours": this much either way
+_LENGTH, _PRICE, _RATING = (
+    r"runtime|duration|length|minutes|pages?|page_count|num_pages",
+    r"price|cost",
+    r"rating|stars|score",
+)
+_LOW = {
+    **dict.fromkeys(("short", "shorter", "quick"), _LENGTH),
+    **dict.fromkeys(("cheap", "cheaper", "inexpensive", "affordable"), _PRICE),
+    "easy": r"difficulty",
+}
+_HIGH = {
+    **dict.fromkeys(("long", "longer"), _LENGTH),
+    "expensive": _PRICE,
+    **dict.fromkeys(("highly rated", "top rated", "well rated"), _RATING),
+    "hard": r"difficulty",
+}
+# Words with which a quantity can begin.
+STARTS = frozenset(
+    re.findall(r"[a-z]+", " ".join((_AT_MOST, _AT_LEAST, "about around roughly", *COUNT, *_LOW, *_HIGH)))
+)
+
+
+def read_quantity(text: str, at: int, index: AttributeIndex) -> Said | None:
+    found = _QUANTITY.match(text, at)
+    if not found or not (found["unit"] or found["cur"]):
+        return None
+    unit = found["unit"] or "dollars"
+    keys, scale = next((keys, scale) for said, keys, scale in _UNITS if re.fullmatch(said, unit))
+    key = _key(keys, index)
+    if key is None:
+        return Said(found.end(), None)
+    number = (count(found["n"]) + (0.5 if found["half"] else 0.0)) * scale
+    after = found["after"] or ""
+    if found["most"] or re.search("less|under|shorter|fewer|cheaper", after):
+        span: Span = (-math.inf, number)
+    elif found["least"] or re.search("more|up|over|longer", after):
+        span = (number, math.inf)
+    elif found["cur"] or "price" in key or "cost" in key:
+        span = (-math.inf, number)
+    else:
+        span = (number * (1 - _NEAR), number * (1 + _NEAR))
+    return Said(found.end(), Part(f"{key} {label(span)}", "number", key=key, spans=(span,)))
+
+
+def read_quality(text: str, at: int, index: AttributeIndex) -> Said | None:
+    for table, share in ((_LOW, 0.25), (_HIGH, 0.75)):
+        for word, keys in table.items():
+            if text.startswith(word, at) and not text[at + len(word) : at + len(word) + 1].isalnum():
+                key = _key(keys, index)
+                if key is None:
+                    continue
+                bound = index.quantile(key, share)
+                span = (-math.inf, bound) if share < 0.5 else (bound, math.inf)
+                return Said(at + len(word), Part(f"{key} {label(span)}", "number", key=key, spans=(span,)))
+    return None
+
+
+def _key(keys: str, index: AttributeIndex) -> str | None:
+    return next((key for key in index.numbers if key != index.year_key and re.search(rf"(?:{keys})", key)), None)

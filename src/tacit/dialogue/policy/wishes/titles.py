@@ -1,0 +1,114 @@
+"""The titles in a user's turn: linked, written out in lower case where one is said to come, and who shares one."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from tacit.catalog import Catalog, normalise_title
+from tacit.dialogue.policy.wishes.attributes import words
+from tacit.dialogue.policy.wishes.lexicon import word_set
+from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.tokens import Token
+from tacit.dialogue.policy.wishes.vocabulary import Vocabulary
+
+_BEFORE_TITLES = ("seen", "sim", "unseen", "role_of", "not", "except", "taste", "like_verb")
+_SEEN_AFTER = re.compile(r" ,? ?(?:i|we) (?:have |had )?(?:already |both |all |just )*(?:seen|watched|saw|read)\b")
+_TITLE_WORDS = 9
+NO_TITLE = word_set(
+    "a an the it that this them those these one ones you me us i we they he she and or but not no some any all none "
+    "something anything nothing everything both of for to with in on at from by so too very my your his her our "
+    "their "
+    "what which who when where how more most other another first second last new old good best great movie "
+    "movies film "
+    "films book books there here now then yes see seen same such is are was were"
+)
+
+
+class Titles:
+    """The items of a catalogue by the words of their titles, years left out."""
+
+    def __init__(self, catalog: Catalog, vocabulary: Vocabulary) -> None:
+        self.catalog, self.vocabulary = catalog, vocabulary
+        self._rows: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for row, item in enumerate(catalog.items):
+            self._rows[words(item.title.split(" (")[0])].append(row)
+
+    def same(self, rows: Sequence[int]) -> tuple[int, ...]:
+        """All items under the titles of ``rows``, whatever their years."""
+        said = dict.fromkeys(words(self.catalog.items[row].title.split(" (")[0]) for row in rows)
+        return tuple(row for title in said for row in self._rows[title])
+
+    def found(self, text: str, mentions: Sequence[str]) -> list[tuple[int, int, int]]:
+        """(start, end, item row) of the titles in ``text``: linked, or written out as the turn's mentions say."""
+        spans = [(start, end, self.catalog.index(item)) for start, end, item in self.catalog.link(text)]
+        for item in mentions:
+            title = self.catalog[item].title
+            for said in (title, title.split(" (")[0].strip()):
+                found = re.search(rf"(?<!\w){re.escape(said)}(?!\w)", text, re.IGNORECASE) if len(said) > 2 else None
+                if found and all(found.start() >= end or found.end() <= start for start, end, _ in spans):
+                    spans.append((found.start(), found.end(), self.catalog.index(item)))
+                    break
+        return sorted(span for span in spans if not self._names_person(text, span[0], span[1]))
+
+    def _names_person(self, text: str, start: int, end: int) -> bool:
+        """Whether a title in the text is a person's name, or a part of one ("Stephen King" is not the film "
+        ""King")."""
+        said = words(text[start:end])
+        if len(said) <= 2 and "(" not in text[start:end]:
+            before, after = words(text[max(0, start - 40) : start])[-3:], words(text[end : end + 40])[:3]
+            around = [
+                (before[len(before) - i :], after[:j]) for i in range(len(before) + 1) for j in range(len(after) + 1)
+            ]
+            if any((*first, *said, *last) in self.vocabulary.names for first, last in around if first or last):
+                return True
+        return self._is_person(text[start:end])
+
+    def _is_person(self, said: str) -> bool:
+        """Whether a title is a name that people rather mean ("a Hitchcock")."""
+        name = words(said)
+        return name in self.vocabulary.names or (
+            len(name) == 1 and name[0] in self.vocabulary.surnames and name[0] not in self.vocabulary.everyday
+        )
+
+    def loose(self, row: Sequence[Token], at: int, starts: Sequence[int], before: Sequence[Mark]) -> list[Mark]:
+        """A title in plain lower case, where the words before say that one comes ("I've seen", "similar to")."""
+        listed = len(before)
+        while listed and before[listed - 1].name in ("and", "or", ",", "title"):
+            listed -= 1
+        frame = before[listed - 1] if listed else None
+        if frame is None or frame.name not in _BEFORE_TITLES or starts[at] - before[-1].end > 5:
+            return []
+        fewest = 1 if frame.name in ("seen", "sim", "unseen", "role_of") else 2
+        for length in range(min(_TITLE_WORDS, len(row) - at), fewest - 1, -1):
+            phrase = tuple(token.word for token in row[at : at + length])
+            found = self._rows.get(phrase) or (self._rows.get(("the", *phrase)) if phrase[0] != "the" else None)
+            if found and not all(word in NO_TITLE for word in phrase):
+                return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=tuple(found))]
+        return []
+
+    def then_seen(self, row: Sequence[Token], at: int, starts: Sequence[int], joined: str) -> list[Mark]:
+        """Two words or more of plain lower case that are a title, before "I've seen"."""
+        after = _SEEN_AFTER.search(joined, starts[at])
+        if after is None:
+            return []
+        length = len(joined[starts[at] : after.start()].split())
+        phrase = tuple(token.word for token in row[at : at + length])
+        found = self._rows.get(phrase) if 2 <= length <= _TITLE_WORDS else None
+        if not found or all(word in NO_TITLE for word in phrase):
+            return []
+        return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=tuple(found))]
+
+
+def twins(catalog: Catalog, row: int, titles: dict[str, list[int]]) -> tuple[int, ...]:
+    """The rows that are the same work under another id: equal titles, of which one has no year or both the same."""
+    title = catalog.items[row].title
+    base, year = normalise_title(title.split(" (")[0]), title[-5:-1] if title.endswith(")") else ""
+    same = []
+    for other in titles.get(base, ()):
+        theirs = catalog.items[other].title
+        their_year = theirs[-5:-1] if theirs.endswith(")") else ""
+        if not year or not their_year or year == their_year:
+            same.append(other)
+    return tuple(same) or (row,)
