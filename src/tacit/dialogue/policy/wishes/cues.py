@@ -57,7 +57,7 @@ _CUES: list[tuple[str, str]] = [
         r"(?:(?:a|an|any|the|some) )?(?:sequels?|prequels?|follow ?ups?|next (?:one|part|movie|film|installment|book)|"
         r"continuation|rest|part (?:two|three|2|3)|(?:other|later|new|newer) (?:one|ones|films|movies|parts)) "
         r"(?:to|of|for|after|in)(?: the)?(?= (?:§|it\b|that\b|this\b))|"
-        r"(?:what|whatever|anything|which) (?:came|comes|come|happens|happened) (?:after|next in)"
+        r"(?:what|whatever|anything|which) (?:(?:came|comes|come|happens|happened) )?(?:after|next in)"
         r"(?= (?:§|it\b|that\b))|"
         r"(?:another|any other|all the other|more|other)(?= §)"
     ),

@@ -10,7 +10,7 @@ from tacit.dialogue.policy.wishes.clause import Clause
 from tacit.dialogue.policy.wishes.edits import Edit, Op
 from tacit.dialogue.policy.wishes.mark import Mark
 
-_LATER = re.compile(r"\bsequel|follow|next|continuation|came|comes?\b|happen|later|new|part (?:two|three|2|3)")
+_LATER = re.compile(r"\bsequel|follow|next|continuation|came|comes?\b|happen|later|after|new|part (?:two|three|2|3)")
 
 
 class Pointing(Clause):

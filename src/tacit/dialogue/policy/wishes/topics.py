@@ -23,12 +23,14 @@ from tacit.types import Ints64
 MOST_ITEMS = 200_000  # of a larger catalogue no text is read
 COMMON = 0.1  # of the items: a word that more of them have tells nothing
 RARE = 0.02  # of the items that may have the word before "movie"
+FEW = 3  # items, of a small catalogue
 LONGEST = 4  # words
 
 _ABOUT = re.compile(
     r"(?<!\w)(?<!how )(?<!what )(?<!care )(?<!cares )(?<!think )(?<!talk )(?<!talking )(?<!forget )(?<!sure )(?<!hear )"
     r"(?<!heard )(?<!tell me )(?<!told me )(?<!mind )(?<!worry )(?<!worried )(?<!excited )(?<!crazy )(?<!know )"
     r"(?:about|set (?:in|on|at|during|around|aboard)|(?:takes?|taking|took) place (?:in|on|at|during|aboard)|"
+    r"happen(?:s|ing)? (?:in|on|at|during|aboard)|"
     r"revolv(?:es|ing) around|cent(?:er|re)(?:s|ed|ing) (?:on|around)|(?:dealing|deals?) with|to do with|"
     r"on the (?:subject|topic|theme) of|involving|featuring|full of|"
     r"(?:(?<=film )|(?<=films )|(?<=movie )|(?<=movies )|(?<=documentary )|(?<=something )|(?<=one ))on)(?!\w)"
@@ -36,6 +38,9 @@ _ABOUT = re.compile(
 _WITH = re.compile(
     r"(?<!\w)(?:(?:(?P<held>with|has|have|having|got)|where|in which)(?: (?:there is|there are|you (?:see|get)))?"
     r"|(?:something|anything|things|stuff|one|ones|movies?|films?|flicks?|books?|story|stories) with an?)(?!\w)"
+)
+_PLACE = re.compile(
+    r"(?<!\w)in(?! (?:english|french|german|spanish|italian|japanese|chinese|korean|hindi|russian)\b)(?!\w)"
 )
 _IN_IT = re.compile(r" in (?:it|them)(?!\w)")
 _SKIPPED = word_set("a an the some any lots lot of plenty my other real actual certain kind sort all")
@@ -95,14 +100,17 @@ class Topics:
     def marked(self, marks: list[Mark], row: Sequence[Token], starts: Sequence[int], joined: str) -> list[Mark]:
         """The marks with those of topics among them, in order. A title or a kind that is part of one goes."""
         found: list[Mark] = []
-        for cue in (*_ABOUT.finditer(joined), *_WITH.finditer(joined)):
+        capital = {start for start, token in zip(starts, row, strict=True) if token.capital}
+        places = (cue for cue in _PLACE.finditer(joined) if cue.end() + 1 in capital)  # "in Las Vegas"
+        for cue in (*_ABOUT.finditer(joined), *_WITH.finditer(joined), *places):
             if any(mark.start <= cue.start() < mark.end and mark.name not in ("want", "sep") for mark in marks):
                 continue
-            about = cue.re is _ABOUT
+            about = cue.re is not _WITH
             topic = self._after(cue.end(), marks, row, starts, joined, about)
             if topic and (about or not cue["held"] or _IN_IT.match(joined, topic.end)):
                 found.append(topic)
         found += self._before_nouns(marks, row, starts)
+        found = list({(topic.start, topic.end): topic for topic in found}.values())
         for topic in found:
             if all(topic.end <= other.start or other.end <= topic.start for other in found if other is not topic):
                 marks = [m for m in marks if m.end <= topic.start or topic.end <= m.start] + [topic]
@@ -149,7 +157,7 @@ class Topics:
             free = not any(m.start <= start < m.end for m in marks)
             if (
                 free
-                and 0 < self.share(word) <= RARE
+                and 0 < self.share(word) <= max(RARE, FEW / self.index.n_items)
                 and not word.endswith(("y", "ing", "ed", "ful", "ive", "ous", "al"))
             ):
                 part = self.part([word])
