@@ -31,15 +31,16 @@ test: $(STAMP)
 integration: $(STAMP) build
 	$(BIN)/python -m pytest -q -rs tests/integration
 
-# Hours: every property of tests/faults with 20,000 inputs drawn anew, then kills, full disks (as root), too little memory
-# and two processes. What fails is repeated with the SEED that the commands show: `make soak SEED=7`.
+# Hours: every property of tests/faults with 20,000 inputs drawn anew, then kills, full disks (as root), too little memory,
+# two processes, and 20,000 requests to a server. What fails is repeated with the SEED that the commands show: `make soak SEED=7`.
 EXAMPLES ?= 20000
 KILLS ?= 20
 SEED := $(or $(SEED),$(shell date +%s))
 soak: $(STAMP)
 	POLARS_MAX_THREADS=1 TACIT_FAULT_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -v -rs -n 2 --durations=0 \
 	  --hypothesis-show-statistics --hypothesis-seed=$(SEED) tests/faults
-	TACIT_SOAK_KILLS=$(KILLS) TACIT_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -v -s -rs tests/soak
+	TACIT_SOAK_KILLS=$(KILLS) TACIT_SOAK_SEED=$(SEED) $(BIN)/python -m pytest -v -s -rs \
+	  --hypothesis-seed=$(SEED) tests/soak
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

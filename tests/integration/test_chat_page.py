@@ -14,6 +14,7 @@ import httpx
 import pytest
 from chat_server import FILMS, World
 from devtools import Browser, Tab, until
+from hostile_words import PAYLOADS
 
 from tacit.events.schema import counted
 
@@ -320,6 +321,20 @@ def test_titles_words_and_reasons_are_shown_as_text(browser: Browser, world: Wor
     assert tab.run("document.title").startswith("Tacit") and HOSTILE in tab.run(
         "document.querySelector('.title').textContent"
     )
+    tab.close()
+
+
+def test_fifty_hostile_titles_and_turns_are_shown_letter_by_letter(browser: Browser, world: World) -> None:
+    world.said = " ".join(PAYLOADS)
+    world.films = [(f"x{k}", text, 1999, [text], text) for k, text in enumerate(PAYLOADS)]
+    tab = visit(browser, world, consent="")
+    for text in PAYLOADS[9:12]:
+        ask(tab, " ".join(text.split()))
+    made = "script, img, svg, iframe, style, math, base, meta, link, form form, a[href^='javascript']"
+    assert tab.run(f"document.querySelectorAll(`#turns :is({made})`).length") == 0
+    shown = tab.run("[...document.querySelectorAll('.title')].map(title => title.textContent)")
+    assert [" ".join(text.split()) for text in shown] == [" ".join(text.split()) for text in PAYLOADS] * 3
+    assert tab.run("document.title").startswith("Tacit") and tab.complaints() == []
     tab.close()
 
 
