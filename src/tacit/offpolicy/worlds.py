@@ -7,6 +7,7 @@ interval should hold is known. People differ, and come back: rounds of one perso
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import permutations
 from typing import Literal
 
@@ -51,13 +52,18 @@ class World:
 
     def value(self, logits: Floats64, epsilon: float) -> float:
         """What the policy of ``logits`` [contexts, items] earns a round, exactly."""
+        contexts, slates, earned = self._every_slate
+        drawn: Floats64 = np.asarray(probabilities(logits[contexts], slates, epsilon).prod(axis=1))
+        return float(drawn @ earned) / len(self.attraction)
+
+    @cached_property
+    def _every_slate(self) -> tuple[Ints64, Ints64, Floats64]:
+        """(contexts, slates, what each earns) of every slate in every context."""
         n_contexts, n_items = self.attraction.shape
         slates = np.array(list(permutations(range(n_items), self.places)))
         contexts = np.repeat(np.arange(n_contexts), len(slates))
         every = np.tile(slates, (n_contexts, 1))
-        drawn: Floats64 = np.asarray(probabilities(logits[contexts], every, epsilon).prod(axis=1))
-        earned = float(drawn @ self.chances(contexts, every).sum(axis=1))
-        return earned / len(self.attraction)
+        return contexts, every, np.asarray(self.chances(contexts, every).sum(axis=1))
 
     def policy(self, generator: np.random.Generator, knows: float = 0.0, noise: float = 0.5) -> Floats64:
         """Logits [contexts, items] that follow the attraction as far as ``knows``, beside noise of its own."""
@@ -124,13 +130,11 @@ def draw(
 
 def probabilities(logits: Floats64, slates: Ints64, epsilon: float) -> Floats64:
     """P(item at place k | items before), [n, K]: what ``tacit.slates`` says of one slate, of many at once."""
-    rows, left = np.arange(len(slates)), np.ones(logits.shape, dtype=np.bool_)
-    drawn = np.zeros(slates.shape)
-    for k in range(slates.shape[1]):
-        likely = _softmax(logits, left)[rows, slates[:, k]]
-        drawn[:, k] = (1.0 - epsilon) * likely + epsilon / left.sum(axis=1)
-        left[rows, slates[:, k]] = False
-    return drawn
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shown = np.take_along_axis(weights, slates, axis=1)
+    left = weights.sum(axis=1, keepdims=True) - np.cumsum(shown, axis=1) + shown
+    likely = np.minimum(shown / left, 1.0)
+    return np.asarray((1.0 - epsilon) * likely + epsilon / (logits.shape[1] - np.arange(slates.shape[1])))
 
 
 def _softmax(logits: Floats64, left: Bools) -> Floats64:
