@@ -3,21 +3,120 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tacit.events.store import Store, open_store
 from tacit.offpolicy import page
 from tacit.offpolicy.evaluate import HEADLINE, Evaluation, Settings, evaluate
-from tacit.offpolicy.table import read_mapping
+from tacit.offpolicy.rewards import Earned, Rewards
+from tacit.offpolicy.served import Judged, judged, same_again, to_log
+from tacit.offpolicy.table import READERS, read_mapping
 from tacit.offpolicy.targets import read_table
+from tacit.offpolicy.verdict import Check
 from tacit.run.terminal import printable
+from tacit.types import InputError
+
+if TYPE_CHECKING:  # a table needs neither torch nor a server
+    from tacit.dialogue.policy.policy import Policy
+    from tacit.serve.rebuild import Rebuilt
+
+BATCH = 16  # turns that a policy reads at once
+ASKED_AGAIN = 200  # turns of each policy that was served
+UNOBSERVED = "turns whose reward was not observed, or not yet"
 
 
 def of_table(table: Path, pairs: Sequence[str], target: Path | None, name: str, out: Path, settings: Settings) -> None:
+    if table.is_dir() or (table.is_file() and table.suffix.lower() not in READERS):
+        raise InputError(f"{table} is no table ({', '.join(READERS)}): of our own log, give --policy RUN to be judged.")
     mapping = read_mapping(pairs)
     log = read_table(table, mapping, target)
     reward = mapping.get("reward") or mapping.get("slate_reward") or ("reward" if log.by_place else "slate_reward")
     tell(evaluate(log, settings, name, reward), out, str(table))
+
+
+def of_store(
+    where: str,
+    run: Path,
+    reward: str,
+    labels: Path | None,
+    state: Path | None,
+    past_sessions: int,
+    out: Path,
+    settings: Settings,
+) -> None:
+    from tacit.dialogue.policy.policy import Policy
+    from tacit.serve.live import policy_folder
+    from tacit.serve.versions import version_of
+
+    if Path(where).is_dir():
+        raise InputError(
+            f"{where} is a folder: an export holds no words, and without them no policy can say what it would have "
+            "done; give the log itself."
+        )
+    rewards, folder = Rewards(reward, labels), policy_folder(run)
+    store, left_out = open_store(where), Counter[str]()
+    policy = Policy.from_pretrained(folder)
+    generator = np.random.default_rng(settings.seed)
+    turns = list(judge(store, policy, rewards, past_sessions, left_out, generator))
+    for why, count in sorted(left_out.items()):
+        _say(f"left out: {count:,} {why}")
+    log = to_log(turns)
+    checks = {"asked again": asked_again(store, turns, state, past_sessions)}
+    tell(evaluate(log, settings, version_of(folder), rewards.name, checks), out, where)
+
+
+def judge(
+    store: Store,
+    policy: Policy,
+    rewards: Rewards | None,
+    past_sessions: int,
+    left_out: Counter[str],
+    generator: np.random.Generator,
+    version: str | None = None,
+) -> Iterator[Judged]:
+    """Turns of the log as the policy would take them, all or those of one ``version``; without ``rewards`` all earn
+    nothing."""
+    from tacit.serve.rebuild import answers, rebuilt
+
+    def wanted() -> Iterator[tuple[Rebuilt, Earned]]:
+        for turn in rebuilt(store, policy.catalog, past_sessions, left_out):
+            earned = rewards.of(turn.record) if rewards else Earned()
+            if version is not None and turn.record.exposure.policy_version != version:
+                continue
+            if earned is None:
+                left_out[UNOBSERVED] += 1
+                continue
+            yield turn, earned
+
+    found = wanted()
+    while batch := list(islice(found, BATCH)):
+        shares, logits = answers(policy, [turn.asked for turn, _ in batch])
+        for (turn, earned), p, row in zip(batch, shares.tolist(), logits, strict=True):
+            size, sampled = policy.config.slate_size, 8 if rewards else 1
+            yield judged(turn.record, earned, p, row, policy.catalog, size, generator, sampled)
+
+
+def asked_again(store: Store, turns: Sequence[Judged], state: Path | None, past_sessions: int) -> Check:
+    """The policies that were served, as far as the server's folder has them, against their logged probabilities."""
+    from tacit.dialogue.policy.policy import Policy
+    from tacit.serve.registry import Registry
+
+    if state is None:
+        return Check(None, "Without --state, the policies that were served are not asked again.")
+    registry, again = Registry(state / "registry"), list[Judged]()
+    for version in sorted({turn.record.exposure.policy_version for turn in turns}):
+        if version not in registry.versions():
+            continue
+        served = Policy.from_pretrained(registry.path(version))
+        theirs = judge(store, served, None, past_sessions, Counter(), np.random.default_rng(0), version)
+        again += islice(theirs, ASKED_AGAIN)
+    return same_again(again)
 
 
 def tell(found: Evaluation, out: Path, log: str) -> None:
@@ -31,4 +130,8 @@ def tell(found: Evaluation, out: Path, log: str) -> None:
         if name in found.estimates:
             print(printable(f"{name}: {found.estimates[name]}"))
     print(printable(f"effective rounds: {found.diagnostics.ess:.0f} of {found.rounds}"))
-    print(printable(f"{report}"), file=sys.stderr)
+    _say(str(report))
+
+
+def _say(line: str) -> None:
+    print(printable(line), file=sys.stderr)

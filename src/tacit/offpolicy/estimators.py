@@ -99,7 +99,7 @@ def self_normalised_pi(weights: Floats64, rewards: Floats64, counts: Floats64) -
 
 
 def direct_method(predicted: Floats64, counts: Floats64) -> Terms:
-    """DM: Σ c E_π[q] / Σ c, from ``predicted`` [n]. As right as the reward model, which its interval does not know."""
+    """DM: Σ c E_π[q] / Σ c, from ``predicted`` [n]. As right as the reward model: no interval of rounds tells."""
     return _mean(predicted, counts)
 
 

@@ -28,7 +28,7 @@ READ = {
     "cascade-DR": ("as snRIPS, whatever the reward model", "narrower where the model is good"),
     "snPI": ("where places add up and are drawn one without the other", "a second opinion"),
     "IIPS": ("where places do not influence each other", "a diagnostic"),
-    "DM": ("where the reward model is right", "never decides"),
+    "DM": ("where the reward model is right", "never decides; has no interval, since it would not know the error of the model"),
     "IPS": ("always, with support", "for reference: swings with the largest weight"),
     "RIPS": ("as snRIPS", "for reference"),
     "PI": ("as snPI", "for reference"),
@@ -120,7 +120,7 @@ def _value(estimate: Estimate, signed: bool = False) -> Cell:
         return Cell("not told")
     sign = "+" if signed and estimate.value > 0 else ""
     ends = estimate.ends
-    interval = f"{_digits(ends[0])} to {_digits(ends[1])}" if ends else f"not told ({estimate.groups} groups)"
+    interval = f"{_digits(ends[0])} to {_digits(ends[1])}" if ends else "no interval"
     return Cell(sign + _digits(estimate.value), interval)
 
 
