@@ -28,7 +28,7 @@ READ = {
     "cascade-DR": ("as snRIPS, whatever the reward model", "narrower where the model is good"),
     "snPI": ("where places add up and are drawn one without the other", "a second opinion"),
     "IIPS": ("where places do not influence each other", "a diagnostic"),
-    "DM": ("where the reward model is right", "never decides; has no interval, since it would not know the error of the model"),
+    "DM": ("where the reward model is right", "never decides; no interval knows the error of the model"),
     "IPS": ("always, with support", "for reference: swings with the largest weight"),
     "RIPS": ("as snRIPS", "for reference"),
     "PI": ("as snPI", "for reference"),
