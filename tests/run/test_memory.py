@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 import torch
 
+from tacit.run.files import says_when_damaged
+from tacit.run.lines import lines
 from tacit.run.memory import says_when_memory_ends
 from tacit.types import InputError
 
@@ -51,3 +54,23 @@ def test_other_errors_pass_through(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught, says_when_memory_ends():
         raise error
     assert caught.value is error
+
+
+@pytest.mark.parametrize("error", WANTS, ids=repr)
+def test_a_file_that_memory_is_too_small_to_read_is_not_called_damaged(error: BaseException) -> None:
+    with pytest.raises(InputError, match=r"^The memory"), says_when_memory_ends(), says_when_damaged(Path("x"), "no"):
+        raise error
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.zip/a.jsonl"])
+def test_data_that_memory_is_too_small_to_unpack_are_not_called_damaged(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    (tmp_path / "a.zip").touch()
+    monkeypatch.setattr("gzip.open", fails)
+    monkeypatch.setattr("zipfile.ZipFile", fails)
+    with pytest.raises(InputError, match=r"^The memory"), says_when_memory_ends():
+        list(lines(tmp_path / name))

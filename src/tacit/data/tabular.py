@@ -17,6 +17,7 @@ from polars import selectors as cs
 from tacit.data.lines import decode, lines, open_binary
 from tacit.data.ratings.tables import DAMAGE
 from tacit.data.times import LATEST
+from tacit.run.memory import pass_on_want_of_memory
 from tacit.types import InputError, InputErrors
 
 Row = tuple[int, dict[str, Any] | ValueError]
@@ -115,6 +116,7 @@ def _csv_rows(path: Path, check_names: CheckNames) -> Iterator[Row]:
         except csv.Error as error:
             raise InputError(f"{path}:1: not csv ({error}): write a header with the names of the columns.") from None
         except DAMAGE as error:
+            pass_on_want_of_memory(error)
             raise InputError(f"{path}:{number}: the file is damaged ({error}): fetch it again.") from None
 
 
@@ -131,6 +133,7 @@ def _parquet_rows(path: Path, check_names: CheckNames) -> Iterator[Row]:
         check_names(path, frame.columns)
         frame = frame.with_columns(_as_text(pl.col(pl.Date, pl.Datetime)), cs.decimal().cast(pl.Float64))
     except (*DAMAGE, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        pass_on_want_of_memory(error)
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise InputError(f"{path} is not a readable parquet file ({reason}): write it anew.") from None
     yield from enumerate(frame.iter_rows(named=True), start=1)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tacit.run.memory import pass_on_want_of_memory
 from tacit.types import InputError
 
 if TYPE_CHECKING:  # the command line imports this file, and must not wait for polars
@@ -159,6 +160,7 @@ def says_when_damaged(path: Path, remedy: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
+        pass_on_want_of_memory(error)
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} is damaged ({type(error).__name__}: {first}): {remedy}") from error
 

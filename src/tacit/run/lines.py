@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from tacit.run.memory import pass_on_want_of_memory
 from tacit.types import InputError
 
 MAX_LINE = 64 * 1024 * 1024  # bytes: a longer "line" is a broken file, and must not fill the memory
@@ -40,6 +41,7 @@ class _Unpacked(io.RawIOBase):
         try:
             piece = self._file.read(len(buffer))
         except _DAMAGE as error:
+            pass_on_want_of_memory(error)
             raise InputError(f"{self._path} is damaged ({error}): fetch it again.") from None
         buffer[: len(piece)] = piece
         return len(piece)
@@ -63,6 +65,7 @@ def open_binary(path: Path) -> BinaryIO:
             return _buffered(path, cast(IO[bytes], gzip.open(path, "rb")))
         return path.open("rb")
     except (*_DAMAGE, KeyError) as error:
+        pass_on_want_of_memory(error)
         raise InputError(f"{path} cannot be read ({error}): check the path and the file.") from None
 
 

@@ -39,6 +39,12 @@ def says_when_memory_ends() -> Iterator[None]:
         ) from error
 
 
+def pass_on_want_of_memory(error: BaseException) -> None:
+    """For whoever calls a file damaged because reading it failed: raises ``error`` again where memory was too small."""
+    if for_want_of_memory(error):
+        raise error
+
+
 def for_want_of_memory(error: BaseException | None) -> bool:
     """Does the error, or one that it came from, say that there was no memory?"""
     while error is not None:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from tacit.run.files import atomic_write
+from tacit.run.memory import pass_on_want_of_memory
 from tacit.run.progress import progress
 
 log = logging.getLogger("tacit")
@@ -93,6 +94,7 @@ def _stored(path: Path, n: int) -> Batch | None:
     except FileNotFoundError:
         return None
     except (OSError, SafetensorError, KeyError, ValueError) as error:
+        pass_on_want_of_memory(error)
         reason = str(error)
     log.warning("%s is damaged (%s): its %d texts are read again", path, reason, n)
     return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tacit.data.dialogues import opendialkg, opendialkg_csv, redial
 from tacit.data.lines import decode, find, lines
+from tacit.run.memory import pass_on_want_of_memory
 from tacit.types import InputError
 
 # (one of each of these names, and any of those), by data set: the forms that the loaders read
@@ -77,6 +78,7 @@ def _look_into_zip(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
     except _PACKED_DAMAGE as error:
+        pass_on_want_of_memory(error)
         raise InputError(f"{path} is not a readable zip file ({error}): fetch it again.") from None
     if damaged:
         raise InputError(f"{path} is damaged at {damaged}: fetch it again.")

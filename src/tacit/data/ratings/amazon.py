@@ -26,6 +26,7 @@ from tacit.data.ratings.amazon_items import book
 from tacit.data.ratings.assemble import assemble
 from tacit.data.ratings.table import Ratings
 from tacit.data.times import FROM_A_START, Clock, unit
+from tacit.run.memory import pass_on_want_of_memory
 from tacit.run.progress import Ticker, progress
 from tacit.types import InputError, Item, ItemId
 
@@ -229,6 +230,7 @@ def _blocks(path: Path, bar: Ticker) -> Iterator[tuple[int, bytes]]:
         if rest:
             yield first, rest
     except (OSError, EOFError, zlib.error) as error:
+        pass_on_want_of_memory(error)
         raise InputError(f"{path} is damaged ({error}): fetch it again.") from None
 
 

@@ -17,6 +17,7 @@ import polars as pl
 
 from tacit.data.lines import open_binary
 from tacit.data.times import EIGHT_DIGITS, FROM_A_START, to_seconds, unit
+from tacit.run.memory import pass_on_want_of_memory
 from tacit.types import InputError
 
 DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)  # in packed files
@@ -101,6 +102,7 @@ def decoded_lines(path: Path) -> list[str]:
         try:
             raw = file.read()
         except DAMAGE as error:
+            pass_on_want_of_memory(error)
             raise InputError(f"{path} is damaged ({error}): fetch it again.") from None
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError(f"{path} is in UTF-16: save it as UTF-8.")
