@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--days", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--engines", nargs="+", default=["polars"])
+    parser.add_argument("--engines", nargs="+", default=["polars", "duckdb"])
     parser.add_argument("--one", nargs=2, metavar=("EXPORT", "ENGINE"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     as_of = START_MS + (given.days + 3) * DAY_MS

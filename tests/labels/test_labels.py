@@ -19,6 +19,7 @@ from tacit.events.schema import DAY_MS
 from tacit.labels.accounts import above_cap
 from tacit.labels.build import build, manifest, read_labels
 from tacit.labels.constants import Constants, Visibility
+from tacit.labels.engines import observer
 from tacit.labels.fit import fit
 from tacit.labels.gather import Observed, Span, gather
 from tacit.labels.score import label_items, label_turns, mean_of_observed, reward
@@ -83,6 +84,20 @@ def test_repeated_shuffled_and_late_events_change_no_byte(tmp_path: Path, built:
     again = write_export(Rows(rows.exposures[::-1], rows.deliveries[::-1], late), tmp_path / "export")
     build(again, tmp_path / "labels", LabelSettings(), AS_OF)
     assert tree(tmp_path / "labels") == tree(out)
+
+
+def test_duckdb_makes_the_same_bytes(tmp_path: Path, built: tuple[Rows, Path, Path]) -> None:
+    """Of a whole log, of one that is cut short, and of days with nothing but exposures."""
+    pytest.importorskip("duckdb")
+    rows, export, out = built
+    build(export, tmp_path / "labels", LabelSettings(), AS_OF, observe=observer("duckdb"))
+    assert tree(tmp_path / "labels") == tree(out)
+    bare = write_export(Rows(rows.exposures[:40], rows.deliveries[:30], []), tmp_path / "bare")
+    for source, as_of in ((export, START_MS + DAY_MS), (bare, AS_OF)):
+        for engine in ("polars", "duckdb"):
+            build(source, tmp_path / engine, LabelSettings(), as_of, observe=observer(engine))
+        assert manifest(tmp_path / "polars").turns > 10
+        assert tree(tmp_path / "polars") == tree(tmp_path / "duckdb")
 
 
 def test_lost_reports_never_lengthen_a_dwell() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from tacit.data.times import Clock
+from tacit.events.store import open_store
 from tacit.labels.build import build
 from tacit.labels.constants import Constants
-from tacit.labels.engines import Engine, observer
+from tacit.labels.engines import Engine, observer, workers
+from tacit.labels.forms import Form, write_form
 from tacit.labels.log import exported
 from tacit.labels.settings import LabelSettings
 from tacit.run.config import load
@@ -23,8 +26,8 @@ def make_labels(
     if constants is not None and overrides:
         raise InputError("--constants holds its own settings: give either it or KEY=VALUE.")
     fitted = Constants.load(constants) if constants is not None else None
-    with exported(source, out.absolute().parent) as folder:
-        made = build(folder, out, settings, milliseconds(as_of), fitted, observe=observer(engine))
+    with exported(source, out.absolute().parent) as folder, workers(engine) as hired:
+        made = build(folder, out, settings, milliseconds(as_of), fitted, observe=observer(engine), workers=hired)
     print(f"{out}: {made.turns:,} turns and {made.items:,} items shown, by {made.label_fn} as of {made.as_of}")
     print(f"skip threshold: {Constants.load(out).skip_remark}", file=sys.stderr)
     for reason, count in made.left_out.items():
@@ -43,3 +46,15 @@ def milliseconds(as_of: str | None) -> int:
     if seconds is None:
         raise InputError("--as-of is empty: write a date and time like 2026-01-31T12:00:00Z, or leave it out.")
     return int(seconds * 1000)
+
+
+def export_form(labels: Path, store: str, form: Form, to: Path) -> None:
+    left_out = Counter[str]()
+    opened = open_store(store)
+    try:
+        count = write_form(opened, labels, form, to, left_out)
+    finally:
+        opened.close()
+    print(f"{to}: {count:,} rows")
+    for reason, number in sorted(left_out.items()):
+        print(f"left out: {number:,} {reason}", file=sys.stderr)

@@ -22,17 +22,17 @@ Messages = list[dict[str, str]]
 
 def write_kto(store: Store, path: Path, left_out: Counter[str]) -> int:
     """How many judged replies now stand in ``path``."""
-    return write_rows(path, (row for session in _spoken(store, left_out) for row in kto(session, left_out)))
+    return write_rows(path, (row for session in spoken(store, left_out) for row in kto(session, left_out)))
 
 
 def write_dpo(store: Store, path: Path, left_out: Counter[str]) -> int:
     """How many pairs now stand in ``path``."""
-    return write_rows(path, (row for session in _spoken(store, left_out) for row in dpo(session)))
+    return write_rows(path, (row for session in spoken(store, left_out) for row in dpo(session)))
 
 
 def kto(session: Sequence[Record], left_out: Counter[str] | None = None) -> Iterator[dict[str, Any]]:
     """Every reply that was judged, and how. A reply without words is counted."""
-    for prompt, exchange in _prompts(session):
+    for prompt, exchange in prompts(session):
         votes = _votes(exchange)
         for answer in exchange.answers:
             like = liked(answer)
@@ -40,23 +40,23 @@ def kto(session: Sequence[Record], left_out: Counter[str] | None = None) -> Iter
                 like = votes.get(answer.exposure.exposure_id)
             if like is None:
                 continue
-            if not _said(answer):
+            if not said_by(answer):
                 if left_out is not None:
                     left_out["judged replies without words"] += 1
                 continue
-            yield {"prompt": prompt, "completion": _reply(answer), "label": like, "user": answer.exposure.user}
+            yield {"prompt": prompt, "completion": reply(answer), "label": like, "user": answer.exposure.user}
 
 
 def dpo(session: Sequence[Record]) -> Iterator[dict[str, Any]]:
     """Two replies to one turn, of which one was voted for, or one liked and the other not."""
-    for prompt, exchange in _prompts(session):
+    for prompt, exchange in prompts(session):
         votes = _votes(exchange)
         for chosen in exchange.answers:
             for rejected in exchange.answers:
-                if _said(chosen) and _said(rejected) and _said(chosen) != _said(rejected):
+                if said_by(chosen) and said_by(rejected) and said_by(chosen) != said_by(rejected):
                     verdicts = [_verdict(answer, votes) for answer in (chosen, rejected)]
                     if verdicts == [True, False]:
-                        pair = {"chosen": _reply(chosen), "rejected": _reply(rejected)}
+                        pair = {"chosen": reply(chosen), "rejected": reply(rejected)}
                         yield {"prompt": prompt, **pair, "user": chosen.exposure.user}
 
 
@@ -90,7 +90,7 @@ def _votes(exchange: Exchange) -> dict[str, bool]:
     return found
 
 
-def _prompts(session: Sequence[Record]) -> Iterator[tuple[Messages, Exchange]]:
+def prompts(session: Sequence[Record]) -> Iterator[tuple[Messages, Exchange]]:
     """Each turn with what was said before it; turns that nobody asked for have no prompt, and are left out."""
     said: Messages = []
     for exchange in exchanges(session):
@@ -100,19 +100,19 @@ def _prompts(session: Sequence[Record]) -> Iterator[tuple[Messages, Exchange]]:
             said = [*said, {"role": "user", "content": exchange.asked}]
         if exchange.asked:
             yield said, exchange
-        if exchange.stands is not None and _said(exchange.stands) and said and said[-1]["role"] == "user":
-            said = [*said, *_reply(exchange.stands)]
+        if exchange.stands is not None and said_by(exchange.stands) and said and said[-1]["role"] == "user":
+            said = [*said, *reply(exchange.stands)]
 
 
-def _reply(answer: Record) -> Messages:
-    return [{"role": "assistant", "content": _said(answer)}]
+def reply(answer: Record) -> Messages:
+    return [{"role": "assistant", "content": said_by(answer)}]
 
 
-def _said(answer: Record) -> str:
+def said_by(answer: Record) -> str:
     return (answer.words.said if answer.words else None) or ""
 
 
-def _spoken(store: Store, left_out: Counter[str]) -> Iterator[list[Record]]:
+def spoken(store: Store, left_out: Counter[str]) -> Iterator[list[Record]]:
     """The sessions of those who agree to training; without those whose words are past their retention."""
     for session in sessions(store, "train"):
         if any(record.words is None for record in session):

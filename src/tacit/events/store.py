@@ -196,10 +196,12 @@ def session(store: Store, session_id: str) -> list[Record]:
         return records(connection, exposures.c.session_id == session_id)
 
 
-def past(store: Store, user: str, sessions: int) -> list[list[Record]]:
-    """A person's last sessions, the oldest first."""
+def past(store: Store, user: str, sessions: int, before_ms: int | None = None) -> list[list[Record]]:
+    """A person's last sessions, the oldest first; with ``before_ms``, of those that had begun by then."""
     last = sa.func.max(exposures.c.created_ms)
-    recent = sa.select(exposures.c.session_id).where(exposures.c.user == user).group_by(exposures.c.session_id)
+    theirs = [exposures.c.user == user]
+    theirs += [] if before_ms is None else [exposures.c.created_ms < before_ms]
+    recent = sa.select(exposures.c.session_id).where(*theirs).group_by(exposures.c.session_id)
     with store.reading() as connection:
         names = list(connection.scalars(recent.order_by(last.desc()).limit(sessions)))
         return [records(connection, exposures.c.session_id == name) for name in reversed(names)]

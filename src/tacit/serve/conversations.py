@@ -67,8 +67,7 @@ class Sessions:
             if records and records[0].exposure.session_id != name
         ]
         before = before[-self.past_sessions :] if self.past_sessions else []
-        found.before = tuple(turn for records in before for turn in _turns(records, catalog))
-        found.taste = taste([record for records in before for record in records], catalog)
+        found.before, found.taste = before_and_taste(before, catalog)
         return found
 
     def forget(self, user: str) -> None:
@@ -87,6 +86,12 @@ def asked(
     before = tuple(_known(turn, catalog) for turn in found.before)
     read = Dialogue(name, found.user, (*before, *remembered, *turns))
     return Asked(read, Dialogue(name, found.user, (*remembered, *turns)), allowed)
+
+
+def before_and_taste(before: Sequence[Sequence[Record]], catalog: Catalog) -> tuple[tuple[Turn, ...], Turn | None]:
+    """Of past conversations, the oldest first: what was said, and what was liked, seen and rejected."""
+    turns = tuple(turn for records in before for turn in _turns(records, catalog))
+    return turns, taste([record for records in before for record in records], catalog)
 
 
 def taste(records: Sequence[Record], catalog: Catalog) -> Turn | None:

@@ -40,7 +40,9 @@ def make(
     constants: Annotated[
         Path | None, typer.Option(metavar="LABELS", help="Use what was fitted for these labels, and fit nothing.")
     ] = None,
-    engine: Annotated[Literal["polars"], typer.Option(help="What reads the log. All make the same bytes.")] = "polars",
+    engine: Annotated[
+        Literal["polars", "duckdb", "ray"], typer.Option(help="What reads the log. All make the same bytes.")
+    ] = "polars",
 ) -> None:
     """Make the labels of a log: a row for every item shown, and for every turn. The same input makes the same bytes.
 
@@ -53,3 +55,23 @@ def make(
     from tacit.cli.labels import make_labels
 
     make_labels(source, out, overrides or [], as_of, constants, engine)
+
+
+@app.command("export")
+def export(
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="A folder that `tacit labels` made.")],
+    store: Annotated[str, typer.Option(metavar="STORE", help="The log that they were made of: it has the words.")],
+    form: Annotated[Literal["trl-kto", "trl-dpo", "verl"], typer.Option(help="Whose data form.")],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="JSON lines for TRL, Parquet for verl.")],
+) -> None:
+    """Write turns with their rewards in the data form of a trainer elsewhere.
+
+    Examples:
+
+        tacit labels export labels/ --store log.sqlite --form trl-kto --to kto.jsonl
+
+        tacit labels export labels/ --store log.sqlite --form verl --to train.parquet
+    """
+    from tacit.cli.labels import export_form
+
+    export_form(labels, store, form, to)

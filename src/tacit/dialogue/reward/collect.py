@@ -24,7 +24,7 @@ from tacit.dialogue.users.crowd import UserWorld
 from tacit.run.files import atomic_write, read_json
 from tacit.run.limits import at_least, share
 from tacit.run.progress import progress
-from tacit.types import Dialogue, ItemId, Sample, Slate
+from tacit.types import Dialogue, InputError, ItemId, Sample, Slate
 
 REDRAWN = "redrawn.json"  # behaviour → lines that its users drew again
 Act = Callable[[list[Dialogue]], list[Sample]]
@@ -41,7 +41,9 @@ class LogConfig:
     batch: int = at_least(1, default=96)  # conversations played at once
 
 
-def collect(policy: Policy, world: UserWorld, config: LogConfig, folder: Path, seed: int) -> dict[str, list[Dialogue]]:
+def collect(
+    policy: Policy, world: UserWorld | None, config: LogConfig, folder: Path, seed: int
+) -> dict[str, list[Dialogue]]:
     """Behaviour → finished conversations, with feedback on every agent turn. Files already there are read back.
 
     No sessions at all is no behaviour: then the reward is learnt from logged dialogues alone.
@@ -51,6 +53,8 @@ def collect(policy: Policy, world: UserWorld, config: LogConfig, folder: Path, s
     logs: dict[str, list[Dialogue]] = {}
     if not any(plan.values()):
         return logs
+    if world is None:
+        raise InputError("there are no simulated users here: set the sessions of reward.logs to 0.")
     with progress(sum(plan.values()), "reward: conversations") as bar:
         for number, (name, sessions) in enumerate(plan.items()):
             if sessions == 0:

@@ -54,14 +54,17 @@ class RewardConfig:
 
 def run_reward(
     policy: Policy,
-    world: UserWorld,
+    world: UserWorld | None,
     split: Split,
     config: RewardConfig,
     signals: SignalConfig,
     stage: Stage,
     seed: int,
 ) -> RewardModel:
-    """Writes ``reward/model`` and ``reward/validation.json``; returns the trained model, passed or not."""
+    """Writes ``reward/model`` and ``reward/validation.json``; returns the trained model, passed or not.
+
+    ``world`` may be None where ``config.logs`` asks for no session.
+    """
     if stage.done():
         return RewardModel.from_pretrained(stage.folder / "model", policy.encoder)
     check_types(config, "reward.")

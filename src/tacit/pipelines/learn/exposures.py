@@ -1,0 +1,193 @@
+"""The log and its labels → what is learnt from: dialogues, and exposures with their contexts as they were served."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+
+from tacit.catalog import Catalog
+from tacit.data.dialogues.form import parse, to_json
+from tacit.dialogue.train.head_on_log import Context
+from tacit.dialogue.train.logged_slates import Logged
+from tacit.events import sessions
+from tacit.events.schema import Exposure
+from tacit.events.store import Record, Store, past
+from tacit.events.store import sessions as stored_sessions
+from tacit.labels.build import read_labels
+from tacit.serve.conversations import Session, asked, before_and_taste
+from tacit.slates import Mixture
+from tacit.types import Dialogue, InputError
+
+Label = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """The labels of a round, by exposure; an exposure without one is not mature, or may not be learnt from."""
+
+    turns: Mapping[str, Label]
+    items: Mapping[tuple[str, str], Label]
+    as_of: int
+
+    @classmethod
+    def of(cls, folder: Path, as_of: int) -> Known:
+        columns = ("exposure_id", "item_id", "reward", "weight", "censored")
+        turns = read_labels(folder, "turns").select(columns).collect().to_dicts()
+        rows = read_labels(folder).filter(pl.col("reward").is_not_null()).select(columns).collect().to_dicts()
+        by_item = {(row["exposure_id"], row["item_id"]): row for row in rows}
+        return cls({row["exposure_id"]: row for row in turns}, by_item, as_of)
+
+
+def mature_sessions(store: Store, known: Known) -> Iterator[list[Record]]:
+    """Those with a label, as they were known at ``as_of``, by id."""
+    for session in stored_sessions(store, "train"):
+        if any(record.exposure.exposure_id in known.turns for record in session):
+            yield [_then(record, known.as_of) for record in session if record.exposure.created_ms <= known.as_of]
+
+
+def _then(record: Record, as_of: int) -> Record:
+    return replace(record, events=tuple((ms, event) for ms, event in record.events if ms <= as_of))
+
+
+def dialogues(
+    store: Store, known: Known, catalog: Catalog, per_account: int, left_out: Counter[str]
+) -> Iterator[Dialogue]:
+    """The sessions as training reads them, at most ``per_account`` of a person: whichever their ids' hashes choose."""
+    chosen = _capped(store, known, per_account)
+    for session in mature_sessions(store, known):
+        if session[0].exposure.session_id not in chosen:
+            left_out["sessions of an account beyond its cap"] += 1
+            continue
+        found = sessions.dialogue(session, lambda text: tuple(item for _, _, item in catalog.link(text)))
+        if found is None:
+            left_out["sessions whose words are gone, or in which nobody spoke"] += 1
+            continue
+        try:
+            yield parse(to_json(found), catalog)
+        except ValueError:
+            left_out["sessions with an item that the policy does not know"] += 1
+
+
+def _capped(store: Store, known: Known, per_account: int) -> set[str]:
+    by_user: dict[str, list[str]] = {}
+    for session in mature_sessions(store, known):
+        by_user.setdefault(session[0].exposure.user, []).append(session[0].exposure.session_id)
+    return {name for names in by_user.values() for name in sorted(names, key=_digest)[:per_account]}
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def is_held_out(user: str) -> bool:
+    """A fixed tenth of the people."""
+    return int.from_bytes(_digest(user)[:4], "big") % 10 == 0
+
+
+@dataclass
+class _Rows:
+    contexts: list[Context]
+    exposures: list[Exposure]
+    versions: Counter[str]
+
+
+def logged_exposures(
+    store: Store, known: Known, catalog: Catalog, past_sessions: int, left_out: Counter[str]
+) -> tuple[list[Context], Logged, Counter[str]]:
+    """What recommended by chance and has a reward, by id: contexts, tensors, and how many of each policy version."""
+    rows = _Rows([], [], Counter())
+    for session in mature_sessions(store, known):
+        for exposure, context in _served(store, session, known, catalog, past_sessions, left_out):
+            rows.contexts.append(context)
+            rows.exposures.append(exposure)
+            rows.versions[exposure.policy_version] += 1
+    if not rows.exposures:
+        raise InputError(
+            "the log has no mature exposure with a slate drawn by chance and a reward: wait for more sessions, serve "
+            "without --greedy, or use method=ppo."
+        )
+    order = sorted(range(len(rows.exposures)), key=lambda k: rows.exposures[k].exposure_id)
+    exposures = [rows.exposures[k] for k in order]
+    return [rows.contexts[k] for k in order], tensors(exposures, known, catalog), rows.versions
+
+
+def _served(
+    store: Store,
+    session: Sequence[Record],
+    known: Known,
+    catalog: Catalog,
+    past_sessions: int,
+    left_out: Counter[str],
+) -> Iterator[tuple[Exposure, Context]]:
+    wanted = [record for record in session if _usable(record.exposure, known, catalog, left_out)]
+    if not wanted:
+        return
+    if any(record.words is None for record in session):
+        left_out["exposures whose words are gone"] += len(wanted)
+        return
+    first = session[0].exposure
+    found = Session(first.user)
+    if past_sessions:
+        began = first.created_ms
+        earlier = past(store, first.user, past_sessions, began)
+        before = [[_then(r, began) for r in one if r.exposure.created_ms < began] for one in earlier]
+        found.before, found.taste = before_and_taste(before, catalog)
+    messages = list[tuple[str, str]]()
+    for exchange in sessions.exchanges(session):
+        messages += [("user", exchange.asked)] if exchange.asked else []
+        for record in exchange.answers:
+            if record in wanted:
+                reads = asked(messages, found, catalog, None, first.session_id)
+                yield record.exposure, Context(reads.read, reads.wanted)
+        if exchange.stands is not None and exchange.stands.words is not None:
+            said = exchange.stands.words.said or ""
+            found.remember(said, tuple(shown.item_id for shown in exchange.stands.exposure.items))
+            messages.append(("assistant", said))
+
+
+def _usable(exposure: Exposure, known: Known, catalog: Catalog, left_out: Counter[str]) -> bool:
+    label = known.turns.get(exposure.exposure_id)
+    if label is None or label["reward"] is None or not exposure.items:
+        return False
+    if exposure.deterministic:
+        left_out["exposures that nothing was drawn for by chance"] += 1
+        return False
+    if any(shown.item_id not in catalog for shown in exposure.items):
+        left_out["exposures with an item that the policy does not know"] += 1
+        return False
+    return True
+
+
+def tensors(exposures: Sequence[Exposure], known: Known, catalog: Catalog) -> Logged:
+    width = max(len(exposure.items) for exposure in exposures)
+    drawn = [Mixture(e.epsilon, e.temperature, e.top_k, e.top_p) for e in exposures]
+    mixtures = list(dict.fromkeys(drawn))
+    labels = [known.turns[e.exposure_id] for e in exposures]
+    items = [[known.items.get((e.exposure_id, shown.item_id)) for shown in e.items] for e in exposures]
+
+    def padded(rows: Sequence[Sequence[Any]], fill: Any, dtype: torch.dtype) -> torch.Tensor:
+        return torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows], dtype=dtype)
+
+    rows = [[catalog.index(shown.item_id) for shown in e.items] for e in exposures]
+    worth = [[math.nan if item is None else item["reward"] for item in row] for row in items]
+    slate_logprobs = [sum(math.log(shown.probability) for shown in e.items) for e in exposures]
+    return Logged(
+        slates=padded([[*row, *row[:1] * (width - len(row))] for row in rows], 0, torch.long),
+        mask=padded([[True] * len(row) for row in rows], False, torch.bool),
+        logprob=torch.tensor(slate_logprobs, dtype=torch.float64),
+        mixture=torch.tensor([mixtures.index(mixture) for mixture in drawn]),
+        reward=torch.tensor([label["reward"] for label in labels], dtype=torch.float64),
+        weight=torch.tensor([label["weight"] for label in labels], dtype=torch.float64),
+        censored=torch.tensor([label["censored"] for label in labels]),
+        item_reward=padded(worth, math.nan, torch.float64),
+        item_censored=padded([[bool(i and i["censored"]) for i in row] for row in items], False, torch.bool),
+        mixtures=tuple(mixtures),
+    )
