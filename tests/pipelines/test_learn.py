@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from ppo_fakes import GOOD, HashEncoder
@@ -20,13 +21,14 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.verdict import LOGGED
 from tacit.dialogue.train.head_on_log import HeadOnLog
 from tacit.events.store import open_store
+from tacit.offpolicy import evaluate, read_table
 from tacit.pipelines.learn import round as stages
 from tacit.pipelines.learn import rounds
 from tacit.pipelines.learn.config import LearnConfig
 from tacit.pipelines.learn.exposures import Known, is_held_out, logged_exposures
 from tacit.run.config import load
 from tacit.run.folder import Run
-from tacit.serve.registry import version_of
+from tacit.serve.versions import version_of
 from tacit.text.encoder import TextEncoder
 from tacit.types import InputError
 
@@ -99,10 +101,10 @@ def good_share(policy: Policy, config: LearnConfig, round_folder: Path) -> float
     store = open_store(config.store)
     try:
         known = Known.of(round_folder / "labels" / "table", config.as_of)
-        contexts, logged, _ = logged_exposures(store, known, policy.catalog, 3, Counter())
+        contexts = [context for _, context in logged_exposures(store, known, policy.catalog, 3, Counter())]
     finally:
         store.close()
-    p = torch.softmax(HeadOnLog(policy, contexts).first_logits(torch.arange(len(logged))), dim=1)
+    p = torch.softmax(HeadOnLog(policy, contexts).first_logits(torch.arange(len(contexts))), dim=1)
     return float(p[:, [policy.catalog.index(item) for item in sorted(GOOD)]].sum(1).mean())
 
 
@@ -217,6 +219,17 @@ def test_bad_input_is_told(tmp_path: Path, served: tuple[Path, int]) -> None:
     assert CliRunner().invoke(app, ["learn", log, "--run", str(tmp_path)]).exit_code == 2  # no policy there
 
 
-def test_a_tenth_of_the_people_is_held_out() -> None:
-    share = sum(is_held_out(f"person {k}") for k in range(2000)) / 2000
-    assert 0.08 < share < 0.12
+def test_so_many_people_are_held_out_and_more_with_a_larger_share() -> None:
+    people = [f"person {k}" for k in range(2000)]
+    tenth, half = ({person for person in people if is_held_out(person, share)} for share in (0.1, 0.5))
+    assert 160 < len(tenth) < 240 and 900 < len(half) < 1100 and tenth < half
+
+
+def test_the_candidate_is_judged_on_people_who_taught_nothing(served: tuple[Path, int], whole: Path) -> None:
+    told = json.loads((whole / "round.json").read_text())
+    rows = pl.read_parquet(whole / "step" / "held_out.parquet")
+    assert all(is_held_out(user, 0.2) for user in rows["user"])
+    assert rows["round"].n_unique() == told["step"]["held_out"]
+    assert told["step"]["exposures"] + told["step"]["held_out"] > 20
+    found = evaluate(read_table(whole / "step" / "held_out.parquet"))
+    assert found.verdict == "insufficient evidence"  # of some ten slates

@@ -31,7 +31,7 @@ from tacit.types import InputError
 MANIFEST = "labels.json"
 Table = Literal["items", "turns"]
 TABLES: tuple[Table, ...] = ("items", "turns")
-MOST_FITTED = 1_000_000  # rows of each table that the constants are fitted to
+MOST_FITTED = 500_000  # rows of each table, about, that the constants are fitted to
 Gather = Callable[[Part, Span], Observed]
 
 
@@ -88,7 +88,7 @@ def build(
     out.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(out.parent), atomic_folder(out) as folder:
         seen = folder / ".observed"
-        quota = MOST_FITTED // max(len(work), 1)
+        quota = MOST_FITTED // len(work) + 1
         tasks = [(part, part.span(as_of, settings.window_s), seen, quota, observe or from_files) for part in work]
         found: list[Sampled] = list(workers(observe_part, tasks))
         if constants is None:
@@ -117,15 +117,16 @@ class Sampled:
 
 
 def observe_part(part: Part, span: Span, folder: Path, quota: int, observe: Gather) -> Sampled:
-    """Writes what was observed of one part; returns a sample of it, whichever rows their ids' last letters choose."""
+    """Writes what was observed of one part; returns a sample of it, of about ``quota`` rows: every so-many-th exposure
+    in the order of their ids, which is that of time."""
     seen = observe(part, span)
     samples = {}
     for name, table in (("items", seen.items), ("turns", seen.turns)):
         path = folder / name / part.file
         path.parent.mkdir(parents=True, exist_ok=True)
         table.write_parquet(path, compression="lz4")
-        drawn = table if table.height <= quota else table.sort(pl.col("exposure_id").str.reverse()).head(quota)
-        samples[name] = drawn
+        every = -(-table.height // quota)
+        samples[name] = table if every <= 1 else table.filter(pl.col("exposure_id").rle_id() % every == 0)
     return Sampled(samples, seen.left_out)
 
 

@@ -42,14 +42,18 @@ class Logged:
             places = [place.index_copy(0, own, part) for place, part in zip(places, found, strict=True)]
         return places
 
-    def logprobs(self, logits: Tensor, slates: Tensor | None = None) -> Tensor:
-        """log P of these slates, or of others of the same lengths, as whole slates: [N], nats, float64."""
+    def factors(self, logits: Tensor, slates: Tensor | None = None) -> Tensor:
+        """log P(item | items before) of these slates, or of others of the same lengths: [N, K], nats, float64."""
         slates = self.slates if slates is None else slates
-        total = torch.zeros(len(self), dtype=torch.float64)
+        found = torch.zeros(slates.shape, dtype=torch.float64)
         for own, mixture in self._by_mixture():
-            factors = served_logprobs(logits[own].double(), slates[own], self.mask[own], mixture)
-            total = total.index_copy(0, own, factors.sum(1))
-        return total
+            part = served_logprobs(logits[own].double(), slates[own], self.mask[own], mixture)
+            found = found.index_copy(0, own, part)
+        return found
+
+    def logprobs(self, logits: Tensor, slates: Tensor | None = None) -> Tensor:
+        """Of whole slates: [N], nats."""
+        return self.factors(logits, slates).sum(1)
 
     def _by_mixture(self) -> list[tuple[Tensor, Mixture]]:
         owners = [(self.mixture == index).nonzero().squeeze(1) for index in range(len(self.mixtures))]

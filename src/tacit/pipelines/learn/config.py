@@ -12,7 +12,7 @@ from tacit.dialogue.train.offpolicy import OffPolicyConfig
 from tacit.dialogue.train.ppo_learner import PPOConfig
 from tacit.dialogue.users.crowd import UsersConfig
 from tacit.labels.settings import LabelSettings
-from tacit.run.limits import at_least, between, random_seed
+from tacit.run.limits import above, at_least, between, random_seed
 
 
 def _log_alone() -> RewardConfig:
@@ -34,6 +34,8 @@ class LearnConfig:
     step: OffPolicyConfig = field(default_factory=OffPolicyConfig)  # offpolicy, dpo, kto
     users: UsersConfig = field(default_factory=UsersConfig)  # ppo
     ppo: PPOConfig = field(default_factory=PPOConfig)  # ppo
+    # share of the people who teach nothing: they examine the reward, and `tacit ope` judges the candidate on them
+    held_out: float = above(0.0, default=0.2, high=0.9)
     past_sessions: int = at_least(0, default=3)  # that the server told the policy of, of a person who comes back
     as_of: int = at_least(0, default=0, high=2**53)  # milliseconds: what was known then counts; 0 = when a round begins
     seed: int = random_seed(default=0)

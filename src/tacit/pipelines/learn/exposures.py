@@ -87,36 +87,21 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def is_held_out(user: str) -> bool:
-    """A fixed tenth of the people."""
-    return int.from_bytes(_digest(user)[:4], "big") % 10 == 0
-
-
-@dataclass
-class _Rows:
-    contexts: list[Context]
-    exposures: list[Exposure]
-    versions: Counter[str]
+def is_held_out(user: str, share: float) -> bool:
+    """Of so large a share of the people, the same ones in every round."""
+    return int.from_bytes(_digest(user)[:4], "big") < share * 2**32
 
 
 def logged_exposures(
     store: Store, known: Known, catalog: Catalog, past_sessions: int, left_out: Counter[str]
-) -> tuple[list[Context], Logged, Counter[str]]:
-    """What recommended by chance and has a reward, by id: contexts, tensors, and how many of each policy version."""
-    rows = _Rows([], [], Counter())
-    for session in mature_sessions(store, known):
-        for exposure, context in _served(store, session, known, catalog, past_sessions, left_out):
-            rows.contexts.append(context)
-            rows.exposures.append(exposure)
-            rows.versions[exposure.policy_version] += 1
-    if not rows.exposures:
-        raise InputError(
-            "the log has no mature exposure with a slate drawn by chance and a reward: wait for more sessions, serve "
-            "without --greedy, or use method=ppo."
-        )
-    order = sorted(range(len(rows.exposures)), key=lambda k: rows.exposures[k].exposure_id)
-    exposures = [rows.exposures[k] for k in order]
-    return [rows.contexts[k] for k in order], tensors(exposures, known, catalog), rows.versions
+) -> list[tuple[Exposure, Context]]:
+    """What recommended by chance and has a reward, in the context it was served in, by id."""
+    found = [
+        pair
+        for session in mature_sessions(store, known)
+        for pair in _served(store, session, known, catalog, past_sessions, left_out)
+    ]
+    return sorted(found, key=lambda pair: pair[0].exposure_id)
 
 
 def _served(
@@ -167,6 +152,12 @@ def _usable(exposure: Exposure, known: Known, catalog: Catalog, left_out: Counte
 
 
 def tensors(exposures: Sequence[Exposure], known: Known, catalog: Catalog) -> Logged:
+    """``InputError`` where there are none."""
+    if not exposures:
+        raise InputError(
+            "the log has no mature exposure with a slate drawn by chance and a reward: wait for more sessions, serve "
+            "without --greedy, or use method=ppo."
+        )
     width = max(len(exposure.items) for exposure in exposures)
     drawn = [Mixture(e.epsilon, e.temperature, e.top_k, e.top_p) for e in exposures]
     mixtures = list(dict.fromkeys(drawn))

@@ -32,11 +32,12 @@ from tacit.labels.build import build
 from tacit.labels.log import exported
 from tacit.pipelines.dialogue import record
 from tacit.pipelines.learn.config import LearnConfig
-from tacit.pipelines.learn.exposures import Known, dialogues, is_held_out, logged_exposures
+from tacit.pipelines.learn.evidence import write_evidence
+from tacit.pipelines.learn.exposures import Known, dialogues, is_held_out, logged_exposures, tensors
 from tacit.run.files import atomic_folder, atomic_write, read_json
 from tacit.run.folder import Run
 from tacit.run.stages import StageTable
-from tacit.serve.registry import version_of
+from tacit.serve.versions import version_of
 from tacit.types import Dialogue, InputError, Split
 
 log = logging.getLogger("tacit")
@@ -59,21 +60,21 @@ def labels(run: Run, config: LearnConfig, device: str) -> None:
 
 
 def sessions(run: Run, config: LearnConfig, device: str) -> None:
-    """A tenth of the people is kept for the examination of the reward."""
+    """Some of the people are kept for the examination of the reward."""
     stage, known = run.stage("dialogues"), _known(run, config)
     left_out, sides = Counter[str](), {"train": list[Dialogue](), "valid": list[Dialogue]()}
     store = open_store(config.store)
     try:
         catalog = _start(config, "cpu").catalog
         for dialogue in dialogues(store, known, catalog, config.labels.sessions_per_account, left_out):
-            sides["valid" if is_held_out(dialogue.user) else "train"].append(dialogue)
+            sides["valid" if is_held_out(dialogue.user, config.held_out) else "train"].append(dialogue)
     finally:
         store.close()
     for name, found in sides.items():
         if not found:
             raise InputError(
-                f"the log has no mature session for {name} (a tenth of the people is kept apart): "
-                "wait for more, and learn again."
+                f"the log has no mature session for {name} (held_out={config.held_out:g} of the people "
+                "are kept apart): wait for more, or give another share."
             )
         write(stage.folder / f"{name}.jsonl", found)
     stage.finish({name: len(found) for name, found in sides.items()} | {"left_out": dict(left_out)})
@@ -92,25 +93,30 @@ def step(run: Run, config: LearnConfig, device: str) -> None:
 
 
 def _from_the_log(run: Run, config: LearnConfig, device: str) -> None:
+    """Learnt from most people; how likely the slates of the others are under the candidate stands in a table."""
     assert config.method != "ppo"
     policy, stage, left_out = _start(config, device), run.stage("step"), Counter[str]()
-    store = open_store(config.store)
+    known, store = _known(run, config), open_store(config.store)
     try:
-        contexts, logged, versions = logged_exposures(
-            store, _known(run, config), policy.catalog, config.past_sessions, left_out
-        )
+        pairs = logged_exposures(store, known, policy.catalog, config.past_sessions, left_out)
     finally:
         store.close()
-    told = run_step(HeadOnLog(policy, contexts), logged, config.method, config.step, stage, config.seed)
+    kept = [pair for pair in pairs if is_held_out(pair[0].user, config.held_out)]
+    train = [pair for pair in pairs if not is_held_out(pair[0].user, config.held_out)]
+    logged = tensors([exposure for exposure, _ in train], known, policy.catalog)
+    head = HeadOnLog(policy, [context for _, context in train])
+    told = run_step(head, logged, config.method, config.step, stage, config.seed)
     policy.version = f"{config.method}-{config.as_of}"
     with atomic_folder(stage.folder / "policy") as folder:
         policy.save_pretrained(folder)
-    own = versions[version_of(Path(config.policy))] / len(logged)
+    judged = [list(column) for column in zip(*kept, strict=True)] if kept else [[], []]
+    rounds = write_evidence(stage.folder / "held_out.parquet", policy, judged[0], judged[1], known)
+    version = version_of(Path(config.policy))
+    own = sum(exposure.policy_version == version for exposure, _ in train) / len(train)
     if own < 1.0:
-        log.warning(
-            "step: %.0f %% of these exposures are another policy's; their own probabilities are used", 100 - 100 * own
-        )
-    stage.finish({**told, "method": config.method, "own_exposures": own, "left_out": dict(left_out)})
+        log.warning("step: %.0f %% of these exposures are of other policies, by their own chances", 100 - 100 * own)
+    counts = {"own_exposures": own, "held_out": rounds, "left_out": dict(left_out)}
+    stage.finish({**told, "method": config.method, **counts})
 
 
 def _by_simulated_users(run: Run, config: LearnConfig, device: str) -> None:
