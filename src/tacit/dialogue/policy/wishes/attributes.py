@@ -34,6 +34,7 @@ _TITLE_YEAR = re.compile(r"\((\d{4})\)\s*$")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _NUMERIC_SHARE = 0.9  # of a key's values that read as numbers
 _PERSON_SHARE = 0.5  # of a key's values that look like names, where the key's own name does not tell
+MOST_MADE = 20_000  # columns that are no attribute's
 DOMINANT = 3.0  # a name means the key, or the person, that holds this many times as many items as the next
 
 
@@ -109,10 +110,13 @@ class AttributeIndex:
         found: Floats32 = self._satisfied(part)
         return found
 
-    def column_of(self, key: str, value: str, rows: Ints64) -> int:
-        """The column of a value that no attribute has, such as a word of the texts; made at the first use."""
+    def column_of(self, key: str, value: str, rows: Ints64) -> int | None:
+        """The column of a value that no attribute has, such as words of the texts; made at the first use. None where
+        ``MOST_MADE`` others were: what people say is without end."""
         pair = (key, value)
         if pair not in self._made:
+            if len(self._made) >= MOST_MADE:
+                return None
             self._made[pair] = len(self.columns)
             self.columns.append(pair)
             self.rows.append(rows)

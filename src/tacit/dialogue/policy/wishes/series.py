@@ -25,6 +25,9 @@ _COUNT |= {roman: n for n, roman in enumerate(("ii", "iii", "iv", "v", "vi", "vi
 _SUBTITLE = re.compile(r":\s| - ")
 
 
+MOST_ITEMS = 200_000  # of a larger catalogue no series are told
+
+
 class Series:
     """A catalogue's titles as series."""
 
@@ -34,6 +37,8 @@ class Series:
     @cached_property
     def _bases(self) -> list[tuple[str, ...]]:
         """Of each item the words by which its series is known."""
+        if len(self.index.catalog) > MOST_ITEMS:
+            return []
         whole = [words(_undated(item.title)) for item in self.index.catalog.items]
         known = defaultdict(list)
         for row, said in enumerate(whole):
@@ -74,6 +79,8 @@ class Series:
 
     def others(self, rows: Sequence[int], later: bool = False) -> list[int]:
         """The other works of the series of ``rows``; ``later``: those that came after."""
+        if not self._bases:
+            return []
         titles = {words(_undated(self.index.catalog.items[row].title)) for row in rows}
         found = []
         for row in rows:
@@ -95,7 +102,7 @@ class Series:
         title = self.index.catalog.items[rows[0]].title
         label = f"{'sequel to' if later else 'series of'} {title}"
         column = self.index.column_of("series", label, np.array(found, dtype=np.int64))
-        return Part(label, "category", frozenset({column}))
+        return Part(label, "category", frozenset({column})) if column is not None else None
 
     @cached_property
     def sequels(self) -> Part | None:
@@ -110,7 +117,7 @@ class Series:
         if not found:
             return None
         column = self.index.column_of("series", "sequel", np.array(sorted(set(found)), dtype=np.int64))
-        return Part("sequel", "category", frozenset({column}))
+        return Part("sequel", "category", frozenset({column})) if column is not None else None
 
     def _before(self, first: int, second: int) -> bool:
         years = [self.index.number(str(self.index.year_key), row) for row in (first, second)] if self._dated else []

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from tacit.catalog import Catalog, normalise_title
+from tacit.catalog import Catalog
 from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part
 from tacit.dialogue.policy.wishes.edits import Edit, Reading
 from tacit.dialogue.policy.wishes.marks import Marker
 from tacit.dialogue.policy.wishes.reader import Reader
 from tacit.dialogue.policy.wishes.spans import complement, intersect, labelled
-from tacit.dialogue.policy.wishes.titles import twins
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary, merged
 from tacit.types import Dialogue, ItemId
 
@@ -49,10 +47,8 @@ class WishReader:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.index = AttributeIndex(catalog)
-        self._reader = Reader(Marker(catalog, Vocabulary(self.index)))
-        self._titles: dict[str, list[int]] = defaultdict(list)
-        for row, item in enumerate(catalog.items):
-            self._titles[normalise_title(item.title.split(" (")[0])].append(row)
+        marker = Marker(catalog, Vocabulary(self.index))
+        self._reader, self._titles = Reader(marker), marker.titles
         self._reading = lru_cache(maxsize=32768)(self._reader.read)
         self._after = lru_cache(maxsize=32768)(self._step)
 
@@ -106,7 +102,7 @@ class WishReader:
         return replace(after, seen=self._with_twins(after.seen), rejected=self._with_twins(after.rejected))
 
     def _with_twins(self, rows: Iterable[int]) -> frozenset[int]:
-        return frozenset(twin for row in rows for twin in twins(self.catalog, row, self._titles))
+        return frozenset(twin for row in rows for twin in self._titles.twins(row))
 
 
 def apply(state: Wishes, reading: Reading) -> Wishes:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 
-from tacit.catalog import Catalog, normalise_title
+from tacit.catalog import Catalog
 from tacit.dialogue.policy.wishes.attributes import words
 from tacit.dialogue.policy.wishes.lexicon import word_set
 from tacit.dialogue.policy.wishes.mark import Mark
@@ -31,14 +30,32 @@ class Titles:
 
     def __init__(self, catalog: Catalog, vocabulary: Vocabulary) -> None:
         self.catalog, self.vocabulary = catalog, vocabulary
-        self._rows: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        # Joined words, and a row alone where it is the only one: lists of words and rows take a kilobyte an item.
+        self._rows: dict[str, int | tuple[int, ...]] = {}
         for row, item in enumerate(catalog.items):
-            self._rows[words(item.title.split(" (")[0])].append(row)
+            said = " ".join(words(item.title.split(" (")[0]))
+            self._rows[said] = (*self._under(said), row) if said in self._rows else row
+
+    def _under(self, said: str) -> tuple[int, ...]:
+        found = self._rows.get(said, ())
+        return (found,) if isinstance(found, int) else found
+
+    def rows(self, phrase: Sequence[str]) -> tuple[int, ...]:
+        """The items under a title of these words."""
+        return self._under(" ".join(phrase))
 
     def same(self, rows: Sequence[int]) -> tuple[int, ...]:
         """All items under the titles of ``rows``, whatever their years."""
         said = dict.fromkeys(words(self.catalog.items[row].title.split(" (")[0]) for row in rows)
-        return tuple(row for title in said for row in self._rows[title])
+        return tuple(row for title in said for row in self.rows(title))
+
+    def twins(self, row: int) -> tuple[int, ...]:
+        """The rows that are the same work under another id: equal titles, of which one has no year or both the same."""
+        year = _year(self.catalog.items[row].title)
+        same = tuple(
+            other for other in self.same([row]) if not year or _year(self.catalog.items[other].title) in ("", year)
+        )
+        return same or (row,)
 
     def found(self, text: str, mentions: Sequence[str]) -> list[tuple[int, int, int]]:
         """(start, end, item row) of the titles in ``text``: linked, or written out as the turn's mentions say."""
@@ -83,9 +100,9 @@ class Titles:
         fewest = 1 if frame.name in ("seen", "sim", "unseen", "role_of") else 2
         for length in range(min(_TITLE_WORDS, len(row) - at), fewest - 1, -1):
             phrase = tuple(token.word for token in row[at : at + length])
-            found = self._rows.get(phrase) or (self._rows.get(("the", *phrase)) if phrase[0] != "the" else None)
+            found = self.rows(phrase) or (self.rows(("the", *phrase)) if phrase[0] != "the" else ())
             if found and not all(word in NO_TITLE for word in phrase):
-                return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=tuple(found))]
+                return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=found)]
         return []
 
     def then_seen(self, row: Sequence[Token], at: int, starts: Sequence[int], joined: str) -> list[Mark]:
@@ -95,20 +112,11 @@ class Titles:
             return []
         length = len(joined[starts[at] : after.start()].split())
         phrase = tuple(token.word for token in row[at : at + length])
-        found = self._rows.get(phrase) if 2 <= length <= _TITLE_WORDS else None
+        found = self.rows(phrase) if 2 <= length <= _TITLE_WORDS else ()
         if not found or all(word in NO_TITLE for word in phrase):
             return []
-        return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=tuple(found))]
+        return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=found)]
 
 
-def twins(catalog: Catalog, row: int, titles: dict[str, list[int]]) -> tuple[int, ...]:
-    """The rows that are the same work under another id: equal titles, of which one has no year or both the same."""
-    title = catalog.items[row].title
-    base, year = normalise_title(title.split(" (")[0]), title[-5:-1] if title.endswith(")") else ""
-    same = []
-    for other in titles.get(base, ()):
-        theirs = catalog.items[other].title
-        their_year = theirs[-5:-1] if theirs.endswith(")") else ""
-        if not year or not their_year or year == their_year:
-            same.append(other)
-    return tuple(same) or (row,)
+def _year(title: str) -> str:
+    return title[-5:-1] if title.endswith(")") else ""

@@ -87,8 +87,9 @@ class Topics:
         telling = [word for word in said if 0 < self.share(word) <= COMMON]
         for part in (telling, telling[1:], telling[:-1], telling[-1:]):
             if part and len(rows := self._holding(part)):
+                column = self.index.column_of("text", " ".join(part), rows)
                 label = f"about {' '.join(part)}"
-                return Part(label, "category", frozenset({self.index.column_of("text", " ".join(part), rows)}))
+                return Part(label, "category", frozenset({column})) if column is not None else None
         return None
 
     def _holding(self, said: Sequence[str]) -> Ints64:
