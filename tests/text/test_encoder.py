@@ -6,6 +6,7 @@ import copy
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -78,13 +79,25 @@ def test_batches_hold_every_text_once_and_no_more_tokens_than_allowed(
     encoder = TextEncoder.load(str(folder), max_tokens=8).eval()
     monkeypatch.setitem(AT_ONCE, "cpu", 24)
     texts = sorted(set(TEXTS))
-    tokens = encoder._tokens(texts)
-    batches = list(encoder._batches(texts, tokens))
-    assert sorted(text for batch in batches for text in batch) == texts and len(batches) > 2
-    length = dict(zip(texts, tokens.clip(max=8).tolist(), strict=True))
-    assert all(len(batch) * max(length[text] for text in batch) <= 24 for batch in batches)
-    back = texts[::-1]
-    assert list(encoder._batches(back, encoder._tokens(back))) == batches, "whatever the order of the texts"
+
+    def batches(texts: list[str]) -> list[list[str]]:
+        tokens = np.minimum(encoder._tokens(texts), 8).tolist()
+        found = [[(tokens[row], texts[row]) for row in rows] for rows in encoder._batches(texts, tokens)]
+        for batch in found:
+            assert len(batch) == 1 or len(batch) * max(length for length, _ in batch) <= 24
+        return [[text for _, text in batch] for batch in found]
+
+    assert sorted(text for batch in batches(texts) for text in batch) == texts and len(batches(texts)) > 2
+    assert batches(texts[::-1]) == batches(texts), "whatever the order of the texts"
+
+
+def test_tokens_cut_once_give_the_vectors_of_each_batch_cut_alone(folder: Path) -> None:
+    encoder = TextEncoder.load(str(folder), max_tokens=8).eval()
+    texts = sorted(set(TEXTS))
+    for rows, vectors in encoder._frozen(texts):
+        with torch.inference_mode():
+            assert torch.equal(vectors, encoder([texts[row] for row in rows]))
+    assert list(encoder._frozen([])) == []
 
 
 def test_what_was_read_frozen_can_be_trained_upon(folder: Path) -> None:

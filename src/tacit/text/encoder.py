@@ -36,6 +36,9 @@ AT_ONCE = {"cpu": 512}
 AT_ONCE_ELSEWHERE = 16_384
 
 
+Features = dict[str, Tensor]
+
+
 class TextEncoder(nn.Module):
     """Texts → unit vectors, float32 [n, dim]. Longer texts than ``max_tokens`` lose their end."""
 
@@ -98,8 +101,15 @@ class TextEncoder(nn.Module):
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Differentiable embedding, [n, dim], unit length."""
-        features = self.model.preprocess(list(texts))
-        features = {key: value.to(self.device) for key, value in features.items() if isinstance(value, Tensor)}
+        return self._embedded(self._features(texts))
+
+    def _features(self, texts: Sequence[str]) -> Features:
+        """Token ids and what goes with them, [n, longest] each."""
+        made = self.model.preprocess(list(texts))
+        return {key: value for key, value in made.items() if isinstance(value, Tensor)}
+
+    def _embedded(self, features: Features) -> Tensor:
+        features = {key: value.to(self.device) for key, value in features.items()}
         embedding: Tensor = self.model(features)["sentence_embedding"]
         return nn.functional.normalize(embedding.float(), dim=-1)
 
@@ -109,11 +119,11 @@ class TextEncoder(nn.Module):
         Call ``clear_cache`` after the weights have changed."""
         missing = [text for text in dict.fromkeys(texts) if text not in self._cache]
         with progress(len(missing), what) if what else nullcontext() as bar:
-            for batch in self._batches(missing, self._tokens(missing)):
-                for text, vector in zip(batch, self._frozen(batch), strict=True):
-                    self._cache[text] = vector.clone()
+            for rows, vectors in self._frozen(missing):
+                for row, vector in zip(rows, vectors, strict=True):
+                    self._cache[missing[row]] = vector.clone()
                 if bar:
-                    bar.advance(len(batch))
+                    bar.advance(len(rows))
         found = torch.stack([self._cache[text] for text in texts]) if texts else torch.zeros(0, self.dim)
         while len(self._cache) > CACHE_TEXTS:
             self._cache.popitem(last=False)
@@ -136,32 +146,38 @@ class TextEncoder(nn.Module):
         return torch.from_numpy(reading.vectors).to(self.device), reading.cut
 
     def _batch(self, texts: Sequence[str]) -> Batch:
-        tokens = self._tokens(texts)
-        vectors = {
-            text: vector
-            for batch in self._batches(texts, tokens)
-            for text, vector in zip(batch, self._frozen(batch).cpu().numpy(), strict=True)
-        }
-        return Batch(np.stack([vectors[text] for text in texts]), tokens > self.max_tokens)
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        for rows, found in self._frozen(texts):
+            vectors[rows] = found.cpu().numpy()
+        return Batch(vectors, self.is_cut(texts))
 
-    def _frozen(self, texts: Sequence[str]) -> Tensor:
-        with torch.inference_mode():
-            vectors: Tensor = self(texts)
-        return vectors.clone()  # a tensor that what is trained may read
+    def _frozen(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
+        """Places in ``texts``, and the vectors of the texts there, batch by batch. Texts are cut into tokens once, and
+        each batch has the columns of its own longest text."""
+        if not texts:
+            return
+        features = self._features(texts)
+        mask = features["attention_mask"]
+        right = self.model.tokenizer.padding_side == "right"
+        for rows in self._batches(texts, mask.sum(1).tolist()):
+            seen = mask[rows].any(0).nonzero()
+            columns = slice(0, int(seen[-1]) + 1) if right else slice(int(seen[0]), None)
+            with torch.inference_mode():
+                vectors = self._embedded({key: value[rows][:, columns] for key, value in features.items()})
+            yield rows, vectors.clone()  # tensors that what is trained may read
 
-    def _batches(self, texts: Sequence[str], tokens: npt.NDArray[np.int64]) -> Iterator[list[str]]:
+    def _batches(self, texts: Sequence[str], tokens: Sequence[int]) -> Iterator[list[int]]:
         """Texts of like numbers of tokens together: reading is what takes time, and padding is read, too.
 
         The same texts make the same batches, in whatever order they come.
         """
         limit = AT_ONCE.get(self.device.type, AT_ONCE_ELSEWHERE)
-        read = np.minimum(tokens, self.max_tokens).tolist()
-        batch: list[str] = []
-        for length, text in sorted(zip(read, texts, strict=True)):
+        batch: list[int] = []
+        for length, _, row in sorted(zip(tokens, texts, range(len(texts)), strict=True)):
             if batch and (len(batch) + 1) * length > limit:
                 yield batch
                 batch = []
-            batch.append(text)
+            batch.append(row)
         if batch:
             yield batch
 
