@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 class WriterConfig:
     queued: int = at_least(1, default=20_000)  # records that may wait before events are shed; exposures at twice that
     group: int = at_least(1, default=2_000)  # records in one commit
+    late_s: float = above(0.0, default=1.0)  # that a commit may take, the wait for it included, before ``full``
     retry_after_s: float = above(0.0, default=1.0)
 
 
@@ -60,6 +61,7 @@ class _Job:
     request: Request | None = None
     alone: bool = False
     done: Future[Any] = field(default_factory=Future)
+    since: float = field(default_factory=time.monotonic)
 
 
 def steady_clock() -> Callable[[], int]:
@@ -83,6 +85,7 @@ class Writer:
         self._intake = Intake(keys, self.now_ms)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting, self._lock, self._closed = 0, threading.Lock(), False
+        self._since: float | None = None  # when the oldest record came that is being written
         self._thread = threading.Thread(target=self._work, name="tacit-log-writer", daemon=True)
         self._thread.start()
 
@@ -90,6 +93,13 @@ class Writer:
     def waiting(self) -> int:
         """Records that are not yet committed."""
         return self._waiting
+
+    @property
+    def full(self) -> bool:
+        """Whether events had better come later: too many wait, or the oldest has waited for too long."""
+        since = self._since
+        late = since is not None and time.monotonic() - since > self.config.late_s
+        return late or self._waiting >= self.config.queued
 
     def consent(self, user: str, consent: Consent | None) -> Future[None]:
         """What a person agrees to from now on; None withdraws it, and what is stored stays until it is deleted."""
@@ -152,7 +162,9 @@ class Writer:
         while not stopping:
             group, stopping = self._group()
             if group:
+                self._since = group[0].since
                 self._commit(group)
+                self._since = None
                 with self._lock:
                     self._waiting -= sum(job.size for job in group)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -22,12 +23,14 @@ from tacit.run.version import VERSION
 from tacit.serve import following, people, routes
 from tacit.serve.chat import chat
 from tacit.serve.http import Outermost, Problem, json_response
+from tacit.serve.ingest import Ingest
 from tacit.serve.items import Changes
 from tacit.serve.openai_form import ChatRequest
 from tacit.serve.openapi import EventBatch, complete, operation
 from tacit.serve.state import State
 
 log = logging.getLogger(__name__)
+BEAT_S = 0.1  # how often it is seen whether the event loop comes round
 LOOK_S = 0.25  # how often the file of changed items is looked at
 SAVE_S = 60.0
 RETAIN_S = 86_400.0
@@ -40,7 +43,14 @@ def create_app(state: State) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        jobs = (_watch_items(state), _save(state), _retain(state), following.follow(state), following.watch(state))
+        jobs = (
+            _beat(state),
+            _watch_items(state),
+            _save(state),
+            _retain(state),
+            following.follow(state),
+            following.watch(state),
+        )
         tasks = [asyncio.create_task(job) for job in jobs]
         yield
         for task in tasks:
@@ -53,17 +63,18 @@ def create_app(state: State) -> ASGIApp:
     _add_faults(app, state)
     _add_api(app, state)
     _add_page(app, state)
+    served: ASGIApp = Ingest(app, state)
     if state.settings.origins:
         headers = ["Authorization", "Content-Type", "X-Tacit-Browser", "X-Tacit-Session"]
-        app.add_middleware(
-            CORSMiddleware,
+        served = CORSMiddleware(
+            served,
             allow_origins=list(state.settings.origins),
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=headers,
         )
     if state.settings.dev:  # a page elsewhere must not reach loopback under another name
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=_LOOPBACK)
-    return Outermost(app)
+        served = TrustedHostMiddleware(served, allowed_hosts=_LOOPBACK)
+    return Outermost(served)
 
 
 def _add_faults(app: FastAPI, state: State) -> None:
@@ -168,6 +179,12 @@ def _add_page(app: FastAPI, state: State) -> None:
     add("/", "index.html")
     for name in ("dashboard", "privacy"):
         add(f"/{name}", f"{name}.html")
+
+
+async def _beat(state: State) -> None:
+    while True:
+        state.beat_s = time.monotonic()
+        await asyncio.sleep(BEAT_S)
 
 
 async def _watch_items(state: State) -> None:

@@ -8,7 +8,7 @@ import math
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,18 +61,20 @@ async def read_body(request: Request, most: int, within_s: float) -> bytes:
     length = request.headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > most:
         raise Problem(413, f"a body may have {most} bytes", "too_large")
-    pieces, size = list[bytes](), 0
+    pieces, size, more = list[bytes](), 0, True
     try:
         async with asyncio.timeout(within_s):
-            async for piece in request.stream():
-                size += len(piece)
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(400, "the client went away", "disconnected")
+                pieces.append(message.get("body", b""))
+                more = message.get("more_body", False)
+                size += len(pieces[-1])
                 if size > most:
                     raise Problem(413, f"a body may have {most} bytes", "too_large")
-                pieces.append(piece)
     except TimeoutError:
         raise Problem(408, "the body did not arrive in time", "timeout") from None
-    except ClientDisconnect:
-        raise Problem(400, "the client went away", "disconnected") from None
     return b"".join(pieces)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -13,23 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tacit.catalog import item_to_json
-from tacit.events import schema
-from tacit.events.intake import Caller
-from tacit.events.schema import BadBatch
-from tacit.events.writer import Overloaded, Unwritable
+from tacit.serve import ingest
 from tacit.serve.http import Problem, decode, json_response, read_body
 from tacit.serve.items import Changes, read_changes
 from tacit.serve.live import BESIDE, CURRENT, Served
 from tacit.serve.state import State
-from tacit.serve.tokens import FORM
 from tacit.types import InputError
 
 MAX_RELOAD = 65_536
 MAX_ITEMS = 64 * 2**20
-
-
-class _Beacon(msgspec.Struct):
-    token: str | None = None
 
 
 class Reload(msgspec.Struct):
@@ -37,35 +28,8 @@ class Reload(msgspec.Struct):
 
 
 async def events(request: Request, state: State) -> Response:
-    body = await read_body(request, schema.MAX_BODY, state.settings.body_s)
-    token = None if "authorization" in request.headers else _token_in(body)
-    who = state.who(request, "chat", token)
-    try:
-        batch = schema.read_batch(body)
-    except BadBatch as error:
-        raise Problem(413 if error.too_large else 400, str(error), "bad_batch") from None
-    started = time.monotonic()
-    try:
-        verdicts = await asyncio.wrap_future(state.writer.submit(Caller(who.user, who.session), batch))
-    except (Overloaded, Unwritable) as error:
-        state.metrics.shed.labels("log").inc()
-        state.aggregates.hour().shed += 1
-        wait = error.retry_after_s if isinstance(error, Overloaded) else 2.0
-        raise Problem(503, "the log cannot take events now: send them again", "log_busy", wait) from None
-    state.metrics.commit.observe(time.monotonic() - started)
-    for verdict in verdicts:
-        state.metrics.events.labels(verdict.reason or verdict.status).inc()
-    state.aggregates.accepted(batch, verdicts)
-    return json_response({"verdicts": verdicts})
-
-
-def _token_in(body: bytes) -> str | None:
-    """``sendBeacon`` cannot set a header."""
-    try:
-        token = msgspec.json.decode(body, type=_Beacon).token
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return token if token and token.startswith(FORM) else None
+    """As the document of the interface has it; requests themselves take the short way (``ingest.Ingest``)."""
+    return json_response(msgspec.Raw(await ingest.events(request, state)))
 
 
 async def models(request: Request, state: State) -> Response:

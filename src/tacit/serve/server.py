@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tacit.events.keys import Keys
 from tacit.events.store import open_store
@@ -15,6 +16,9 @@ from tacit.serve.registry import Registry
 from tacit.serve.settings import Settings
 from tacit.serve.state import State
 from tacit.serve.tokens import Tokens
+
+if TYPE_CHECKING:
+    import uvicorn
 
 STATIC = Path(__file__).parent / "static"
 
@@ -51,11 +55,17 @@ def listen(state: State, host: str, port: int) -> None:
     """Until it is told to stop; what was begun is then brought to its end."""
     import uvicorn
 
-    from tacit.serve.app import create_app
-
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True  # whatever the host of this process logs
-    config = uvicorn.Config(
+    uvicorn.Server(http_config(state, host, port)).run()
+
+
+def http_config(state: State, host: str, port: int) -> uvicorn.Config:
+    import uvicorn
+
+    from tacit.serve.app import create_app
+
+    return uvicorn.Config(
         create_app(state),
         host=host,
         port=port,
@@ -67,4 +77,3 @@ def listen(state: State, host: str, port: int) -> None:
         timeout_graceful_shutdown=20,
         backlog=2048,
     )
-    uvicorn.Server(config).run()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from asyncio import wrap_future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +20,14 @@ from tacit.serve.buckets import Buckets
 from tacit.serve.conversations import Sessions
 from tacit.serve.engine import Engine
 from tacit.serve.http import Problem
+from tacit.serve.ingest import PATH, Answers
 from tacit.serve.live import Live
 from tacit.serve.settings import Rates, Settings
 from tacit.serve.tokens import FORM, Scope, Tokens, Who, read_browser_token
 
 log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
+LATE_S = 1.0
 
 
 class Metrics:
@@ -32,6 +36,7 @@ class Metrics:
     def __init__(self, state: State) -> None:
         self.registry = own = CollectorRegistry()
         self.requests = Counter("tacit_requests", "Answers by route and status", ["route", "status"], registry=own)
+        self.stored = self.requests.labels(PATH, "200")
         self.first_byte = Histogram("tacit_first_byte_seconds", "Of a turn", registry=own)
         self.reply = Histogram("tacit_reply_seconds", "Of a whole turn", registry=own)
         self.turns = Counter("tacit_turns", "Turns by decision", ["decision"], registry=own)
@@ -62,6 +67,8 @@ class State:
     log_ok: bool = True  # did the last exposure reach the disk?
     sessions: Sessions = field(init=False)
     metrics: Metrics = field(init=False)
+    answers: Answers = field(default_factory=Answers)
+    beat_s: float = math.inf  # when the event loop last came round, by the monotonic clock
     _rates: tuple[Buckets, Buckets, Buckets] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,13 +87,21 @@ class State:
         self.engine.forget(user)
 
     @property
+    def late(self) -> bool:
+        """Whether the event loop has more to do than it can: what comes now would wait for too long."""
+        return time.monotonic() - self.beat_s > LATE_S
+
+    @property
     def page(self) -> bool:
         return self.settings.page or self.settings.dev
 
     def who(self, request: Request, scope: Scope | None, token: str | None = None) -> Who:
         """401 and 403 where the token is none, or may not; 429 where it asks too often. ``token``: from the body."""
-        given = request.headers.get("authorization", "")
-        kind, _, value = given.partition(" ")
+        return self.speaker(request.headers.get("authorization", ""), scope, token)
+
+    def speaker(self, authorization: str, scope: Scope | None, token: str | None = None) -> Who:
+        """``who``, of the header alone."""
+        kind, _, value = authorization.partition(" ")
         value = value.strip() if kind.lower() == "bearer" else token or ""
         who = self.known(value)
         if who is None:
