@@ -16,7 +16,7 @@ import polars as pl
 
 from tacit.data.dialogues.sources import DataConfig, load_test, load_training
 from tacit.dialogue.evaluate import protocols
-from tacit.dialogue.evaluate.baselines import baselines
+from tacit.dialogue.evaluate.baselines.counts import baselines
 from tacit.dialogue.evaluate.ranking import rank_rows, write_ranks
 from tacit.metrics.markdown import line_name
 from tacit.metrics.results import Row

@@ -18,8 +18,8 @@ import pytest
 from tiny_rerank import SMALL, world
 
 from tacit.pipelines.rerank import load_config, run_rerank
-from tacit.rerank.writer.endpoint import EndpointWriter
 from tacit.rerank.writer.texts import load_texts
+from tacit.text.endpoint import EndpointWriter
 from tacit.text.generate import Sampling
 from tacit.text.gguf import gguf_folder
 from tacit.types import InputError

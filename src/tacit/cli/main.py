@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from tacit.cli.commands import (
+    baseline,
     chat,
     data,
     doctor,
@@ -47,6 +48,7 @@ NOT_RESUMED = (
     "inspect",
     "results",
     "referee",
+    "baseline",
     "data",
     "events",
     "labels",
@@ -108,6 +110,7 @@ for _command in (
     pipelines.report,
     results.results,
     referee.referee,
+    baseline.baseline,
     pipelines.demo,
     doctor.doctor,
     chat.chat,

@@ -33,6 +33,10 @@ class Sampling:
     max_tokens: int = 512  # of the answer
 
 
+class CutText(str):
+    """A text that ended at the limit of its length, not where its writer would have ended it."""
+
+
 @dataclass(frozen=True)
 class NoRepeatPerLine:
     """Tokens that may stand once a line, such as pointers at titles, and those that end a line."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tacit.catalog import Catalog
-from tacit.dialogue.evaluate.baselines import AttributeNames, CoOccurrence, baselines, mentions_in_order
+from tacit.dialogue.evaluate.baselines.counts import AttributeNames, CoOccurrence, baselines, mentions_in_order
 from tacit.types import Dialogue, Item, Slate, Turn
 
 

@@ -17,7 +17,7 @@ from tacit.catalog import Catalog
 from tacit.data.dialogues import synthetic
 from tacit.dialogue.evaluate import protocols, replies, reply_map, satisfaction
 from tacit.dialogue.evaluate import title_writer as literal
-from tacit.dialogue.evaluate.baselines import CoOccurrence
+from tacit.dialogue.evaluate.baselines.counts import CoOccurrence
 from tacit.dialogue.evaluate.ranking import (
     FORCED,
     PAIRS,

@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tacit.rerank.align.sft import WriterConfig, train_writer
 from tacit.rerank.align.tune import tokenized
-from tacit.rerank.writer.writers import CutText
 from tacit.run.folder import Stage
+from tacit.text.generate import CutText
 from tacit.types import InputError
 
 CONFIG = WriterConfig(epochs=3, batch=4, accumulation=2, lr=1e-2, checkpoint_every=3)

@@ -11,8 +11,8 @@ import pytest
 from tacit.rerank.stages.config import RerankConfig, check
 from tacit.rerank.stages.texts import texts_card
 from tacit.rerank.writer.cache import CachedWriter
-from tacit.rerank.writer.writers import CutText
 from tacit.run.config import load
+from tacit.text.generate import CutText
 from tacit.types import InputError, Item
 
 

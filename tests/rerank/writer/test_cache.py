@@ -11,8 +11,8 @@ import pytest
 import tiny_writer
 
 from tacit.rerank.writer.cache import CachedWriter, cut_texts
-from tacit.rerank.writer.writers import CutText, LocalWriter
-from tacit.text.generate import Sampling
+from tacit.rerank.writer.writers import LocalWriter
+from tacit.text.generate import CutText, Sampling
 from tacit.types import InputError
 
 

@@ -12,9 +12,8 @@ import pytest
 from servers import Reply, Server, message, serving
 
 from tacit.rerank.writer.cache import CachedWriter, cut_texts, prompt_key
-from tacit.rerank.writer.endpoint import EndpointWriter, text_of
-from tacit.rerank.writer.writers import CutText
-from tacit.text.generate import Sampling
+from tacit.text.endpoint import EndpointWriter, text_of
+from tacit.text.generate import CutText, Sampling
 from tacit.types import InputError
 
 SAMPLING = Sampling(max_tokens=8)

@@ -8,7 +8,8 @@ import pytest
 import tiny_writer
 import torch
 
-from tacit.rerank.writer.writers import CutText, LocalWriter, Sampling, prompt_tokens, small_writer
+from tacit.rerank.writer.writers import LocalWriter, Sampling, prompt_tokens, small_writer
+from tacit.text.generate import CutText
 from tacit.text.lm import LMConfig
 from tacit.types import InputError
 

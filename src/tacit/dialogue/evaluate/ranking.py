@@ -20,7 +20,7 @@ import polars as pl
 
 from tacit.catalog import Catalog
 from tacit.dialogue.evaluate import protocols
-from tacit.dialogue.evaluate.baselines import baselines
+from tacit.dialogue.evaluate.baselines.counts import baselines
 from tacit.dialogue.evaluate.likelihood import likelihood_rows, write_likelihood
 from tacit.dialogue.evaluate.replies import reply_rows, write_replies
 from tacit.dialogue.evaluate.reply_map import write_map
@@ -159,6 +159,8 @@ def _write_run_file(
     batch: int,
     seed: int,
 ) -> None:
+    if (folder / "runs" / name).exists():
+        return
     table = folder / "replies" / f"{name}.parquet"
     replies = read_parquet(table, AGAIN) if table.exists() else None
     what = inputs.test, inputs.catalog, inputs.dataset, seed, batch, replies

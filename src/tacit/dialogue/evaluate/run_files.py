@@ -37,8 +37,6 @@ def write_run_file(
     made: Mapping[str, object] | None = None,
 ) -> None:
     """Everything there is to know of each ranked or answered context. ``replies``: what ``write_replies`` wrote."""
-    if folder.exists():
-        return
     groups = contexts(found)
     said = (
         {} if replies is None else {(d, t): text for d, t, text in replies.select("dialogue", "turn", "reply").rows()}

@@ -21,7 +21,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_scheduler
 
-from tacit.rerank.writer.writers import CutText, prompt_tokens
+from tacit.rerank.writer.writers import prompt_tokens
 from tacit.run.checkpoint import Generator
 from tacit.run.config import check_types
 from tacit.run.folder import Stage
@@ -32,7 +32,7 @@ from tacit.run.progress import progress
 from tacit.run.resume import Resumable
 from tacit.run.steps import accumulate, clipped_step
 from tacit.run.stopped import not_finite_number, stop, stopped_folder
-from tacit.text.generate import text_logprobs
+from tacit.text.generate import CutText, text_logprobs
 from tacit.text.lm import LORA_FROM, max_positions, with_lora
 from tacit.types import InputError
 

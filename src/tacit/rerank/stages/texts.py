@@ -10,10 +10,10 @@ import torch
 from tacit.rerank.stages.context import RerankRun
 from tacit.rerank.stages.data import RerankData
 from tacit.rerank.writer.cache import CachedWriter, cut_texts, prompt_key
-from tacit.rerank.writer.endpoint import EndpointWriter
 from tacit.rerank.writer.prompts import faithfulness, filled
 from tacit.rerank.writer.texts import Texts
 from tacit.rerank.writer.writers import LocalWriter, Writer
+from tacit.text.endpoint import EndpointWriter
 from tacit.text.generate import Sampling
 
 

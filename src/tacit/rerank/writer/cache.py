@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from tacit.data.thoughts import has_thoughts
-from tacit.rerank.writer.writers import CutText, Writer, pieces
+from tacit.rerank.writer.writers import Writer, pieces
 from tacit.run.files import says_when_full
 from tacit.run.processes import processes, release_memory
 from tacit.run.progress import progress
+from tacit.text.generate import CutText
 
 log = logging.getLogger("tacit")
 

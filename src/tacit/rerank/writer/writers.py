@@ -20,16 +20,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tacit.data.thoughts import has_thoughts, without_thoughts
 from tacit.rerank.writer.prompts import SLOT
 from tacit.run.network import allow_download
-from tacit.text.generate import NoRepeatPerLine, Sampling, continuations, uniforms
+from tacit.text.generate import CutText, NoRepeatPerLine, Sampling, continuations, uniforms
 from tacit.text.gguf import is_gguf
 from tacit.text.lm import LMConfig, load_pretrained, max_positions, small_lm, train_tokenizer
 from tacit.types import InputError
 
 SMALL = LMConfig(layers=4, heads=4, width=256, positions=512, vocabulary=3000)
-
-
-class CutText(str):
-    """A text that ended at the limit of its length, not where its writer would have ended it."""
 
 
 class Writer(Protocol):

@@ -144,6 +144,9 @@ def mentions_in_order(context: Dialogue) -> list[str]:
     return items
 
 
+NAMES = ("popularity", "copy", "co-occurrence", "co-occurrence+copy")
+
+
 def baselines(catalog: Catalog, dialogues: Sequence[Dialogue]) -> dict[str, Baseline]:
     """The rows of every table, by the names they are printed under. ``dialogues``: training only."""
     return {

@@ -18,9 +18,8 @@ import httpx
 import numpy as np
 
 from tacit.data.thoughts import has_thoughts, without_thoughts
-from tacit.rerank.writer.retries import backoff, may_pass, retry_after
-from tacit.rerank.writer.writers import CutText
-from tacit.text.generate import Sampling, stream_seed
+from tacit.text.generate import CutText, Sampling, stream_seed
+from tacit.text.retries import backoff, may_pass, retry_after
 from tacit.types import InputError
 
 _TEXT_PARTS = ("text", "output_text")
@@ -58,13 +57,15 @@ class EndpointWriter:
     timeout_s: float = 300.0
     sleep: Callable[[float], object] = time.sleep
     jitter: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))  # of the waits alone
+    settings: str = "knowledge"  # what its settings are called in messages: knowledge.url
+    used: Callable[[Mapping[str, Any] | None], object] = lambda usage: None  # told each answer's count of tokens
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
-            raise InputError(f"knowledge.url={self.url!r} is no address: give one like http://127.0.0.1:8000/v1.")
+            raise InputError(f"{self.settings}.url={self.url!r} is no address: give one like http://127.0.0.1:8000/v1.")
         ours = sorted(set(self.parameters) & set(OURS))
         if ours:
-            raise InputError(f"knowledge.parameters.{ours[0]} cannot be set: the run itself writes it. Remove it.")
+            raise InputError(f"{self.settings}.parameters.{ours[0]} cannot be set: we write it ourselves. Remove it.")
 
     @property
     def name(self) -> str:
@@ -114,7 +115,7 @@ class EndpointWriter:
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def _body(self, prompt: str, seed: int, greedy: bool) -> dict[str, Any]:
-        """The request: our own parameters, those of ``knowledge.parameters`` over them, none that is null."""
+        """The request: our own parameters, those of ``parameters`` over them, none that is null."""
         body: dict[str, Any] = {
             "model": self.model,
             "seed": seed,
@@ -133,13 +134,15 @@ class EndpointWriter:
             try:
                 answer = client.post(url, json=body)
                 wait = retry_after(answer.headers, time.time())
-                return read_answer(answer, self.chat)
+                if answer.is_success:
+                    self.used(usage_of(answer))
+                return read_answer(answer, self.chat, self.settings)
             except NoText as error:
                 reason = str(error)
                 if not error.again:
                     break
             except httpx.InvalidURL as error:
-                raise InputError(f"knowledge.url={self.url!r} is no address ({error}): correct it.") from None
+                raise InputError(f"{self.settings}.url={self.url!r} is no address ({error}): correct it.") from None
             except httpx.HTTPError as error:
                 reason = str(error) or type(error).__name__
             if attempt + 1 == self.attempts or stopped.is_set():
@@ -149,13 +152,13 @@ class EndpointWriter:
             self.sleep(min(self.longest_wait_s, backoff(attempt, self.pause_s, self.jitter) if wait is None else wait))
         key = os.environ.get(self.key_variable, "").strip()
         raise InputError(
-            f"{url} gave no text ({reason.replace(key, '...') if key else reason}): check knowledge.url, "
-            f"knowledge.model={self.model!r}, knowledge.parameters and the key in {self.key_variable}; the same "
-            "command goes on from here."
+            f"{url} gave no text ({reason.replace(key, '...') if key else reason}): check {self.settings}.url, "
+            f"{self.settings}.model={self.model!r}, {self.settings}.parameters and the key in {self.key_variable}; the "
+            "same command goes on from here."
         )
 
 
-def read_answer(answer: httpx.Response, chat: bool) -> str:
+def read_answer(answer: httpx.Response, chat: bool, settings: str) -> str:
     """The text of a response, without thoughts; a ``CutText`` where it ended at the limit. NoText where there is none.
 
     Source of the shapes: https://platform.openai.com/docs/api-reference/chat/object and what servers send beside it.
@@ -172,10 +175,10 @@ def read_answer(answer: httpx.Response, chat: bool) -> str:
     choices = body.get("choices") if isinstance(body, dict) else None
     if not (isinstance(choices, list) and choices and isinstance(choices[0], dict)):
         raise NoText(f"an answer without choices: {start}", again=may_pass(_code(body), start))
-    return _text_of_choice(choices[0], chat)
+    return _text_of_choice(choices[0], chat, settings)
 
 
-def _text_of_choice(choice: Mapping[str, Any], chat: bool) -> str:
+def _text_of_choice(choice: Mapping[str, Any], chat: bool, settings: str) -> str:
     message = choice.get("message") if chat else choice
     message = message if isinstance(message, dict) else {}
     raw = text_of(message.get("content" if chat else "text")) or ""
@@ -192,11 +195,21 @@ def _text_of_choice(choice: Mapping[str, Any], chat: bool) -> str:
     elif thought:
         remedy = (
             "nothing but thoughts came: switch the model's thinking off (for example "
-            "knowledge.parameters.reasoning_effort, or chat_template_kwargs), or raise knowledge.max_tokens"
+            f"{settings}.parameters.reasoning_effort, or chat_template_kwargs), or raise {settings}.max_tokens"
         )
     else:
-        remedy = "raise knowledge.max_tokens" if finish in LENGTH else "take another model"
+        remedy = f"raise {settings}.max_tokens" if finish in LENGTH else "take another model"
     raise NoText(f"an empty text with finish_reason {finish!r}; {remedy}", again=finish == "error")
+
+
+def usage_of(answer: httpx.Response) -> Mapping[str, Any] | None:
+    """``prompt_tokens`` and ``completion_tokens`` as the server counts them; None where it does not say."""
+    try:
+        body = answer.json()
+    except (ValueError, RecursionError):
+        return None
+    usage = body.get("usage") if isinstance(body, dict) else None
+    return usage if isinstance(usage, dict) else None
 
 
 def text_of(content: object) -> str | None:

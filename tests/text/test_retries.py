@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tacit.rerank.writer.retries import backoff, may_pass, retry_after
+from tacit.text.retries import backoff, may_pass, retry_after
 
 NOW = 1_738_324_800.0  # Fri, 31 Jan 2025 12:00:00 GMT
 

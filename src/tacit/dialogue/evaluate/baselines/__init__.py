@@ -1,0 +1,1 @@
+"""Rankers that a reviewer asks for, one small file each; ``table`` names them, ``choose`` picks on validation."""
