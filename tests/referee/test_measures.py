@@ -42,8 +42,8 @@ def test_slices_by_hand(tmp_path: Path) -> None:
         "repeated": [2],
         "liked": [0, 2],
         "not liked": [1],
-        "turns 0–4": [0, 1, 3],
-        "turns 5–9": [2],
+        "turns 0-4": [0, 1, 3],
+        "turns 5-9": [2],
         "head": [0],  # a has 6 of 12 mentions
         "middle": [1, 2],  # b begins where 6 of 12 are passed
         "tail": [3],

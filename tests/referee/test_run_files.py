@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 from tiny_runs import CATALOG, CONTEXTS, SCORES, make_run
 
 from tacit.catalog import Catalog
+from tacit.referee.judge import Settings, judge
 from tacit.referee.read import read_run
 from tacit.referee.write import order, write_run
 from tacit.types import InputError, Item
@@ -163,6 +164,12 @@ def test_nothing_to_judge_is_said(tmp_path: Path) -> None:
         read_run(tmp_path / "nothing")
 
 
+def test_a_run_folder_is_pointed_to_its_run_files(tmp_path: Path) -> None:
+    make_run(tmp_path / "run" / "evaluate" / "runs" / "ppo")
+    with pytest.raises(InputError, match=r"is a run, whose run files stand in .*runs: give one of them \(ppo\)"):
+        read_run(tmp_path / "run")
+
+
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="NaN"):
         make_run(tmp_path / "mine", scores=NAN)
@@ -177,3 +184,5 @@ def test_one_item_and_one_context(tmp_path: Path) -> None:
         catalog=Catalog([Item("a", "A", "A")]),
     )
     assert run.scores is not None and run.scores.tolist() == [[0]]
+    rows = judge([run], ["full", "full-masked", "uniform-9", "popularity-9"], Settings(draws=20)).rows
+    assert {row.value for row in rows if row.name == "HR@1"} == {1.0}

@@ -86,7 +86,7 @@ class Cases:
     def _by_turn(self) -> dict[str, Bools]:
         turns = np.array([self.contexts[case.row].turn for case in self.found], dtype=np.int64)
         bounds = (0, *TURNS)
-        names = [f"turns {low}–{high - 1}" for low, high in zip(bounds, TURNS, strict=False)] + [f"turns {TURNS[-1]}+"]
+        names = [f"turns {low}-{high - 1}" for low, high in zip(bounds, TURNS, strict=False)] + [f"turns {TURNS[-1]}+"]
         bins = np.digitize(turns, TURNS)
         return {name: bins == k for k, name in enumerate(names)}
 

@@ -36,6 +36,9 @@ _LARGEST_SEED = 2**31 - 1
 def read_run(path: str | Path) -> RunFile:
     """A run file's folder, or its ``run.json``. The scores stay on disk until they are used."""
     folder = Path(path).parent if Path(path).name == RUN else Path(path)
+    if (inside := folder / "evaluate" / "runs").is_dir():
+        names = ", ".join(sorted(path.name for path in inside.iterdir() if path.is_dir()))
+        raise InputError(f"{folder} is a run, whose run files stand in {inside}: give one of them ({names}).")
     for name in (RUN, ITEMS, CONTEXTS):
         if not (folder / name).is_file():
             what = f"{folder} has no {name}" if folder.is_dir() else f"{folder} is no folder"

@@ -124,8 +124,8 @@ def prompt(context: Dialogue, config: LLMConfig) -> str:
     said = "\n".join(f"{turn.speaker}: {turn.text}" for turn in context.turns[-config.turns :])
     return (
         "Below is a conversation between a user and an agent that recommends. Which items does the agent recommend "
-        f"next? Write {config.titles} titles, the most likely first, one a line, each with its year in parentheses where "
-        f"it has one. Write nothing else.\n\n{said}\nagent:"
+        f"next? Write {config.titles} titles, the most likely first, one a line, each with its year in parentheses "
+        f"where it has one. Write nothing else.\n\n{said}\nagent:"
     )
 
 

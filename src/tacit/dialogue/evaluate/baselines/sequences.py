@@ -70,7 +70,8 @@ class SequenceNetwork(nn.Module):
         states = self.dropout(self.items(items) + self.places.weight[:length])
         ahead = torch.ones(length, length, dtype=torch.bool, device=items.device).triu(1) if self.causal else None
         states = self.norm(self.body(states, mask=ahead, src_key_padding_mask=items == self.padding))
-        return states @ self.items.weight[: self.special].T + self.bias
+        logits: Tensor = states @ self.items.weight[: self.special].T + self.bias
+        return logits
 
 
 class Sequences:
@@ -114,7 +115,7 @@ def train(
             for part in torch.randperm(len(named), generator=generator).split(config.batch):
                 loss = loss_of(network, [named[i] for i in part.tolist()], config.masked, generator)
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
             if epoch % config.look_every:
