@@ -41,7 +41,7 @@ def process(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Clien
     server = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": paths})
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
     try:
-        for _ in range(1200):
+        for _ in range(12_000):
             assert server.poll() is None, "the server ended by itself"
             try:
                 client.headers["Authorization"] = f"Bearer {(folder / 'token').read_text()}"
@@ -49,6 +49,8 @@ def process(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Clien
                 break
             except (httpx.HTTPError, FileNotFoundError):
                 time.sleep(0.05)
+        else:
+            raise AssertionError("the server did not come up in ten minutes")
         yield server, client
     finally:
         server.kill()

@@ -45,7 +45,9 @@ class Error(msgspec.Struct):
     error: Fault
 
 
-def operation(path: str, body: type | None, answers: tuple[str, ...] = ("application/json",)) -> dict[str, Any]:
+def operation(
+    path: str, body: type | None, answers: tuple[str, ...] = ("application/json",), required: bool = True
+) -> dict[str, Any]:
     """What FastAPI does not see: the body, names in the address, and what may be answered."""
     names = [part.strip("{}").partition(":")[0] for part in path.split("/") if part.startswith("{")]
     given: dict[str, Any] = {
@@ -57,7 +59,7 @@ def operation(path: str, body: type | None, answers: tuple[str, ...] = ("applica
     }
     if body is not None:
         content = {"application/json": {"schema": {"$ref": _REF.format(name=body.__name__)}}}
-        given["requestBody"] = {"required": True, "content": content}
+        given["requestBody"] = {"required": required, "content": content}
     return given
 
 

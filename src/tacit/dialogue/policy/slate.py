@@ -15,7 +15,7 @@ from tacit.dialogue.policy.associations import Associations
 from tacit.dialogue.policy.plackett_luce import NEG
 
 HALF_FROM = 250_000  # items from which their texts are kept in half precision: 2 bytes a number, 0.8 GB a million items
-_PIECE = 16_384  # of them that are in single precision at once
+_PIECE = 1_024  # of them that are in single precision at once: 1.5 MB, which stays near the core
 
 _steps = 0  # taken by any optimiser: a fused one writes to weights without a word to autograd
 
