@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo serve-demo test integration soak lint docs build bench paper-smoke clean \
+.PHONY: demo serve-demo loop-demo test integration soak lint docs build bench paper-smoke clean \
 	rlrf4rec-table1 rlrf4rec-seed0 rlrf4rec-objectives rlrf4rec-controls rlrf4rec-best-of-n \
 	rlrf4rec-literal rlrf4rec-no-language-model rlrf4rec-smollm2
 
@@ -22,6 +22,10 @@ DEMO_RUN ?= runs/demo-seed0
 serve-demo: $(STAMP)
 	test -f $(DEMO_RUN)/ppo/done.json || $(BIN)/tacit demo
 	$(BIN)/tacit serve $(DEMO_RUN) --dev --beside $(DEMO_RUN)/sft/policy
+
+# The whole circle on simulated users, through HTTP (docs/loop.md). Goes on where it was when it is given again.
+loop-demo: $(STAMP)
+	$(BIN)/tacit loop configs/loop.yaml
 
 # No network, any processor.
 test: $(STAMP)

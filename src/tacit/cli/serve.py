@@ -52,11 +52,14 @@ def serve(
     device: str,
     draws: Draws,
     place: Place,
+    canary: list[str],
 ) -> None:
     for name in NEEDED:
         if importlib.util.find_spec(name) is None:
             raise InputError(f"{name} is not installed: pip install 'tacit-rec[serve]'.")
+    from tacit.run.config import load
     from tacit.run.network import quiet_progress_bars
+    from tacit.serve.canary import CanaryConfig
     from tacit.serve.server import listen, open_state
     from tacit.serve.settings import Settings
 
@@ -72,6 +75,7 @@ def serve(
         dev=place.dev,
         page=place.page,
         origins=place.origins,
+        canary=load(CanaryConfig, None, canary),
     )
     state = open_state(run, folder, settings, store, stage, beside, device)
     host = f"[{place.host}]" if ":" in place.host else place.host

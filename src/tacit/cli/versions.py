@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tacit.cli.serve import default_folder
 from tacit.run.config import load
@@ -12,10 +11,6 @@ from tacit.run.terminal import printable
 from tacit.serve.audit import Row
 from tacit.serve.registry import Registry
 from tacit.types import InputError
-
-if TYPE_CHECKING:
-    from tacit.offpolicy.gate import GateConfig
-    from tacit.offpolicy.guards import Measured
 
 
 def ask_gate(
@@ -30,52 +25,24 @@ def ask_gate(
 ) -> bool:
     """Did it pass?"""
     from tacit.dialogue.reward.verdict import ValidationReport
-    from tacit.offpolicy.gate import GateConfig, decide, read_report
+    from tacit.offpolicy.gate import GateConfig
+    from tacit.serve.gatekeeper import ask
     from tacit.serve.live import policy_folder
 
     config = load(GateConfig, None, settings)
     registry = registry_of(state or default_folder(policy))
-    report, content = read_report(ope)
     folder = policy_folder(policy, stage)
-    current = registry.current()
-    if current is None:
-        raise InputError(
-            f"{registry.folder} has no current version to compare with: start `tacit serve`, or promote one."
-        )
     examined = exam or folder.parent.parent / "reward" / "validation.json"
     passed = ValidationReport.load(examined).passed if exam or examined.is_file() else None
-    version = registry.add(folder)
-    log = store or str(registry.folder.parent / "log.sqlite")
-    measured = _measure(registry, version, current, log, config, seed)
-    decision = decide(report, measured, passed, version, current, config)
-    for reason in decision.reasons:
+    asked = ask(registry, folder, ope, passed, store or str(registry.folder.parent / "log.sqlite"), config, seed=seed)
+    for reason in asked.decision.reasons:
         print(printable(f"{_MARKS[reason.passed]}  {reason.rule}: {reason.said}"))
-    row = registry.decided(version, decision.passed, decision.why, registry.keep_report(content), decision.to_json())
-    print(printable(f"{version} {'passes' if decision.passed else 'is refused'}, beside {current}"))
-    _say(f"row {row.n} of {registry.audit.path}, report {row.report}")
-    return decision.passed
+    print(printable(f"{asked.version} {'passes' if asked.decision.passed else 'is refused'}, beside {asked.current}"))
+    _say(f"row {asked.row.n} of {registry.audit.path}, report {asked.row.report}")
+    return asked.decision.passed
 
 
 _MARKS = {True: "holds", False: "FAILS", None: "untold"}
-
-
-def _measure(
-    registry: Registry, version: str, current: str, log: str, config: GateConfig, seed: int
-) -> Measured | None:
-    """Guards on contexts of the log; None where there is none, which the gate says."""
-    import numpy as np
-
-    from tacit.dialogue.policy.policy import Policy
-    from tacit.events.store import open_store
-    from tacit.offpolicy.guard_measures import logged_contexts, measure
-
-    if "://" not in log and not Path(log).is_file():
-        return None
-    policies = [Policy.from_pretrained(registry.path(name)) for name in (version, current)]
-    most = 2 * config.guards.contexts  # more would tell more, and take longer
-    catalogs = [policy.catalog for policy in policies]
-    logged = logged_contexts(open_store(log), catalogs, most, np.random.default_rng(seed))
-    return measure(policies[0], policies[1], logged, seed) if logged else None
 
 
 def promote_version(state: Path, name: str, share: float | None, why: str, force: str) -> None:

@@ -29,6 +29,9 @@ def serve(
     temperature: Annotated[float, typer.Option(min=0.01, max=100.0, help="Of the slate's softmax.")] = 1.0,
     top_k: Annotated[int, typer.Option(min=0, help="Draw among the best so many; 0 is among all.")] = 0,
     greedy: Annotated[bool, typer.Option("--greedy", help="Always the likeliest turn: nothing can be learnt.")] = False,
+    canary: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Of canaries: sessions=50, window_s=600, alpha=0.01.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     new_token: Annotated[str | None, typer.Option(metavar="NAME", help="Make a token, print it once, and end.")] = None,
     scope: Annotated[list[str] | None, typer.Option(help="Of the new token: chat, users, admin.")] = None,
@@ -49,4 +52,4 @@ def serve(
         return
     draws = serving.Draws(epsilon, temperature, top_k, greedy)
     place = serving.Place(host, port, dev, page, tuple(origin or ()))
-    serving.serve(run_folder, folder, store, stage, beside, device, draws, place)
+    serving.serve(run_folder, folder, store, stage, beside, device, draws, place, canary or [])
