@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,6 +156,17 @@ def test_a_killed_round_goes_on_to_the_same_weights(
     cut = rounds.once(settings(served, "as_of=0"), tmp_path)  # a round keeps the time it began with
     assert rounds.rounds(tmp_path) == [cut.folder]
     assert digests(cut.folder / "step" / "policy") == digests(whole / "step" / "policy") != {}
+
+
+def test_users_fitted_to_the_log_teach_by_ppo(tmp_path: Path, served: tuple[Path, int], whole: Path) -> None:
+    """The same labels, dialogues and reward, and another step. An examination that was failed stops it."""
+    shutil.copytree(whole, tmp_path / "round", ignore=shutil.ignore_patterns("step", "round.json"))
+    few = ["ppo.iterations=1", "ppo.trajectories=4", "ppo.max_turns=2", "ppo.value_warmup=0", "dtype=float32"]
+    given = ["method=ppo", f"out={tmp_path / 'round'}", *few]
+    with pytest.raises(InputError, match="validat"):
+        stages.run_round(settings(served, *given))
+    run = stages.run_round(settings(served, *given, "reward.force=true"))
+    assert digests(run.folder / "step" / "policy") != digests(served[0] / "policy")
 
 
 @pytest.fixture
