@@ -234,6 +234,7 @@ def _diagnose(
         "estimators agree": checks.agreement(_named(found, "gap ")),
         "versions agree": checks.versions_agree(_named(found, "part version ")),
         "uniform rounds": checks.uniform_truth(found.get("part uniform")),
+        "one probability": checks.one_probability(log),
         "recount": recounted,
         "rounding": checks.rounding(log),
         "uniform share": checks.mixture_floor(log),
