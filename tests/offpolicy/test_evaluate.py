@@ -258,6 +258,14 @@ def test_one_round_of_a_millionth_carries_everything() -> None:
     assert found.verdict == "insufficient evidence"
 
 
+def test_a_heavy_tail_is_told() -> None:
+    generator = np.random.default_rng(0)
+    logged = np.clip((generator.pareto(1.2, size=4000) + 1.0) ** -1, 1e-3, 1.0)
+    found = evaluate(Log(logged, np.full(4000, 0.3), np.ones((4000, 1)), users=np.arange(4000)), FAST)
+    assert found.diagnostics.tail_index is not None and found.diagnostics.tail_index < 2.0
+    assert "tail index" in found.because[-1]
+
+
 def test_versions_that_tell_different_stories_are_a_red_flag() -> None:
     generator = np.random.default_rng(0)
     n = 2000
