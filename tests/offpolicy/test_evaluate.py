@@ -212,6 +212,12 @@ def test_wrong_probabilities_are_noticed(fault: Fault) -> None:
         assert noticed(wrong), fault
 
 
+def test_halves_and_doubles_within_one_are_noticed_by_the_mean_weight() -> None:
+    _, log, _, _ = world()
+    for scaled in (0.5 * log.logged, np.where(log.logged < 0.5, 2.0 * log.logged, log.logged)):
+        assert evaluate(replace(log, logged=scaled), FAST).checks["mean weight"].passed is False
+
+
 def test_right_probabilities_are_not_complained_of() -> None:
     assert [noticed(log) for _, log, _, _ in logs(10)] == [""] * 10
 
