@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from tacit.events.schema import Event, incomplete
+from tacit.events.store import sessions
 from tacit.pipelines.loop import report
 from tacit.pipelines.loop.settings import LoopConfig
 from tacit.pipelines.loop.steps import Steps
-from tacit.pipelines.loop.visitors import Visit, events_of, pushing
-from tacit.types import Feedback, Slate, Turn
+from tacit.pipelines.loop.visitors import Tab, Visit, VisitConfig, client, events_of, fake_visits, pushing
+from tacit.types import Dialogue, Feedback, Slate, Turn
 
 SHOWN = Turn("agent", "Try these.", ("a", "b", "c", "d"), Slate(("a", "b", "c", "d")))
 
@@ -81,3 +82,27 @@ def test_the_targets_share_moves_by_points() -> None:
     found = report.poison(told, LoopConfig())
     assert found is not None and found["points"] == pytest.approx(2.0)
     assert report.poison({}, LoopConfig()) is None
+
+
+def test_a_visitor_and_an_attacker_are_heard_by_the_real_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_server = pytest.importorskip("tiny_server")
+    tiny_server.hash_encoders(monkeypatch)
+    config = VisitConfig(together=3)
+    with tiny_server.serving(tmp_path) as server:
+        with client(server.base, config) as http:
+            tab = Tab(http).open()
+            said = Dialogue("d", "u", (Turn("user", "a film please"),))
+            turn = tab.ask(said)
+            felt = Feedback(dwell_s=30.0, scroll_depth=1.0, clicked=turn.mentions[:1], latency_s=9.0, device="mobile")
+            assert tab.report(events_of(felt, turn, True, config.hurry)) == 0
+            again = tab.ask(said.then(turn, Turn("user", "another one")))
+            assert tab.report(events_of(Feedback(dwell_s=1.0, left=True), again, False, config.hurry)) == 0
+            assert tab.versions == [server.state.live.current] * 2 and tab.shown["turn"] == 1
+        shown = fake_visits(server.base, "i3", 6, 2, ("a film please",), config)
+        found = list(sessions(server.state.writer.store, "train"))
+    assert 0 <= shown <= 6 and len(found) == 7
+    assert len({session[0].exposure.user for session in found}) == 3  # one visitor, two accounts
+    praised = [e.item_id for s in found for r in s for _, e in r.events if e.kind == "more_like_this"]
+    assert praised == ["i3"] * shown

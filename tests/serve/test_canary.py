@@ -94,7 +94,11 @@ def test_it_waits_grows_and_is_promoted_by_the_plan() -> None:
     same = trials(101, 100, 30, 30)
     assert decide(same, 3, small, CONFIG).action == "wait"
     assert decide(same, 4, small, CONFIG).action == "grow"
-    assert decide(same, 4, half, CONFIG).action == "promote"
+    look = decide(same, 4, half, CONFIG)
+    assert look.action == "wait" and "rule out a loss above 10%: accepted may be" in look.because
+    assert decide(trials(1501, 1500, 450, 450), 4, half, CONFIG).action == "promote"
+    slightly = {**trials(1501, 1500, 450, 450), "refused": trials(1501, 1500, 1300, 1450)["refused"]}
+    assert decide(slightly, 4, half, CONFIG).action in ("wait", "roll back")  # one signal is enough to stop it
     assert decide({name: [] for name in SIGNALS}, 0, small, CONFIG).action == "wait"
 
 

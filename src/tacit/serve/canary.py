@@ -32,6 +32,7 @@ class CanaryConfig:
     sessions: int = at_least(1, default=200)  # of the candidate at each share, before the next; then it becomes current
     alpha: float = above(0.0, high=1.0, default=0.05)  # of ever ending a candidate that is not worse, whichever signal
     margin: float = share(default=0.0)  # how much lower a signal may be
+    tolerance: float = share(default=0.1)  # a larger loss in any signal must be ruled out before it becomes current
     window_s: float = above(0.0, default=1800.0)
     per_person: int = at_least(1, default=3)  # a person's later sessions do not count
     check_s: float = above(0.0, default=10.0)
@@ -59,13 +60,14 @@ SIGNALS: dict[str, tuple[Callable[[Event], bool], bool]] = {
 
 @dataclass(frozen=True)
 class Signal:
-    """What one signal tells: shares of sessions in which it came, the difference's interval at any time, and the
-    evidence that the candidate is worse, of which 1/α is enough."""
+    """What one signal tells: shares of sessions in which it came, the difference's interval at any time, the largest
+    loss that this leaves possible, and the evidence that the candidate is worse, of which 1/α is enough."""
 
     of_candidate: float | None
     of_current: float | None
     low: float
     high: float
+    loss: float
     evidence: float
 
 
@@ -150,21 +152,21 @@ def decide(trials: dict[str, list[Trial]], at_this_share: int, canary: Canary, c
         )
     if canary.share < config.second_share:
         return look("grow", f"{at_this_share} sessions at a share of {canary.share:.0%}, no signal is worse")
+    open_loss = {name: signal.loss for name, signal in signals.items() if signal.loss > config.tolerance}
+    if open_loss:
+        said = ", ".join(f"{name} may be {loss:.1%} worse" for name, loss in open_loss.items())
+        return look("wait", f"too few sessions to rule out a loss above {config.tolerance:.0%}: {said}")
     return look("promote", f"{at_this_share} sessions at a share of {canary.share:.0%}, no signal is worse")
 
 
 def _signal(trials: Sequence[Trial], good: bool, config: CanaryConfig) -> Signal:
     evidence = evidence_of_worse(trials, config.margin)
     low, high = confidence_sequence(trials, config.alpha / len(SIGNALS))
+    loss = -low
     if not good:
         low, high = -high, -low
-    return Signal(
-        _rate(trials, True, good),
-        _rate(trials, False, good),
-        low,
-        high,
-        float(evidence.max()) if len(evidence) else 1.0,
-    )
+    most = float(evidence.max()) if len(evidence) else 1.0
+    return Signal(_rate(trials, True, good), _rate(trials, False, good), low, high, loss, most)
 
 
 def _rate(trials: Sequence[Trial], candidate: bool, good: bool) -> float | None:

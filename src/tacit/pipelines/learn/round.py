@@ -30,7 +30,6 @@ from tacit.dialogue.users.crowd import UserWorld
 from tacit.events.store import open_store
 from tacit.labels.build import build
 from tacit.labels.log import exported
-from tacit.labels.words import read_words
 from tacit.pipelines.dialogue import record
 from tacit.pipelines.learn.config import LearnConfig
 from tacit.pipelines.learn.evidence import write_evidence
@@ -39,7 +38,6 @@ from tacit.run.files import atomic_folder, atomic_write, read_json
 from tacit.run.folder import Run
 from tacit.run.stages import StageTable
 from tacit.serve.versions import version_of
-from tacit.text.sentiment import load_sentiment
 from tacit.types import Dialogue, InputError, Split
 
 log = logging.getLogger("tacit")
@@ -55,14 +53,9 @@ def run_round(config: LearnConfig) -> Run:
 
 
 def labels(run: Run, config: LearnConfig, device: str) -> None:
-    stage, policy, store = run.stage("labels"), _start(config, device), open_store(config.store)
-    sentiment = load_sentiment(config.signals.sentiment, config.signals.sentiment_labels)
-    try:
-        words = read_words(store, policy.catalog, policy.encoder, "the policy's encoder", sentiment, config.as_of)
-    finally:
-        store.close()
+    stage = run.stage("labels")
     with exported(config.store, run.folder) as folder:
-        made = build(folder, stage.folder / "table", config.labels, config.as_of, words=words)
+        made = build(folder, stage.folder / "table", config.labels, config.as_of)
     stage.finish(made.__dict__)
 
 
@@ -139,7 +132,7 @@ STAGES = StageTable[LearnConfig](
     "tacit learn",
     {"labels": labels, "dialogues": sessions, "reward": reward, "step": step},
     first_read={
-        "signals": "labels",
+        "signals": "reward",
         "reward": "reward",
         "step": "step",
         "users": "step",

@@ -83,7 +83,17 @@ def run_loop(config: LoopConfig) -> Path:
 
 def _options(config: LoopConfig) -> list[str]:
     canary = config.canary
-    keys = ("first_share", "second_share", "sessions", "alpha", "margin", "window_s", "per_person", "check_s")
+    keys = (
+        "first_share",
+        "second_share",
+        "sessions",
+        "alpha",
+        "margin",
+        "tolerance",
+        "window_s",
+        "per_person",
+        "check_s",
+    )
     given = [part for key in keys for part in ("--canary", f"{key}={getattr(canary, key)}")]
     return ["--stage", "sft", "--epsilon", str(config.epsilon), *given]
 
@@ -210,17 +220,20 @@ def _try(loop: Loop, name: str, version: str, force: str) -> Told:
     """A canary, with people talking, until the server has promoted it or taken it back."""
     config = loop.config.canary
     loop.registry.begin_canary(version, config.first_share, f"{name} of the loop", force=force)
-    visits, end = list[Told](), 12
-    for batch in range(end):
+    visits = list[Told]()
+    for batch in range(loop.config.canary_visits):
         visits.append(_visit(loop, loop.config.sessions, f"{name}-canary", batch))
         time.sleep(config.window_s + 2 * config.check_s)
         if loop.registry.pointer().canary is None:
             break
+    ended = ""
+    if loop.registry.pointer().canary is not None:
+        ended = "still running: taken back by the operator"
+        loop.registry.rollback("live signals have told nothing yet, and the loop goes on")
     row = loop.registry.audit.rows()[-1]
-    ended = row.what if loop.registry.pointer().canary is None else "still running"
     return {
         "version": version,
-        "ended": ended,
+        "ended": ended or row.what,
         "why": row.why,
         "look": row.details.get("look"),
         "current": _current(loop),
@@ -259,8 +272,8 @@ def _promote(loop: Loop, version: str) -> Told:
 
 def _take_back(loop: Loop, version: str) -> Told:
     """Promoted by force, then rolled back: seconds until the server follows, and by what people were answered."""
-    if loop.registry.pointer().canary is not None or _current(loop) == version:
-        loop.registry.rollback("the loop goes on without it")  # live signals have not ended it
+    if _current(loop) == version:
+        loop.registry.rollback("the loop goes on without it")  # live signals let it pass
     before = _current(loop)
     loop.registry.promote(version, force="to show a rollback")
     _wait_for(loop, version)

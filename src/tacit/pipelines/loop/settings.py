@@ -21,6 +21,7 @@ class LoopConfig:
     out: str = "runs/loop-demo"
     rounds: int = at_least(1, default=3)
     sessions: int = at_least(1, default=160)  # of honest people, to learn from in a round, and as many more to judge by
+    canary_visits: int = at_least(1, default=4)  # so many times ``sessions`` people more, while a canary runs
     poisoned_round: int = at_least(0, default=2)  # 0: none
     fake_sessions: float = share(default=0.05)  # of the sessions that this round learns from
     fake_accounts: float = share(default=0.01)  # of the accounts

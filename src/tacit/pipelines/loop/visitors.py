@@ -161,16 +161,20 @@ def fake_visits(base: str, target: str, sessions: int, accounts: int, asks: Sequ
     """Somebody pushes ``target``: few accounts, many sessions, each praising it where it is shown and refusing all
     else. How often it was shown to them."""
     with client(base, config) as http, ThreadPoolExecutor(config.together) as pool:
-        browsers = list(pool.map(lambda _: Tab(http).open().browser, range(accounts)))
 
-        def push(number: int) -> bool:
-            tab = Tab(http, browsers[number % accounts]).open()
-            turn = tab.ask(Dialogue("fake", "fake", (Turn("user", asks[number % len(asks)]),)))
-            items = turn.slate.items if turn.slate else ()
-            tab.report(pushing(items, target))
-            return target in items
+        def account(first: int) -> int:
+            """One session after another, as one person's are."""
+            shown, browser = 0, ""
+            for number in range(first, sessions, accounts):
+                tab = Tab(http, browser).open()
+                browser = tab.browser
+                turn = tab.ask(Dialogue("fake", "fake", (Turn("user", asks[number % len(asks)]),)))
+                items = turn.slate.items if turn.slate else ()
+                tab.report(pushing(items, target))
+                shown += target in items
+            return shown
 
-        return sum(pool.map(push, range(sessions)))
+        return sum(pool.map(account, range(accounts)))
 
 
 def pushing(items: Sequence[str], target: str) -> list[dict[str, Any]]:
