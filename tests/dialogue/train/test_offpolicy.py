@@ -111,7 +111,7 @@ def test_orders_by_hand() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_step_raises_the_true_value_and_stays_within_its_kl(tmp_path: Path, method: Method) -> None:
     world = World(0)
-    policy, logged = world.log(2000)
+    policy, logged = world.log(1200)
     before = world.value(torch.tensor(world.logger))
     told = step(tmp_path, policy, logged, method)
     assert world.value(policy.matrix.detach()) > before + 0.05
@@ -136,7 +136,7 @@ def test_poison_from_few_accounts_moves_the_target_by_a_point_at_most(tmp_path: 
     shares = {}
     for name, share, cap in (("clean", 0.0, 1), ("capped", 0.05, 1), ("open", 0.05, 0)):
         world = World(1)
-        policy, logged = world.log(2000)
+        policy, logged = world.log(1200)
         logged = world.poisoned(policy, logged, share, 0.01, cap)
         step(tmp_path / name, policy, logged, method)
         shares[name] = world.share(policy.matrix.detach())
