@@ -11,6 +11,7 @@ import pytest
 
 from tacit.offpolicy import Log, Settings, evaluate
 from tacit.offpolicy import estimators as e
+from tacit.offpolicy.checks import one_probability, recount
 from tacit.offpolicy.evaluate import estimators
 from tacit.offpolicy.inference import MOST_GROUPS, intervals
 from tacit.offpolicy.ratios import place_ratios, prefix_ratios, slate_ratios
@@ -56,7 +57,7 @@ def test_a_better_and_a_worse_policy_are_told() -> None:
         for name in ("SNIPS", "snRIPS", "cascade-DR"):
             assert found.estimates[name].low < truth < found.estimates[name].high
         assert found.logged_value.low < served < found.logged_value.high
-        assert (found.rounds, found.loggers) == (2000, ("logged",))
+        assert (found.rounds, found.loggers) == (2000, ("served",))
 
 
 def test_a_policy_judged_by_its_own_log_is_not_told_apart() -> None:
@@ -211,6 +212,12 @@ def test_wrong_probabilities_are_noticed(fault: Fault) -> None:
         assert noticed(wrong), fault
 
 
+def test_halves_and_doubles_within_one_are_noticed_by_the_mean_weight() -> None:
+    _, log, _, _ = world()
+    for scaled in (0.5 * log.logged, np.where(log.logged < 0.5, 2.0 * log.logged, log.logged)):
+        assert evaluate(replace(log, logged=scaled), FAST).checks["mean weight"].passed is False
+
+
 def test_right_probabilities_are_not_complained_of() -> None:
     assert [noticed(log) for _, log, _, _ in logs(10)] == [""] * 10
 
@@ -257,6 +264,14 @@ def test_one_round_of_a_millionth_carries_everything() -> None:
     assert found.verdict == "insufficient evidence"
 
 
+def test_a_heavy_tail_is_told() -> None:
+    generator = np.random.default_rng(0)
+    logged = np.clip((generator.pareto(1.2, size=4000) + 1.0) ** -1, 1e-3, 1.0)
+    found = evaluate(Log(logged, np.full(4000, 0.3), np.ones((4000, 1)), users=np.arange(4000)), FAST)
+    assert found.diagnostics.tail_index is not None and found.diagnostics.tail_index < 2.0
+    assert "tail index" in found.because[-1]
+
+
 def test_versions_that_tell_different_stories_are_a_red_flag() -> None:
     generator = np.random.default_rng(0)
     n = 2000
@@ -281,6 +296,41 @@ def test_uniform_rounds_are_a_second_opinion() -> None:
     assert evaluate(log, FAST).checks["uniform rounds"].passed is False
     honest = replace(log, logged=np.where(uniform, 0.5, np.where(item == 1, 0.1, 0.9)))
     assert evaluate(honest, FAST).checks["uniform rounds"].passed is True
+
+
+def test_draws_are_not_counted_while_a_policy_learns() -> None:
+    """Item 1 is likely for a short while only: drawn ten times then, with .5, it was not to be expected 500 times."""
+    generator = np.random.default_rng(0)
+    n = 1000
+    likely = np.where(np.arange(n) < 20, 0.5, 1e-4)
+    item = (generator.random(n) < likely).astype(int)
+    log = Log(
+        np.where(item == 1, likely, 1.0 - likely), np.full(n, 0.5), np.ones((n, 1)),
+        contexts=np.zeros(n, dtype=int), items=item[:, None],
+    )  # fmt: skip
+    assert recount(log)[0].passed is None
+
+
+def test_one_version_gives_an_item_one_probability() -> None:
+    log = Log(
+        np.array([0.5, 0.5, 0.25]), np.full(3, 0.5), np.ones((3, 1)), contexts=np.zeros(3), items=np.zeros((3, 1)),
+        versions=np.array(["v1", "v1", "v2"]),
+    )  # fmt: skip
+    assert one_probability(log).passed is True
+    found = one_probability(replace(log, versions=np.array(["v1", "v1", "v1"])))
+    assert found.passed is False and "In 3 rounds" in found.said
+    assert one_probability(replace(log, versions=None)).passed is None  # it may have learnt meanwhile
+
+
+def test_draws_are_counted_by_hand() -> None:
+    """100 rounds, 50 and 50 expected, 70 and 30 drawn: χ² = 400/50 + 400/50 = 16 with one degree of freedom."""
+    item = np.array([0] * 70 + [1] * 30)
+    log = Log(np.full(100, 0.5), np.full(100, 0.5), np.ones((100, 1)), contexts=np.zeros(100), items=item[:, None])
+    check, table = recount(log)
+    assert check.passed is False and "chi-square 16, 1 degrees of freedom, p 6e-05" in check.said
+    assert table == ((0.5, 100.0, 100.0),)
+    even = replace(log, items=np.array([0] * 55 + [1] * 45)[:, None])
+    assert recount(even)[0].passed is True
 
 
 # --- intervals ------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from tacit.cli.main import app
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.verdict import LOGGED
 from tacit.dialogue.train.head_on_log import HeadOnLog
-from tacit.events.store import open_store
+from tacit.events.store import open_store, records
 from tacit.offpolicy import evaluate, read_table
 from tacit.pipelines.learn import round as stages
 from tacit.pipelines.learn import rounds
@@ -157,6 +158,17 @@ def test_a_killed_round_goes_on_to_the_same_weights(
     assert digests(cut.folder / "step" / "policy") == digests(whole / "step" / "policy") != {}
 
 
+def test_users_fitted_to_the_log_teach_by_ppo(tmp_path: Path, served: tuple[Path, int], whole: Path) -> None:
+    """The same labels, dialogues and reward, and another step. An examination that was failed stops it."""
+    shutil.copytree(whole, tmp_path / "round", ignore=shutil.ignore_patterns("step", "round.json"))
+    few = ["ppo.iterations=1", "ppo.trajectories=4", "ppo.max_turns=2", "ppo.value_warmup=0", "dtype=float32"]
+    given = ["method=ppo", f"out={tmp_path / 'round'}", *few]
+    with pytest.raises(InputError, match="validat"):
+        stages.run_round(settings(served, *given))
+    run = stages.run_round(settings(served, *given, "reward.force=true"))
+    assert digests(run.folder / "step" / "policy") != digests(served[0] / "policy")
+
+
 @pytest.fixture
 def rounds_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds that only begin and end, and are refused where least_ess says so."""
@@ -228,7 +240,14 @@ def test_so_many_people_are_held_out_and_more_with_a_larger_share() -> None:
 def test_the_candidate_is_judged_on_people_who_taught_nothing(served: tuple[Path, int], whole: Path) -> None:
     told = json.loads((whole / "round.json").read_text())
     rows = pl.read_parquet(whole / "step" / "held_out.parquet")
-    assert all(is_held_out(user, 0.2) for user in rows["user"])
+    config = settings(served)
+    store = open_store(config.store)
+    with store.reading() as connection:
+        users = {r.exposure.exposure_id: r.exposure.user for r in records(connection)}
+    store.close()
+    apart = {users[name] for name in rows["round"]}
+    assert all(is_held_out(user, 0.2) for user in apart) and len(apart) == rows["user"].n_unique()
+    assert not any(user.encode() in (whole / "step" / "held_out.parquet").read_bytes() for user in users.values())
     assert rows["round"].n_unique() == told["step"]["held_out"]
     assert told["step"]["exposures"] + told["step"]["held_out"] > 20
     found = evaluate(read_table(whole / "step" / "held_out.parquet"))

@@ -22,6 +22,7 @@ from tacit.cli.main import app
 from tacit.cli.ope import asked_again, judge
 from tacit.dialogue.policy.policy import Policy
 from tacit.events.store import Store, open_store
+from tacit.labels.build import read_labels
 from tacit.offpolicy.rewards import Earned, Rewards
 from tacit.offpolicy.served import judged, to_log
 from tacit.serve.items import Changes, Shelf
@@ -143,3 +144,30 @@ def test_a_mask_that_keeps_nothing_away_is_known_by_its_hash(served: Path, log: 
     assert reasons == ["", MASKED]
     assert why_not(replace(record, exposure=structs.replace(record.exposure, deterministic=True)), 99) == GREEDY
     assert why_not(replace(record, delivery=None), 99) == UNDELIVERED
+
+
+def test_labels_are_what_a_turn_earned(served: Path, log: Store, tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    made = CliRunner().invoke(
+        app, ["labels", str(served / "serve" / "log.sqlite"), "--out", str(labels), "--as-of", "2099-01-01T00:00:00Z"]
+    )
+    assert made.exit_code == 0, made.output
+    rows = read_labels(labels, "turns").collect()
+    worth = {
+        row["exposure_id"]: row for row in rows.iter_rows(named=True) if row["reward"] is not None and row["weight"]
+    }
+    policy = Policy.from_pretrained(served / "policy")
+    turns = list(judge(log, policy, Rewards("turn label", labels), 3, Counter(), np.random.default_rng(0)))
+    assert {turn.record.exposure.exposure_id for turn in turns} == set(worth)
+    for turn in turns:
+        row = worth[turn.record.exposure.exposure_id]
+        assert (turn.earned.slate, turn.earned.weight) == (row["reward"], row["weight"])
+    assert not to_log(turns).by_place
+    items = read_labels(labels, "items").collect()
+    by_item = {(row["exposure_id"], row["item_id"]): row["reward"] for row in items.iter_rows(named=True)}
+    places = list(judge(log, policy, Rewards("item label", labels), 3, Counter(), np.random.default_rng(0)))
+    assert places and to_log(places).by_place
+    for turn in places:
+        names = [shown.item_id for shown in turn.record.exposure.items]
+        found = [by_item.get((turn.record.exposure.exposure_id, name)) or 0.0 for name in names]
+        assert list(turn.earned.places or ()) == found

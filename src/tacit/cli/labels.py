@@ -6,7 +6,9 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tacit.catalog import Catalog
 from tacit.data.times import Clock
 from tacit.events.store import open_store
 from tacit.labels.build import build
@@ -18,21 +20,45 @@ from tacit.labels.settings import LabelSettings
 from tacit.run.config import load
 from tacit.types import InputError
 
+if TYPE_CHECKING:
+    from tacit.labels.words import Words
+
 
 def make_labels(
-    source: str, out: Path, overrides: list[str], as_of: str | None, constants: Path | None, engine: Engine
+    source: str,
+    out: Path,
+    overrides: list[str],
+    as_of: str | None,
+    constants: Path | None,
+    engine: Engine,
+    items: Path | None,
 ) -> None:
-    settings = load(LabelSettings, None, overrides)
+    settings, then = load(LabelSettings, None, overrides), milliseconds(as_of)
     if constants is not None and overrides:
         raise InputError("--constants holds its own settings: give either it or KEY=VALUE.")
     fitted = Constants.load(constants) if constants is not None else None
+    words = _words(source, items, then) if items is not None else None
     with exported(source, out.absolute().parent) as folder, workers(engine) as hired:
-        made = build(folder, out, settings, milliseconds(as_of), fitted, observe=observer(engine), workers=hired)
+        made = build(folder, out, settings, then, fitted, words, observer(engine), hired)
     print(f"{out}: {made.turns:,} turns and {made.items:,} items shown, by {made.label_fn} as of {made.as_of}")
     print(f"skip threshold: {Constants.load(out).skip_remark}", file=sys.stderr)
     for reason, count in made.left_out.items():
         if count:
             print(f"left out: {count:,} turns {reason}", file=sys.stderr)
+
+
+def _words(source: str, items: Path, as_of: int) -> Words:
+    from tacit.labels.words import read_words
+    from tacit.text.encoder import PINNED, TextEncoder
+    from tacit.text.sentiment import load_sentiment
+
+    if Path(source).is_dir():
+        raise InputError("--items reads people's words, which an export does not have: give the log itself.")
+    store = open_store(source)
+    try:
+        return read_words(store, Catalog.load(items), TextEncoder.load(), PINNED, load_sentiment("vader"), as_of)
+    finally:
+        store.close()
 
 
 def milliseconds(as_of: str | None) -> int:

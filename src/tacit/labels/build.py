@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
@@ -27,6 +27,9 @@ from tacit.labels.settings import LabelSettings
 from tacit.run.files import atomic_folder, atomic_write, read_json
 from tacit.run.lock import exclusive
 from tacit.types import InputError
+
+if TYPE_CHECKING:  # it reads texts, which takes torch
+    from tacit.labels.words import Words
 
 MANIFEST = "labels.json"
 Table = Literal["items", "turns"]
@@ -55,14 +58,6 @@ class Labels:
     left_out: dict[str, int]
 
 
-@dataclass(frozen=True)
-class Words:
-    """What was made of people's words, where they are at hand: shift and relevance of turns, relevance of items."""
-
-    turns: pl.DataFrame | None = None  # exposure_id, sentiment_delta, relevance
-    items: pl.DataFrame | None = None  # exposure_id, item_id, relevance
-
-
 def build(
     export: Path,
     out: Path,
@@ -75,11 +70,13 @@ def build(
 ) -> Labels:
     """The labels of all that ``export`` holds of up to ``as_of`` (milliseconds), in place of what ``out`` held.
 
-    With ``constants`` nothing is fitted, and their settings count. The same export, settings and ``as_of`` make the
-    same bytes.
+    With ``constants`` nothing is fitted, and their settings count. ``words``: what was read off people's words. The
+    same export, words, settings and ``as_of`` make the same bytes.
     """
     if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file():
         raise InputError(f"{out} holds something that is no table of labels: choose another folder.")
+    if constants is not None and constants.words != (words.source if words else ""):
+        raise InputError(f"these constants are of labels made {constants.with_words}: make these labels so, too.")
     settings = constants.settings if constants else settings
     work = parts(export, as_of, settings.expiry_days)
     if not work:
@@ -93,7 +90,8 @@ def build(
         found: list[Sampled] = list(workers(observe_part, tasks))
         if constants is None:
             samples = [pl.concat([one.samples[name] for one in found]) for name in TABLES]
-            constants = fit(samples[0], samples[1], account_files.digest(heavy), settings)
+            source = words.source if words else ""
+            constants = fit(samples[0], samples[1], account_files.digest(heavy), settings, source)
         scoring = [(part, seen, folder, constants, heavy, as_of, words) for part in work]
         counts: list[tuple[int, int]] = list(workers(score_part, scoring))
         shutil.rmtree(seen, ignore_errors=True)
@@ -174,11 +172,6 @@ def _with_words(tables: dict[Table, pl.DataFrame], words: Words | None) -> dict[
     """Joined by the exposure, and the item."""
     if words is None:
         return tables
-    joined = dict(tables)
-    if words.turns is not None:
-        joined["turns"] = tables["turns"].join(words.turns, on="exposure_id", how="left", maintain_order="left")
-    if words.items is not None:
-        joined["items"] = tables["items"].join(
-            words.items, on=["exposure_id", "item_id"], how="left", maintain_order="left"
-        )
-    return joined
+    turns = tables["turns"].join(words.turns, on="exposure_id", how="left", maintain_order="left")
+    on = ["exposure_id", "item_id"]
+    return {"turns": turns, "items": tables["items"].join(words.items, on=on, how="left", maintain_order="left")}

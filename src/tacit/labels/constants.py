@@ -53,11 +53,16 @@ class Constants:
     skip_remark: str  # how it was found, or why there is none
     accounts: str  # sha256 of the accounts above the cap
     rows: int  # items the fit has read
+    words: str = ""  # what read people's words (``words.Words.source``); "" where none were read
 
     @property
     def label_fn(self) -> str:
         """The name of the function with these constants: rows of two names are never mixed."""
         return f"v{VERSION}-{hashlib.sha256(_text(self).encode()).hexdigest()[:12]}"
+
+    @property
+    def with_words(self) -> str:
+        return f"with words ({self.words})" if self.words else "without words"
 
     def save(self, folder: Path) -> None:
         atomic_write(folder / FILE, _text(self))

@@ -10,7 +10,7 @@ from tacit.labels.settings import LabelSettings
 from tacit.labels.valley import valley
 
 
-def fit(items: pl.DataFrame, turns: pl.DataFrame, accounts: str, settings: LabelSettings) -> Constants:
+def fit(items: pl.DataFrame, turns: pl.DataFrame, accounts: str, settings: LabelSettings, words: str = "") -> Constants:
     """``items`` and ``turns`` as in ``gather.Observed``; ``accounts``: the hash of ``accounts.above_cap``'s table."""
     items, turns = items.sort("exposure_id", "position"), turns.sort("exposure_id")
     exact = items.filter(pl.col("seen") & ~pl.col("censored") & (pl.col("visible_ms") > 0))
@@ -25,4 +25,5 @@ def fit(items: pl.DataFrame, turns: pl.DataFrame, accounts: str, settings: Label
         skip_remark=remark,
         accounts=accounts,
         rows=items.height,
+        words=words,
     )

@@ -22,6 +22,7 @@ WIDER = 3.2905 / 1.9600  # from 95 to 99.9 %
 RARE = 1e-3
 FEW = 5.0  # the least count that is expected in a cell of a chi-square test
 EXACT = 1e-9
+CLOSE = 1e-5  # two probabilities in float32 are one
 
 
 def mean_weight(slates: Estimate, places: Sequence[Estimate], versions: Mapping[str, Estimate]) -> Check:
@@ -150,9 +151,10 @@ def explored_share(log: Log) -> Check:
 def recount(log: Log) -> tuple[Check, tuple[tuple[float, float, float], ...]]:
     """How often items were really drawn at the first place, against their logged probability, where contexts repeat.
 
-    A chi-square test over (version, context, item) whose probability is the same in all rounds and which are expected
-    five times or more; what is left of each context counts as one item. Also the counts by tenths of probability:
-    (mean probability, expected, drawn). Draws are independent given the context, whoever the persons are.
+    A chi-square test over (version, context, item) that are expected five times or more; what is left of each context
+    counts as one item. Contexts in which any item's probability changed, as while a policy learns, are left out. Also
+    the counts by tenths of probability: (mean probability, expected, drawn). Draws are independent given the context,
+    whoever the persons are.
     """
     if log.contexts is None or log.items is None:
         return Check(None, "Contexts and items have no names, so that draws cannot be counted."), ()
@@ -178,6 +180,21 @@ def recount(log: Log) -> tuple[Check, tuple[tuple[float, float, float], ...]]:
     return Check(True, f"Items were drawn as often as logged, in {int(observed.sum())} rounds (p {p:.2g})."), table
 
 
+def one_probability(log: Log) -> Check:
+    """Of one version, in one context, an item has one probability at the first place: nothing stands before it."""
+    if log.versions is None or log.contexts is None or log.items is None:
+        return Check(None, "Without version, context and item, rounds that must agree on a probability are not known.")
+    cells, _, _ = _count(log, np.flatnonzero(log.recommends))
+    changed = int(cells["observed"][cells["spread"] > CLOSE].sum())
+    if changed:
+        return Check(
+            False,
+            f"In {changed} rounds the same version gave the same item in the same context another probability at the "
+            "first place: places are mixed up, the version changed, or the context is not all that it looked at.",
+        )
+    return Check(True, "The same version, context and item always have the same probability at the first place.")
+
+
 def _count(log: Log, rows: Ints64) -> tuple[dict[str, Floats64], Ints64, Floats64]:
     """Cells of (version, context, item at the first place), the context of each, and rounds a context."""
     assert log.contexts is not None and log.items is not None
@@ -195,8 +212,10 @@ def _count(log: Log, rows: Ints64) -> tuple[dict[str, Floats64], Ints64, Floats6
     np.maximum.at(largest, cell, p)
     np.minimum.at(smallest, cell, p)
     totals = np.bincount(context).astype(np.float64)
-    steady = (largest - smallest <= 1e-6 * largest).astype(np.float64)
-    cells = {"observed": observed, "expected": totals[pairs[0]] * mean, "steady": steady}
+    spread = (largest - smallest) / largest
+    changes = np.bincount(pairs[0], spread > CLOSE)
+    steady = (changes[pairs[0]] == 0.0).astype(np.float64)
+    cells = {"observed": observed, "expected": totals[pairs[0]] * mean, "steady": steady, "spread": spread}
     return cells, pairs[0].astype(np.int64), totals
 
 

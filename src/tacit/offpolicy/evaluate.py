@@ -234,6 +234,7 @@ def _diagnose(
         "estimators agree": checks.agreement(_named(found, "gap ")),
         "versions agree": checks.versions_agree(_named(found, "part version ")),
         "uniform rounds": checks.uniform_truth(found.get("part uniform")),
+        "one probability": checks.one_probability(log),
         "recount": recounted,
         "rounding": checks.rounding(log),
         "uniform share": checks.mixture_floor(log),
@@ -270,6 +271,11 @@ def _conclude(
     found_verdict, because = verdict(
         leading, diagnostics.ess, diagnostics.ess_share, diagnostics.unsupported_mass, looked, settings.rules
     )
+    if diagnostics.tail_index is not None and diagnostics.tail_index < 2.0:
+        because.append(
+            f"The largest weights fall off slowly (tail index {diagnostics.tail_index:.2g}, below 2): intervals may be "
+            "too narrow."
+        )
     return Evaluation(
         loggers=tuple(_all_versions(log)) or ("logged",),
         target=target,

@@ -95,6 +95,7 @@ class World:
             rewards=clicks.astype(np.float64),
             sessions=np.array([f"{person}/{i // 2}" for i, person in enumerate(persons)]),
             users=persons,
+            versions=np.full(n, "served", dtype=object),
             contexts=contexts,
             items=slates,
             explored=explored,

@@ -120,13 +120,13 @@ def test_a_step_raises_the_true_value_and_stays_within_its_kl(tmp_path: Path, me
     assert told["reward_snips"] > told["reward"]
 
 
-def test_an_epoch_beyond_the_limit_is_undone(tmp_path: Path) -> None:
+def test_an_epoch_beyond_the_limit_is_shortened_and_the_last(tmp_path: Path) -> None:
     policy, logged = World(0).log(500)
     config = OffPolicyConfig(epochs=5, batch=100, lr=0.5, kl_limit=0.05, kl_coef=0.0)
     told = step(tmp_path, policy, logged, "offpolicy", config)
     rows = Stage("step", tmp_path).log.rows()
-    assert rows[-1]["undone"] is True and rows[-1]["kl"] > 0.05 and len(rows) < 5
-    assert told["kl"] <= 0.05
+    assert rows[-1]["kept"] < 1.0 and len(rows) < 5
+    assert told["kl"] == pytest.approx(rows[-1]["kl"]) and 0.0 < told["kl"] <= 0.05
 
 
 @pytest.mark.parametrize("method", METHODS)

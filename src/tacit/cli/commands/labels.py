@@ -40,6 +40,9 @@ def make(
     constants: Annotated[
         Path | None, typer.Option(metavar="LABELS", help="Use what was fitted for these labels, and fit nothing.")
     ] = None,
+    items: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Items: also reads words, for sentiment and relevance.")
+    ] = None,
     engine: Annotated[
         Literal["polars", "duckdb", "ray"], typer.Option(help="What reads the log. All make the same bytes.")
     ] = "polars",
@@ -54,7 +57,7 @@ def make(
     """
     from tacit.cli.labels import make_labels
 
-    make_labels(source, out, overrides or [], as_of, constants, engine)
+    make_labels(source, out, overrides or [], as_of, constants, engine, items)
 
 
 @app.command("export")

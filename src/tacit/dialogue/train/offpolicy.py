@@ -2,7 +2,7 @@
 
 Three ways by one setting: importance-weighted policy gradient on whole slates (``offpolicy``), or preferences of slates
 under the policy against the one it starts from (``dpo``, ``kto``). All keep a KL to the start, exact at every place; an
-epoch that ends beyond ``kl_limit`` is undone, and is the last.
+epoch that ends beyond ``kl_limit`` is shortened until it does not, and is the last.
 """
 
 from __future__ import annotations
@@ -86,15 +86,29 @@ def run_step(
             total += float(value.detach()) * len(rows)
         kl = mean_kl(policy, logged, config.batch)
         stopped = not kl <= config.kl_limit
-        if stopped:  # as if this epoch had not been
-            with torch.no_grad():
-                for name, value in weights.items():
-                    value.copy_(before[name])
-        stage.log.append(epoch + 1, loss=total / len(usable), kl=kl, undone=stopped)
+        kept = 1.0
+        if stopped:
+            kept, kl = _shortened(policy, logged, weights, before, config)
+        stage.log.append(epoch + 1, loss=total / len(usable), kl=kl, kept=kept)
         resumable.save(epoch + 1, {"stopped": stopped})
         if stopped:
             break
     return report(policy, logged, config)
+
+
+@torch.no_grad()
+def _shortened(
+    policy: SlatePolicy, logged: Logged, weights: dict[str, Tensor], before: dict[str, Tensor], config: OffPolicyConfig
+) -> tuple[float, float]:
+    """The largest of 1/2, 1/4, ... of an epoch's way that ends within the limit, else none of it; and the KL there."""
+    after = {name: value.detach().clone() for name, value in weights.items()}
+    for kept in (*(0.5**k for k in range(1, 9)), 0.0):
+        for name, value in weights.items():
+            value.copy_(before[name] + kept * (after[name] - before[name]))
+        kl = mean_kl(policy, logged, config.batch)
+        if kl <= config.kl_limit:
+            break
+    return kept, kl
 
 
 @torch.no_grad()

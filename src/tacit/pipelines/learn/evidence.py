@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from tacit.catalog import Catalog
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train.head_on_log import Context, HeadOnLog
 from tacit.dialogue.train.logged_slates import Logged
@@ -29,7 +28,7 @@ def write_evidence(
     if not exposures:
         return 0
     logged = tensors(exposures, known, policy.catalog)
-    write_parquet(path, table(exposures, logged, _targets(policy, contexts, logged), policy.catalog))
+    write_parquet(path, table(exposures, logged, _targets(policy, contexts, logged)))
     return len(exposures)
 
 
@@ -41,8 +40,9 @@ def _targets(policy: Policy, contexts: Sequence[Context], logged: Logged) -> tor
     return torch.cat(parts).exp()
 
 
-def table(exposures: Sequence[Exposure], logged: Logged, targets: torch.Tensor, catalog: Catalog) -> pl.DataFrame:
-    rows = []
+def table(exposures: Sequence[Exposure], logged: Logged, targets: torch.Tensor) -> pl.DataFrame:
+    """People and sessions are numbered: who they are is of no use to an estimate, and need not be deleted from it."""
+    people, sessions, rows = dict[str, int](), dict[str, int](), []
     for n, exposure in enumerate(exposures):
         for k, shown in enumerate(exposure.items):
             rows.append({
@@ -53,8 +53,8 @@ def table(exposures: Sequence[Exposure], logged: Logged, targets: torch.Tensor, 
                 "target": float(targets[n, k]),
                 "slate_reward": float(logged.reward[n]),
                 "weight": float(logged.weight[n]),
-                "session": exposure.session_id,
-                "user": exposure.user,
+                "session": sessions.setdefault(exposure.session_id, len(sessions)),
+                "user": people.setdefault(exposure.user, len(people)),
                 "version": exposure.policy_version,
                 "logged_decision": exposure.p_recommend,
                 "target_decision": exposure.p_recommend,

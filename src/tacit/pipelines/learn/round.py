@@ -30,6 +30,7 @@ from tacit.dialogue.users.crowd import UserWorld
 from tacit.events.store import open_store
 from tacit.labels.build import build
 from tacit.labels.log import exported
+from tacit.labels.words import read_words
 from tacit.pipelines.dialogue import record
 from tacit.pipelines.learn.config import LearnConfig
 from tacit.pipelines.learn.evidence import write_evidence
@@ -38,6 +39,7 @@ from tacit.run.files import atomic_folder, atomic_write, read_json
 from tacit.run.folder import Run
 from tacit.run.stages import StageTable
 from tacit.serve.versions import version_of
+from tacit.text.sentiment import load_sentiment
 from tacit.types import Dialogue, InputError, Split
 
 log = logging.getLogger("tacit")
@@ -53,9 +55,14 @@ def run_round(config: LearnConfig) -> Run:
 
 
 def labels(run: Run, config: LearnConfig, device: str) -> None:
-    stage = run.stage("labels")
+    stage, policy, store = run.stage("labels"), _start(config, device), open_store(config.store)
+    sentiment = load_sentiment(config.signals.sentiment, config.signals.sentiment_labels)
+    try:
+        words = read_words(store, policy.catalog, policy.encoder, "the policy's encoder", sentiment, config.as_of)
+    finally:
+        store.close()
     with exported(config.store, run.folder) as folder:
-        made = build(folder, stage.folder / "table", config.labels, config.as_of)
+        made = build(folder, stage.folder / "table", config.labels, config.as_of, words=words)
     stage.finish(made.__dict__)
 
 
@@ -132,7 +139,7 @@ STAGES = StageTable[LearnConfig](
     "tacit learn",
     {"labels": labels, "dialogues": sessions, "reward": reward, "step": step},
     first_read={
-        "signals": "reward",
+        "signals": "labels",
         "reward": "reward",
         "step": "step",
         "users": "step",

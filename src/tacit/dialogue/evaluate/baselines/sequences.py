@@ -48,7 +48,7 @@ class SequenceConfig:
 
 
 class SequenceNetwork(nn.Module):
-    """Items [B, T] → logits [B, T, n_items]. Token n_items is "start" or "mask", n_items + 1 is padding."""
+    """Items [B, T] → logits over the catalogue. Token n_items is "start" or "mask", n_items + 1 is padding."""
 
     def __init__(self, counts: npt.NDArray[np.int64], causal: bool, config: SequenceConfig) -> None:
         super().__init__()
@@ -65,12 +65,17 @@ class SequenceNetwork(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.bias = nn.Parameter(torch.from_numpy(np.log(counts + 0.1)).float())
 
-    def forward(self, items: Tensor) -> Tensor:
+    def states(self, items: Tensor) -> Tensor:
+        """[B, T] → [B, T, width]."""
         length = items.shape[1]
         states = self.dropout(self.items(items) + self.places.weight[:length])
         ahead = torch.ones(length, length, dtype=torch.bool, device=items.device).triu(1) if self.causal else None
-        states = self.norm(self.body(states, mask=ahead, src_key_padding_mask=items == self.padding))
-        logits: Tensor = states @ self.items.weight[: self.special].T + self.bias
+        read: Tensor = self.norm(self.body(states, mask=ahead, src_key_padding_mask=items == self.padding))
+        return read
+
+    def forward(self, items: Tensor, places: Tensor) -> Tensor:
+        """Logits [n, n_items] at the n ``places`` of items [B, T] that are True: a row costs a whole catalogue."""
+        logits: Tensor = self.states(items)[places] @ self.items.weight[: self.special].T + self.bias
         return logits
 
 
@@ -87,9 +92,10 @@ class Sequences:
         named = [rows(self._catalog, mentions_in_order(context))[-self._length :] for context in contexts]
         special = self.network.special
         known = [[special, *row] if self.network.causal else [*row, special] for row in named]
-        states = self.network(padded(known, self.network.padding))
-        last = torch.tensor([len(row) - 1 for row in known])
-        return np.asarray(states[torch.arange(len(known)), last].numpy(), dtype=np.float32)
+        items = padded(known, self.network.padding)
+        last = torch.zeros(items.shape, dtype=torch.bool)
+        last[torch.arange(len(known)), torch.tensor([len(row) - 1 for row in known])] = True
+        return np.asarray(self.network(items, last).numpy(), dtype=np.float32)
 
 
 def train(
@@ -144,7 +150,8 @@ def loss_of(
         hidden &= items != _NOTHING
         targets = items.masked_fill(~hidden, _NOTHING)
         inputs = inputs.masked_fill(hidden, network.special)
-    return F.cross_entropy(network(inputs).flatten(0, 1), targets.flatten(), ignore_index=_NOTHING)
+    wanted = targets != _NOTHING
+    return F.cross_entropy(network(inputs, wanted), targets[wanted])
 
 
 def padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
