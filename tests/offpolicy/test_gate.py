@@ -171,5 +171,5 @@ def test_of_worlds_whose_truth_is_known_the_better_policy_passes_and_the_worse_n
             log = world.log(logged, target, 2000, chance)
             found = evaluate(log, Settings(draws=100, seed=seed), "v2").as_json()
             assert (world.value(target, 0.1) > world.value(logged, 0.1)) == (direction > 0)
-            passed[direction] += decide(found, SAME, True, "v2", "logged").passed
+            passed[direction] += decide(found, SAME, True, "v2", found["loggers"][0]).passed
     assert passed[1.0] >= 3 and passed[-1.0] == 0
