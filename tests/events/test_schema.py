@@ -71,6 +71,7 @@ def test_malformed(changes: dict[str, Any]) -> None:
         ({"item_id": ...}, "incomplete"),
         ({"kind": "thumb", "item_id": ...}, "incomplete"),
         ({"kind": "vote", "value": 1}, "incomplete"),
+        ({"kind": "vote", "value": 1, "against": GOOD["exposure_id"]}, "incomplete"),
         ({"visible_ms": 10}, "incomplete"),
     ],
 )
@@ -79,12 +80,13 @@ def test_what_it_lacks(changes: dict[str, Any], reason: str) -> None:
 
 
 def test_a_bad_event_takes_no_other_with_it_and_keeps_its_id() -> None:
-    rows = [{**GOOD, "seq": -1}, GOOD, 7, None, {"event_id": "a b"}]
+    rows = [{**GOOD, "seq": -1}, GOOD, 7, None, {"event_id": "a b"}, {"seq": math.nan}]
     read = read_batch(json.dumps({"events": rows}).encode())
     assert isinstance(read[1], Event)
     others = [read[0], *read[2:]]
     assert others == [
         Verdict("rejected", "e1", "malformed"),
+        Verdict("rejected", None, "malformed"),
         Verdict("rejected", None, "malformed"),
         Verdict("rejected", None, "malformed"),
         Verdict("rejected", None, "malformed"),

@@ -85,6 +85,20 @@ def test_each_refusal_has_its_reason(log: Log) -> None:
     assert log.send(event(shown)) == ["expired"]
 
 
+def test_a_vote_is_between_two_exposures_of_the_voter(log: Log) -> None:
+    mine, beside = exposure("x1"), exposure("x2")
+    later, theirs = exposure("x3", session_id="s2"), exposure("x4", session_id="s3", user="u2")
+    for shown in (mine, beside, later, theirs):
+        log.show(shown)
+
+    def vote(against: str) -> list[str]:
+        return log.send(log.event(mine, "vote", None, value=1, against=against))
+
+    assert vote("x2") == ["accepted"]
+    assert vote("x3") == vote("x4") == ["foreign"]  # labels read it as a word on the other one, too
+    assert vote("nobody") == ["unknown_exposure"]
+
+
 def test_exposures_without_consent_or_twice_are_refused_alone(log: Log) -> None:
     with pytest.raises(NoConsent):
         log.writer.expose(exposure(), Words(exposure_id="x1", asked="hello")).result()

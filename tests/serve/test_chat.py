@@ -230,10 +230,13 @@ def test_a_withdrawn_item_is_never_shown_again_and_an_added_one_can_be(server: S
     before = server.admin.get("/v1/aggregates").json()["catalog_version"]
     changed = server.admin.put("/admin/items", json={"withdrawn": withdrawn, "added": [new]})
     assert changed.status_code == 200 and changed.json()["catalog_version"] != before
+    assert changed.json()["unknown"] == []
     browser, _ = server.browser()
     shown = recommending(browser)["recommendations"]
     assert {item["id"] for item in shown["items"]} == {"i11", "new"}
     assert server.admin.put("/admin/items", json={"withdrawn": [1]}).status_code == 400
+    slips = {"withdrawn": ["i0", "i-0", "new"], "restricted": {"i99": {"min_age": 18}, "i-0": {}}, "added": [new]}
+    assert server.admin.put("/admin/items", json=slips).json()["unknown"] == ["i-0", "i99"]
     assert server.admin.put("/admin/items", json={}).json()["catalog_version"] == before
 
 

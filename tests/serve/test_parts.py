@@ -8,15 +8,30 @@ import pytest
 from tiny_log import START_MS, Clock
 
 from tacit.catalog import Catalog
+from tacit.dialogue.policy.facts import Facts
 from tacit.events.keys import Keys
 from tacit.events.schema import Event, Verdict
 from tacit.serve.aggregates import Aggregates, quantile
 from tacit.serve.buckets import Buckets
+from tacit.serve.cards import LINE, told
 from tacit.serve.items import Shelf, read_changes
 from tacit.serve.tokens import Tokens, browser_token, read_browser_token
 from tacit.types import InputError, Item
 
 CHAT = frozenset({"chat"})
+
+
+def test_a_cards_reason_is_one_line() -> None:
+    cast = tuple(f"A Person of a Long Name {k}" for k in range(3))
+    plot = " ".join(["A thief is hunted by the one who trusted her"] * 5) + "."
+    people = {"director": ("Michael Mann",), "star": cast}
+    assert told(Facts("Heat", plot="A heist goes wrong.", genres=("crime",), people=people)) == (
+        "directed by Michael Mann; A heist goes wrong."  # the cast, 87 letters, fits no more; genres stand on the card
+    )
+    for known in (Facts("Heat", plot=plot), Facts("Heat", people=people, plot=plot), Facts("Heat", plot="x" * 400)):
+        assert len(told(known)) <= LINE
+    assert told(Facts("Heat", plot=plot)).endswith(" ...")
+    assert told(Facts("Heat", genres=("crime",))) == "fits this conversation"
 
 
 def test_who_is_not_known_to_meet_a_restriction_is_not_shown_the_item() -> None:

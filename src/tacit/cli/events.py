@@ -41,7 +41,8 @@ def export_log(
 def _export_preferences(store: Store, to: Path, write: Callable[[Store, Path, Counter[str]], int], what: str) -> None:
     left_out = Counter[str]()
     count = write(store, to, left_out)
-    _say(f"{to}: {count:,} {what}")
+    if count:
+        _say(f"{to}: {count:,} {what}")
     for reason, number in sorted(left_out.items()):
         _say(f"left out: {number:,} {reason}")
     if not count:
@@ -52,7 +53,8 @@ def _export_preferences(store: Store, to: Path, write: Callable[[Store, Path, Co
 def _export_dialogues(store: Store, to: Path, items: Path | None) -> None:
     left_out = Counter[str]()
     count = dialogues.write(store, to, Catalog.load(items) if items else None, left_out)
-    _say(f"{to}: {count:,} dialogues")
+    if count:
+        _say(f"{to}: {count:,} dialogues")
     for reason, number in sorted(left_out.items()):
         _say(f"left out: {number:,} {reason}")
     if not count:

@@ -132,7 +132,8 @@ class Intake:
     def events(self, connection: sa.Connection, requests: Sequence[Request]) -> list[list[Verdict]]:
         """Verdicts of several requests, which are looked up and inserted as one."""
         read = [event for _, batch in requests for event in batch if isinstance(event, Event)]
-        self._look_up(connection, [event.exposure_id for event in read])
+        voted = [event.against for event in read if event.kind == "vote" and event.against is not None]
+        self._look_up(connection, [*(event.exposure_id for event in read), *voted])
         stored = _stored(connection, [event.event_id for event in read])
         now_ms = self.now_ms()
         rows = list[_Row]()
@@ -150,6 +151,8 @@ class Intake:
             return event
         known = self._known.get(event.exposure_id)
         reason = _reason(event, known, caller, now_ms)
+        if reason is None and known is not None and event.kind == "vote":
+            reason = _not_beside(known, self._known.get(event.against or ""))
         if reason is not None or known is None:
             return Verdict("rejected", event.event_id, reason)
         if event.event_id in stored:
@@ -203,6 +206,13 @@ def _reason(event: Event, known: _Known | None, caller: Caller, now_ms: int) -> 
     if longest_time(event) > now_ms - known.created_ms + SLACK_MS:
         return "impossible_time"
     return None
+
+
+def _not_beside(known: _Known, other: _Known | None) -> Reason | None:
+    """Why a vote between the two is refused: it says something of both, so both must be the voter's own."""
+    if other is None:
+        return "unknown_exposure"
+    return None if (other.user, other.session_id) == (known.user, known.session_id) else "foreign"
 
 
 def _clean(text: Words) -> Words:

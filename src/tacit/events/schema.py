@@ -196,7 +196,8 @@ def _strict(row: Any) -> str:
     try:
         return json.dumps(row, allow_nan=False)
     except (ValueError, RecursionError):
-        return json.dumps({"event_id": str(row.get("event_id"))} if isinstance(row, dict) else None)
+        name = row.get("event_id") if isinstance(row, dict) else None
+        return json.dumps({"event_id": name} if isinstance(name, str) else None)
 
 
 def _read(row: msgspec.Raw) -> Event | Verdict:
@@ -223,7 +224,7 @@ def incomplete(event: Event) -> Reason | None:
         return "incomplete"
     if event.kind == "thumb" and not event.value:
         return "incomplete"
-    if event.kind == "vote" and (event.value is None or event.against is None):
+    if event.kind == "vote" and (event.value is None or event.against in (None, event.exposure_id)):
         return "incomplete"
     if event.visible_ms is not None and event.censored is None:
         return "incomplete"  # a time that may be a lower bound must say so

@@ -94,5 +94,11 @@ class Shelf:
                 mask[self._rows([name])] = False
         return mask
 
+    def unknown(self) -> list[str]:
+        """Ids that are withdrawn or restricted and that no item has: slips, or of another catalogue."""
+        named = dict.fromkeys([*self.changes.withdrawn, *self.changes.restricted])
+        added = {str(row["id"]) for row in self.changes.added}
+        return [name for name in named if name not in self.catalog and name not in added]
+
     def _rows(self, names: Sequence[str]) -> list[int]:
         return [self.catalog.index(name) for name in names if name in self.catalog]

@@ -130,4 +130,5 @@ async def change_items(request: Request, state: State) -> Response:
         await asyncio.to_thread(state.live.change_items, changes)
     except InputError as error:
         raise Problem(400, str(error), "bad_items") from None
-    return json_response({"catalog_version": state.live.served[CURRENT].shelf.version})
+    shelf = state.live.served[CURRENT].shelf
+    return json_response({"catalog_version": shelf.version, "unknown": shelf.unknown()})

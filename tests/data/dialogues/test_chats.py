@@ -129,6 +129,14 @@ def test_chatgpt_is_read_along_the_branch_that_is_shown(tmp_path: Path) -> None:
     assert bare(converted(put(tmp_path / "circle" / "conversations.json", [circle]))[0][0]) == [ASKED, SHOWN]
 
 
+def test_citation_marks_of_chatgpt_are_no_words(tmp_path: Path) -> None:
+    cited = copy.deepcopy(CHATGPT)
+    words = "Try Beta Hill (2001) \ue200cite\ue202turn0search0\ue202turn0search1\ue201\ue200image\ue201"
+    cited["mapping"]["a3"]["message"]["content"]["parts"] = [words]
+    (dialogue,), dropped = converted(put(tmp_path / "conversations.json", [cited]))
+    assert bare(dialogue) == [ASKED, SHOWN] and dropped["citation marks"] == 2
+
+
 def test_chatgpt_export_as_a_zip_with_thumbs_and_several_files(tmp_path: Path) -> None:
     second = {**copy.deepcopy(CHATGPT), "id": "talk-2", "conversation_id": "talk-2"}
     second["mapping"]["a3"]["message"]["content"]["parts"] = ["Try Beta Hill (2001) soon"]
@@ -166,6 +174,28 @@ def test_sharegpt_variants(tmp_path: Path) -> None:
     assert accepted(dialogues[3]) == [None, True] and accepted(dialogues[0]) == [None, None]
     assert dropped["rejected answers"] == dropped["system messages"] == dropped["observation messages"] == 1
     assert dropped["gpt messages without text"] + dropped["assistant messages without text"] == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "wordless"),
+    [
+        ("sharegpt", {"conversations": [{"from": "gpt", "value": "Try Beta Hill (2001)"}]}),
+        ("sharegpt", {"conversations": [{"from": "human", "value": None}, {"from": "gpt", "value": "Hello"}]}),
+        ("sharegpt", {"conversations": []}),
+        ("openai", {"messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "Hello"}]}),
+        ("openai", {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}),
+    ],
+)
+def test_a_conversation_without_words_of_a_user_takes_no_other_with_it(
+    tmp_path: Path, form: str, wordless: dict[str, Any]
+) -> None:
+    talk = SHAREGPT["conversations"][1:]
+    good = {"conversations": talk} if form == "sharegpt" else {"messages": [
+        {"role": "user" if one["from"] == "human" else "assistant", "content": one["value"]} for one in talk
+    ]}  # fmt: skip
+    (dialogue,), dropped = converted(put(tmp_path / "x.json", [wordless, good]))
+    assert bare(dialogue) == [ASKED, SHOWN]
+    assert dropped["conversations without words of a user"] == 1
 
 
 def test_langfuse_traces_of_a_session_are_one_conversation(tmp_path: Path) -> None:

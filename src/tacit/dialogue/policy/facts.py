@@ -54,9 +54,9 @@ class Facts:
         """The title, with the year where it does not end in one."""
         return self.title if self.year is None or _TITLE_YEAR.search(self.title) else f"{self.title} ({self.year})"
 
-    def pieces(self) -> Iterator[str]:
+    def pieces(self, genres: bool = True) -> Iterator[str]:
         """Short statements, the most telling first: kinds, then people by role, the rest, and the plot."""
-        if self.genres:
+        if self.genres and genres:
             yield ", ".join(self.genres[:NAMED])
         for key, names in self.people.items():
             yield f"{SAID.get(key.removesuffix('s'), f'{_words(key)}:')} {', '.join(names[:NAMED])}"

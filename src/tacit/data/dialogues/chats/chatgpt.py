@@ -7,6 +7,7 @@ An export is one account's: all its conversations have one user.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from tacit.types import InputError, Turn
 
 _SHOWN = ("text", "multimodal_text")
 _THOUGHTS = ("thoughts", "reasoning_recap")
+_MARKS = re.compile("[ ]?\ue200[^\ue200\ue201]*\ue201")  # what the page draws as a link: characters of private use
 _LIKES = {"thumbs_up": True, "thumbsup": True, "thumbs_down": False, "thumbsdown": False}
 
 
@@ -108,7 +110,11 @@ def _text(content: Mapping[str, Any], counts: Counter[str]) -> str:
         else:
             kind = part.get("content_type") if isinstance(part, dict) else None
             counts[f"parts of type {short(kind)}" if isinstance(kind, str) else "parts without a type or text"] += 1
-    return " ".join(text.strip() for text in texts if text.strip())
+    found = " ".join(text.strip() for text in texts if text.strip())
+    bare, marks = _MARKS.subn("", found)
+    if marks:
+        counts["citation marks"] += marks
+    return bare.strip()
 
 
 def _thumbs(source: Source, counts: Counter[str]) -> dict[str, bool]:

@@ -41,18 +41,18 @@ def read(source: Source, counts: Counter[str]) -> Iterator[Chat]:
             id = name_in(row.value, ("id", "conversation_id")) or row.name
         except ValueError as error:
             raise InputError(f"{row.where}: {error}.") from None
-        spoke = any(message.get("role") in ROLES for message in messages)
-        yield from with_a_user(Chat(row.where, id, owner or f"user-{id}", owner, turns), spoke, counts)
+        speakers = {ROLES.get(str(message.get("role")).strip().lower()) for message in messages}
+        if speakers - {None} == {"agent"}:
+            raise InputError(f"{row.where}: the dialogue has no user turn: add one or remove the line.")
+        yield from with_a_user(Chat(row.where, id, owner or f"user-{id}", owner, turns), counts)
 
 
-def with_a_user(chat: Chat, spoke: bool, counts: Counter[str]) -> Iterator[Chat]:
-    """The chat; an error where there were messages and none of the user, and counted where there were none."""
+def with_a_user(chat: Chat, counts: Counter[str]) -> Iterator[Chat]:
+    """The chat; counted where the user said nothing in words (an image alone, an answer alone, an empty list)."""
     if any(turn.speaker == "user" for turn in chat.turns):
         yield chat
-    elif spoke:
-        raise InputError(f"{chat.where}: the dialogue has no user turn: add one or remove the line.")
     else:
-        counts["lines without a message"] += 1
+        counts["conversations without words of a user"] += 1
 
 
 def turns_of(messages: list[Any], counts: Counter[str]) -> list[Turn]:

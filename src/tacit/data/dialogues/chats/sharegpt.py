@@ -51,7 +51,7 @@ def read(source: Source, counts: Counter[str]) -> Iterator[Chat]:
         except ValueError as error:
             raise InputError(f"{row.where}: {error}.") from None
         chat = Chat(row.where, id, owner or f"user-{id}", owner, tuple(turns))
-        yield from with_a_user(chat, bool(turns), counts)
+        yield from with_a_user(chat, counts)
 
 
 def _turn(entry: Any, counts: Counter[str]) -> Turn | None:
