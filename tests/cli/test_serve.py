@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,14 @@ def test_a_run_without_a_policy_and_dev_beyond_loopback_are_refused(tmp_path: Pa
     assert code == 2 and "no finished sft or ppo stage" in err
     code, _, err = call(str(tmp_path), "--dev", "--host", "0.0.0.0")
     assert code == 2 and "loopback" in err
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_loaded(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="fastapi is not installed: pip install 'tacit-rec[serve]'")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, out, err = call(str(tmp_path), "--dev", "--port", port)
+    assert code == 2 and out == "" and port in err and "give another --port" in err
+    assert not (tmp_path / "serve").exists()

@@ -66,7 +66,7 @@ def serve(
     if place.dev and place.host not in ("127.0.0.1", "localhost", "::1"):
         raise InputError("--dev listens on loopback alone: leave out --host, or --dev.")
     quiet_progress_bars()
-    port = place.port or free_port(place.host)
+    port = free_port(place.host, place.port)
     settings = Settings(
         epsilon=draws.epsilon,
         temperature=draws.temperature,
@@ -84,10 +84,17 @@ def serve(
     listen(state, place.host, port)
 
 
-def free_port(host: str) -> int:
+def free_port(host: str, port: int = 0) -> int:
+    """The port, or one that is free for 0; said before anything is loaded or written where it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        probe.bind((host, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server: a port just left is free
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"{host}, port {port}, cannot be listened at ({error.strerror}): give another --port, 0 for a free one."
+            ) from None
         return int(probe.getsockname()[1])
 
 
