@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tacit.dialogue.policy.layout import fill_slots
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.wishes.state import Wish
 from tacit.serve.prefixes import Prefixes
@@ -83,9 +82,7 @@ class Answer:
 
     def next_piece(self) -> str:
         """What can be said beyond ``said``: whole characters only. With it, ``said`` has grown."""
-        tokens = [token for token in self.reply if token != self.policy.layout.eos]
-        decoded = str(self.policy.tokenizer.decode(tokens, skip_special_tokens=False))
-        text = fill_slots(decoded, self.slate, self.policy.catalog)
+        text = self.policy.layout.spoken(self.reply, self.slate)
         if not text.startswith(self.said) or (text.endswith(HALF_A_CHARACTER) and not self.full()):
             return ""
         piece, self.said = text[len(self.said) :], text

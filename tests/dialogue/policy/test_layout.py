@@ -92,6 +92,15 @@ def test_text_cannot_write_marks_of_any_form() -> None:
         assert not special & set(inside)
 
 
+def test_a_reply_holds_no_control_character_a_model_may_draw() -> None:
+    """Its tokens are bytes: an untrained model draws any of them, and a database holds no NUL."""
+    tokenizer = small_tokenizer()
+    layout = Layout(tokenizer, CATALOG, Lengths(), titles=2)
+    drawn = tokenizer.encode("Try\x00 <1>\x1b[2J\tor\n\x07not", add_special_tokens=False)
+    assert "\x00" in str(tokenizer.decode(drawn))
+    assert layout.spoken([*drawn, layout.eos], Slate(("a",))) == "Try Alien (1979) [2J or not"
+
+
 def test_lengths_of_the_small_model_are_as_they_were() -> None:
     assert _lengths(320, PolicyConfig()) == Lengths(176, 48, 14, 40, 264)
     assert _lengths(320, PolicyConfig(window=40)) == Lengths(248, 48, 14, 40, 320)  # no segment beyond the positions

@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tacit.dialogue.policy.layout import fill_slots
 from tacit.dialogue.policy.network import PolicyNetwork
 from tacit.dialogue.policy.plackett_luce import draw_slates, slate_logprobs
 from tacit.text.kv_cache import KVCache, kv_cache
@@ -70,14 +69,13 @@ def act(
 
 def finish(policy: PolicyNetwork, prompt: Sequence[int], drawn: Drawn) -> Sample:
     """Tokens and log-probabilities → the Sample that is shown, logged and trained on."""
-    text = str(policy.tokenizer.decode([t for t in drawn.reply if t != policy.layout.eos], skip_special_tokens=False))
     opening = policy.layout.opening(drawn.slate)
     return Sample(
         prompt_tokens=tuple(prompt),
         tokens=(*opening, *drawn.reply),
         sampled=(True, *[False] * (len(opening) - 1), *[not drawn.given] * len(drawn.reply)),
         logprobs=(drawn.decision_logprob, *[0.0] * (len(opening) - 1), *drawn.reply_logprobs),
-        text=fill_slots(text, drawn.slate, policy.catalog),
+        text=policy.layout.spoken(drawn.reply, drawn.slate),
         slate=drawn.slate,
         slate_logprobs=drawn.slate_logprobs,
         finished=bool(drawn.reply) and drawn.reply[-1] == policy.layout.eos,

@@ -29,6 +29,7 @@ from tacit.types import ItemId, Slate, Turn
 
 _SLOT = re.compile(r"<([1-5])>")
 _SPACES = re.compile(r"\s+")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,12 @@ class Layout:
     def encode(self, text: str, limit: int) -> list[int]:
         ids: list[int] = self.tokenizer.encode(self._said(text), add_special_tokens=False)
         return ids[:limit]
+
+    def spoken(self, tokens: Sequence[int], slate: Slate | None) -> str:
+        """What drawn reply tokens say, with titles in their slots. Control characters, which a model that was hardly
+        trained draws and no database or page holds, are left out."""
+        said = str(self.tokenizer.decode([token for token in tokens if token != self.eos], skip_special_tokens=False))
+        return fill_slots(_CONTROLS.sub("", said), slate, self.catalog)
 
     def slate(self, slate: Slate) -> list[int]:
         """``<1> Title <2> Title`` for the first items of a slate; with the facts of each where ``lengths.facts``."""
