@@ -14,6 +14,7 @@ import pytest
 
 from tacit import pipelines
 from tacit.pipelines import RerankConfig, RunConfig
+from tacit.pipelines.loop.settings import LoopConfig
 from tacit.run.config import load
 from tacit.run.limits import Limits, broken, numbers
 from tacit.types import InputError
@@ -65,7 +66,8 @@ def several(tree: Any, key: str, value: object) -> object:
 
 
 def test_no_number_is_without_limits() -> None:
-    forgotten = [f"{tree.__name__}: {key}" for tree, key, limits, _, _ in every_number() if limits is None]
+    trees = (*TREES, LoopConfig)  # with those of learning and labelling
+    forgotten = [f"{tree.__name__}: {key}" for tree in trees for key, limits in numbers(tree) if limits is None]
     assert not forgotten, f"give these limits (tacit.run.limits): {forgotten}"
 
 
@@ -205,5 +207,7 @@ def test_settings_made_in_python_have_the_same_limits() -> None:
 def test_every_config_that_is_shipped_loads(path: Path) -> None:
     if path.name in LATER:
         pipelines.load_config(CONFIGS[0], [str(path)])
+    elif path.name == "loop.yaml":
+        load(LoopConfig, path, [])
     else:
         pipelines.load_config(path)

@@ -106,8 +106,11 @@ FROM joined ORDER BY exposure_id, position
 def from_files(part: Part, span: Span) -> Observed:
     try:
         import duckdb
+        import pyarrow  # noqa: F401  # what passes between DuckDB and polars
     except ImportError:
-        raise InputError("duckdb is not installed: pip install 'tacit-rec[duckdb]', or leave out --engine.") from None
+        raise InputError(
+            "duckdb and pyarrow are not both installed: pip install 'tacit-rec[duckdb]', or leave out --engine."
+        ) from None
     with duckdb.connect() as connection:
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET enable_progress_bar = false")
