@@ -51,9 +51,11 @@ def of_store(
     settings: Settings,
 ) -> None:
     from tacit.dialogue.policy.policy import Policy
+    from tacit.run.network import quiet_progress_bars
     from tacit.serve.live import policy_folder
     from tacit.serve.versions import version_of
 
+    quiet_progress_bars()
     if Path(where).is_dir():
         raise InputError(
             f"{where} is a folder: an export holds no words, and without them no policy can say what it would have "

@@ -29,7 +29,7 @@ from tacit.types import Floats64, ItemId
 GREEDY = "turns that were served greedily, so that chance had no say"
 UNDELIVERED = "turns that were not delivered whole"
 WORDLESS = "turns whose words are gone, or follow such a turn"
-MASKED = "turns from which items were kept away (withdrawn, or not for this person)"
+MASKED = "turns from which items were kept away (withdrawn, not for this person, or not in this policy's catalogue)"
 
 
 @dataclass(frozen=True)
