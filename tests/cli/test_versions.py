@@ -128,8 +128,14 @@ def test_the_gate_measures_guards_on_the_log_and_what_passes_may_be_promoted(
             log.send(log.event(shown, "not_for_me" if k % 2 else "click", f"i{k}"))
     path = tmp_path / "ope.json"
     path.write_text(json.dumps(report(version, current)))
-    asked = ("gate", candidate, "--ope", path, "--state", folder, "guards.contexts=3", "need_exam=false")
-    code, out, err = call(*asked)
+    asked = ("gate", candidate, "--ope", path, "--state", folder, "guards.contexts=3")
+    done = candidate.parent / "done.json"
+    for method, holds in (("ppo", 1), ("offpolicy", 0)):  # what learnt from labels alone had no reward to examine
+        done.write_text(json.dumps({"method": method}))
+        code, out, _ = call(*asked)
+        assert code == holds and ("untold  reward exam" in out) == (method == "ppo"), out
+    done.unlink()
+    code, out, err = call(*asked, "need_exam=false")
     assert code == 0, out
     assert "holds  KL to the logger: A turn is 0.00 nats" in out and "50.0% were" in out and "report" in err
     row = registry.audit.rows()[-1]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tacit.cli.serve import default_folder
 from tacit.run.config import load
+from tacit.run.files import read_json
 from tacit.run.terminal import printable
 from tacit.serve.audit import Row
 from tacit.serve.registry import Registry
@@ -33,13 +35,22 @@ def ask_gate(
     registry = registry_of(state or default_folder(policy))
     folder = policy_folder(policy, stage)
     examined = exam or folder.parent.parent / "reward" / "validation.json"
-    passed = ValidationReport.load(examined).passed if exam or examined.is_file() else None
+    if exam is None and _learnt_from_labels(folder):
+        config, passed = replace(config, need_exam=False), None  # no reward model had a say
+    else:
+        passed = ValidationReport.load(examined).passed if exam or examined.is_file() else None
     asked = ask(registry, folder, ope, passed, store or str(registry.folder.parent / "log.sqlite"), config, seed=seed)
     for reason in asked.decision.reasons:
         print(printable(f"{_MARKS[reason.passed]}  {reason.rule}: {reason.said}"))
     print(printable(f"{asked.version} {'passes' if asked.decision.passed else 'is refused'}, beside {asked.current}"))
     _say(f"row {asked.row.n} of {registry.audit.path}, report {asked.row.report}")
     return asked.decision.passed
+
+
+def _learnt_from_labels(policy: Path) -> bool:
+    """Is it of a round of `tacit learn` by a method that uses labels alone?"""
+    done = policy.parent / "done.json"
+    return done.is_file() and read_json(done, "learn the round again.").get("method") in ("offpolicy", "dpo", "kto")
 
 
 _MARKS = {True: "holds", False: "FAILS", None: "untold"}
