@@ -86,6 +86,10 @@ class Catalog:
         spans = self._linker.link(plain)
         return tuple((places[start], places[end - 1] + 1, id) for start, end, id in spans)
 
+    def named(self, text: str) -> tuple[ItemId, ...]:
+        """The items whose titles stand in ``text``, each once, in order."""
+        return tuple(dict.fromkeys(item for _, _, item in self.link(text)))
+
     def fingerprint(self) -> str:
         """sha256 over ids, titles and texts in order (popularity is not part of an item's identity)."""
         digest = hashlib.sha256()

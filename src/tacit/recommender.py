@@ -76,7 +76,7 @@ class Recommender:
 
     def user_turn(self, text: str) -> Turn:
         """What a user typed, with the catalogue titles in it linked."""
-        return Turn("user", text, mentions=tuple(dict.fromkeys(item for _, _, item in self.catalog.link(text))))
+        return Turn("user", text, mentions=self.catalog.named(text))
 
     def extended(self, items: Iterable[Item]) -> Recommender:
         """The same recommender with those of ``items`` added that its catalogue lacks: recommendable at once."""

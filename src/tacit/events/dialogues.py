@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import logs
 from tacit.data.dialogues.form import parse, to_json
 from tacit.data.lines import decode, lines
-from tacit.events.sessions import Link, dialogue
-from tacit.events.store import Store, sessions
+from tacit.events.sessions import dialogue
+from tacit.events.store import Record, Store, sessions
 from tacit.run.files import atomic_write
 from tacit.types import Dialogue, InputError
 
 
 def read(store: Store, catalog: Catalog | None, left_out: Counter[str]) -> Iterator[Dialogue]:
     """The sessions of those who agree to training, by id. Why others stay away is counted in ``left_out``."""
-    link: Link | None = None
-    if catalog is not None:
-        spans = catalog.link
-
-        def link(text: str) -> tuple[str, ...]:
-            return tuple(item for _, _, item in spans(text))
-
     for session in sessions(store, "train"):
-        found = dialogue(session, link)
-        if found is None:
-            left_out["sessions whose words are gone, or in which nobody spoke"] += 1
-            continue
-        try:
-            yield parse(to_json(found), catalog)
-        except ValueError:
-            left_out["sessions with an item that the items file lacks"] += 1
+        if (found := for_training(session, catalog, left_out)) is not None:
+            yield found
+
+
+def for_training(session: Sequence[Record], catalog: Catalog | None, left_out: Counter[str]) -> Dialogue | None:
+    """One session as training reads it; None, and the reason counted, where it cannot be read."""
+    found = dialogue(session, None if catalog is None else catalog.named)
+    if found is None:
+        left_out["sessions whose words are gone, or in which nobody spoke"] += 1
+        return None
+    try:
+        return parse(to_json(found), catalog)
+    except ValueError:
+        left_out["sessions with an item that the catalogue lacks"] += 1
+        return None
 
 
 def write(store: Store, path: Path, catalog: Catalog | None, left_out: Counter[str]) -> int:

@@ -59,7 +59,7 @@ class Sessions:
         if agreed is None:
             return Session(user)
         logged = session(self.store, name)
-        found = Session(user, {said: items for said, items in _slates(logged)})
+        found = Session(user, dict(slates_of(logged)))
         found.version = logged[0].exposure.policy_version if logged else None
         before = [
             records
@@ -116,15 +116,11 @@ def _named(judged: dict[ItemId, Judgement], holds: object) -> list[ItemId]:
 
 def _turn(role: str, text: str, found: Session, catalog: Catalog) -> Turn:
     if role == "user":
-        return Turn("user", text, _linked(text, catalog))
+        return Turn("user", text, catalog.named(text))
     items = tuple(item for item in found.slates.get(text.strip(), ()) if item in catalog)
     if items:
         return Turn("agent", text, items, Slate(items))
-    return Turn("agent", text, _linked(text, catalog))
-
-
-def _linked(text: str, catalog: Catalog) -> tuple[ItemId, ...]:
-    return tuple(dict.fromkeys(item for _, _, item in catalog.link(text)))
+    return Turn("agent", text, catalog.named(text))
 
 
 def _known(turn: Turn, catalog: Catalog) -> Turn:
@@ -134,7 +130,8 @@ def _known(turn: Turn, catalog: Catalog) -> Turn:
     return Turn(turn.speaker, turn.text, items, Slate(shown) if shown else None)
 
 
-def _slates(records: Sequence[Record]) -> list[tuple[str, tuple[ItemId, ...]]]:
+def slates_of(records: Sequence[Record]) -> list[tuple[str, tuple[ItemId, ...]]]:
+    """The text of each reply that showed items, and these."""
     return [
         (record.words.said.strip(), tuple(shown.item_id for shown in record.exposure.items))
         for record in records
@@ -143,5 +140,5 @@ def _slates(records: Sequence[Record]) -> list[tuple[str, tuple[ItemId, ...]]]:
 
 
 def _turns(records: Sequence[Record], catalog: Catalog) -> tuple[Turn, ...]:
-    found = sessions.dialogue(records, lambda text: _linked(text, catalog))
+    found = sessions.dialogue(records, catalog.named)
     return found.turns if found else ()

@@ -18,13 +18,12 @@ import torch
 
 from tacit.catalog import Catalog
 from tacit.dialogue.policy.policy import Policy
-from tacit.events.sessions import dialogue
 from tacit.events.store import Record, Store, records
 from tacit.events.tables import exposures, users
-from tacit.serve.conversations import Session, asked, taste
+from tacit.serve.conversations import Session, asked, before_and_taste, slates_of
 from tacit.serve.turns import Asked
 from tacit.slates import OUT_OF_REACH
-from tacit.types import Floats64, ItemId
+from tacit.types import Floats64
 
 GREEDY = "turns that were served greedily, so that chance had no say"
 UNDELIVERED = "turns that were not delivered whole"
@@ -78,23 +77,7 @@ def _memory(name: str, by_session: dict[str, list[Record]], catalog: Catalog, pa
     others = [_known_by(began_ms, session) for key, session in by_session.items() if key != name]
     before = sorted((one for one in others if one), key=lambda one: max(r.exposure.created_ms for r in one))
     before = before[-past_sessions:] if past_sessions else []
-    turns = [
-        turn
-        for session in before
-        if (found := dialogue(session, lambda text: named(text, catalog))) is not None
-        for turn in found.turns
-    ]
-    slates = {
-        record.words.said.strip(): tuple(shown.item_id for shown in record.exposure.items)
-        for record in mine
-        if record.words and record.words.said and record.exposure.items
-    }
-    remembered = taste([record for session in before for record in session], catalog)
-    return Session(mine[0].exposure.user, slates, tuple(turns), remembered)
-
-
-def named(text: str, catalog: Catalog) -> tuple[ItemId, ...]:
-    return tuple(dict.fromkeys(item for _, _, item in catalog.link(text)))
+    return Session(mine[0].exposure.user, dict(slates_of(mine)), *before_and_taste(before, catalog))
 
 
 def _known_by(moment_ms: int, session: Sequence[Record]) -> list[Record]:

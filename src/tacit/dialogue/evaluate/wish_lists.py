@@ -64,7 +64,7 @@ def make_case(row: Mapping[str, Any], facts: Facts) -> Case | None:
     turns: list[Turn] = []
     for said in row["turns"]:
         if isinstance(said, str):
-            turns.append(Turn("user", said, tuple(dict.fromkeys(id for _, _, id in catalog.link(said)))))
+            turns.append(Turn("user", said, catalog.named(said)))
             continue
         shown = [titles.get(_plain(title)) for title in said.get("shown", ())]
         items = tuple(id for id in shown if id is not None)

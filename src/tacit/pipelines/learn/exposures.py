@@ -14,10 +14,10 @@ import polars as pl
 import torch
 
 from tacit.catalog import Catalog
-from tacit.data.dialogues.form import parse, to_json
 from tacit.dialogue.train.head_on_log import Context
 from tacit.dialogue.train.logged_slates import Logged
 from tacit.events import sessions
+from tacit.events.dialogues import for_training
 from tacit.events.schema import Exposure
 from tacit.events.store import Record, Store, past
 from tacit.events.store import sessions as stored_sessions
@@ -66,14 +66,8 @@ def dialogues(
         if session[0].exposure.session_id not in chosen:
             left_out["sessions of an account beyond its cap"] += 1
             continue
-        found = sessions.dialogue(session, lambda text: tuple(item for _, _, item in catalog.link(text)))
-        if found is None:
-            left_out["sessions whose words are gone, or in which nobody spoke"] += 1
-            continue
-        try:
-            yield parse(to_json(found), catalog)
-        except ValueError:
-            left_out["sessions with an item that the policy does not know"] += 1
+        if (found := for_training(session, catalog, left_out)) is not None:
+            yield found
 
 
 def _capped(store: Store, known: Known, per_account: int) -> set[str]:
