@@ -26,6 +26,7 @@ from tacit.cli.commands import (
     results,
     score,
     serve,
+    users,
     versions,
     wishes,
 )
@@ -53,6 +54,7 @@ NOT_RESUMED = (
     "data",
     "events",
     "labels",
+    "users",
     "serve",
     "gate",
     "promote",
@@ -133,6 +135,7 @@ for _group, _commands in {
     "inspect": inspect.app,
     "events": events.app,
     "labels": labels.app,
+    "users": users.app,
 }.items():
     app.add_typer(_commands, name=_group)
 

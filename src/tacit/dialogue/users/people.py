@@ -9,6 +9,7 @@ picky user, half of the catalogue lies below 0.3 and one item in a hundred above
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,11 +68,26 @@ class People:
 
 
 def draw_people(taste: Taste, config: PeopleConfig, n: int, generator: np.random.Generator) -> People:
-    """n fresh users. The only place, with ``fit_taste``, where the whole catalogue is scored."""
+    """n fresh users, each around a real seeker drawn at random."""
     first, second = generator.integers(len(taste.seekers), size=(2, n))
+    liked = [taste.liked_by(int(seeker)) for seeker in first]
+    return people_around(taste, config, taste.seekers[first], taste.seekers[second], liked, generator)
+
+
+def people_around(
+    taste: Taste,
+    config: PeopleConfig,
+    first: npt.NDArray[np.float32],
+    second: npt.NDArray[np.float32],
+    liked: Sequence[Ints64],
+    generator: np.random.Generator,
+) -> People:
+    """n users with tastes around the unit vectors ``first`` [n, d], a part of ``second`` mixed in, who know what is
+    ``liked``. The only place, with ``fit_taste``, where the whole catalogue is scored."""
+    n = len(first)
     share = generator.uniform(0.0, config.second, size=n)
     noise = generator.standard_normal((n, taste.items.shape[1]))
-    vectors = mixed_taste(taste.seekers[first], taste.seekers[second], share, noise, config.noise)
+    vectors = mixed_taste(first, second, share, noise, config.noise)
     weights = draw_weights(n, config.mixture, config.concentration, generator)
     mobile = generator.random(n) < config.mobile
     patience = generator.uniform(0.6, 1.0, size=n)
@@ -80,6 +96,7 @@ def draw_people(taste: Taste, config: PeopleConfig, n: int, generator: np.random
     stats = np.empty((4, n))
     known: list[tuple[int, ...]] = []
     disliked: list[tuple[int, ...]] = []
+    popular = np.argsort(-taste.popularity, kind="stable")[:200]
     targets = np.empty((n, max(1, min(config.targets, len(taste.items) // 10))), dtype=np.int64)
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
@@ -88,9 +105,9 @@ def draw_people(taste: Taste, config: PeopleConfig, n: int, generator: np.random
         utterance = utterances(affinity, mean, spread, taste, mixed.novelty[part], config.quality)
         stats[:, part] = mean, spread, *spread_out(utterance)
         for row, user in enumerate(range(part.start, part.stop)):
-            mine = _known(taste, int(first[user]), utterance[row], order[user], config)
+            mine = _known(taste, liked[user], utterance[row], order[user], config)
             known.append(mine)
-            disliked.append(_disliked(taste, utterance[row], set(mine), order[user], config.disliked))
+            disliked.append(_disliked(popular, utterance[row], set(mine), order[user], config.disliked))
             utterance[row, list(mine)] = -np.inf
             best = np.argpartition(-utterance[row], targets.shape[1] - 1)[: targets.shape[1]]
             targets[user] = best[np.argsort(-utterance[row, best], kind="stable")]
@@ -162,21 +179,26 @@ def _logit(p: float) -> float:
     return float(np.log(p / (1 - p)))
 
 
-def _known(taste: Taste, seeker: int, utterance: Floats64, order: Floats64, config: PeopleConfig) -> tuple[int, ...]:
-    """Liked items the user has seen: the real seeker's, in random order, filled up with well-known ones it likes."""
-    liked = list(dict.fromkeys(taste.liked_by(seeker).tolist()))
+def _known(taste: Taste, own: Ints64, utterance: Floats64, order: Floats64, config: PeopleConfig) -> tuple[int, ...]:
+    """Liked items the user has seen: the real seeker's ``own``, in random order, filled up with well-known ones."""
+    liked = list(dict.fromkeys(own.tolist()))
     liked = [liked[i] for i in np.argsort(order[: len(liked)], kind="stable")][: config.known]
     if len(liked) < config.known:
         fame = utterance + 0.7 * taste.popularity
         fame[liked] = -np.inf
-        extra = np.argsort(-fame, kind="stable")[: 3 * config.known]
+        extra = _top(fame, 3 * config.known)
         picks = np.argsort(order[32 : 32 + len(extra)], kind="stable")[: config.known - len(liked)]
         liked += extra[picks].tolist()
     return tuple(liked)
 
 
-def _disliked(taste: Taste, utterance: Floats64, known: set[int], order: Floats64, count: int) -> tuple[int, ...]:
-    """Well-known items the user likes least."""
-    popular = np.argsort(-taste.popularity, kind="stable")[:200]
-    worst = [int(i) for i in popular[np.argsort(utterance[popular], kind="stable")] if int(i) not in known][:16]
+def _top(values: Floats64, k: int) -> Ints64:
+    """Places of the ``k`` largest, the largest first, of equal ones the first; all where there are no more."""
+    best = np.sort(np.argpartition(-values, k - 1)[:k]) if k < len(values) else np.arange(len(values))
+    return np.asarray(best[np.argsort(-values[best], kind="stable")], dtype=np.int64)
+
+
+def _disliked(popular: Ints64, utterance: Floats64, known: set[int], order: Floats64, count: int) -> tuple[int, ...]:
+    """Those of the ``popular`` items that the user likes least."""
+    worst = [i for i in popular[np.argsort(utterance[popular], kind="stable")].tolist() if i not in known][:16]
     return tuple(worst[i] for i in np.argsort(order[: len(worst)], kind="stable")[:count])

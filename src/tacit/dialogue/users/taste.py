@@ -11,6 +11,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from scipy import sparse
 
 from tacit.catalog import Catalog
 from tacit.run.limits import above, at_least
-from tacit.types import Dialogue, Floats32, InputError, Ints64
+from tacit.types import Dialogue, Floats32, Floats64, InputError, Ints64
 
 
 @dataclass
@@ -51,6 +52,24 @@ class Taste:
 
     def liked_by(self, seeker: int) -> Ints64:
         return self.liked_rows[self.liked_start[seeker] : self.liked_start[seeker + 1]]
+
+    def of_items(self, rows: Ints64, weights: Floats64, config: TasteConfig) -> Floats32:
+        """[d] unit vector of somebody known by these items alone: one ALS half-step against the items' vectors.
+
+        x = (YᵀY + Yᵀ(C − I)Y + λI)⁻¹ YᵀC p with C = confidence · weight on the items and 1 elsewhere (Hu, Koren and
+        Volinsky 2008, equation 4).
+        """
+        mine = self.items[rows].astype(np.float64)
+        confidence = np.maximum(config.confidence * weights, 1.0)
+        gram = self.gram + (mine * (confidence - 1.0)[:, None]).T @ mine + config.regularization * np.eye(mine.shape[1])
+        x = np.linalg.solve(gram, mine.T @ confidence)
+        return np.asarray(x / max(float(np.linalg.norm(x)), 1e-9), dtype=np.float32)
+
+    @cached_property
+    def gram(self) -> Floats64:
+        """YᵀY [d, d]"""
+        y = self.items.astype(np.float64)
+        return np.asarray(y.T @ y)
 
 
 def likes(dialogue: Dialogue, mention: float) -> dict[str, float]:
