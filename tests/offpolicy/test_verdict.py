@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tacit.metrics.intervals import Estimate
-from tacit.offpolicy.diagnostics import calibration, effective_sample_size, tail_index
+from tacit.metrics.weights import effective_sample_size
+from tacit.offpolicy.diagnostics import calibration, tail_index
 from tacit.offpolicy.verdict import Check, Rules, verdict
 
 UP, DOWN, BOTH = Estimate(2.0, 1.0, 3.0, 9, 9), Estimate(-2.0, -3.0, -1.0, 9, 9), Estimate(0.5, -1.0, 2.0, 9, 9)
@@ -53,6 +54,7 @@ def test_effective_sample_size_by_hand() -> None:
     assert effective_sample_size(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
     assert effective_sample_size(np.array([1e-200, 1e-200])) == pytest.approx(2.0)
     assert effective_sample_size(np.zeros(3)) == 0.0
+    assert effective_sample_size(np.array([1.0, 1.0, 2.0])) == pytest.approx(16 / 6)
 
 
 def test_the_tail_of_a_pareto_is_found() -> None:

@@ -58,15 +58,6 @@ def ends(estimate: Estimate) -> dict[str, float | None]:
     return {name: told[name] for name in ("value", "low", "high")}
 
 
-def effective_sample_size(weights: Floats64) -> float:
-    """(Σ w)² / Σ w² of weights [n] (Kish 1965): so many equally weighted rounds tell as much. 0 without weights."""
-    largest = float(np.abs(weights).max(initial=0.0))
-    if largest == 0.0:
-        return 0.0
-    scaled = weights / largest  # squares of very small or large numbers leave the range
-    return float(scaled.sum() ** 2 / (scaled**2).sum())
-
-
 def tail_index(weights: Floats64) -> float | None:
     """Hill's estimate (1975) of α in P(w > t) ~ t^−α, from the largest 5 %; None where these are few, or all alike.
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from tacit.metrics.intervals import Estimate
+from tacit.metrics.weights import effective_sample_size
 from tacit.offpolicy import checks
 from tacit.offpolicy import estimators as e
 from tacit.offpolicy import ratios as r
 from tacit.offpolicy.diagnostics import (
     Diagnostics,
     calibration,
-    effective_sample_size,
     ends,
     quantile,
     tail_index,

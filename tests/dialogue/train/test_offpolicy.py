@@ -16,7 +16,7 @@ from tacit.dialogue.train import offpolicy
 from tacit.dialogue.train.kto_loss import kto_loss
 from tacit.dialogue.train.logged_slates import Logged, best_and_worst_orders
 from tacit.dialogue.train.offpolicy import Method, OffPolicyConfig, run_step
-from tacit.dialogue.train.offpolicy_loss import effective_sample, off_policy_loss
+from tacit.dialogue.train.offpolicy_loss import off_policy_loss
 from tacit.dialogue.train.served_slates import place_logprobs, served_logprobs, slate_kl
 from tacit.run.folder import Stage
 from tacit.slates import Mixture
@@ -81,7 +81,6 @@ def test_the_importance_weighted_loss_by_hand() -> None:
     loss.backward()
     assert logprob.grad is not None
     assert logprob.grad.tolist() == pytest.approx([-3.0 / 1.5, 0.5 * math.exp(-1) / 1.5])
-    assert effective_sample(torch.tensor([1.0, 1.0, 2.0]), torch.ones(3)) == pytest.approx(16 / 6)
 
 
 def test_kto_by_hand() -> None:

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from tacit.dialogue.train.kto_loss import kto_loss
 from tacit.dialogue.train.logged_slates import Logged, best_and_worst_orders
-from tacit.dialogue.train.offpolicy_loss import effective_sample, off_policy_loss, weighted_mean
+from tacit.dialogue.train.offpolicy_loss import off_policy_loss, weighted_mean
 from tacit.dialogue.train.served_slates import slate_kl
 from tacit.losses import dpo_loss
+from tacit.metrics.weights import effective_sample_size
 from tacit.run.folder import Stage
 from tacit.run.limits import above, at_least, learning_rate
 from tacit.run.resume import Resumable
@@ -133,7 +134,7 @@ def report(policy: SlatePolicy, logged: Logged, config: OffPolicyConfig) -> dict
     return {
         "exposures": float(len(logged)),
         "kl": mean_kl(policy, logged, config.batch),
-        "ess": effective_sample(ratio, logged.weight),
+        "ess": effective_sample_size((logged.weight * ratio).numpy()),
         "largest_ratio": float(ratio.max()),
         "capped": float((ratio > config.cap).double().mean()),
         # 0 but for rounding where the first policy drew these slates in these contexts; and where it did not
@@ -197,7 +198,7 @@ LOSSES: dict[Method, Callable[[Logged, OffPolicyConfig], tuple[Loss, Tensor]]] =
 
 
 def _require_ground(usable: Logged, method: Method, config: OffPolicyConfig) -> None:
-    enough = effective_sample(torch.ones_like(usable.weight), usable.weight) if len(usable) else 0.0
+    enough = effective_sample_size(usable.weight.numpy())
     if enough < config.least_ess:
         raise InputError(
             f"the log holds {len(usable)} exposures that method={method} can learn from, worth {enough:.0f}, and "

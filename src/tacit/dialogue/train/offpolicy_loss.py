@@ -26,11 +26,5 @@ def off_policy_loss(
     return -(weight * ratio * advantage * logprob).sum() / max(count, 1e-12)
 
 
-def effective_sample(ratio: Tensor, weight: Tensor) -> float:
-    """(Σ v)² / Σ v², v = weight · ratio [N]: how many exposures the weighted ones are worth."""
-    v = (weight * ratio).double()
-    return float(v.sum().square() / v.square().sum().clamp_min(1e-300))
-
-
 def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:
     return (weight * x).sum() / weight.sum().clamp_min(torch.finfo(x.dtype).tiny)

@@ -16,13 +16,12 @@ import torch
 from tacit.catalog import Catalog
 from tacit.dialogue.train.head_on_log import Context
 from tacit.dialogue.train.logged_slates import Logged
-from tacit.events import sessions
 from tacit.events.dialogues import for_training
 from tacit.events.schema import Exposure
-from tacit.events.store import Record, Store, past
+from tacit.events.store import Record, Store
 from tacit.events.store import sessions as stored_sessions
 from tacit.labels.build import read_labels
-from tacit.serve.conversations import Session, asked, before_and_taste
+from tacit.serve.rebuild import rebuilt
 from tacit.slates import Mixture
 from tacit.types import Dialogue, InputError
 
@@ -91,53 +90,16 @@ def logged_exposures(
 ) -> list[tuple[Exposure, Context]]:
     """What recommended by chance and has a reward, in the context it was served in, by id."""
     found = [
-        pair
-        for session in mature_sessions(store, known)
-        for pair in _served(store, session, known, catalog, past_sessions, left_out)
+        (turn.record.exposure, Context(turn.asked.read, turn.asked.wanted))
+        for turn in rebuilt(store, catalog, past_sessions, left_out)
+        if _usable(turn.record.exposure, known, catalog, left_out)
     ]
     return sorted(found, key=lambda pair: pair[0].exposure_id)
-
-
-def _served(
-    store: Store,
-    session: Sequence[Record],
-    known: Known,
-    catalog: Catalog,
-    past_sessions: int,
-    left_out: Counter[str],
-) -> Iterator[tuple[Exposure, Context]]:
-    wanted = [record for record in session if _usable(record.exposure, known, catalog, left_out)]
-    if not wanted:
-        return
-    if any(record.words is None for record in session):
-        left_out["exposures whose words are gone"] += len(wanted)
-        return
-    first = session[0].exposure
-    found = Session(first.user)
-    if past_sessions:
-        began = first.created_ms
-        earlier = past(store, first.user, past_sessions, began)
-        before = [[_then(r, began) for r in one if r.exposure.created_ms < began] for one in earlier]
-        found.before, found.taste = before_and_taste(before, catalog)
-    messages = list[tuple[str, str]]()
-    for exchange in sessions.exchanges(session):
-        messages += [("user", exchange.asked)] if exchange.asked else []
-        for record in exchange.answers:
-            if record in wanted:
-                reads = asked(messages, found, catalog, None, first.session_id)
-                yield record.exposure, Context(reads.read, reads.wanted)
-        if exchange.stands is not None and exchange.stands.words is not None:
-            said = exchange.stands.words.said or ""
-            found.remember(said, tuple(shown.item_id for shown in exchange.stands.exposure.items))
-            messages.append(("assistant", said))
 
 
 def _usable(exposure: Exposure, known: Known, catalog: Catalog, left_out: Counter[str]) -> bool:
     label = known.turns.get(exposure.exposure_id)
     if label is None or label["reward"] is None or not exposure.items:
-        return False
-    if exposure.deterministic:
-        left_out["exposures that nothing was drawn for by chance"] += 1
         return False
     if any(shown.item_id not in catalog for shown in exposure.items):
         left_out["exposures with an item that the policy does not know"] += 1

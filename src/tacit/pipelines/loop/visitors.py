@@ -28,7 +28,7 @@ DEVICES = {"mobile": "phone", "desktop": "desktop"}
 @dataclass
 class VisitConfig:
     max_turns: int = at_least(1, default=4)
-    together: int = at_least(1, default=8)  # requests at once
+    together: int = at_least(1, default=8)  # people who talk at the same time
     hurry: float = above(0.0, default=20.0)
     wait_s: float = above(0.0, default=120.0)  # for an answer
 
@@ -103,21 +103,39 @@ def client(base: str, config: VisitConfig) -> httpx.Client:
 def visit(
     base: str, world: UserWorld, n: int, generator: np.random.Generator, prefix: str, config: VisitConfig
 ) -> Visit:
-    """n fresh users, each of whom talks until it accepts, leaves, or has had ``max_turns`` answers."""
+    """n fresh users, each of whom talks until it accepts, leaves, or has had ``max_turns`` answers.
+
+    ``together`` of them come at a time, talk, and are gone before the next ones come: whoever waits for a crowd to have
+    had its turn is a user who does nothing for minutes, and a canary that watches the first seconds of a session would
+    see nothing happen.
+    """
     crowd = world.start(n, generator, prefix)
+    tabs, slates, rejected = list[Tab](), list[tuple[str, ...]](), 0
     with client(base, config) as http, ThreadPoolExecutor(config.together) as pool:
-        tabs = list(pool.map(lambda _: Tab(http).open(), range(n)))
-        slates, rejected = list[tuple[str, ...]](), 0
-        for _ in range(config.max_turns):
-            live = [user for user in range(n) if crowd.active[user]]
-            if not live:
-                break
-            turns = dict(zip(live, pool.map(lambda user: tabs[user].ask(crowd.dialogues[user]), live), strict=True))
-            slates += [turn.slate.items for turn in turns.values() if turn.slate]
-            feedback = crowd.step(turns)
-            told = [events_of(feedback[user], turns[user], bool(crowd.active[user]), config.hurry) for user in live]
-            rejected += sum(pool.map(lambda pair: tabs[pair[0]].report(pair[1]), zip(live, told, strict=True)))
+        for first in range(0, n, config.together):
+            group = range(first, min(first + config.together, n))
+            tabs += pool.map(lambda _: Tab(http).open(), group)
+            shown, refused = _talk(crowd, tabs, group, pool, config)
+            slates, rejected = slates + shown, rejected + refused
     return _came_of(crowd, tabs, slates, rejected)
+
+
+def _talk(
+    crowd: Crowd, tabs: Sequence[Tab], group: Sequence[int], pool: ThreadPoolExecutor, config: VisitConfig
+) -> tuple[list[tuple[str, ...]], int]:
+    """The conversations of these users, to their ends: the slates they were shown, and events that were refused."""
+    slates, rejected = list[tuple[str, ...]](), 0
+    for _ in range(config.max_turns):
+        live = [user for user in group if crowd.active[user]]
+        if not live:
+            break
+        answers = pool.map(lambda user: tabs[user].ask(crowd.dialogues[user]), live)
+        turns = dict(zip(live, answers, strict=True))
+        slates += [turn.slate.items for turn in turns.values() if turn.slate]
+        feedback = crowd.step(turns)
+        told = [events_of(feedback[user], turns[user], bool(crowd.active[user]), config.hurry) for user in live]
+        rejected += sum(pool.map(lambda pair: tabs[pair[0]].report(pair[1]), zip(live, told, strict=True)))
+    return slates, rejected
 
 
 def _came_of(crowd: Crowd, tabs: Sequence[Tab], slates: Sequence[tuple[str, ...]], rejected: int) -> Visit:
