@@ -75,10 +75,13 @@ def ppo(stage: Stage, poison: Poison) -> None:
     config = PPOConfig(iterations=3, trajectories=6, max_turns=2, minibatch=8, microbatch=4, value_warmup=0)
     poison(policy.text_value)
 
-    def record(*_: object) -> dict[str, float]:
-        return {}
+    class Nothing:
+        def keep(self, _: object) -> None: ...
 
-    run_ppo(policy, FakeWorld(), Taste(), record, config, stage, 0)  # type: ignore[arg-type]
+        def __call__(self, *_: object) -> dict[str, float]:
+            return {}
+
+    run_ppo(policy, FakeWorld(), Taste(), Nothing(), config, stage, 0)  # type: ignore[arg-type]
 
 
 def writer_sft(stage: Stage, poison: Poison) -> None:

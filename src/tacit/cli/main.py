@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Annotated, Any
 
@@ -63,6 +64,8 @@ NOT_RESUMED = (
     "ope",
 )  # commands that begin again
 
+TOGETHER = ("run", "demo", *pipelines.STAGES, "report")  # commands that torchrun may start in several processes
+
 
 class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
@@ -70,11 +73,24 @@ class _Group(TyperGroup):
             with says_when_full("the output"), says_when_memory_ends():
                 return super().invoke(ctx)
         except InputError as error:
+            if not _heard():
+                raise typer.Exit(BAD_INPUT) from None
             for sentence in error.sentences if isinstance(error, InputErrors) else (error,):
                 print(f"tacit: {printable(sentence)}", file=sys.stderr)
             raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt as stop:
+            if not _heard():
+                raise typer.Exit(BAD_INPUT) from None
             raise typer.Exit(tell(stop, goes_on=ctx.invoked_subcommand not in NOT_RESUMED)) from None
+
+
+def _heard() -> bool:
+    """Whether this process says why it ends: of several that ``torchrun`` has started the first one does."""
+    if "WORLD_SIZE" not in os.environ:
+        return True
+    from tacit.run.distributed import first_to_tell
+
+    return first_to_tell()
 
 
 app = typer.Typer(
@@ -97,9 +113,14 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def start(
+    ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     start_quiet()
+    if "WORLD_SIZE" in os.environ and ctx.invoked_subcommand not in TOGETHER:
+        from tacit.run.distributed import refuse_many
+
+        refuse_many(f"`tacit {ctx.invoked_subcommand}`")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PlainFormatter("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)

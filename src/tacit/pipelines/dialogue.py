@@ -38,6 +38,7 @@ from tacit.dialogue.users.crowd import Crowd, UsersConfig, UserWorld
 from tacit.dialogue.users.phrases import Phrases
 from tacit.metrics.results import save_rows
 from tacit.report.dialogue.report import write_report
+from tacit.run.distributed import from_writer, is_writer
 from tacit.run.files import atomic_folder, atomic_write, read_json, says_when_damaged
 from tacit.run.folder import Run, within
 from tacit.run.limits import between, random_seed
@@ -88,14 +89,14 @@ def run_pipeline(config: RunConfig, only: str | None = None, beside: Sequence[st
     """
     stages = STAGES if config.literal else STAGES.without("literal")
     with stages.held(config):
-        config = stages.settled(config)
+        config = replace(config, dtype=from_writer(lambda: stages.settled(config).dtype))
         config = replace(config, sft=config.sft.settled(config.policy.base))
-        run = open_run(config)
-        config = replace(config, data=_as_prepared(run, config.data))
-        require_same_data(run, config)
+        run = from_writer(lambda: open_run(config))
+        config = replace(config, data=from_writer(lambda: _as_prepared(run, config.data)))
+        from_writer(lambda: require_same_data(run, config))
         announce_downloads(run, config)
         stages.do(run, config, only)
-        if only == "report" or (only is None and not (run.folder / "report.html").exists()):
+        if is_writer() and (only == "report" or (only is None and not (run.folder / "report.html").exists())):
             stages.require_before(run, "report")
             write_report(run.folder, beside, title)
     return run
@@ -217,24 +218,35 @@ def ppo(run: Run, config: RunConfig, device: str) -> None:
     if at_once < config.ppo.microbatch:
         log.info("ppo: %d turns at once, by the size of policy.base=%s", at_once, config.policy.base)
     settings = replace(config.ppo, microbatch=at_once)
-    run_ppo(policy, world, scorer, record, settings, stage, config.seed, config.dtype, split.train, rejected)
+    run_ppo(policy, world, scorer, HiddenRecorder(), settings, stage, config.seed, config.dtype, split.train, rejected)
 
 
-def record(
-    path: Path, episodes: Sequence[Episode], crowd: Users, columns: Mapping[str, Sequence[float]]
-) -> dict[str, float]:
-    """Write the rollouts with the hidden utility beside them; returns its mean over turns and over conversations.
+class HiddenRecorder:
+    """Writes the rollouts with the hidden utility beside them; tells its mean over turns and over conversations.
 
-    The trainer is handed this function, since it may not read the hidden utility itself.
+    The trainer is handed this, since it may not read the hidden utility itself.
     """
-    hidden = oracle.read(crowd)
-    write_rollouts(path, episodes, hidden, columns)
-    every = [value for row in hidden for value in row]
-    return {
-        "hidden_utility": float(np.mean(every)) if every else 0.0,
-        "hidden_utility_total": float(np.mean(hidden.total)) if len(hidden) else 0.0,
-        "redrawn_lines": float(cast(Crowd, crowd).redrawn),
-    }
+
+    def keep(self, crowd: Users) -> tuple[oracle.Hidden, int]:
+        return oracle.read(crowd), cast(Crowd, crowd).redrawn
+
+    def __call__(
+        self,
+        path: Path,
+        episodes: Sequence[Episode],
+        kept: Sequence[tuple[oracle.Hidden, int]],
+        columns: Mapping[str, Sequence[float]],
+    ) -> dict[str, float]:
+        steps = [row for hidden, _ in kept for row in hidden]
+        if is_writer():
+            write_rollouts(path, episodes, steps, columns)
+        every = [value for row in steps for value in row]
+        totals = np.concatenate([hidden.total for hidden, _ in kept])
+        return {
+            "hidden_utility": float(np.mean(every)) if every else 0.0,
+            "hidden_utility_total": float(np.mean(totals)) if len(totals) else 0.0,
+            "redrawn_lines": float(sum(redrawn for _, redrawn in kept)),
+        }
 
 
 def evaluate(run: Run, config: RunConfig, device: str) -> None:
@@ -275,6 +287,7 @@ STAGES = StageTable[RunConfig](
     free=("out", "device", "threads", "reward.force", "evaluate"),
     part_of={"prepare": "sft", "literal": "evaluate"},
     width=lambda config: trained_width(config),
+    together=("sft", "literal", "reward", "ppo"),
 )
 
 

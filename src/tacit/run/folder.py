@@ -23,6 +23,7 @@ import yaml
 
 from tacit.run.checkpoint import Checkpoint, Checkpoints, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
 from tacit.run.config import differences
+from tacit.run.distributed import barrier, is_writer
 from tacit.run.files import atomic_folder, atomic_write, read_json, says_when_full, says_when_unwritable, sync_tree
 from tacit.run.progress import progress
 from tacit.run.version import VERSION
@@ -53,7 +54,7 @@ class MetricLog:
     """``metrics.jsonl``: one JSON object a line, each on disk before ``append`` returns.
 
     A line cut short by a crash is dropped. Values that are not finite become null. Wall-clock times do not belong
-    here: two runs with one seed must give equal files.
+    here: two runs with one seed must give equal files. Of several processes of a run one writes.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -61,6 +62,8 @@ class MetricLog:
         self._repaired = False
 
     def append(self, step: int, **values: object) -> None:
+        if not is_writer():
+            return
         line = json.dumps({"step": step, **{name: _plain(value) for name, value in values.items()}}) + "\n"
         with says_when_full(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +78,7 @@ class MetricLog:
 
     def truncate(self, after_step: int) -> None:
         """Keep the rows up to and including ``after_step``: what a resumed stage will not log again."""
-        if self.path.exists():
+        if is_writer() and self.path.exists():
             rows = [row for row in self.rows() if row["step"] <= after_step]
             atomic_write(self.path, "".join(json.dumps(row) + "\n" for row in rows))
 
@@ -134,9 +137,11 @@ class Stage:
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Everything the stage wrote is put on disk first, then the mark that it is complete."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        sync_tree(self.folder)
-        atomic_write(self.folder / "done.json", json.dumps(_plain(summary), indent=1, sort_keys=True) + "\n")
+        if is_writer():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            sync_tree(self.folder)
+            atomic_write(self.folder / "done.json", json.dumps(_plain(summary), indent=1, sort_keys=True) + "\n")
+        barrier()
 
     def summary(self) -> dict[str, Any]:
         """What ``finish`` was told; empty before."""

@@ -14,8 +14,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from tacit.run.checkpoint import Generator, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
+from tacit.run.distributed import from_writer, is_writer
 from tacit.run.folder import Stage
 from tacit.run.stopped import require_finite, stopped_folder
+from tacit.types import InputError
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Resumable:
         Weights that are no longer finite are no checkpoint: ``InputError``, and the earlier ones stay.
         """
         self.require_finite(step, f"after step {step}", "lower the learning rate")
+        if not is_writer():
+            return
         moments, optimizer = pack_optimizer(self.optimizer)
         state = {**(place or {}), "optimizer": optimizer}
         if self.generators:
@@ -50,6 +54,12 @@ class Resumable:
         that training would begin with are not finite.
         """
         checkpoint = self.stage.checkpoints.latest()
+        step = checkpoint.step if checkpoint else 0
+        if from_writer(lambda: step) != step:
+            raise InputError(
+                f"the processes of this run find different checkpoints in {self.stage.checkpoints.folder}: all "
+                "machines must see the run folder under the same path."
+            )
         self.stage.log.truncate(checkpoint.step if checkpoint else -1)
         if checkpoint is None:
             self.require_finite(0, "before the first step", "do the stage before it again")

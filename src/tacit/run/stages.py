@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import torch
 
+from tacit.run import distributed
 from tacit.run.config import dump, load, stated
 from tacit.run.files import remove_unfinished
 from tacit.run.folder import Run
@@ -56,6 +58,7 @@ class StageTable(Generic[S]):
     free: Sequence[str]  # sections and keys that may change at any time
     part_of: Mapping[str, str] = field(default_factory=dict)  # stages without a command of their own → whose does them
     width: Callable[[S], int] = lambda config: 384  # of the widest model that is trained, about
+    together: Collection[str] = ()  # stages that several processes do together; the others are the writer's alone
 
     def without(self, name: str) -> StageTable[S]:
         """The same table less one stage."""
@@ -88,9 +91,16 @@ class StageTable(Generic[S]):
 
     @contextlib.contextmanager
     def held(self, config: S) -> Iterator[None]:
-        """The run folder of ``config`` is this process's alone; what a killed one left half written in it is gone."""
+        """The run folder of ``config`` is this process's alone; what a killed one left half written in it is gone.
+
+        Of several processes of one run the writer holds it."""
+        if not distributed.is_writer():
+            distributed.barrier()
+            yield
+            return
         with exclusive(config.out):
             remove_unfinished(Path(config.out))
+            distributed.barrier()
             try:
                 yield
             except KeyboardInterrupt:  # also what workers, which are ended by now, left half written
@@ -102,13 +112,17 @@ class StageTable(Generic[S]):
         device = settle(config.device, config.threads)
         for name in self.functions if only is None else self._needed(only):
             stage = run.stage(name)
-            if stage.done():
+            if distributed.from_writer(stage.done):
                 log.info("%s: done already, in %s", name, stage.folder)
                 continue
             self.require_before(run, name)
             log.info("%s: into %s", name, stage.folder)
-            (run.folder / "report.html").unlink(missing_ok=True)  # it would tell of an earlier state
-            self.functions[name](run, config, device)
+            if distributed.is_writer():
+                (run.folder / "report.html").unlink(missing_ok=True)  # it would tell of an earlier state
+            if name in self.together:
+                self.functions[name](run, config, device)
+            else:
+                distributed.from_writer(partial(self.functions[name], run, config, device))
 
     def require_before(self, run: Run, name: str) -> None:
         """``InputError`` unless every stage before ``name`` (a stage, or report) is done."""
@@ -151,6 +165,8 @@ def settle(name: str, threads: int) -> str:
         torch.set_num_threads(threads)
     if name == AUTO:
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and distributed.size() > 1:  # as torchrun counts them: one a process
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
@@ -159,6 +175,8 @@ def settle(name: str, threads: int) -> str:
             f"device={name} cannot be used here ({str(error).splitlines()[0]}): set device=cpu."
         ) from error
     if device.type == "cuda":
+        if device.index is not None:
+            torch.cuda.set_device(device)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     return str(device)

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tacit.run.distributed import barrier, is_writer
 from tacit.run.files import atomic_folder
 from tacit.types import InputError
 
@@ -27,15 +28,18 @@ def stop(
 ) -> NoReturn:
     """Save the offending ``batch`` (JSON, and safetensors where there are tensors) and end the run with ``advice``.
 
-    Without a folder, as where a trainer is called from Python, the sentence alone.
+    Without a folder, as where a trainer is called from Python, the sentence alone. Several processes of a run must all
+    come here, since they judge by the same numbers; one writes, and the others wait for it.
     """
     if folder is None:
         raise InputError(f"{who} stopped: {reason}: {advice}, then run it again.")
-    with atomic_folder(folder) as part:
-        (part / f"{what}.json").write_text(json.dumps({"reason": reason, **batch}, indent=1), encoding="utf-8")
-        if tensors:
-            plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-            save_file(plain, part / f"{what}.safetensors")
+    if is_writer():
+        with atomic_folder(folder) as part:
+            (part / f"{what}.json").write_text(json.dumps({"reason": reason, **batch}, indent=1), encoding="utf-8")
+            if tensors:
+                plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+                save_file(plain, part / f"{what}.safetensors")
+    barrier()
     raise InputError(f"{who} stopped: {reason} (the {what} in {folder}): {advice}, then run it again.")
 
 

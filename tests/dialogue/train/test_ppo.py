@@ -15,6 +15,7 @@ from ppo_fakes import FakeCrowd, FakeWorld, Taste, tiny_policy
 from safetensors.torch import load_file
 
 from tacit import losses
+from tacit.dialogue.players import precision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.rollout import play, write_rollouts
 from tacit.dialogue.train import ppo, ppo_update
@@ -32,10 +33,21 @@ SMALL = PPOConfig(
 DISCOUNTS = losses.Discounts(gamma_turn=0.9, lam_turn=0.8)
 
 
-def record(path: Path, episodes: list[Episode], crowd: FakeCrowd, columns: dict[str, list[float]]) -> dict[str, float]:
-    """As ``pipelines.dialogue.record``, with what these users felt."""
-    write_rollouts(path, episodes, crowd.hidden, columns)
-    return {"hidden_utility": float(np.mean([value for steps in crowd.hidden for value in steps]))}
+class Recorder:
+    """As ``pipelines.dialogue.HiddenRecorder``, with what these users felt."""
+
+    def keep(self, crowd: FakeCrowd) -> list[list[float]]:
+        return crowd.hidden
+
+    def __call__(
+        self, path: Path, episodes: list[Episode], kept: list[list[list[float]]], columns: dict[str, list[float]]
+    ) -> dict[str, float]:
+        hidden = [steps for crowd in kept for steps in crowd]
+        write_rollouts(path, episodes, hidden, columns)
+        return {"hidden_utility": float(np.mean([value for steps in hidden for value in steps]))}
+
+
+record = Recorder()
 
 
 def run(folder: Path, config: PPOConfig = SMALL, scorer: object = None, seed: int = 0) -> Policy:
@@ -356,7 +368,7 @@ def test_every_rollout_and_metric_of_the_contract_is_written(tmp_path: Path) -> 
 
 def test_mixed_precision_sees_every_update() -> None:
     layer, ones = torch.nn.Linear(4, 4, bias=False), torch.ones(1, 4)
-    with ppo._precision(tiny_policy(), "bfloat16"):
+    with precision(tiny_policy(), "bfloat16"):
         before = layer(ones)
         with torch.no_grad():
             layer.weight.mul_(2.0)

@@ -108,15 +108,18 @@ def _stages(
     allow_import: bool = False,
 ) -> None:
     from tacit.pipelines.dialogue import load_config, run_pipeline
+    from tacit.run.distributed import joined
     from tacit.text.sentiment_names import imports_allowed
 
-    with imports_allowed(allow_import):
+    with joined(), imports_allowed(allow_import):
         finished = run_pipeline(load_config(config, overrides or []), only, beside, title)
-    print(finished.folder / "report.html" if (finished.folder / "report.html").exists() else finished.folder)
+        print(finished.folder / "report.html" if (finished.folder / "report.html").exists() else finished.folder)
 
 
 def rerank_stages(config: str, overrides: list[str] | None, only: str | None, title: str = "") -> None:
     from tacit.pipelines.rerank import load_config, run_rerank
+    from tacit.run.distributed import refuse_many
 
+    refuse_many("reranking")
     finished = run_rerank(load_config(config, overrides or []), only, title)
     print(finished.folder / "report.html" if (finished.folder / "report.html").exists() else finished.folder)

@@ -11,16 +11,19 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues.logs import read, write
+from tacit.dialogue.players import Hands, Players, own_hands
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.cheats import CHEATS, Cheat, as_samples
-from tacit.dialogue.rollout import play
-from tacit.dialogue.users.crowd import UserWorld
+from tacit.dialogue.rollout import Users, play
+from tacit.dialogue.users.crowd import Crowd, UserWorld
+from tacit.run.distributed import barrier, from_writer, is_writer
 from tacit.run.files import atomic_write, read_json
 from tacit.run.limits import at_least, share
 from tacit.run.progress import progress
@@ -41,49 +44,64 @@ class LogConfig:
     batch: int = at_least(1, default=96)  # conversations played at once
 
 
+@dataclass(frozen=True)
+class Behaviour:
+    """Number ``number`` of the behaviours, and how many conversations of it are wanted."""
+
+    name: str
+    number: int
+    sessions: int
+    config: LogConfig
+    seed: int
+
+
 def collect(
-    policy: Policy, world: UserWorld | None, config: LogConfig, folder: Path, seed: int
+    policy: Policy, world: UserWorld | None, config: LogConfig, folder: Path, seed: int, hands: Hands | None = None
 ) -> dict[str, list[Dialogue]]:
     """Behaviour → finished conversations, with feedback on every agent turn. Files already there are read back.
 
-    No sessions at all is no behaviour: then the reward is learnt from logged dialogues alone.
+    A behaviour is played by one of the ``hands``, with random generators of its own. No sessions at all is no
+    behaviour: then the reward is learnt from logged dialogues alone.
     """
     plan = {"sft": config.sessions, "explore": config.explore_sessions, "popular": config.popular_sessions}
     plan |= {f"cheat-{name}": config.cheat_sessions for name in CHEATS}
-    logs: dict[str, list[Dialogue]] = {}
-    if not any(plan.values()):
-        return logs
+    wanted = [Behaviour(name, k, n, config, seed) for k, (name, n) in enumerate(plan.items()) if n]
+    if not wanted:
+        return {}
     if world is None:
         raise InputError("there are no simulated users here: set the sessions of reward.logs to 0.")
-    with progress(sum(plan.values()), "reward: conversations") as bar:
-        for number, (name, sessions) in enumerate(plan.items()):
-            if sessions == 0:
-                continue
-            path = folder / f"{name}.jsonl"
-            if not path.exists():
-                policy.encoder.clear_cache()  # what is cached depends on the past; a resumed stage has none
-                act = behaviour(name, policy, config.epsilon, seed * 1000 + number)
-                dialogues, again = _play(name, act, world, sessions, config, np.random.default_rng([seed, 11, number]))
-                _count_redrawn(folder, name, again)
-                write(path, dialogues)
-            logs[name] = [dialogue for _, dialogue in read(path, policy.catalog)]
-            bar.advance(sessions, note=name)
-    return logs
+    paths = {one.name: folder / f"{one.name}.jsonl" for one in wanted}
+    missing = from_writer(lambda: [one for one in wanted if not paths[one.name].exists()])
+    hands = hands or own_hands(Players(policy, world, keep=_redrawn))
+    with progress(sum(one.sessions for one in wanted), "reward: conversations") as bar:
+        bar.resume(sum(one.sessions for one in wanted if one not in missing))
+        for one, (dialogues, again) in zip(missing, hands(play_behaviour, missing), strict=True):
+            if is_writer():
+                _count_redrawn(folder, one.name, again)
+                write(paths[one.name], dialogues)
+            bar.advance(one.sessions, note=one.name)
+    barrier()
+    return {name: [dialogue for _, dialogue in read(path, policy.catalog)] for name, path in paths.items()}
 
 
-def _play(
-    name: str, act: Act, world: UserWorld, sessions: int, config: LogConfig, generator: np.random.Generator
-) -> tuple[list[Dialogue], int]:
+def play_behaviour(players: Players, one: Behaviour) -> tuple[list[Dialogue], int]:
     """The conversations, and how many lines of their users were drawn again because they gave a target away."""
+    players.policy.encoder.clear_cache()  # what is cached depends on the past; a resumed stage has none
+    act = behaviour(one.name, players.policy, one.config.epsilon, one.seed * 1000 + one.number)
+    generator = np.random.default_rng([one.seed, 11, one.number])
     dialogues: list[Dialogue] = []
     again = 0
-    while len(dialogues) < sessions:
-        n = min(config.batch, sessions - len(dialogues))
-        crowd = world.start(n, generator, ids_prefix=f"{name}-{len(dialogues)}-")
-        play(act, crowd, None, config.max_turns)
+    while len(dialogues) < one.sessions:
+        n = min(one.config.batch, one.sessions - len(dialogues))
+        crowd = players.world.start(n, generator, ids_prefix=f"{one.name}-{len(dialogues)}-")
+        play(act, crowd, None, one.config.max_turns)
         dialogues.extend(plain(dialogue) for dialogue in crowd.dialogues)
-        again += crowd.redrawn
+        again += players.keep(crowd)
     return dialogues, again
+
+
+def _redrawn(crowd: Users) -> int:
+    return cast(Crowd, crowd).redrawn
 
 
 def redrawn(folder: Path) -> int:

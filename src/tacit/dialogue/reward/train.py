@@ -7,7 +7,7 @@ examined on those of validation.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tacit.dialogue.players import Hands
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.collect import LogConfig, collect, redrawn
 from tacit.dialogue.reward.exam import summary, validate_reward
@@ -25,6 +26,15 @@ from tacit.dialogue.reward.signals import SignalConfig
 from tacit.dialogue.reward.verdict import LOGGED, SESSIONS, ExamConfig
 from tacit.dialogue.users.crowd import UserWorld
 from tacit.run.config import check_types
+from tacit.run.distributed import (
+    as_writer_has,
+    dealt,
+    from_writer,
+    spread_tensors,
+    sum_gradients,
+    summed,
+    writer_first,
+)
 from tacit.run.files import atomic_folder
 from tacit.run.folder import Stage
 from tacit.run.limits import at_least, learning_rate
@@ -60,15 +70,16 @@ def run_reward(
     signals: SignalConfig,
     stage: Stage,
     seed: int,
+    hands: Hands | None = None,
 ) -> RewardModel:
     """Writes ``reward/model`` and ``reward/validation.json``; returns the trained model, passed or not.
 
-    ``world`` may be None where ``config.logs`` asks for no session.
+    ``world`` may be None where ``config.logs`` asks for no session; ``hands`` play them: by default this process.
     """
     if stage.done():
         return RewardModel.from_pretrained(stage.folder / "model", policy.encoder)
     check_types(config, "reward.")
-    logs = collect(policy, world, config.logs, stage.folder / "logs", seed)
+    logs = collect(policy, world, config.logs, stage.folder / "logs", seed, hands)
     sessions = [o for log in logs.values() for dialogue in log for o in observe(dialogue)]
     train = [o for o in sessions if not held(o.context)]
     sft = [i for i, o in enumerate(train) if o.context.id.startswith("sft-")]
@@ -82,23 +93,29 @@ def run_reward(
 
     policy.encoder.clear_cache()
     sentiment = load_sentiment(signals.sentiment, signals.sentiment_labels)
-    labeller = Labeller(policy.catalog, policy.encoder, sentiment, signals).fit(train)
-    channels = labeller.channels(train)
+    labeller = Labeller(policy.catalog, policy.encoder, sentiment, signals)
+    channels = from_writer(lambda: labeller.fit(train).channels(train))
     _require_signals(channels, len(train))
-    model = fresh_model(policy, config.model, labeller, seed, stage.folder / "texts")
+    with writer_first():
+        model = fresh_model(policy, config.model, labeller, seed, stage.folder / "texts")
+    as_writer_has(model.state_dict().values())
     features = read(model, train)
     calibrate_inputs(model, features, train)
+    as_writer_has(model.state_dict().values())
     fit(model, features, channels, [o.context.id for o in train], config, stage, seed)
     centre(model, features.rows(torch.tensor(sft, dtype=torch.long)) if sft else features)
 
-    with atomic_folder(stage.folder / "model") as part:
-        model.save_pretrained(part, labeller.to_json())
-    report = validate_reward(model, labeller, policy, held_out, split.valid, config.exam, seed, source)
-    seen = np.isfinite(channels).mean(0)
-    report.labels["observed"] = dict(zip(("engagement", "relevance", "sentiment"), seen.tolist(), strict=True))
-    report.save(stage.folder / "validation.json")
+    def examine() -> Mapping[str, object]:
+        with atomic_folder(stage.folder / "model") as part:
+            model.save_pretrained(part, labeller.to_json())
+        report = validate_reward(model, labeller, policy, held_out, split.valid, config.exam, seed, source)
+        seen = np.isfinite(channels).mean(0)
+        report.labels["observed"] = dict(zip(("engagement", "relevance", "sentiment"), seen.tolist(), strict=True))
+        report.save(stage.folder / "validation.json")
+        return summary(report)
+
     counts = {"turns": len(train), "held_out_turns": len(held_out), "redrawn_lines": redrawn(stage.folder / "logs")}
-    stage.finish({**summary(report), **counts})
+    stage.finish({**from_writer(examine), **counts})
     return model.eval()
 
 
@@ -145,11 +162,15 @@ def fresh_model(
 
 def read(model: RewardModel, observations: Sequence[Observation]) -> Features:
     """The features of every observation."""
+    chunks = [observations[start : start + CHUNK] for start in range(0, len(observations), CHUNK)]
+
+    def features(chunk: Sequence[Observation]) -> Features:
+        return model.features([o.context for o in chunk], [o.turn for o in chunk])
+
     parts = []
     with progress(len(observations), "reward: reading turns") as bar:
-        for start in range(0, len(observations), CHUNK):
-            part = observations[start : start + CHUNK]
-            parts.append(model.features([o.context for o in part], [o.turn for o in part]))
+        for part in spread_tensors(features, chunks, model.weights.device):
+            parts.append(part)
             bar.advance(len(part))
     return Features.concatenate(parts)
 
@@ -163,15 +184,20 @@ def calibrate_inputs(model: RewardModel, features: Features, observations: Seque
     model.length_basis.copy_(basis.to(model.length_basis.device))
 
 
-def masked_regression(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def masked_regression(predicted: Tensor, target: Tensor, weight: Tensor, total: Tensor | None = None) -> Tensor:
     """Σ over channels of the weighted mean squared error where the target was observed.
 
-    [members, B, C], [B, C] with NaN, [members, B] → scalar. Each member has its own weights (its bootstrap).
+    [members, B, C], [B, C] with NaN, [members, B] → scalar. Each member has its own weights (its bootstrap). ``total``
+    [members, C]: the ``observed_weight`` of a whole batch, of which these rows are a part.
     """
     seen = torch.isfinite(target)
     error = (predicted - torch.nan_to_num(target)) ** 2 * seen * weight[..., None]
-    total = (seen * weight[..., None]).sum(1).clamp_min(1.0)
-    return (error.sum(1) / total).sum()
+    return (error.sum(1) / (observed_weight(target, weight) if total is None else total)).sum()
+
+
+def observed_weight(target: Tensor, weight: Tensor) -> Tensor:
+    """The weight of the rows where each channel was observed: [B, C] with NaN, [members, B] → [members, C], ≥ 1."""
+    return (torch.isfinite(target) * weight[..., None]).sum(1).clamp_min(1.0)
 
 
 def fit(
@@ -205,17 +231,24 @@ def fit(
             total = 0.0
             for start in range(0, len(order), config.batch):
                 batch = order[start : start + config.batch]
-                loss = masked_regression(model(ready.rows(batch)), target[batch], weight[:, batch])
                 optimizer.zero_grad()
-                loss.backward()
+                loss = {"loss": 0.0}
+                divisor = observed_weight(target[batch], weight[:, batch])
+                for _, piece in dealt(batch.tolist(), len(batch)):
+                    own = torch.tensor(piece, device=device)
+                    part = masked_regression(model(ready.rows(own)), target[own], weight[:, own], divisor)
+                    part.backward()
+                    loss["loss"] += part.item()
+                sum_gradients(optimizer)
+                loss = summed(loss)
                 norm = clipped_step(optimizer, list(model.members.parameters()), 1.0)
-                broken = not_finite_number({"loss": loss.item(), "gradient": norm})
+                broken = not_finite_number({**loss, "gradient": norm})
                 if broken is not None:
                     kept = {"dialogues": [ids[row] for row in batch.tolist()]}
                     tensors = {"target": target[batch], "weight": weight[:, batch]}
                     reason = f"the {broken} in epoch {epoch + 1} is not finite"
                     stop(stopped_folder(stage.folder, epoch + 1), stage.name, reason, "lower reward.lr", kept, tensors)
-                total += loss.item() * len(batch)
+                total += loss["loss"] * len(batch)
             mean = total / len(order) / len(model.members) / target.shape[1]
             stage.log.append(epoch + 1, loss=mean)
             resumable.save(epoch + 1)

@@ -14,6 +14,7 @@ from torch import Tensor
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
 from tacit.dialogue.train.segments import Rejected, segments
+from tacit.run.distributed import dealt
 from tacit.types import Dialogue, InputError
 
 
@@ -31,9 +32,15 @@ class SFTAuxiliaryLoss:
     def rewind(self, generator: np.random.Generator) -> None:
         self.generator = generator
 
-    def loss(self) -> Tensor:
-        """Mean NLL of the agent's tokens plus that of its items over the next dialogues: nats, a scalar."""
+    def loss(self) -> Tensor | None:
+        """Mean NLL of the agent's tokens plus that of its items over the next dialogues: nats, a scalar. Of several
+        processes each has its part of it; None where that is nothing."""
         drawn = self.generator.choice(len(self.dialogues), size=min(self.batch, len(self.dialogues)), replace=False)
         dialogues = [self.dialogues[i] for i in drawn]
-        text, slate = sft.losses(self.policy, segments(dialogues, self.policy, self.generator, self.rejected))
+        whole = segments(dialogues, self.policy, self.generator, self.rejected)
+        own = dealt(whole, len(whole))
+        if not own:
+            return None
+        piece = own[0][1]
+        text, slate = sft.losses(self.policy, piece, None if len(piece) == len(whole) else whole)
         return text + slate

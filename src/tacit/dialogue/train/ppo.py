@@ -7,19 +7,20 @@ checkpoint.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tacit import losses
+from tacit.dialogue.players import Group, Hands, Players, generators, own_hands, play_group, precision
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.rollout import SimulatedUsers, Users, play
+from tacit.dialogue.rollout import SimulatedUsers, Users
 from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, build, frozen_copy, targets
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
@@ -27,17 +28,25 @@ from tacit.dialogue.train.ppo_monitor import Monitor, rollout_metrics
 from tacit.dialogue.train.ppo_update import fit_critic, update
 from tacit.dialogue.train.segments import Rejected
 from tacit.run.config import check_types
+from tacit.run.distributed import from_writer, is_writer, size
 from tacit.run.folder import MetricLog, Stage, atomic_folder, progress
 from tacit.run.stopped import require_finite, stopped_folder
 from tacit.types import Dialogue, Episode, Scorer
 
+log = logging.getLogger("tacit")
+
 
 class Recorder(Protocol):
-    """Keeps the conversations of one iteration, a column more for each of ``columns`` (one value a turn), and returns
-    what is to stand beside the metrics: the hidden utility, which the trainer itself cannot read."""
+    """Writes down the conversations of one iteration, a column more for each of ``columns`` (one value a turn), and
+    returns what is to stand beside the metrics: the hidden utility, which the trainer itself cannot read.
+
+    ``keep`` takes what this needs of each crowd, where that was played; the trainer passes it on unread.
+    """
+
+    def keep(self, crowd: Users) -> Any: ...
 
     def __call__(
-        self, path: Path, episodes: Sequence[Episode], crowd: Users, columns: Mapping[str, Sequence[float]]
+        self, path: Path, episodes: Sequence[Episode], kept: Sequence[Any], columns: Mapping[str, Sequence[float]]
     ) -> Mapping[str, float]: ...
 
 
@@ -52,10 +61,12 @@ def run_ppo(
     dtype: str = "float32",
     dialogues: Sequence[Dialogue] = (),
     rejected: Rejected = "positive",
+    hands: Hands | None = None,
 ) -> Policy:
     """Align ``policy`` (the supervised one, changed in place and returned) with ``scorer`` on simulated users.
 
-    ``dialogues`` are the training dialogues, read only with ``config.sft_weight`` above 0, as SFT reads ``rejected``.
+    ``hands`` play the conversations: by default this process. ``dialogues`` are the training dialogues, read only with
+    ``config.sft_weight`` above 0, as SFT reads ``rejected``.
 
     Writes metrics.jsonl, timings.jsonl, rollouts/*.parquet, checkpoints/ and policy/ into the stage's folder, and
     finishes it with the last iteration's metrics. A scorer that embeds text shares ``policy.encoder``: its cache is
@@ -72,33 +83,32 @@ def run_ppo(
     everything = dict(policy.state_dict())  # what is not trained too: it is drawn from
     require_finite(everything, stopped_folder(stage.folder, done), stage.name, "before it began", "do sft again")
     timings = MetricLog(stage.folder / "timings.jsonl")
+    hands = hands or own_hands(Players(policy, world, scorer, record.keep, dtype))
+    if size() > 1 and config.group == 0:
+        log.warning("ppo: one of the %d processes plays all conversations: set ppo.group to share them", size())
     with progress(config.iterations, "ppo") as bar:
         bar.resume(done)
         for iteration in range(done, config.iterations):
             started = time.monotonic()
-            with _precision(policy, dtype):
-                metrics = iterate(learner, reference, world, scorer, record, auxiliary, config, stage, seed, iteration)
+            with precision(policy, dtype):
+                metrics = iterate(learner, reference, hands, scorer, record, auxiliary, config, stage, seed, iteration)
             stage.log.append(iteration + 1, **metrics)
             learner.save(stage, iteration + 1)
             timings.append(iteration + 1, seconds=time.monotonic() - started)
             bar.advance(note=f"reward {metrics['reward']:.3f}, KL {metrics['kl_text'] + metrics['kl_slate']:.2f}")
     policy.version = f"ppo-{config.iterations}"
-    with atomic_folder(stage.folder / "policy") as folder:
-        policy.save_pretrained(folder)
+    if is_writer():
+        with atomic_folder(stage.folder / "policy") as folder:
+            policy.save_pretrained(folder)
     rows = stage.log.rows()
     stage.finish(rows[-1] if rows else {})
     return policy
 
 
-def _precision(policy: Policy, dtype: str) -> torch.autocast:
-    """Without autocast's cache: it would go on handing out the weights as they were before the first update."""
-    return torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16", cache_enabled=False)
-
-
 def iterate(
     learner: Learner,
     reference: Policy,
-    world: SimulatedUsers,
+    hands: Hands,
     scorer: Scorer,
     record: Recorder,
     auxiliary: SFTAuxiliaryLoss | None,
@@ -109,20 +119,23 @@ def iterate(
 ) -> dict[str, float]:
     """One batch of conversations and the updates it pays for; returns its metrics."""
     policy = learner.policy
-    users, draws, shuffles = generators(seed, iteration)
-    policy.encoder.clear_cache()  # an embedding's last bits depend on what it was batched with
+    _, _, shuffles = generators(seed, iteration)
     policy.version = f"ppo-{iteration}"
     monitor = Monitor(stopped_folder(stage.folder, iteration + 1), scorer.name)
 
-    crowd = world.start(config.trajectories, users, ids_prefix=f"ppo{iteration}-")
-    episodes = play(lambda contexts: policy.act(contexts, draws), crowd, scorer, config.max_turns)
+    played = list(hands(play_group, groups(config, seed, iteration)))
+    episodes = [episode for part in played for episode in part.episodes]
+    finals = [dialogue for part in played for dialogue in part.finals]
+    if config.group:
+        policy.encoder.clear_cache()  # which groups this process has played must not show
     monitor.scores(episodes)
-    batch = build(episodes, crowd.dialogues, policy, reference, config.microbatch)
+    batch = build(episodes, finals, policy, reference, config.microbatch)
     rewards, learner.moments = turn_rewards(batch, learner.moments, config)
     aims = targets(batch, rewards, learner.kl_text_coef, learner.kl_slate_coef, config.discounts)
     report = rollout_metrics(episodes, batch, aims, policy.catalog)
     columns = {"reward": rewards.tolist(), "kl_text": report.kl_text_of_turns, "kl_slate": report.kl_slate_of_turns}
-    hidden = record(stage.folder / "rollouts" / f"{iteration + 1:05d}.parquet", episodes, crowd, columns)
+    path = stage.folder / "rollouts" / f"{iteration + 1:05d}.parquet"
+    hidden = record(path, episodes, [part.kept for part in played], columns)
     monitor.batch(episodes, batch, aims, report.values, config.kl_limit, config.min_entropy)
 
     updates = fit_critic(learner, batch, aims, config, shuffles)
@@ -139,14 +152,25 @@ def iterate(
         text, slate, gain = report.values["kl_text"], report.values["kl_slate"], config.kl_gain
         learner.kl_text_coef = losses.adapted_kl_coef(learner.kl_text_coef, text, config.kl_text_target, gain)
         learner.kl_slate_coef = losses.adapted_kl_coef(learner.kl_slate_coef, slate, config.kl_slate_target, gain)
+        learner.kl_text_coef, learner.kl_slate_coef = from_writer(lambda: (learner.kl_text_coef, learner.kl_slate_coef))
     return report.values | dict(hidden) | updates | coefs
 
 
-def generators(seed: int, iteration: int) -> tuple[np.random.Generator, torch.Generator, torch.Generator]:
-    """Independent streams for the users, the policy's draws and the order of minibatches."""
-    users, draws, shuffles = np.random.SeedSequence([seed, iteration]).spawn(3)
-    first, second = (int(s.generate_state(1, np.uint64)[0] >> np.uint64(1)) for s in (draws, shuffles))
-    return np.random.default_rng(users), torch.Generator().manual_seed(first), torch.Generator().manual_seed(second)
+def groups(config: PPOConfig, seed: int, iteration: int) -> list[Group]:
+    """The conversations of one iteration in groups that are played apart, all in one where ``config.group`` is 0."""
+    version, whole = f"ppo-{iteration}", config.trajectories
+    if config.group == 0:
+        return [Group(f"ppo{iteration}-", whole, config.max_turns, (seed, iteration), version)]
+    return [
+        Group(
+            f"ppo{iteration}-{start}-",
+            min(config.group, whole - start),
+            config.max_turns,
+            (seed, iteration, start),
+            version,
+        )
+        for start in range(0, whole, config.group)
+    ]
 
 
 def turn_rewards(batch: Batch, moments: losses.Moments, config: PPOConfig) -> tuple[Tensor, losses.Moments]:

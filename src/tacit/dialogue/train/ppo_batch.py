@@ -16,6 +16,7 @@ from torch import Tensor
 from tacit import losses
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.scoring import Evaluation
+from tacit.run.distributed import spread_tensors
 from tacit.text.packed import packs
 from tacit.types import Dialogue, Episode, Sample
 
@@ -62,10 +63,12 @@ def frozen_copy(policy: Policy) -> Policy:
 def evaluate_all(policy: Policy, contexts: Sequence[Dialogue], samples: Sequence[Sample], size: int) -> Evaluation:
     """``policy.evaluate`` in pieces of ``size`` turns that are alike, put back in order and padded alike."""
     order = alike_together(policy, samples, range(len(samples)))
-    pieces = [
-        policy.evaluate([contexts[i] for i in rows], [samples[i] for i in rows])
-        for rows in (order[start : start + size] for start in range(0, len(order), size))
-    ]
+
+    def evaluation(rows: Sequence[int]) -> Evaluation:
+        return policy.evaluate([contexts[i] for i in rows], [samples[i] for i in rows])
+
+    units = [order[start : start + size] for start in range(0, len(order), size)]
+    pieces = list(spread_tensors(evaluation, units, policy.device))
     back = torch.tensor(order).argsort()
     columns = {}
     for field in fields(Evaluation):

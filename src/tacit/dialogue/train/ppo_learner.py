@@ -69,6 +69,9 @@ class Learner:
 class PPOConfig:
     iterations: int = at_least(1, default=14)  # rollout batches
     trajectories: int = at_least(1, default=48)  # conversations a batch
+    # conversations that are played side by side, with random generators of their own whoever plays them: what several
+    # processes or workers share; 0 = all of an iteration
+    group: int = at_least(0, default=0)
     max_turns: int = at_least(1, default=5)  # agent turns; a conversation still open then is "cut" and bootstraps
     epochs: int = at_least(1, default=2)
     minibatch: int = at_least(1, default=64)  # turns an optimiser step

@@ -15,6 +15,7 @@ from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, Targets, alike_together
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
 from tacit.dialogue.train.ppo_monitor import Monitor
+from tacit.run.distributed import dealt, sum_gradients, summed
 from tacit.run.steps import accumulate, clipped_epochs, clipped_step
 from tacit.types import Episode
 
@@ -61,7 +62,10 @@ def gradients(
     config: PPOConfig,
     auxiliary: SFTAuxiliaryLoss | None = None,
 ) -> dict[str, float]:
-    """Fill the gradients of one minibatch, piece by piece; every mean is over the whole minibatch's count."""
+    """Fill the gradients of one minibatch, piece by piece; every mean is over the whole minibatch's count.
+
+    Several processes deal out the pieces, and all are told the whole minibatch's numbers.
+    """
     slates = batch.old.slate_mask[rows]
     counts = {
         "turns": float(len(rows)),
@@ -74,15 +78,15 @@ def gradients(
     totals = accumulate(
         learner.optimizer,
         lambda piece: objective(learner, batch, aims, piece, counts, config),
-        (ordered[start : start + config.microbatch] for start in range(0, len(ordered), config.microbatch)),
+        (list(piece) for _, piece in dealt(ordered, config.microbatch)),
         largest=("log_ratio",),
     )
-    if auxiliary is not None:
-        supervised = auxiliary.loss()
+    if auxiliary is not None and (supervised := auxiliary.loss()) is not None:
         if supervised.requires_grad:  # not of words alone, where the language model is left as it is
             torch.autograd.backward(config.sft_weight * supervised)
         totals["loss_sft"] = float(supervised.detach())
-    return totals
+    sum_gradients(learner.optimizer)
+    return summed(totals, largest=("log_ratio",))
 
 
 def objective(
@@ -152,17 +156,20 @@ def fit_critic(
     last: list[float] = []
     for _ in range(config.value_epochs):
         last = []
-        for rows in torch.randperm(len(batch), generator=shuffles).split(config.minibatch):
-            rows = rows.to(slates.device)
-            mask, shown = old.token_mask[rows], slates[rows]
-            steps = float(mask.sum() + shown.sum())
-            values = policy.text_value(old.states[rows]).squeeze(-1)
-            slate_values = policy.slate_value(old.slate_states[rows]).squeeze(-1)
-            loss = losses.value_loss(values, aims.token_returns[rows], mask, steps)
-            loss = loss + losses.value_loss(slate_values, aims.slate_returns[rows], shown, steps)
+        for drawn in torch.randperm(len(batch), generator=shuffles).split(config.minibatch):
+            steps = float(old.token_mask[drawn].sum() + slates[drawn].sum())
             learner.optimizer.zero_grad(set_to_none=True)  # AdamW leaves parameters without a gradient alone
-            torch.autograd.backward(loss)
+            found = {"loss": 0.0}
+            for _, piece in dealt(drawn.tolist(), len(drawn)):
+                rows = torch.tensor(piece, device=slates.device)
+                values = policy.text_value(old.states[rows]).squeeze(-1)
+                slate_values = policy.slate_value(old.slate_states[rows]).squeeze(-1)
+                loss = losses.value_loss(values, aims.token_returns[rows], old.token_mask[rows], steps)
+                loss = loss + losses.value_loss(slate_values, aims.slate_returns[rows], slates[rows], steps)
+                torch.autograd.backward(loss)
+                found["loss"] += float(loss.detach())
+            sum_gradients(learner.optimizer)
             if not math.isfinite(clipped_step(learner.optimizer, learner.value_parameters(), config.grad_clip)):
                 return {"loss_value": math.nan}
-            last.append(float(loss.detach()))
+            last.append(summed(found)["loss"])
     return {"loss_value": float(np.mean(last)) if last else 0.0}

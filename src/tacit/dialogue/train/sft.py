@@ -22,6 +22,7 @@ from tacit.dialogue.policy.slate import mask_rows
 from tacit.dialogue.train.segments import Pick, Rejected, Segment, segments
 from tacit.metrics.ranks import ndcg
 from tacit.run.config import check_types
+from tacit.run.distributed import dealt, is_writer, spread, sum_gradients, summed
 from tacit.run.folder import Stage
 from tacit.run.limits import at_least, between, learning_rate
 from tacit.run.progress import Ticker, progress
@@ -44,7 +45,8 @@ WISH_LR = 10  # times the head's: few weights, in nats, that one epoch must move
 class SFTConfig:
     epochs: int = at_least(1, default=2)
     batch: int = at_least(1, default=16)  # segments an optimiser step
-    # segments a forward pass: memory only, never the result's definition; 0 = what the model's size allows
+    # segments a forward pass: memory only, never the result's definition (but for dropout, which each pass draws anew);
+    # 0 = what the model's size allows
     microbatch: int = at_least(0, default=0)
     # null: 1e-3 for the small model, which starts from nothing, 5e-5 for a pretrained base, 2e-4 for its adapters
     lm_lr: float | None = learning_rate(default=None)
@@ -161,7 +163,7 @@ def _epoch(
     policy.train()
     for b in range(state["batch"], len(batches)):
         _set_lr(optimizer, config, (state["epoch"] + b / len(batches)) / config.epochs)
-        text, slate = gradients(policy, optimizer, batches[b], config, dtype)
+        text, slate = gradients(policy, optimizer, batches[b], config, dtype, (seed, state["step"]))
         norm = clipped_step(optimizer, [p for g in optimizer.param_groups for p in g["params"]], config.grad_clip)
         state["batch"], state["step"] = b + 1, state["step"] + 1
         _require_finite(text, slate, norm, batches[b], stage, state["step"])
@@ -184,20 +186,31 @@ def _require_finite(text: float, slate: float, norm: float, batch: Sequence[Segm
 
 
 def gradients(
-    policy: Policy, optimizer: torch.optim.Optimizer, batch: Sequence[Segment], config: SFTConfig, dtype: str
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    batch: Sequence[Segment],
+    config: SFTConfig,
+    dtype: str,
+    draws: tuple[int, ...] = (),
 ) -> tuple[float, float]:
-    """Fill the gradients of one batch, in pieces of ``config.microbatch`` segments of like length; its two losses."""
+    """Fill the gradients of one batch, in pieces of ``config.microbatch`` segments of like length; its two losses.
+
+    Several processes deal out the pieces. A piece's dropout is drawn from ``draws`` and its number, wherever it is.
+    """
     size = config.microbatch or len(batch)
     ordered = list(batch) if size >= len(batch) else sorted(batch, key=lambda segment: len(segment.tokens))
     optimizer.zero_grad(set_to_none=True)
-    text, slate = 0.0, 0.0
-    for start in range(0, len(ordered), size):
+    found = {"text": 0.0, "slate": 0.0}
+    for number, piece in dealt(ordered, size):
+        torch.manual_seed(int(np.random.SeedSequence([*draws, number]).generate_state(1)[0]))
         with torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
-            piece = ordered[start : start + size]
             parts = losses(policy, piece) if len(piece) == len(batch) else losses(policy, piece, batch)
         torch.autograd.backward(parts[0] + config.slate_weight * parts[1])
-        text, slate = text + parts[0].item(), slate + parts[1].item()
-    return text, slate
+        found["text"] += parts[0].item()
+        found["slate"] += parts[1].item()
+    sum_gradients(optimizer)
+    found = summed(found)
+    return found["text"], found["slate"]
 
 
 def losses(policy: Policy, batch: Sequence[Segment], whole: Sequence[Segment] | None = None) -> tuple[Tensor, Tensor]:
@@ -277,23 +290,27 @@ def validate(
 ) -> dict[str, float]:
     """NDCG@k of new items on validation turns (named items masked) and the NLL of the agent's tokens."""
     policy.eval()
-    found, nll, n_tokens = [], 0.0, 0
-    pool = segments(dialogues, policy, None, rejected)
-    for start in range(0, len(pool), 32):
-        batch = pool[start : start + 32]
+
+    def words(batch: Sequence[Segment]) -> tuple[float, int]:
         own = sum(sum(segment.targets) for segment in batch)
-        nll += float(losses(policy, [Segment(s.tokens, s.targets, ()) for s in batch])[0]) * own
-        n_tokens += own
-    picks = [pick for segment in pool for pick in segment.picks if pick.rows][:limit]
-    for start in range(0, len(picks), 64):
-        part = picks[start : start + 64]
+        return float(losses(policy, [Segment(s.tokens, s.targets, ()) for s in batch])[0]) * own, own
+
+    def places(part: Sequence[Pick]) -> list[int]:
         contexts = [pick.context for pick in part]
         mentioned = policy.mentioned(contexts)
         logits = mask_rows(policy.slate_logits(contexts), mentioned)
-        for row, pick in enumerate(part):
-            for item in set(pick.rows) - set(mentioned[row].tolist()):
-                found.append(int((logits[row] > logits[row, item]).sum()) + 1)
-    scores = {"nll": nll / max(n_tokens, 1)}
+        wanted = [
+            (row, item) for row, pick in enumerate(part) for item in set(pick.rows) - set(mentioned[row].tolist())
+        ]
+        return [int((logits[row] > logits[row, item]).sum()) + 1 for row, item in wanted]
+
+    pool = segments(dialogues, policy, None, rejected)
+    said = list(spread(words, [pool[start : start + 32] for start in range(0, len(pool), 32)]))
+    picks = [pick for segment in pool for pick in segment.picks if pick.rows][:limit]
+    found = [
+        at for part in spread(places, [picks[start : start + 64] for start in range(0, len(picks), 64)]) for at in part
+    ]
+    scores = {"nll": sum(nll for nll, _ in said) / max(sum(own for _, own in said), 1)}
     return {**scores, f"ndcg@{k}": float(np.mean(ndcg(np.array(found), k)))} if found else scores
 
 
@@ -318,7 +335,8 @@ def _judge_epoch(
     stage.log.append(state["step"], **named, epoch=state["epoch"])
     if better:
         policy.version = f"sft-epoch{state['epoch']}"
-        policy.save_pretrained(stage.folder / "policy")
+        if is_writer():
+            policy.save_pretrained(stage.folder / "policy")
     save(policy, optimizer, stage, state)
 
 

@@ -31,7 +31,7 @@ from tacit.events.store import open_store
 from tacit.labels.build import build
 from tacit.labels.log import exported
 from tacit.labels.words import read_words
-from tacit.pipelines.dialogue import record
+from tacit.pipelines.dialogue import HiddenRecorder
 from tacit.pipelines.learn.config import LearnConfig
 from tacit.pipelines.learn.evidence import write_evidence
 from tacit.pipelines.learn.exposures import Known, dialogues, is_held_out, logged_exposures, tensors
@@ -132,7 +132,9 @@ def _by_simulated_users(run: Run, config: LearnConfig, device: str) -> None:
     split, stage = _split(run, policy), run.stage("step")
     world = UserWorld.fit(policy.catalog, split.train, config.users, config.seed)
     model = RewardModel.from_pretrained(run.folder / "reward" / "model", policy.encoder).to(policy.device)
-    run_ppo(policy, world, RewardScorer(model), record, config.ppo, stage, config.seed, config.dtype, split.train)
+    run_ppo(
+        policy, world, RewardScorer(model), HiddenRecorder(), config.ppo, stage, config.seed, config.dtype, split.train
+    )
 
 
 STAGES = StageTable[LearnConfig](
