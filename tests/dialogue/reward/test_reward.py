@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from together import together
 from torch import Tensor
 
 from tacit.catalog import Catalog
@@ -550,6 +551,22 @@ def run(folder: Path, config: RewardConfig | None = None) -> tuple[RewardModel, 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[RewardModel, Stage]:
     return run(tmp_path_factory.mktemp("reward"))
+
+
+def test_two_processes_learn_the_reward_that_one_does(tmp_path: Path) -> None:
+    logs = LogConfig(sessions=20, explore_sessions=20, popular_sessions=8, cheat_sessions=4, max_turns=2, batch=12)
+    config = replace(settings(), logs=logs, epochs=3)
+    one, _ = run(tmp_path / "one", config)
+    assert together(run, tmp_path / "two", config) == [0, 0]
+    stages = [Stage("reward", tmp_path / name) for name in ("one", "two")]
+    for alone, shared in zip(*(stage.log.rows() for stage in stages), strict=True):
+        assert shared == pytest.approx(alone, rel=1e-4)
+    for path in (stages[0].folder / "logs").iterdir():
+        assert (stages[1].folder / "logs" / path.name).read_bytes() == path.read_bytes()
+    two = RewardModel.from_pretrained(stages[1].folder / "model", BagEncoder())  # type: ignore[arg-type]
+    for name, weight in one.state_dict().items():
+        torch.testing.assert_close(two.state_dict()[name], weight, rtol=1e-3, atol=1e-4)
+    assert stages[0].summary().keys() == stages[1].summary().keys()
 
 
 @pytest.mark.parametrize("passes", [0, 3])

@@ -13,9 +13,10 @@ import pytest
 import torch
 from ppo_fakes import FakeCrowd, FakeWorld, Taste, tiny_policy
 from safetensors.torch import load_file
+from together import together
 
 from tacit import losses
-from tacit.dialogue.players import precision
+from tacit.dialogue.players import Players, play_group, precision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.rollout import play, write_rollouts
 from tacit.dialogue.train import ppo, ppo_update
@@ -23,6 +24,8 @@ from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo import run_ppo
 from tacit.dialogue.train.ppo_batch import Batch, Targets, build, evaluate_all, frozen_copy, targets
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
+from tacit.run.distributed import is_writer
+from tacit.run.files import atomic_write
 from tacit.run.folder import Stage
 from tacit.types import Dialogue, Episode, InputError, Turn
 
@@ -81,6 +84,50 @@ def test_the_ratio_is_one_before_the_first_step_and_dropout_is_off(tmp_path: Pat
     run(tmp_path)
     for row in Stage("ppo", tmp_path).log.rows()[SMALL.value_warmup :]:
         assert row["first_log_ratio"] < 1e-4 and row["rescore_gap"] < 1e-4
+
+
+class PlainRecorder(Recorder):
+    """polars does not survive a fork."""
+
+    def __call__(
+        self, path: Path, episodes: list[Episode], kept: list[list[list[float]]], columns: dict[str, list[float]]
+    ) -> dict[str, float]:
+        told = [[episode.user, [list(step.sample.tokens) for step in episode.steps]] for episode in episodes]
+        if is_writer():
+            atomic_write(path.with_suffix(".json"), json.dumps(told))
+        return {"felt": sum(value for crowd in kept for steps in crowd for value in steps)}
+
+
+def ppo_in_groups(folder: Path) -> None:
+    """Ten conversations in groups of three, and an auxiliary loss: every share of a batch that there is."""
+    talk = (Turn("user", "a film please"), Turn("agent", "do you like it?"), Turn("user", "yes I love it"))
+    dialogues = [Dialogue(f"d{k}", "u", talk) for k in range(4)]
+    config = replace(SMALL, group=3, sft_weight=0.3, sft_batch=3)
+    stage = Stage("ppo", folder)
+    run_ppo(tiny_policy(), FakeWorld(), Taste(), PlainRecorder(), config, stage, 0, dialogues=dialogues)  # type: ignore[arg-type]
+
+
+def test_two_processes_play_and_learn_what_one_does(tmp_path: Path) -> None:
+    ppo_in_groups(tmp_path / "one")
+    assert together(ppo_in_groups, tmp_path / "two") == [0, 0]
+    stages = [Stage("ppo", tmp_path / name) for name in ("one", "two")]
+    for one, two in zip(*(stage.log.rows() for stage in stages), strict=True):
+        assert two == pytest.approx(one, rel=1e-3, abs=1e-5)
+    said = [(stage.folder / "rollouts" / "00001.json").read_text() for stage in stages]
+    assert said[0] == said[1]
+    weights = [load_file(stage.folder / "checkpoints" / "step-00000003" / "tensors.safetensors") for stage in stages]
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=1e-3, atol=1e-4)
+
+
+def test_a_group_of_conversations_is_the_same_beside_whichever_others(tmp_path: Path) -> None:
+    whole = replace(SMALL, trajectories=6, group=3)
+    one, other = ppo.groups(whole, 7, 2), ppo.groups(replace(whole, trajectories=4), 7, 2)
+    assert [g.size for g in one] == [3, 3] and [g.size for g in other] == [3, 1] and one[0] == other[0]
+    assert ppo.groups(replace(whole, group=0), 7, 2)[0].size == 6
+    players = Players(tiny_policy().eval(), FakeWorld(), Taste())  # type: ignore[arg-type]
+    alone, after = play_group(players, one[1]), [play_group(players, group) for group in one][1]
+    assert alone.episodes == after.episodes and alone.finals == after.finals
 
 
 def test_value_warm_up_moves_the_value_heads_only(tmp_path: Path) -> None:

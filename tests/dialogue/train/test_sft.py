@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from together import together
 
 from tacit.data.dialogues import synthetic
 from tacit.dialogue.evaluate.title_writer import TitleWriter, split_as_text
@@ -165,6 +166,43 @@ def test_it_learns_and_a_kill_at_any_step_changes_nothing(
         assert torch.equal(torch.cat([p.detach().flatten() for p in again.parameters()]), finished)
         assert stage.log.path.read_bytes() == whole.log.path.read_bytes()
         shutil.rmtree(stage.folder)
+
+
+def sft_dropping(encoder: Path, stage: Stage) -> Policy:
+    """Pieces of two segments, so that the masks of dropout do not depend on how many processes there are."""
+    policy = build(encoder)
+    for module in policy.lm.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.1
+    config = replace(CONFIG, epochs=1, microbatch=2, checkpoint_every=2)
+    return sft.run_sft(policy, Split(SPLIT.train[:24], SPLIT.valid), config, stage, seed=3)
+
+
+def test_two_processes_learn_what_one_does_and_go_on_where_one_was_killed(
+    encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gradient of one batch is the sum of both processes' pieces: the same losses but for rounding."""
+    whole = Stage("sft", tmp_path / "whole")
+    trained = sft_dropping(encoder_folder, whole)
+    stage, honest, steps = Stage("sft", tmp_path / "two"), sft.clipped_step, iter(range(3))
+
+    def dying(*given: object) -> float:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+        return honest(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sft, "clipped_step", dying)
+    with pytest.raises(KeyboardInterrupt):
+        sft_dropping(encoder_folder, stage)
+    monkeypatch.undo()
+    assert stage.checkpoints.steps() == [2]
+    assert together(sft_dropping, encoder_folder, stage) == [0, 0]
+    assert len(stage.log.rows()) == len(whole.log.rows()) == 2 and stage.done()
+    for one, two in zip(whole.log.rows(), stage.log.rows(), strict=True):
+        assert two == pytest.approx(one, rel=1e-4)
+    again = Policy.from_pretrained(stage.folder / "policy")
+    for name, weight in trained.named_parameters():
+        torch.testing.assert_close(dict(again.named_parameters())[name], weight, rtol=1e-3, atol=1e-4)
 
 
 def test_dialogues_without_an_agent_are_refused(encoder_folder: Path, tmp_path: Path) -> None:
