@@ -111,3 +111,10 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path, monkeypatc
         assert statuses == [200] * 6 + [429]
         text = server.admin.get("/metrics").text
         assert 'tacit_shed_total{reason="rate"} 4.0' in text
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_probe_may_ask_without_a_body(server: Served, path: str) -> None:
+    answer, told = server.http.head(path), server.http.get(path)
+    assert answer.status_code == told.status_code == 200 and answer.content == b""
+    assert answer.headers["content-length"] == told.headers["content-length"]

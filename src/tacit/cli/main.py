@@ -68,6 +68,14 @@ TOGETHER = ("run", "demo", *pipelines.STAGES, "report")  # commands that torchru
 
 
 class _Group(TyperGroup):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if "WORLD_SIZE" in os.environ and name not in TOGETHER:
+            from tacit.run.distributed import refuse_many
+
+            refuse_many(f"`tacit {name}`")
+        return name, command, rest
+
     def invoke(self, ctx: Any) -> Any:
         try:
             with says_when_full("the output"), says_when_memory_ends():
@@ -113,14 +121,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def start(
-    ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     start_quiet()
-    if "WORLD_SIZE" in os.environ and ctx.invoked_subcommand not in TOGETHER:
-        from tacit.run.distributed import refuse_many
-
-        refuse_many(f"`tacit {ctx.invoked_subcommand}`")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PlainFormatter("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)

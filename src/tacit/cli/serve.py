@@ -7,11 +7,14 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from tacit.run.lock import exclusive
 from tacit.run.terminal import printable
 from tacit.types import InputError
 
 NEEDED = ("fastapi", "uvicorn", "prometheus_client")
+SERVING = ".serving.lock"  # in the state folder, held while a server runs
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ def serve(
 
     if place.dev and place.host not in ("127.0.0.1", "localhost", "::1"):
         raise InputError("--dev listens on loopback alone: leave out --host, or --dev.")
+    for origin in place.origins:
+        require_origin(origin)
     quiet_progress_bars()
     port = free_port(place.host, place.port)
     settings = Settings(
@@ -77,11 +82,28 @@ def serve(
         origins=place.origins,
         canary=load(CanaryConfig, None, canary),
     )
-    state = open_state(run, folder, settings, store, stage, beside, device)
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    print(f"http://{host}:{port}/", flush=True)
-    _say("Ctrl-C stops it." if place.dev else f"Tokens: `tacit serve {run} --new-token NAME`. Ctrl-C stops it.")
-    listen(state, place.host, port)
+    with exclusive(folder, SERVING, "give another --state."):
+        _say(f"loading the policy of {run}{f', and of {beside}' if beside else ''}")
+        state = open_state(run, folder, settings, store, stage, beside, device)
+        host = f"[{place.host}]" if ":" in place.host else place.host
+        print(f"http://{host}:{port}/", flush=True)
+        _say("Ctrl-C stops it." if place.dev else f"Tokens: `tacit serve {run} --new-token NAME`. Ctrl-C stops it.")
+        listen(state, place.host, port)
+
+
+def require_origin(text: str) -> None:
+    """``InputError`` unless it is an origin as browsers send it (RFC 6454): they are compared letter by letter."""
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
+        usual = {"http": 80, "https": 443}.get(parts.scheme) == parts.port
+    except ValueError:
+        known = usual = False
+    if not known or usual or text != f"{parts.scheme}://{parts.netloc.lower()}" or "@" in text or not text.isascii():
+        raise InputError(
+            f"--origin {text}: give a site as browsers name it, such as https://shop.example.org or "
+            "http://localhost:3000: no path, no slash at the end, no usual port, small letters."
+        )
 
 
 def free_port(host: str, port: int = 0) -> int:

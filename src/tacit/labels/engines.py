@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from tacit.labels.build import Gather, Workers, from_files, one_after_another
-from tacit.types import InputError
+from tacit.run.ray_cluster import cluster
 
 Engine = Literal["polars", "duckdb", "ray"]
 
@@ -30,18 +30,8 @@ def workers(engine: Engine) -> Iterator[Workers]:
     if engine != "ray":
         yield one_after_another
         return
-    try:
-        import ray
-    except ImportError:
-        raise InputError("ray is not installed: pip install 'tacit-rec[ray]', or leave out --engine.") from None
-    ours = not ray.is_initialized()
-    if ours:
-        ray.init(include_dashboard=False, log_to_driver=False)
-    try:
+    with cluster("--engine"):
         yield _by_ray
-    finally:
-        if ours:
-            ray.shutdown()
 
 
 def _by_ray(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterable[Any]:

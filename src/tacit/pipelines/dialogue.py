@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, cast
 
-import numpy as np
 import torch
 
 from tacit.catalog import Catalog
@@ -24,19 +23,25 @@ from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.exam import require_valid
 from tacit.dialogue.reward.labels import Labeller
-from tacit.dialogue.reward.model import RewardModel
 from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.dialogue.reward.signals import SignalConfig
 from tacit.dialogue.reward.train import RewardConfig, run_reward
 from tacit.dialogue.reward.verdict import ValidationReport
-from tacit.dialogue.rollout import Users, write_rollouts
 from tacit.dialogue.train.ppo import run_ppo
 from tacit.dialogue.train.ppo_learner import PPOConfig
 from tacit.dialogue.train.sft import SFTConfig, run_sft
-from tacit.dialogue.users import oracle
-from tacit.dialogue.users.crowd import Crowd, UsersConfig, UserWorld
+from tacit.dialogue.users.crowd import UsersConfig, UserWorld
 from tacit.dialogue.users.phrases import Phrases
 from tacit.metrics.results import save_rows
+from tacit.pipelines.parts import (
+    HiddenRecorder,
+    RolloutConfig,
+    hands_of,
+    load_policy,
+    load_reward_model,
+    load_world,
+    players_of,
+)
 from tacit.report.dialogue.report import write_report
 from tacit.run.distributed import from_writer, is_writer
 from tacit.run.files import atomic_folder, atomic_write, read_json, says_when_damaged
@@ -50,7 +55,7 @@ from tacit.text.gguf import gguf_file, is_gguf
 from tacit.text.lm import rows_a_pass
 from tacit.text.sentiment import load_sentiment
 from tacit.text.sentiment_names import is_dotted, registered, require_allowed
-from tacit.types import Episode, Split
+from tacit.types import Split
 
 log = logging.getLogger("tacit")
 
@@ -66,6 +71,7 @@ class RunConfig:
     reward: RewardConfig = field(default_factory=RewardConfig)
     users: UsersConfig = field(default_factory=UsersConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     literal: bool = False  # also fine-tune paper A's literal baseline: a language model that writes titles as text
     seed: int = random_seed(default=0)  # of everything random in the run, but for the synthetic data itself (data.seed)
@@ -74,6 +80,14 @@ class RunConfig:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = between(0, 1024, default=0)  # CPU threads; 0 leaves OMP_NUM_THREADS in charge
     out: str = ""  # the run folder; empty = runs/<name of the config file>-seed<seed>
+
+    def conflicts(self) -> Iterator[tuple[str, object, str]]:
+        if self.rollout.ray_workers and not self.ppo.group:
+            yield (
+                "ppo.group",
+                self.ppo.group,
+                "above 0 with rollout.ray_workers: conversations that one plays at a time",
+            )
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -190,68 +204,44 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
 
 def sft(run: Run, config: RunConfig, device: str) -> None:
     _, split = _training(run, config)
-    policy = _policy(run, "prepare", device)
+    policy = load_policy(run, "prepare", device)
     run_sft(policy, split, config.sft, run.stage("sft"), config.seed, config.dtype, own_logs(config))
 
 
 def literal(run: Run, config: RunConfig, device: str) -> None:
     """The baseline without a slate head, where it is asked for; it shares the untrained policy."""
     _, split = _training(run, config)
-    policy, settings = _policy(run, "prepare", device), replace(config.sft, encoder_trainable=False)
+    policy, settings = load_policy(run, "prepare", device), replace(config.sft, encoder_trainable=False)
     run_sft(policy, split_as_text(split), settings, run.stage("literal"), config.seed, config.dtype)
 
 
 def reward(run: Run, config: RunConfig, device: str) -> None:
     _, split = _training(run, config)
-    policy = _policy(run, "sft", device)
-    run_reward(policy, _world(run, policy), split, config.reward, config.signals, run.stage("reward"), config.seed)
+    players, stage = players_of(run, "reward", device, config.dtype), run.stage("reward")
+    policy, world = players.policy, cast(UserWorld, players.world)
+    with hands_of(players, config.rollout, run, "reward", config.threads) as hands:
+        run_reward(policy, world, split, config.reward, config.signals, stage, config.seed, hands)
 
 
 def ppo(run: Run, config: RunConfig, device: str) -> None:
     require_valid(ValidationReport.load(run.folder / "reward" / "validation.json"), config.reward.force)
-    policy = _policy(run, "sft", device)
-    scorer = RewardScorer(_reward_model(run, policy))
     _, split = _training(run, config)
-    world, stage = _world(run, policy), run.stage("ppo")
+    players, stage = players_of(run, "ppo", device, config.dtype), run.stage("ppo")
+    policy, world, scorer = players.policy, players.world, cast(RewardScorer, players.scorer)
     rejected = config.sft.rejected_as(own_logs(config))
     at_once = min(config.ppo.microbatch, 2 * rows_a_pass(policy.lm))  # turns are shorter than segments
     if at_once < config.ppo.microbatch:
         log.info("ppo: %d turns at once, by the size of policy.base=%s", at_once, config.policy.base)
-    settings = replace(config.ppo, microbatch=at_once)
-    run_ppo(policy, world, scorer, HiddenRecorder(), settings, stage, config.seed, config.dtype, split.train, rejected)
-
-
-class HiddenRecorder:
-    """Writes the rollouts with the hidden utility beside them; tells its mean over turns and over conversations.
-
-    The trainer is handed this, since it may not read the hidden utility itself.
-    """
-
-    def keep(self, crowd: Users) -> tuple[oracle.Hidden, int]:
-        return oracle.read(crowd), cast(Crowd, crowd).redrawn
-
-    def __call__(
-        self,
-        path: Path,
-        episodes: Sequence[Episode],
-        kept: Sequence[tuple[oracle.Hidden, int]],
-        columns: Mapping[str, Sequence[float]],
-    ) -> dict[str, float]:
-        steps = [row for hidden, _ in kept for row in hidden]
-        if is_writer():
-            write_rollouts(path, episodes, steps, columns)
-        every = [value for row in steps for value in row]
-        totals = np.concatenate([hidden.total for hidden, _ in kept])
-        return {
-            "hidden_utility": float(np.mean(every)) if every else 0.0,
-            "hidden_utility_total": float(np.mean(totals)) if len(totals) else 0.0,
-            "redrawn_lines": float(sum(redrawn for _, redrawn in kept)),
-        }
+    settings, dtype = replace(config.ppo, microbatch=at_once), config.dtype
+    with hands_of(players, config.rollout, run, "ppo", config.threads) as hands:
+        run_ppo(
+            policy, world, scorer, HiddenRecorder(), settings, stage, config.seed, dtype, split.train, rejected, hands
+        )
 
 
 def evaluate(run: Run, config: RunConfig, device: str) -> None:
     catalog, split = _training(run, config)
-    policies = {name: _policy(run, name, device) for name in ("sft", "ppo")}
+    policies = {name: load_policy(run, name, device) for name in ("sft", "ppo")}
     supervised, test, stage = policies["sft"], load_test(config.data), run.stage("evaluate")
     fingerprint.require_same(run.folder, fingerprint.of_test(test))
     atomic_write(stage.folder / "data.json", json.dumps({"test": data_card(test.dialogues)}, indent=1) + "\n")
@@ -261,10 +251,10 @@ def evaluate(run: Run, config: RunConfig, device: str) -> None:
         split=split,
         test=test,
         policies=policies,
-        world=_world(run, supervised),
-        scorer=_reward_model(run, supervised),
+        world=load_world(run, supervised),
+        scorer=load_reward_model(run, supervised),
         labeller=_labeller(run, config, supervised),
-        writers={"literal": TitleWriter(_policy(run, "literal", device), config.seed)} if config.literal else {},
+        writers={"literal": TitleWriter(load_policy(run, "literal", device), config.seed)} if config.literal else {},
     )
     rows = run_evaluate(inputs, config.evaluate, stage.folder, config.seed)
     save_rows(run.folder / "results.json", rows)
@@ -284,7 +274,7 @@ STAGES = StageTable[RunConfig](
         "reward": "reward",
         "ppo": "ppo",
     },
-    free=("out", "device", "threads", "reward.force", "evaluate"),
+    free=("out", "device", "threads", "reward.force", "rollout", "evaluate"),
     part_of={"prepare": "sft", "literal": "evaluate"},
     width=lambda config: trained_width(config),
     together=("sft", "literal", "reward", "ppo"),
@@ -319,18 +309,6 @@ def announce_downloads(run: Run, config: RunConfig) -> None:
 
 def own_logs(config: RunConfig) -> bool:
     return config.data.name == "logs"
-
-
-def _policy(run: Run, stage: str, device: str) -> Policy:
-    return Policy.from_pretrained(run.folder / stage / "policy").to(device)
-
-
-def _world(run: Run, policy: Policy) -> UserWorld:
-    return UserWorld.load(run.folder / "users", policy.catalog)
-
-
-def _reward_model(run: Run, policy: Policy) -> RewardModel:
-    return RewardModel.from_pretrained(run.folder / "reward" / "model", policy.encoder).to(policy.device)
 
 
 def _labeller(run: Run, config: RunConfig, policy: Policy) -> Labeller:

@@ -23,19 +23,22 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 FILE = ".lock"
-_held: dict[Path, int] = {}  # folders of this process → how often they are held
+_held: dict[Path, int] = {}  # lock files of this process → how often they are held
 
 
 @contextlib.contextmanager
-def exclusive(folder: str | Path) -> Iterator[None]:
+def exclusive(
+    folder: str | Path, file: str = FILE, instead: str = "choose another folder with out=..."
+) -> Iterator[None]:
     """Hold ``folder``, which is made where it is missing; ``InputError`` when another process holds it.
 
-    The same process may hold a folder more than once.
+    The same process may hold a folder more than once. ``file`` is what is locked in it: who locks another does not
+    mind. ``instead``: what the sentence offers besides waiting.
     """
     folder = Path(folder)
     with says_when_unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    key = folder.resolve()
+    key = folder.resolve() / file
     if key in _held or fcntl is None:
         _held[key] = _held.get(key, 0) + 1
         try:
@@ -45,15 +48,14 @@ def exclusive(folder: str | Path) -> Iterator[None]:
             if not _held[key]:
                 del _held[key]
         return
-    with says_when_unwritable(folder / FILE):
-        handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    with says_when_unwritable(folder / file):
+        handle = os.open(folder / file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                f"{folder} is in use by {_holder(handle)}: wait until it has ended, stop it, or choose another folder "
-                "with out=..."
+                f"{folder} is in use by {_holder(handle)}: wait until it has ended, stop it, or {instead}"
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(_self()).encode("utf-8"), 0)

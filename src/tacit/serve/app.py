@@ -154,10 +154,12 @@ def _add_api(app: FastAPI, state: State) -> None:
     add("PUT", "/admin/items", routes.change_items, "Withdraw, restrict and add items", Changes)
     complete(app, bodies)
 
+    @app.head("/healthz", include_in_schema=False)  # probes ask so, too
     @app.get("/healthz", response_class=Response)
     async def healthz() -> Response:
         return json_response({"ok": True})
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", response_class=Response)
     async def readyz() -> Response:
         return await routes.ready(state)

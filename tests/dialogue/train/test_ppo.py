@@ -37,7 +37,7 @@ DISCOUNTS = losses.Discounts(gamma_turn=0.9, lam_turn=0.8)
 
 
 class Recorder:
-    """As ``pipelines.dialogue.HiddenRecorder``, with what these users felt."""
+    """As ``pipelines.parts.HiddenRecorder``, with what these users felt."""
 
     def keep(self, crowd: FakeCrowd) -> list[list[float]]:
         return crowd.hidden

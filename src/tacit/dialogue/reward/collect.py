@@ -72,7 +72,7 @@ def collect(
         raise InputError("there are no simulated users here: set the sessions of reward.logs to 0.")
     paths = {one.name: folder / f"{one.name}.jsonl" for one in wanted}
     missing = from_writer(lambda: [one for one in wanted if not paths[one.name].exists()])
-    hands = hands or own_hands(Players(policy, world, keep=_redrawn))
+    hands = hands or own_hands(Players(policy, world, keep=redrawn_of))
     with progress(sum(one.sessions for one in wanted), "reward: conversations") as bar:
         bar.resume(sum(one.sessions for one in wanted if one not in missing))
         for one, (dialogues, again) in zip(missing, hands(play_behaviour, missing), strict=True):
@@ -100,7 +100,8 @@ def play_behaviour(players: Players, one: Behaviour) -> tuple[list[Dialogue], in
     return dialogues, again
 
 
-def _redrawn(crowd: Users) -> int:
+def redrawn_of(crowd: Users) -> int:
+    """Lines that a crowd's users drew again."""
     return cast(Crowd, crowd).redrawn
 
 

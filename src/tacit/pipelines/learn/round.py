@@ -31,10 +31,10 @@ from tacit.events.store import open_store
 from tacit.labels.build import build
 from tacit.labels.log import exported
 from tacit.labels.words import read_words
-from tacit.pipelines.dialogue import HiddenRecorder
 from tacit.pipelines.learn.config import LearnConfig
 from tacit.pipelines.learn.evidence import write_evidence
 from tacit.pipelines.learn.exposures import Known, dialogues, is_held_out, logged_exposures, tensors
+from tacit.pipelines.parts import HiddenRecorder
 from tacit.run.files import atomic_folder, atomic_write, read_json
 from tacit.run.folder import Run
 from tacit.run.stages import StageTable
