@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tacit.catalog import Catalog
-from tacit.dialogue.users.calibrate import LONGEST_GAP_S
 from tacit.dialogue.users.speech import intent_of
 from tacit.types import Dialogue, Turn
 from tacit.typography import plain_type
 
 ACTS = ("accept", "reject", "seen", "ask", "end", "other")
+LONGEST_GAP_S = 600.0  # a longer pause is a break, not an answer
 READ = ACTS[:4]  # told by words alone
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\.\.+")
@@ -99,6 +99,7 @@ class Decision:
     place: int  # how many agent messages came before
     last: str  # the seeker's act before, "" for none
     act: str
+    decided: bool  # it said that it will watch something
     gap_s: float | None  # seconds from the agent's last message to the seeker's first; None where not told
 
     @property
@@ -157,9 +158,10 @@ def decisions(dialogue: Dialogue, catalog: Catalog) -> Iterator[Decision]:
         says_no_more = t + 2 >= len(turns) - 1
         if act != "accept" and (answer is None or says_no_more or _BYE.search(plain_type(answer.text).lower())):
             act = "end"
+        decided = act == "accept" and answer is not None and decides(answer.text)
         context = replace(dialogue, turns=turns[:t], judgements={})
-        yield Decision(dialogue, context, turns[t], place, last, act, gaps[t])
-        if act == "end" or says_no_more or (answer and decides(answer.text)):
+        yield Decision(dialogue, context, turns[t], place, last, act, decided, gaps[t])
+        if act == "end" or says_no_more or decided:
             return
         last = act
 

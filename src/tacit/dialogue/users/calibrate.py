@@ -8,21 +8,22 @@ and half by popularity. Dwell and scroll are in no public conversation log: emul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tacit.catalog import Catalog
+from tacit.dialogue.users.acts import LONGEST_GAP_S, decisions
 from tacit.dialogue.users.behaviour import BehaviourConfig
 from tacit.dialogue.users.people import People, PeopleConfig, draw_people
 from tacit.dialogue.users.speech import FILM_RULES, Rules, intent_of
 from tacit.dialogue.users.taste import Taste
-from tacit.dialogue.users.user_state import Tuning, UserState
-from tacit.types import Dialogue
+from tacit.dialogue.users.user_state import Reaction, Tuning, UserState
+from tacit.dialogue.users.voices import fit, observed
+from tacit.types import Bools, Dialogue, Floats64
 
-LONGEST_GAP_S = 600.0  # a longer pause is a break, not an answer
 REFERENCE_TURNS = 20  # the reference conversations are cut here
 REFERENCE_USERS = 256
 MOST_CARDS = 5
@@ -113,6 +114,9 @@ def calibrate(
             tuning = replace(tuning, willing=bisect(reference.acceptance(tuning), seen.accepted, 0.02, 4.0))
         if seen.turns >= FEWEST_TURNS:
             tuning = replace(tuning, speed=bisect(reference.brevity(tuning), -seen.turns, 0.05, 4.0))
+    spoken = observed([moment for dialogue in train for moment in decisions(dialogue, catalog)]) if rules else None
+    if spoken is not None:
+        tuning = replace(tuning, voices=fit(spoken, *reference.best_cards(tuning)))
     played = reference.play(tuning)
     return tuning, _table(seen, played)
 
@@ -167,22 +171,15 @@ class Reference:
     def play(self, tuning: Tuning) -> dict[str, float]:
         """Means over the reference users: turns, accepted, left, latency_s, log_latency_sd, dwell_s, scroll."""
         n = len(self.people)
-        user_state = UserState(self.people, *self._parts, tuning, np.random.default_rng(self._seed + 1))
-        active = np.ones(n, dtype=bool)
         turns, accepted, left = np.zeros(n), np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         latencies, dwells, scrolls = [], [], []
-        for t in range(REFERENCE_TURNS):
-            mask = np.arange(MOST_CARDS) < self._sizes[:, t, None]
-            reaction = user_state.react(self._rows[:, t], mask, self._words[:, t], active)
+        for active, reaction in self._turns(tuning):
             turns += active
             latencies.append(reaction.latency_s[active & ~reaction.left])
             dwells.append(reaction.dwell_s[active])
             scrolls.append(reaction.scroll[active])
             accepted |= active & (reaction.accepted >= 0)
             left |= active & reaction.left
-            active &= ~(accepted | left)
-            if not active.any():
-                break
         latency = np.concatenate(latencies)
         return {
             "turns": float(turns.mean()),
@@ -194,6 +191,29 @@ class Reference:
             "dwell_s": float(np.median(np.concatenate(dwells))),
             "scroll": float(np.mean(np.concatenate(scrolls))),
         }
+
+    def best_cards(self, tuning: Tuning) -> tuple[Floats64, Bools]:
+        """Of each turn with cards after which a user stays: utility of the best card it looked at, and whether it was
+        shown or known before, [m] each."""
+        utility, again = [], []
+        for active, reaction in self._turns(tuning):
+            stays = active & reaction.examined.any(1) & (reaction.accepted < 0) & ~reaction.left
+            worth = np.where(reaction.examined, reaction.utility, -1.0)[stays]
+            utility.append(worth.max(1))
+            again.append(reaction.repeated[stays, worth.argmax(1)])
+        return np.concatenate(utility), np.concatenate(again)
+
+    def _turns(self, tuning: Tuning) -> Iterator[tuple[Bools, Reaction]]:
+        """Who is there [n] and what all do, until nobody is left."""
+        user_state = UserState(self.people, *self._parts, tuning, np.random.default_rng(self._seed + 1))
+        active: Bools = np.ones(len(self.people), dtype=bool)
+        for t in range(REFERENCE_TURNS):
+            mask = np.arange(MOST_CARDS) < self._sizes[:, t, None]
+            reaction = user_state.react(self._rows[:, t], mask, self._words[:, t], active)
+            yield active, reaction
+            active = active & (reaction.accepted < 0) & ~reaction.left
+            if not active.any():
+                return
 
 
 def _table(seen: Observed, played: dict[str, float]) -> tuple[CalibrationRow, ...]:

@@ -214,7 +214,14 @@ class Crowd:
             float(self._user_state.mood[user]),
             "?" in turn.text,
             self._words,
+            self._user_state.tuning.voices,
+            self._shown_before(user),
         )
+
+    def _shown_before(self, user: int) -> int | None:
+        """The film that the agent showed first, when it last showed one."""
+        slates = (turn.slate.items for turn in reversed(self.dialogues[user].turns) if turn.slate)
+        return next((self._catalog.index(items[0]) for items in slates if items), None)
 
     def _answer(self, user: int, utterances: Sequence[Utterance], latency_s: float = 0.0) -> float:
         """Append the user's words, drawn again where they give a target away; returns their sentiment."""
@@ -304,7 +311,7 @@ class UserWorld:
             taste, sense = world_files.read_models(source, state, catalog)
             speech = Speech.from_json(state["speech"], Voice(**state["voice"]) if "voice" in state else None)
             rows = tuple(CalibrationRow(**row) for row in state["calibration"])
-            config, tuning = UsersConfig.of(state["config"], world_files.hears(state)), Tuning(**state["tuning"])
+            config, tuning = UsersConfig.of(state["config"], world_files.hears(state)), Tuning.of(state["tuning"])
             return cls(catalog, config, taste, speech, tuning, rows, _speaker(catalog, speech), sense)
 
 

@@ -123,6 +123,10 @@ class _Moment:
         words = np.full(USERS, float(len(turn.text.split())))
         return rows.repeat(USERS, axis=0), mask.repeat(USERS, axis=0), words
 
+    def _shown_before(self) -> int | None:
+        slates = (turn.slate.items for turn in reversed(self._moment.context.turns) if turn.slate)
+        return next((self._world.catalog.index(items[0]) for items in slates if items), None)
+
     def _act(self, user: int, state: UserState, reaction: Reaction, puzzled: bool) -> str:
         if reaction.accepted[user] >= 0:
             return "accept"
@@ -142,6 +146,10 @@ class _Moment:
             float(state.mood[user]),
             "?" in self._moment.agent.text,
             self._generator,
+            self._world.tuning.voices,
+            self._shown_before(),
         )
+        if not items and self._shown_before() is None:  # of nothing that the agent named, as ``decisions`` reads people
+            return "other"
         voiced = {VOICED[utterance.intent] for utterance in said if utterance.intent in VOICED}
         return next((act for act in ACTS if act in voiced), "other")

@@ -5,7 +5,9 @@ Kept apart from speech so that calibration can play thousands of conversations i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from tacit.dialogue.users import behaviour as act
 from tacit.dialogue.users.behaviour import BehaviourConfig
 from tacit.dialogue.users.people import People, PeopleConfig, utility
 from tacit.dialogue.users.taste import Taste
+from tacit.dialogue.users.voices import Voices
 from tacit.types import Bools, Floats64, Ints64
 
 DRAWN_CARDS = 10  # random numbers drawn a step and user, so that one user's slate never shifts another's luck
@@ -29,6 +32,14 @@ class Tuning:
     latency_log_sd: float = 0.98
     willing: float = 0.36
     speed: float = 0.64
+    voices: Voices | None = None  # how often it says what of a film; None: by its worth alone
+
+    @classmethod
+    def of(cls, saved: Mapping[str, Any]) -> Tuning:
+        """From ``asdict``, also of users that were saved without voices."""
+        voices = saved.get("voices")
+        told = Voices(tuple(voices["now"]), tuple(voices["earlier"])) if voices else None
+        return cls(**{**saved, "voices": told})
 
 
 @dataclass(frozen=True)

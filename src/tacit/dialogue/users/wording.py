@@ -12,6 +12,7 @@ from tacit.catalog import Catalog
 from tacit.dialogue.users.leak import Auditor
 from tacit.dialogue.users.people import People
 from tacit.dialogue.users.speech import GENRE_KEYS, PEOPLE_KEYS, Line, Speech, shared_people
+from tacit.dialogue.users.voices import KINDS, Voices
 from tacit.types import Turn
 
 AGAIN = 3  # draws in which a line already said is put back
@@ -151,8 +152,13 @@ def utterances_for(
     mood: float,
     asked: bool,
     generator: np.random.Generator,
+    voices: Voices | None = None,
+    before: int | None = None,
 ) -> list[Utterance]:
-    """What a user who stays answers. ``shown``, ``worth``, ``repeated``: the cards it looked at, in order."""
+    """What a user who stays answers. ``shown``, ``worth``, ``repeated``: the cards it looked at, in order; ``before``:
+    the film shown last, which it may come back to where none is shown now."""
+    if voices is not None and (shown or before is not None):
+        return _by_rates(speaker_state, attributes, shown, worth, repeated, mood, generator, voices, before)
     if not shown:
         pieces = 2 if asked and generator.random() < 0.5 else 1
         return [preference(speaker_state, generator) for _ in range(pieces)]
@@ -171,12 +177,51 @@ def utterances_for(
         return [praise, preference(speaker_state, generator)] if kind > 0.6 else [praise]
     worst = int(np.argmin(worth))
     if worth[worst] < 0.35:
-        disliked = [genre for genre in attributes.genres[shown[worst]] if genre in speaker_state.avoided]
-        if disliked and generator.random() < 0.4:
-            return [Utterance("dislike", "negative", genre=disliked[0]), _steer(speaker_state, generator)]
-        mood_word = "negative" if mood < 0.2 or generator.random() < 0.7 else "neutral"
-        return [Utterance("critique", mood_word, title=shown[worst]), _steer(speaker_state, generator)]
+        return _criticise(speaker_state, attributes, shown[worst], mood, generator)
     return [_steer(speaker_state, generator)]
+
+
+def _by_rates(
+    speaker_state: SpeakerState,
+    attributes: ItemAttributes,
+    shown: Sequence[int],
+    worth: Sequence[float],
+    repeated: Sequence[bool],
+    mood: float,
+    generator: np.random.Generator,
+    voices: Voices,
+    before: int | None,
+) -> list[Utterance]:
+    """As often as seekers do: of the best card, a critique of the worst, or of the film shown ``before``."""
+    best = int(np.argmax(worth)) if shown else -1
+    chances = voices.of_film(worth[best], repeated[best]) if shown else np.array(voices.earlier)
+    kind = KINDS[int(np.searchsorted(np.cumsum(chances), generator.random() * chances.sum(), side="right"))]
+    film = shown[best] if shown else before
+    if kind == "praise":
+        praise = Utterance("praise", "positive", title=film)
+        return [praise, preference(speaker_state, generator)] if generator.random() < 0.5 else [praise]
+    if kind == "ask":
+        return [Utterance("ask", "neutral", title=film)]
+    if kind == "seen":
+        return [
+            Utterance("seen", "positive" if mood > -0.3 else "neutral", title=film),
+            _steer(speaker_state, generator),
+        ]
+    if kind == "critique":
+        worst = shown[int(np.argmin(worth))] if shown else before
+        assert worst is not None
+        return _criticise(speaker_state, attributes, worst, mood, generator)
+    return [_steer(speaker_state, generator)]
+
+
+def _criticise(
+    speaker_state: SpeakerState, attributes: ItemAttributes, film: int, mood: float, generator: np.random.Generator
+) -> list[Utterance]:
+    disliked = [genre for genre in attributes.genres[film] if genre in speaker_state.avoided]
+    if disliked and generator.random() < 0.4:
+        return [Utterance("dislike", "negative", genre=disliked[0]), _steer(speaker_state, generator)]
+    mood_word = "negative" if mood < 0.2 or generator.random() < 0.7 else "neutral"
+    return [Utterance("critique", mood_word, title=film), _steer(speaker_state, generator)]
 
 
 def opening(speaker_state: SpeakerState, generator: np.random.Generator) -> list[Utterance]:
