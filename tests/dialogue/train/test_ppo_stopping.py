@@ -1,0 +1,52 @@
+"""Stop now or go on: PPO finds the known optimum of a world where an engagement proxy would have it talk on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ppo_fakes import tiny_policy
+from stop_world import TURNS, Proxy, Waiting, WaitingWorld
+
+from tacit.dialogue.train.ppo import run_ppo
+from tacit.dialogue.train.ppo_learner import PPOConfig
+from tacit.run.folder import Stage
+from tacit.types import Episode
+
+PLAIN = PPOConfig(
+    iterations=7, trajectories=32, max_turns=TURNS, minibatch=64, microbatch=64, epochs=4, lr=3e-3, slate_lr=1e-3,
+    value_warmup=0, lr_warmup=0, value_epochs=0, decision_weight=1.0, text_weight=0.0, slate_weight=0.0,
+    gamma_turn=1.0, lam_turn=1.0, no_eos_penalty=0.0, kl_text_coef=0.0, kl_slate_coef=0.0, kl_gain=0.0, kl_stop=1.0,
+)  # fmt: skip
+
+
+def record(
+    path: Path, episodes: Sequence[Episode], crowd: Waiting, columns: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """Turns of talk before the end, and what the conversation was worth to the user, on the mean."""
+    talk = [sum(step.sample.slate is None for step in episode.steps) for episode in episodes]
+    return {"talk": float(np.mean(talk)), "worth": float(np.mean([sum(felt) for felt in crowd.hidden]))}
+
+
+def learnt(folder: Path, cost: float, bonus: float, **change: float) -> dict[str, float]:
+    """The last iteration's metrics of real PPO, from a fresh policy that talks and answers about equally often."""
+    parts = WaitingWorld(cost), Proxy(cost, bonus), record, replace(PLAIN, **change)
+    run_ppo(tiny_policy(0, reply=2), *parts, Stage("ppo", folder), 0)  # type: ignore[arg-type]
+    first, *_, last = Stage("ppo", folder).log.rows()
+    assert 0.6 < first["talk"] < 1.4
+    return last
+
+
+@pytest.mark.parametrize("bonus", [0.0, 0.1])
+def test_a_bonus_below_what_waiting_costs_does_not_keep_people_talking(tmp_path: Path, bonus: float) -> None:
+    last = learnt(tmp_path, cost=0.2, bonus=bonus)
+    assert last["talk"] < 0.4 and last["worth"] > 0.9
+
+
+def test_a_bonus_above_it_does_and_the_user_pays(tmp_path: Path) -> None:
+    """The reward asks for it: the learner is right, the reward is wrong."""
+    last = learnt(tmp_path, cost=0.2, bonus=0.3)
+    assert last["talk"] > 1.6 and last["worth"] < 0.6
