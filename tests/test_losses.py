@@ -242,3 +242,53 @@ def test_dpo_pulls_more_at_a_pair_in_the_wrong_order_and_moves_both_texts_alike(
     assert chosen.grad is not None and rejected.grad is not None
     assert chosen.grad.tolist() == pytest.approx([-0.375, -0.125], abs=1e-6)
     assert rejected.grad.tolist() == pytest.approx([0.375, 0.125], abs=1e-6)
+
+
+def test_a_rank_is_compared_with_the_same_rank_of_the_other_slates_by_hand() -> None:
+    """Rewards of three slates at two ranks: 3 − (0 + 0)/2 = 3, 0 − (3 + 0)/2 = −1.5; the second rank is flat."""
+    rewards = torch.tensor([[[3.0, 1.0], [0.0, 1.0], [0.0, 1.0]]])
+    expected = torch.tensor([[[3.0, 0.0], [-1.5, 0.0], [-1.5, 0.0]]])
+    torch.testing.assert_close(losses.leave_one_out(rewards), expected)
+
+
+def test_the_gate_is_open_where_samples_differ_and_nowhere_else() -> None:
+    rewards = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.5]]])
+    assert losses.tells_apart(rewards).tolist() == [False, True, True], "equal sums, other ranks: told apart"
+    assert losses.tells_apart(rewards.sum(2)).tolist() == [False, False, True]
+
+
+def test_rank_credit_by_hand_and_deaf_to_prompts_behind_the_gate() -> None:
+    """One open prompt, two samples of two ranks: −(2·(−1) + (−2)·(−3)) / 2 = −2."""
+    logprob = torch.tensor([[[-1.0, -5.0], [-3.0, -7.0]], [[-2.0, -2.0], [-2.0, -2.0]]], requires_grad=True)
+    advantage = torch.tensor([[[2.0, 0.0], [-2.0, 0.0]], [[9.0, 9.0], [9.0, 9.0]]])
+    loss = losses.rank_credit_loss(logprob, advantage, torch.tensor([True, False]))
+    assert loss.item() == pytest.approx(-2.0)
+    loss.backward()
+    assert logprob.grad is not None and not logprob.grad[1].any()
+    torch.testing.assert_close(logprob.grad[0], -advantage[0] / 2)
+
+
+def test_set_dpo_of_one_pair_is_dpo() -> None:
+    gap, mask = torch.tensor([[0.7, -0.2]]), torch.tensor([[True, True]])
+    pair = losses.dpo_loss(row(0.7), row(-0.2), row(0.0), row(0.0), 0.5)
+    torch.testing.assert_close(losses.set_dpo_loss(gap, torch.tensor([[True, False]]), mask, 0.5), pair[0])
+
+
+def test_set_dpo_of_two_against_one_by_hand_and_0_without_a_contrast() -> None:
+    """Δ = ln 2, ln 3, 0 with β = 1: −(log 2/6 + log 3/6) / 2. Under a False mask stands anything."""
+    gap = torch.tensor([[math.log(2.0), math.log(3.0), 0.0, 99.0], [1.0, 2.0, 3.0, 4.0]], requires_grad=True)
+    mask = torch.tensor([[True, True, True, False], [True, True, False, False]])
+    preferred = torch.tensor([[True, True, False, True], [True, True, False, False]])
+    loss = losses.set_dpo_loss(gap, preferred, mask, 1.0)
+    assert loss.tolist() == pytest.approx([-(math.log(2 / 6) + math.log(3 / 6)) / 2, 0.0])
+    loss.sum().backward()
+    assert gap.grad is not None and bool(torch.isfinite(gap.grad).all()) and not gap.grad[1].any()
+
+
+@given(st.lists(st.floats(-4, 4), min_size=3, max_size=6), st.integers(1, 2))
+def test_the_multinomial_bound_lies_above_plackett_luce(values: list[float], chosen: int) -> None:
+    """Placing the preferred items one after the other takes each out of the denominator of the next."""
+    gap = torch.tensor([values], dtype=torch.float64)
+    mask, preferred = torch.ones_like(gap, dtype=torch.bool), torch.arange(len(values))[None] < chosen
+    steps = [gap[0, k] - gap[0, k:].logsumexp(0) for k in range(chosen)]
+    assert losses.set_dpo_loss(gap, preferred, mask, 1.0).item() >= -float(sum(steps)) / chosen - 1e-9

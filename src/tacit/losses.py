@@ -191,3 +191,47 @@ def dpo_loss(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected:
     ln 2 where π is still π_ref. Source: Rafailov et al. 2023, arXiv 2305.18290, eq. 7.
     """
     return -torch.nn.functional.logsigmoid(beta * ((chosen - ref_chosen) - (rejected - ref_rejected)))
+
+
+def leave_one_out(rewards: Tensor) -> Tensor:
+    """r_g − the mean of the other samples' at the same rank: [B, G, ...] → the same shape; G ≥ 2.
+
+    RLOO's baseline (Kool et al. 2019; Ahmadian et al. 2024, arXiv 2402.14740, eq. 6) taken rank by rank, as the groups
+    of Rank-GRPO are (arXiv 2510.20150): a rank is compared with the same rank of the group's other slates.
+    """
+    samples = rewards.shape[1]
+    return (rewards - rewards.mean(1, keepdim=True)) * (samples / (samples - 1))
+
+
+def tells_apart(rewards: Tensor) -> Tensor:
+    """Which prompts' samples the reward tells apart: rewards [B, G, ...] → [B] bool, False where all G are equal.
+
+    What is False has no gradient of its own and must not count in a mean either (the gate by reward discriminability
+    of AdaGRPO, arXiv 2606.08480, at its plainest: there or not)."""
+    flat = rewards.flatten(2) if rewards.dim() > 2 else rewards.unsqueeze(2)
+    return (flat != flat[:, :1]).any(2).any(1)
+
+
+def rank_credit_loss(logprob: Tensor, advantage: Tensor, gate: Tensor) -> Tensor:
+    """−mean over the gated prompts and their samples of Σ_k A_k log π(item_k | before): a scalar.
+
+    logprob, advantage [B, G, K]; gate [B] bool. Each rank's factor carries that rank's advantage alone, in place of
+    the whole slate's (Rank-GRPO, arXiv 2510.20150, section 4; samples are the policy's own, so the ratio is 1).
+    """
+    kept = torch.where(gate[:, None, None], advantage.detach() * logprob, 0.0)
+    return -kept.sum() / (gate.sum() * logprob.shape[1]).clamp(min=1)
+
+
+def set_dpo_loss(gap: Tensor, preferred: Tensor, mask: Tensor, beta: float) -> Tensor:
+    """−1/|P| Σ_{p in P} log softmax_{P ∪ R}(β Δ)_p of each prompt: [B, K] → [B], nats; Δ = log π − log π_ref.
+
+    ``preferred`` [B, K] marks P among the real items ``mask`` [B, K]; the others are R. A prompt without a P or an R
+    is 0. Under Plackett–Luce the items of P that were placed leave the denominator of the next; the multinomial bound
+    keeps them in it, so this is never below the mean of Plackett–Luce's factors, whatever the order within P (set-wise
+    DPO, arXiv 2606.10078). With |P| = |R| = 1 it is ``dpo_loss``, with |P| = 1 softmax-DPO (arXiv 2406.09215, eq. 12).
+    """
+    chosen = preferred & mask
+    both = chosen.any(1) & (mask & ~chosen).any(1)
+    scaled = torch.where(mask, beta * gap, -1e9)
+    log_p = torch.where(chosen, scaled - scaled.logsumexp(1, keepdim=True), 0.0)
+    return torch.where(both, -log_p.sum(1) / chosen.sum(1).clamp(min=1), 0.0)

@@ -19,6 +19,7 @@ class Response:
     clicked: bool | None = None
     accepted: bool | None = None
     liked: bool | None = None
+    seen: bool | None = None  # known to the person before the dialogue
 
     @property
     def rejected(self) -> bool:
@@ -37,7 +38,7 @@ UNKNOWN = Response()
 def responses(dialogue: Dialogue, t: int) -> dict[ItemId, Response]:
     """To every item that the agent turn ``t`` showed, in its order; empty where it showed none.
 
-    ``clicked`` and ``accepted`` are of this turn, ``liked`` is the person's word on the item in this dialogue.
+    ``clicked`` and ``accepted`` are of this turn, ``liked`` and ``seen`` the person's word on the item in the dialogue.
     """
     turn = dialogue.turns[t]
     if turn.slate is None:
@@ -49,6 +50,7 @@ def responses(dialogue: Dialogue, t: int) -> dict[ItemId, Response]:
             clicked=None if clicked is None else item in clicked,
             accepted=None if taken is None else item in taken,
             liked=judged.liked if (judged := dialogue.judgements.get(item)) else None,
+            seen=judged.seen if judged else None,
         )
         for item in dict.fromkeys(turn.slate.items)
     }

@@ -1,0 +1,1 @@
+"""Learning from what people did with what was named: ``tacit outcomes``."""
