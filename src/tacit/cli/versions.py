@@ -47,10 +47,13 @@ def ask_gate(
     return asked.decision.passed
 
 
+WITHOUT_REWARD = ("offpolicy", "dpo", "setdpo", "kto")  # of `tacit learn`: labels alone teach these
+
+
 def _learnt_from_labels(policy: Path) -> bool:
     """Is it of a round of `tacit learn` by a method that uses labels alone?"""
     done = policy.parent / "done.json"
-    return done.is_file() and read_json(done, "learn the round again.").get("method") in ("offpolicy", "dpo", "kto")
+    return done.is_file() and read_json(done, "learn the round again.").get("method") in WITHOUT_REWARD
 
 
 _MARKS = {True: "holds", False: "FAILS", None: "untold"}

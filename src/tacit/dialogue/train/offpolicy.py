@@ -1,8 +1,8 @@
 """A step from the policy that logged, learnt from the log alone: few weights, exact slates, a limit on the way.
 
 Three ways by one setting: importance-weighted policy gradient on whole slates (``offpolicy``), or preferences of slates
-under the policy against the one it starts from (``dpo``, ``kto``). All keep a KL to the start, exact at every place; an
-epoch that ends beyond ``kl_limit`` is shortened until it does not, and is the last.
+under the policy against the one it starts from (``dpo``, ``setdpo``, ``kto``). All keep a KL to the start, exact at
+every place; an epoch that ends beyond ``kl_limit`` is shortened until it does not, and is the last.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tacit.dialogue.train.kto_loss import kto_loss
 from tacit.dialogue.train.logged_slates import Logged, best_and_worst_orders
 from tacit.dialogue.train.offpolicy_loss import off_policy_loss, weighted_mean
 from tacit.dialogue.train.served_slates import slate_kl
-from tacit.losses import dpo_loss
+from tacit.losses import dpo_loss, set_dpo_loss
 from tacit.metrics.weights import effective_sample_size
 from tacit.run.folder import Stage
 from tacit.run.limits import above, at_least, learning_rate
@@ -27,7 +27,7 @@ from tacit.run.resume import Resumable
 from tacit.run.steps import clipped_step
 from tacit.types import InputError
 
-Method = Literal["offpolicy", "dpo", "kto"]
+Method = Literal["offpolicy", "dpo", "setdpo", "kto"]
 UNLIKE = 0.1  # nats from what was logged, beyond which a slate was drawn in another context or by another policy
 
 
@@ -39,7 +39,7 @@ class OffPolicyConfig:
     cap: float = above(0.0, default=5.0)  # of the ratio of whole slates
     kl_coef: float = at_least(0.0, default=0.1)  # of the slate's KL to the logging policy, in the loss
     kl_limit: float = above(0.0, default=0.5)  # nats a slate; no step ends beyond it
-    beta: float = above(0.0, default=0.1)  # of dpo and kto
+    beta: float = above(0.0, default=0.1)  # of dpo, setdpo and kto
     undesirable: float = above(0.0, default=1.0)  # weight of what was not liked, kto
     grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
     least_ess: float = at_least(0.0, default=30.0)  # effective exposures below which a log is no ground for a step
@@ -190,10 +190,24 @@ def _dpo(logged: Logged, config: OffPolicyConfig) -> tuple[Loss, Tensor]:
     return loss, differ.nonzero().squeeze(1)
 
 
+def _set_dpo(logged: Logged, config: OffPolicyConfig) -> tuple[Loss, Tensor]:
+    """The items of a slate that were worth most against its others: whose order within the slate does not matter."""
+    known = logged.mask & ~logged.item_reward.isnan() & ~logged.item_censored
+    best = torch.where(known, logged.item_reward, -torch.inf).amax(1, keepdim=True)
+    preferred = known & (logged.item_reward >= best)
+
+    def loss(part: Logged, rows: Tensor, logits: Tensor, first: Tensor, kl: Tensor) -> Tensor:
+        now, then = (part.places(one)[0].gather(1, part.slates) for one in (logits, first))
+        return weighted_mean(set_dpo_loss(now - then, preferred[rows], known[rows], config.beta), part.weight)
+
+    return loss, (known & ~preferred).any(1).nonzero().squeeze(1)
+
+
 LOSSES: dict[Method, Callable[[Logged, OffPolicyConfig], tuple[Loss, Tensor]]] = {
     "offpolicy": _importance,
     "kto": _kto,
     "dpo": _dpo,
+    "setdpo": _set_dpo,
 }
 
 

@@ -27,11 +27,11 @@ class LearnConfig:
     policy: str = ""  # the policy that logged, a folder; the round starts from it and stays near it
     # from the log: importance-weighted policy gradient on whole slates, or preferences of slates; or PPO on simulated
     # users who are fitted to the log
-    method: Literal["offpolicy", "dpo", "kto", "ppo"] = "offpolicy"
+    method: Literal["offpolicy", "dpo", "setdpo", "kto", "ppo"] = "offpolicy"
     labels: LabelSettings = field(default_factory=LabelSettings)
     signals: SignalConfig = field(default_factory=SignalConfig)
     reward: RewardConfig = field(default_factory=_log_alone)
-    step: OffPolicyConfig = field(default_factory=OffPolicyConfig)  # offpolicy, dpo, kto
+    step: OffPolicyConfig = field(default_factory=OffPolicyConfig)  # all but ppo
     users: UsersConfig = field(default_factory=UsersConfig)  # ppo
     ppo: PPOConfig = field(default_factory=PPOConfig)  # ppo
     # share of the people who teach nothing: they examine the reward, and `tacit ope` judges the candidate on them
