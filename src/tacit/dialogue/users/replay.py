@@ -24,7 +24,7 @@ class Grades:
     named: float = 0.5  # shown, and no word on it
     disliked: float = -1.0
     rejected: float = -0.5  # own logs: not taken where taking is logged, and not clicked
-    seen: float = -0.5  # added where the person knew it already
+    seen: float = 0.0  # added where the person knew it already
     again: float = 0.0  # added where another item was shown after it: it did not end the search
     sentiment: float = 0.0  # times the sentiment in [-1, 1] of the person's next words
 

@@ -23,7 +23,7 @@ class OutcomesRunConfig:
     grades: Grades = field(default_factory=Grades)
     learn: OutcomesConfig = field(default_factory=OutcomesConfig)
     # weights of the reward's loss beside the likelihood; validation by unseen persons chooses one for each learner
-    weights: list[float] = field(default_factory=lambda: [0.3, 1.0, 3.0])
+    weights: list[float] = field(default_factory=lambda: [3.0, 10.0])
     draws: int = between(10, 10**6, default=1000)  # bootstrap resamples
     seed: int = random_seed(default=0)  # of the folds, the first weights and every draw
     device: str = "auto"
