@@ -15,6 +15,7 @@ from transformers import (
     Qwen2Config,
 )
 
+from tacit.text import packed
 from tacit.text.kv_cache import _Packed, _Padded, kv_cache
 from tacit.text.lm import trunk
 from tacit.text.packed import packed_rows, packs
@@ -49,9 +50,16 @@ def one_by_one(lm: PreTrainedModel, row: list[int]) -> torch.Tensor:
     return states[0]
 
 
+@pytest.mark.parametrize("call", [0, packed._CALL], ids=["one by one", "rectangle"])
 @pytest.mark.parametrize("family", ["gpt2", "llama", "qwen", "gemma"])
 @pytest.mark.parametrize("rows", [ROWS, [ROWS[0], ROWS[0][::-1]], [[5]], TREE], ids=["ragged", "equal", "one", "tree"])
-def test_packed_states_and_gradients_are_those_of_single_rows(family: str, rows: list[list[int]]) -> None:
+def test_packed_states_and_gradients_are_those_of_single_rows(
+    family: str, rows: list[list[int]], call: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "_CALL", call)
+    trees = prefix_trees(rows, 16)
+    unlike = len(set(trees.sizes)) > 1
+    assert packed.Packing(trees.sizes, torch.device("cpu")).one_by_one == (unlike and call == 0)
     lm = model(family)
     assert packs(lm)
     found = packed_rows(lm, rows)
@@ -61,7 +69,7 @@ def test_packed_states_and_gradients_are_those_of_single_rows(family: str, rows:
     for row, own in zip(found, expected, strict=True):
         torch.testing.assert_close(row[: len(own)], own, atol=1e-6, rtol=1e-5)
         assert not row[len(own) :].any()
-    assert (prefix_trees(rows, 16).seen() is None) == (rows is not TREE)
+    assert any(seen is not None for seen in trees.seen()) == (rows is TREE)
     weights = [p for p in lm.parameters() if p.requires_grad]
     loss = sum(((own * s[: len(own)]).sum() for own, s in zip(expected, slope, strict=True)), torch.zeros(()))
     ours = torch.autograd.grad((found * slope).sum(), weights, allow_unused=True)
@@ -75,10 +83,11 @@ def test_packed_states_and_gradients_are_those_of_single_rows(family: str, rows:
 @pytest.mark.parametrize("room", [1, 5, 100])
 @pytest.mark.parametrize("family", ["gpt2", "llama", "qwen", "gemma", "mistral"])
 @torch.no_grad()
-def test_a_cache_gives_the_states_of_whole_rows(family: str, room: int) -> None:
+def test_a_cache_gives_the_states_of_whole_rows(family: str, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prompts, ragged chunks, rows that are repeated, single tokens, rows that leave, in this order."""
     lm = model(family)
     assert packs(lm) == (family != "mistral")
+    monkeypatch.setattr(packed, "_CALL", 0 if room == 5 else packed._CALL)
     cache = kv_cache(lm, room)
     assert isinstance(cache, _Padded if family == "mistral" else _Packed)
     rows = [list(row) for row in ROWS]

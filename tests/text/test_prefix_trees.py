@@ -12,15 +12,19 @@ def test_rows_that_share_a_beginning_are_one_tree() -> None:
     assert trees.sizes == [6, 2]
     assert trees.nodes == [[0, 1, 2], [6, 7], [0, 1, 2, 3, 4], [0, 1, 5], [0, 1, 2]]
     seen = trees.seen()
-    assert seen is not None and seen.shape == (2, 6, 6)
+    assert seen[0] is not None and seen[1] is None
     assert [row.nonzero()[0].tolist() for row in seen[0]] == [
         [0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4], [0, 1, 5],
     ]  # fmt: skip
-    assert [row.nonzero()[0].tolist() for row in seen[1]] == [[0], [0, 1], [2], [3], [4], [5]]
 
 
 def test_one_common_token_is_not_worth_a_tree() -> None:
     rows = [[1, *range(10, 60)], [1, *range(60, 120)]]
     trees = prefix_trees(rows, width=100)
-    assert trees.sizes == [51, 61] and trees.seen() is None
+    assert trees.sizes == [51, 61] and trees.seen() == [None, None]
     assert len(prefix_trees(rows, width=1_000_000).sizes) == 1
+
+
+def test_rows_that_go_on_where_another_ends_are_read_in_their_order() -> None:
+    trees = prefix_trees([[1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4, 5, 6]], width=100)
+    assert trees.tokens == [1, 2, 3, 4, 5, 6] and trees.seen() == [None]

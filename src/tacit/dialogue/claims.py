@@ -122,7 +122,7 @@ def _titles(
     spans = list(catalog.link(text))
     for item in shown:  # an everyday title is linked only where it is known to be meant
         title = plain_type(catalog[item].title)
-        for match in re.finditer(re.escape(title), text) if title else ():
+        for match in re.finditer(re.escape(title), text) if title and title in text else ():
             if all(match.end() <= start or end <= match.start() for start, end, _ in spans):
                 spans.append((match.start(), match.end(), item))
     found: list[Claim] = []

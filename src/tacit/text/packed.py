@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from transformers import AttentionInterface
@@ -20,21 +23,45 @@ from tacit.text import gpt2_steps
 from tacit.text.lm import trunk
 from tacit.text.prefix_trees import prefix_trees
 
+Seen = npt.NDArray[np.bool_]
 _NAME = "tacit_packed"
+_CALL = 2048  # pairs of tokens that take about as long as one more call of the kernel
 
 
 class Packing:
     """Where T tokens, side by side, belong: token t is number ``places[t]`` of row ``rows[t]``."""
 
-    def __init__(self, lengths: Sequence[int], device: torch.device, seen: Tensor | None = None) -> None:
-        """``seen`` [B, width, width] is True where a token sees another; None is the order they stand in."""
-        self.seen = None if seen is None else torch.zeros(seen.shape, device=device).masked_fill_(~seen, -torch.inf)
+    def __init__(self, lengths: Sequence[int], device: torch.device, seen: Sequence[Seen | None] = ()) -> None:
+        """``seen`` [length, length] of a row is True where a token sees another; None is the order they stand in."""
         count = torch.tensor(lengths, device=device)
-        self.size, self.width, self.counts = len(lengths), max(lengths), count
+        self.size, self.width, self.lengths, self.counts = len(lengths), max(lengths), list(lengths), count
         self.rows = torch.repeat_interleave(torch.arange(len(lengths), device=device), count)
         self.ends = count.cumsum(0)
         self.places = torch.arange(len(self.rows), device=device) - (self.ends - count)[self.rows]
         self.flat = None if len(self.rows) == self.size * self.width else self.rows * self.width + self.places
+        cells = sum(n * n + _CALL for n in lengths)
+        self.one_by_one = device.type == "cpu" and cells < self.size * self.width**2
+        self._seen = list(seen) or [None] * len(lengths)
+
+    @cached_property
+    def masks(self) -> list[Tensor | None]:
+        """What is added to each row's scores, [length, length]; None where it is read in its order."""
+        return [None if seen is None else self._added(seen, len(seen)) for seen in self._seen]
+
+    @cached_property
+    def mask(self) -> Tensor | None:
+        """The same for the rectangle, [B, 1, width, width]; None where all rows are read in their order."""
+        if all(seen is None for seen in self._seen):
+            return None
+        rows = zip(self._seen, self.lengths, strict=True)
+        whole = [np.tri(n, dtype=np.bool_) if seen is None else seen for seen, n in rows]
+        return torch.stack([self._added(seen, self.width) for seen in whole]).unsqueeze(1)
+
+    def _added(self, seen: Seen, width: int) -> Tensor:
+        whole = np.eye(width, dtype=np.bool_)  # a place behind a row's end sees itself
+        whole[: len(seen), : len(seen)] = seen
+        hidden = torch.from_numpy(~whole).to(self.places.device)
+        return torch.zeros(width, width, device=hidden.device).masked_fill_(hidden, -torch.inf)
 
     def padded(self, x: Tensor) -> Tensor:
         """[T, ...] → [B, width, ...], zeros behind each row's end."""
@@ -98,8 +125,7 @@ def packed_rows(lm: Any, sequences: Sequence[Sequence[int]]) -> Tensor:
     """Last hidden states of whole rows, [B, longest, width], zeros behind each row's end; differentiable."""
     device, width = next(lm.parameters()).device, trunk(lm).config.hidden_size
     trees = prefix_trees(sequences, width)
-    seen = trees.seen()
-    packing = Packing(trees.sizes, device, None if seen is None else torch.from_numpy(seen).to(device))
+    packing = Packing(trees.sizes, device, trees.seen())
     ids, places = torch.tensor(trees.tokens, device=device), torch.tensor(trees.depths, device=device)
     states = packed_states(lm, ids, places, packing)
     longest = max(map(len, sequences))
@@ -145,21 +171,36 @@ def _rows_attend(
     scaling: float | None,
 ) -> Tensor:
     """[T, heads, d] each, key and value perhaps with fewer heads → [T, heads, d]."""
-    q = packing.padded(query).transpose(1, 2)
     whole = past.write(layer, key, value) if past is not None else None
+    if whole is None and packing.one_by_one:
+        rows = zip(*(x.split(packing.lengths) for x in (query, key, value)), packing.masks, strict=True)
+        found = [
+            _kernel(*(x.transpose(0, 1).unsqueeze(0) for x in (q, k, v)), seen, dropout, scaling)
+            for q, k, v, seen in rows
+        ]
+        return torch.cat([x.squeeze(0).transpose(0, 1) for x in found])
+    q = packing.padded(query).transpose(1, 2)
     if past is None or whole is None:
         k, v = packing.padded(key).transpose(1, 2), packing.padded(value).transpose(1, 2)
-        seen = None if packing.seen is None else packing.seen.to(q.dtype).unsqueeze(1)
-        causal = seen is None and packing.width > 1
-    else:
-        (k, v), seen, causal = whole, past.visible(q.dtype), False
+        return packing.packed(_kernel(q, k, v, packing.mask, dropout, scaling).transpose(1, 2))
+    k, v = whole
     heads, groups = q.shape[1], q.shape[1] // k.shape[1]
     if groups > 1 and packing.width == 1:  # heads that share their keys become rows of one product
         q = q.reshape(len(q), k.shape[1], groups, q.shape[-1])
-    out = torch.nn.functional.scaled_dot_product_attention(
+    seen = past.visible(q.dtype)
+    out = _kernel(q, k, v, seen, dropout, scaling, causal=False)
+    return packing.packed(out.reshape(len(q), heads, packing.width, -1).transpose(1, 2))
+
+
+def _kernel(
+    q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropout: float, scaling: float | None, causal: bool = True
+) -> Tensor:
+    """[B, heads, width, d] each → the same; without ``seen`` a ``causal`` row is read in its order."""
+    causal = causal and seen is None and q.shape[2] > 1
+    seen = None if seen is None else seen.to(q.dtype)
+    return torch.nn.functional.scaled_dot_product_attention(
         q, k, v, seen, dropout, causal, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
     )
-    return packing.packed(out.reshape(len(q), heads, packing.width, -1).transpose(1, 2))
 
 
 AttentionInterface.register(_NAME, _attend)

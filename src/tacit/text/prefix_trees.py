@@ -20,19 +20,19 @@ class PrefixTrees:
     nodes: list[list[int]]  # of each row, from its first token to its last
     paths: list[list[tuple[int, list[int]]]]  # of each tree: (how many nodes were there before, nodes) of its rows
 
-    def seen(self) -> npt.NDArray[np.bool_] | None:
-        """[trees, largest, largest], True where a node sees another: itself and its ancestors. None where every tree is
-        one path, whose order says it all. A place behind a tree's last node sees itself."""
-        if all(len(paths) == 1 for paths in self.paths):
-            return None
-        width, first = max(self.sizes), 0
-        seen = np.broadcast_to(np.eye(width, dtype=np.bool_), (len(self.sizes), width, width)).copy()
-        for tree, (size, paths) in enumerate(zip(self.sizes, self.paths, strict=True)):
-            for shared, nodes in paths:
+    def seen(self) -> list[npt.NDArray[np.bool_] | None]:
+        """Of each tree [nodes, nodes], True where a node sees another: itself and its ancestors. None where the tree is
+        one path, whose order says it all."""
+        found: list[npt.NDArray[np.bool_] | None] = []
+        first = 0
+        for size, paths in zip(self.sizes, self.paths, strict=True):
+            seen = None if len(paths[-1][1]) == size else np.zeros((size, size), np.bool_)
+            for shared, nodes in paths if seen is not None else ():
                 own = np.array(nodes) - first
-                seen[tree][np.ix_(own[shared:], own)] = np.tri(len(own) - shared, len(own), shared, dtype=np.bool_)
+                seen[np.ix_(own[shared:], own)] = np.tri(len(own) - shared, len(own), shared, dtype=np.bool_)
+            found.append(seen)
             first += size
-        return seen
+        return found
 
 
 def prefix_trees(rows: Sequence[Sequence[int]], width: int) -> PrefixTrees:

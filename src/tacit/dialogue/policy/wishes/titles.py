@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tacit.catalog import Catalog
 from tacit.dialogue.policy.wishes.attributes import words
@@ -23,6 +24,11 @@ NO_TITLE = word_set(
     "movies film "
     "films book books there here now then yes see seen same such is are was were"
 )
+
+
+@lru_cache(maxsize=16384)  # Python itself keeps 512 patterns, fewer than there are titles
+def _word_for_word(said: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(said)}(?!\w)", re.IGNORECASE)
 
 
 class Titles:
@@ -63,7 +69,7 @@ class Titles:
         for item in mentions:
             title = self.catalog[item].title
             for said in (title, title.split(" (")[0].strip()):
-                found = re.search(rf"(?<!\w){re.escape(said)}(?!\w)", text, re.IGNORECASE) if len(said) > 2 else None
+                found = _word_for_word(said).search(text) if len(said) > 2 else None
                 if found and all(found.start() >= end or found.end() <= start for start, end, _ in spans):
                     spans.append((found.start(), found.end(), self.catalog.index(item)))
                     break
