@@ -138,3 +138,16 @@ def test_a_model_that_is_not_packed_keeps_no_prefix() -> None:
     cache = kv_cache(lm, 4)
     cache.feed([[5, 6]])
     assert cache.prefix(0) is None
+
+
+@pytest.mark.parametrize("activation", ["gelu_new", "gelu_pytorch_tanh", "relu"])
+@torch.no_grad()
+def test_long_rows_of_gpt2_in_single_precision_give_the_states_of_its_modules(activation: str) -> None:
+    """From 256 tokens on GELU is computed inside the product before it."""
+    torch.manual_seed(0)
+    shape = GPT2Config(vocab_size=60, n_positions=320, n_embd=32, n_layer=2, n_head=4, activation_function=activation)
+    lm = AutoModelForCausalLM.from_config(shape).eval()
+    for parameter in lm.parameters():
+        parameter.add_(torch.randn_like(parameter) / 10)
+    row = torch.randint(60, (300,)).tolist()
+    torch.testing.assert_close(packed_rows(lm, [row])[0], one_by_one(lm, row), atol=2e-5, rtol=1e-4)

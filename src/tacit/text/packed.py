@@ -101,8 +101,8 @@ def packs(lm: Any) -> bool:
 
 
 def packed_states(lm: Any, ids: Tensor, places: Tensor, packing: Packing, past: Past | None = None) -> Tensor:
-    """Last hidden states [T, width] of the tokens [T] at positions [T]; differentiable without a ``past``."""
-    if past is not None and gpt2_steps.is_plain(trunk(lm)):
+    """Last hidden states [T, width] of the tokens [T] at positions [T]; differentiable, but for a ``past``."""
+    if (past is not None or not torch.is_grad_enabled()) and gpt2_steps.is_plain(trunk(lm)):
 
         def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             return _rows_attend(layer, query, key, value, packing, past, 0.0, None).flatten(1)

@@ -88,7 +88,7 @@ def _telling(bare: str) -> bool:
 
 @lru_cache(maxsize=16384)
 def _written(title: str) -> tuple[re.Pattern[str], ...]:
-    """How an openly mentioned title may be written. Kept: Python itself keeps 512 patterns, fewer than titles there are,
+    """How an openly mentioned title may be written. Kept: Python itself keeps 512 patterns, fewer than titles are,
     and to compile them again and again took a tenth of a rollout."""
     short, bare, _ = _forms(title := plain_type(title))
     forms = (title, short) if _telling(bare) else (title,)
