@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from tacit.text.decode_weights import laid_out
 from tacit.text.kv_cache import kv_cache
 from tacit.text.lm import head_logits, trunk
 
@@ -105,6 +106,20 @@ def continuations(
     noise = None if streams is None else torch.from_numpy(streams.reshape(len(prompts) * n, -1)).to(lm.device)
     barred = None if once is None else _Barred(once, state)
     written: list[list[int]] = [[] for _ in range(len(prompts) * n)]
+    with laid_out(lm, len(written), sampling.max_tokens):
+        _write(state, written, noise, barred, sampling, ends)
+    return [written[start : start + n] for start in range(0, len(written), n)]
+
+
+def _write(
+    state: _State,
+    written: list[list[int]],
+    noise: Tensor | None,
+    barred: _Barred | None,
+    sampling: Sampling,
+    ends: Collection[int],
+) -> None:
+    """Token after token to the rows that still grow."""
     for step in range(sampling.max_tokens):
         logits = state.logits if barred is None else barred.without(state)
         if noise is None:
@@ -121,7 +136,6 @@ def continuations(
         if barred is not None:
             barred.note(state.rows, token)
         state.feed(token)
-    return [written[start : start + n] for start in range(0, len(written), n)]
 
 
 def text_logprobs(

@@ -173,12 +173,9 @@ def _rows_attend(
     """[T, heads, d] each, key and value perhaps with fewer heads → [T, heads, d]."""
     whole = past.write(layer, key, value) if past is not None else None
     if whole is None and packing.one_by_one:
-        rows = zip(*(x.split(packing.lengths) for x in (query, key, value)), packing.masks, strict=True)
-        found = [
-            _kernel(*(x.transpose(0, 1).unsqueeze(0) for x in (q, k, v)), seen, dropout, scaling)
-            for q, k, v, seen in rows
-        ]
-        return torch.cat([x.squeeze(0).transpose(0, 1) for x in found])
+        parts = zip(*(x.split(packing.lengths) for x in (query, key, value)), packing.masks, strict=True)
+        found = [_row(q, k, v, seen, dropout, scaling) for q, k, v, seen in parts]
+        return torch.cat(found)
     q = packing.padded(query).transpose(1, 2)
     if past is None or whole is None:
         k, v = packing.padded(key).transpose(1, 2), packing.padded(value).transpose(1, 2)
@@ -190,6 +187,14 @@ def _rows_attend(
     seen = past.visible(q.dtype)
     out = _kernel(q, k, v, seen, dropout, scaling, causal=False)
     return packing.packed(out.reshape(len(q), heads, packing.width, -1).transpose(1, 2))
+
+
+def _row(
+    query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, dropout: float, scaling: float | None
+) -> Tensor:
+    """[length, heads, d] of one row."""
+    q, k, v = (x.transpose(0, 1).unsqueeze(0) for x in (query, key, value))
+    return _kernel(q, k, v, seen, dropout, scaling).squeeze(0).transpose(0, 1)
 
 
 def _kernel(

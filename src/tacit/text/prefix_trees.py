@@ -26,11 +26,11 @@ class PrefixTrees:
         found: list[npt.NDArray[np.bool_] | None] = []
         first = 0
         for size, paths in zip(self.sizes, self.paths, strict=True):
-            seen = None if len(paths[-1][1]) == size else np.zeros((size, size), np.bool_)
-            for shared, nodes in paths if seen is not None else ():
+            seen = np.zeros((size, size), np.bool_)
+            for shared, nodes in paths:
                 own = np.array(nodes) - first
                 seen[np.ix_(own[shared:], own)] = np.tri(len(own) - shared, len(own), shared, dtype=np.bool_)
-            found.append(seen)
+            found.append(None if len(paths[-1][1]) == size else seen)
             first += size
         return found
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tacit.dialogue.policy.network import PolicyNetwork
 from tacit.dialogue.policy.plackett_luce import draw_slates, slate_logprobs
+from tacit.text.decode_weights import laid_out
 from tacit.text.kv_cache import KVCache, kv_cache
 from tacit.text.lm import head_logits
 from tacit.types import Dialogue, Sample, Slate
@@ -63,7 +64,8 @@ def act(
             turn.reply = policy.answer(context)
             turn.given, turn.reply_logprobs = bool(turn.reply), [0.0] * len(turn.reply)
         state = cache.feed([layout.opening(d.slate)[1:] for d in drawn])
-        _write(policy, cache, state, drawn, generator, greedy)
+        with laid_out(policy.lm, sum(not turn.given for turn in drawn), lengths.reply):
+            _write(policy, cache, state, drawn, generator, greedy)
     return [finish(policy, prompt, d) for prompt, d in zip(prompts, drawn, strict=True)]
 
 
@@ -147,4 +149,8 @@ def _ended(row: Drawn, eos: int) -> bool:
 
 
 def _draw(logprobs: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.multinomial(logprobs.exp().cpu(), 1, generator=generator).squeeze(1).to(logprobs.device)
+    """By one uniform a row: ``torch.multinomial`` draws a number for every token."""
+    uniform = torch.rand(len(logprobs), generator=generator, dtype=torch.float64)
+    upto = logprobs.exp().cpu().double().cumsum(-1)
+    drawn = torch.searchsorted(upto, uniform.unsqueeze(1) * upto[:, -1:], right=True).squeeze(1)
+    return drawn.clamp(max=logprobs.shape[-1] - 1).to(logprobs.device)
