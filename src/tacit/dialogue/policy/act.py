@@ -149,8 +149,4 @@ def _ended(row: Drawn, eos: int) -> bool:
 
 
 def _draw(logprobs: Tensor, generator: torch.Generator) -> Tensor:
-    """By one uniform a row: ``torch.multinomial`` draws a number for every token."""
-    uniform = torch.rand(len(logprobs), generator=generator, dtype=torch.float64)
-    upto = logprobs.exp().cpu().double().cumsum(-1)
-    drawn = torch.searchsorted(upto, uniform.unsqueeze(1) * upto[:, -1:], right=True).squeeze(1)
-    return drawn.clamp(max=logprobs.shape[-1] - 1).to(logprobs.device)
+    return torch.multinomial(logprobs.exp().cpu(), 1, generator=generator).squeeze(1).to(logprobs.device)
