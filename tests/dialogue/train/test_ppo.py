@@ -102,7 +102,7 @@ def ppo_in_groups(folder: Path) -> None:
     """Ten conversations in groups of three, and an auxiliary loss: every share of a batch that there is."""
     talk = (Turn("user", "a film please"), Turn("agent", "do you like it?"), Turn("user", "yes I love it"))
     dialogues = [Dialogue(f"d{k}", "u", talk) for k in range(4)]
-    config = replace(SMALL, group=3, sft_weight=0.3, sft_batch=3)
+    config = replace(SMALL, iterations=2, group=3, sft_weight=0.3, sft_batch=3)
     stage = Stage("ppo", folder)
     run_ppo(tiny_policy(), FakeWorld(), Taste(), PlainRecorder(), config, stage, 0, dialogues=dialogues)  # type: ignore[arg-type]
 
@@ -115,7 +115,7 @@ def test_two_processes_play_and_learn_what_one_does(tmp_path: Path) -> None:
         assert two == pytest.approx(one, rel=1e-3, abs=1e-5)
     said = [(stage.folder / "rollouts" / "00001.json").read_text() for stage in stages]
     assert said[0] == said[1]
-    weights = [load_file(stage.folder / "checkpoints" / "step-00000003" / "tensors.safetensors") for stage in stages]
+    weights = [load_file(stage.folder / "checkpoints" / "step-00000002" / "tensors.safetensors") for stage in stages]
     for name, weight in weights[0].items():
         torch.testing.assert_close(weights[1][name], weight, rtol=1e-3, atol=1e-4)
 
