@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tacit.data.dialogues import synthetic
-from tacit.dialogue.environments.talk import Talk, observed_reward
 from tacit.dialogue.users.crowd import UsersConfig, UserWorld
+from tacit.environments.talk import Talk, observed_reward
 from tacit.types import Feedback, InputError
 
 

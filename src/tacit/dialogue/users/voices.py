@@ -5,8 +5,8 @@ A user that neither accepts nor leaves voices one of ``KINDS``. Of a film shown 
     P(kind) ∝ base_kind · exp(lean_kind · (u − 1/2) + again_kind · [shown or known before])
 
 with u the utility of the best card it looked at; of one shown earlier, while the agent only talks, they are plain
-rates. Leans are what ReDial's forms say of training seekers: 34 % reject a film that the form says they did not like
-and 1.3 % one they liked, 44 and 12 % are drawn to one they had not seen, 48 and 5 % say of one they liked that they
+rates. Leans are what ReDial's forms say of training seekers: 32 % reject a film that the form says they did not like
+and 1.6 % one they liked, 44 and 12 % are drawn to one they had not seen, 48 and 5 % say of one they liked that they
 have seen it, where the form says so or the opposite. Bases are fitted, so that the rates are those of the data.
 """
 
@@ -22,9 +22,7 @@ from tacit.types import Bools, Floats64
 
 KINDS = ("praise", "critique", "seen", "ask", "steer")
 ACT_OF = {"accept": "praise", "reject": "critique", "seen": "seen", "ask": "ask", "other": "steer"}
-LEAN = np.array(
-    [1.9, -4.7, 1.9, 0.0, 0.0]
-)  # log odds ratios over the 0.7 of utility between a liked and a disliked film
+LEAN = np.array([1.9, -4.7, 1.9, 0.0, 0.0])  # about the logs of those ratios, over 0.7 of utility
 AGAIN = np.array([0.0, 0.0, 2.2, 0.0, 0.0])
 FEWEST = 1000  # moments of training seekers: fewer leave the users as they were
 ROUNDS = 60
