@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,11 +12,19 @@ from tacit.catalog import Catalog
 from tacit.data.dialogues import logs
 from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.reward.foretell import Foreteller
 from tacit.dialogue.reward.model import RewardModel
+from tacit.dialogue.reward.satisfaction import DialogueSatisfaction, judge_dialogue, judge_turns
 from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.dialogue.why import Why, why
 from tacit.run.network import quiet_progress_bars
 from tacit.types import Dialogue, InputError, Item, Turn
+
+
+NO_PEOPLE = (
+    "this reward was learnt without people's reactions (before they were read, with reward.people.dialogues=0, or from "
+    "too few dialogues), so it tells no satisfaction: learn it again with tacit reward in a new run folder."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +137,25 @@ def load(run: str | Path, *, stage: str = "", device: str = "cpu", verify: bool 
 class TurnScore:
     """The reward of one agent turn: ``turn`` is its place in the dialogue, from 0.
 
-    ``reward`` is centred and scaled on the supervised policy's turns. ``channels`` are its parts in their own units
+    ``reward`` is what a policy is trained on. It is centred and scaled on the supervised policy's turns. ``channels`` are its parts in their own units
     (engagement, sentiment and, where a slate was shown, relevance), and ``std``, by how much the ensemble disagrees
     about the reward.
+
+    ``satisfaction`` is a person's, in standard deviations of real turns: the mean of ``observed``, read from the user's
+    next words, and ``foretold``, from the turn and what was said before it; the latter alone where no word of the user
+    follows (``observed`` is None). ``reaction`` is what is foretold in parts: ``mood`` so far, ``pleased``, and the
+    probability that the turn ``fits`` and that the user will ``accept``, ``refuse``, ``request`` another or ``end``.
+    None and empty where the reward was learnt before reactions were.
     """
 
     dialogue: str
     turn: int
     reward: float
     channels: Mapping[str, float]
+    satisfaction: float | None = None
+    observed: float | None = None
+    foretold: float | None = None
+    reaction: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,6 +163,7 @@ class Reward:
     """A reward that was learned from implicit feedback. ``load_reward`` makes one from a run folder."""
 
     model: RewardModel
+    people: Foreteller | None = None  # None where the reward was learnt before reactions were
 
     @property
     def catalog(self) -> Catalog:
@@ -156,14 +175,29 @@ class Reward:
         return (dialogue for _, dialogue in logs.read(Path(file), self.catalog))
 
     def score(self, dialogues: Iterable[Dialogue]) -> list[TurnScore]:
-        """Every agent turn of ``dialogues``, in order, judged by the turn and what was said before it alone."""
+        """Every agent turn of ``dialogues``, in order.
+
+        ``reward`` and ``foretold`` see the turn and what was said before it alone, ``observed`` the user's next words.
+        """
         return [score for dialogue in dialogues for score in self._turns(dialogue)]
 
     def _turns(self, dialogue: Dialogue) -> Sequence[TurnScore]:
         agent = [t for t, turn in enumerate(dialogue.turns) if turn.speaker == "agent"]
         contexts, turns = [dialogue.before(t) for t in agent], [dialogue.turns[t] for t in agent]
         scored = RewardScorer(self.model).score(contexts, turns)
-        return [TurnScore(dialogue.id, t, *score) for t, score in zip(agent, scored, strict=True)]
+        if self.people is None:
+            return [TurnScore(dialogue.id, t, *score) for t, score in zip(agent, scored, strict=True)]
+        return [
+            TurnScore(dialogue.id, t, *score, felt.satisfaction, felt.observed, felt.foretold, felt.parts)
+            for t, score, felt in zip(agent, scored, judge_turns(self.people, dialogue), strict=True)
+        ]
+
+    def satisfaction(self, dialogues: Iterable[Dialogue]) -> list[DialogueSatisfaction]:
+        """How satisfied the user of each whole dialogue is: means over its agent turns, so that more turns or words
+        are worth nothing by themselves. ``InputError`` where the reward was learnt before reactions were."""
+        if self.people is None:
+            raise InputError(NO_PEOPLE)
+        return [judge_dialogue(dialogue, judge_turns(self.people, dialogue)) for dialogue in dialogues]
 
 
 def load_reward(run: str | Path, *, device: str = "cpu", verify: bool = True) -> Reward:
@@ -176,7 +210,9 @@ def load_reward(run: str | Path, *, device: str = "cpu", verify: bool = True) ->
     if not (folder / "reward" / "done.json").is_file():
         raise InputError(f"{folder / 'reward' / 'done.json'} does not exist: run `tacit reward {folder}` first.")
     encoder = policy_of(folder, "sft", verify).to(device).encoder
-    return Reward(RewardModel.from_pretrained(folder / "reward" / "model", encoder, verify).to(device))
+    model = RewardModel.from_pretrained(folder / "reward" / "model", encoder, verify).to(device)
+    people = folder / "reward" / "people"
+    return Reward(model, Foreteller.from_pretrained(people, model, verify) if people.is_dir() else None)
 
 
 def policy_of(folder: Path, stage: str = "", verify: bool = True) -> Policy:

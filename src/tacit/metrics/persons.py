@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from tacit.types import Dialogue
 
 PERSONS = {"redial": "seekers"}  # what the persons of a data set are called; "users" elsewhere
 
@@ -39,3 +41,10 @@ def persons(tables: Iterable[pl.DataFrame], dataset: str) -> Persons:
     if dataset in PERSONS or 1 < users < dialogues:
         return Persons(named["user"].to_numpy(), PERSONS.get(dataset, "users"))
     return Persons(named["dialogue"].to_numpy(), "dialogues")
+
+
+def of_dialogues(dialogues: Sequence[Dialogue]) -> Persons:
+    """Who is resampled, a row a dialogue [n]: users where they recur, else dialogues, as ``persons``."""
+    users, ids = [dialogue.user for dialogue in dialogues], [dialogue.id for dialogue in dialogues]
+    by_user = 1 < len(set(users)) < len(set(ids))
+    return Persons(np.array(users if by_user else ids), "users" if by_user else "dialogues")

@@ -13,12 +13,22 @@ from tacit.cli.arguments import Verify
 def score(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder whose reward stage is done.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Dialogues, one a line (see `tacit data convert`).")],
+    whole: Annotated[
+        bool, typer.Option("--dialogues", help="One line a dialogue, the user's satisfaction with all of it.")
+    ] = False,
     verify: Verify = True,
 ) -> None:
-    """Print the reward and its channels of every agent turn of FILE, one JSON object a line.
+    """Print the reward and the user's satisfaction of every agent turn of FILE, one JSON object a line.
 
-    Example: `tacit score runs/redial-seed0 dialogues.jsonl > scores.jsonl`
+    `reward` and its channels are what a policy is trained on. For agreement with people read `satisfaction`, in standard
+    deviations of real turns. Its two parts are printed beside it: `observed`, read from the user's own next words (null
+    where none follow, at the last turn of a file), and `foretold`, from the turn and the words before it: the user's
+    mood, whether the turn answers what was asked (`fits`), and how pleased the user will be. With both it is their mean.
+    `--dialogues` prints the means over each whole conversation, in which the user's later words count as observed.
+    Neither more turns nor more words raise it by themselves.
+
+    Examples: `tacit score runs/redial-seed0 dialogues.jsonl > turns.jsonl`, and with `--dialogues > whole.jsonl`
     """
     from tacit.cli.score import score as score_file
 
-    score_file(run_folder, file, verify)
+    score_file(run_folder, file, whole, verify)

@@ -19,11 +19,13 @@ from tacit.dialogue.reward.statistics import auc_over, centred, ends, fifths, pe
 from tacit.dialogue.reward.verdict import SESSIONS, ExamConfig, ValidationReport, verdict
 from tacit.metrics.intervals import bootstrap_mean
 from tacit.metrics.persons import Persons
+from tacit.metrics.persons import of_dialogues as persons
 from tacit.metrics.ranks import auc
 from tacit.run.progress import progress
 from tacit.types import Dialogue, Floats64, InputError, Slate, Turn
 
 BATCH = 128
+TOLD = ("real against mismatched", "accept", "liked, satisfaction")  # rows on people that a stage prints
 INTERVALS = ("auc", "auc_within_popularity", "auc_within_length")  # of the AUCs on "liked", those with an interval
 
 
@@ -82,13 +84,6 @@ def validate_reward(
         units={"pearson": whose.unit, "liked": unit, "length": resampled.unit, "cheats": resampled.unit},
     )
     return verdict(report, config)
-
-
-def persons(dialogues: Sequence[Dialogue]) -> Persons:
-    """Who is resampled, a row a dialogue [n]: users where they recur, else dialogues, as ``metrics.persons``."""
-    users, ids = [dialogue.user for dialogue in dialogues], [dialogue.id for dialogue in dialogues]
-    by_user = 1 < len(set(users)) < len(set(ids))
-    return Persons(np.array(users if by_user else ids), "users" if by_user else "dialogues")
 
 
 def rewards(model: RewardModel, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> Floats64:
@@ -270,4 +265,5 @@ def summary(report: ValidationReport) -> Mapping[str, object]:
         "liked_auc": report.liked["auc"],
         "length_correlation": report.length["correlation"],
         "length_within_decision": report.length["within_decision"],
+        "people": {name: report.people[name]["auc"] for name in TOLD if name in report.people},
     }

@@ -92,7 +92,7 @@ class TurnReader:
         """(text with every title, or list of titles, as one word; the items it names)."""
         if text not in self._masked:
             spans = self.catalog.link(text)
-            masked = _MASK_LIST.sub(MASK, mask_spans(text, spans)).strip()
+            masked = mask_list(mask_spans(text, spans))
             if len(self._masked) > 50_000:
                 self._masked.clear()
             self._masked[text] = (masked, frozenset(item for _, _, item in spans))
@@ -174,6 +174,11 @@ class TurnReader:
         if not items:
             return torch.zeros(tables.vectors.shape[1], device=tables.vectors.device)
         return tables.vectors[[self.catalog.index(item) for item in items]].mean(0)
+
+
+def mask_list(masked: str) -> str:
+    """A list of masked titles as one word: its length is no matter."""
+    return _MASK_LIST.sub(MASK, masked).strip()
 
 
 def _names_a_title(text: str) -> bool:

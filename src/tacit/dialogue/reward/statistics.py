@@ -33,6 +33,17 @@ def pearson(a: Floats64, b: Floats64, groups: Groups, generator: np.random.Gener
     return {"r": r, "ci_low": low, "ci_high": high, "n": n, "clusters": float(z.groups)}
 
 
+def partial_pearson(
+    a: Floats64, b: Floats64, held: Floats64, groups: Groups, generator: np.random.Generator
+) -> dict[str, float | None]:
+    """``pearson`` of a and b [n] with the columns of ``held`` [n, k] fixed: of what least squares on them leaves."""
+    design = np.column_stack([np.ones(len(a)), held])
+    if len(a) <= design.shape[1]:
+        return pearson(a[:0], b[:0], np.asarray(groups)[:0], generator)
+    left = [values - design @ np.linalg.lstsq(design, values, rcond=None)[0] for values in (a, b)]
+    return pearson(left[0], left[1], groups, generator)
+
+
 def _fisher_z(sums: Floats64) -> Floats64:
     """artanh r of summed n, x, y, x², y² and xy, [b, 6] → [b]; NaN where x or y does not vary."""
     n, x, y, xx, yy, xy = sums.T

@@ -19,9 +19,11 @@ from tacit.dialogue.players import Hands
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.collect import LogConfig, collect, redrawn
 from tacit.dialogue.reward.exam import summary, validate_reward
+from tacit.dialogue.reward.exam_people import examine_people
 from tacit.dialogue.reward.features import Features
 from tacit.dialogue.reward.labels import Labeller, Observation, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
+from tacit.dialogue.reward.reacting import PeopleConfig, learn_people, some
 from tacit.dialogue.reward.signals import SignalConfig
 from tacit.dialogue.reward.verdict import LOGGED, SESSIONS, ExamConfig
 from tacit.dialogue.users.crowd import UserWorld
@@ -53,6 +55,7 @@ class RewardConfig:
     model: RewardModelConfig = field(default_factory=RewardModelConfig)
     logs: LogConfig = field(default_factory=LogConfig)
     exam: ExamConfig = field(default_factory=ExamConfig)
+    people: PeopleConfig = field(default_factory=PeopleConfig)  # what foretells how real people react
     # real training dialogues that join the logs, for the channels observed in them
     dialogues: int = at_least(0, default=600)
     epochs: int = at_least(1, default=10)
@@ -72,7 +75,7 @@ def run_reward(
     seed: int,
     hands: Hands | None = None,
 ) -> RewardModel:
-    """Writes ``reward/model`` and ``reward/validation.json``; returns the trained model, passed or not.
+    """Writes ``reward/model``, ``reward/people`` and ``reward/validation.json``; returns the trained model, passed or not.
 
     ``world`` may be None where ``config.logs`` asks for no session; ``hands`` play them: by default this process.
     """
@@ -109,6 +112,7 @@ def run_reward(
         with atomic_folder(stage.folder / "model") as part:
             model.save_pretrained(part, labeller.to_json())
         report = validate_reward(model, labeller, policy, held_out, split.valid, config.exam, seed, source)
+        report.people, report.units["people"] = _people(model, split, config.people, stage, seed)
         seen = np.isfinite(channels).mean(0)
         report.labels["observed"] = dict(zip(("engagement", "relevance", "sentiment"), seen.tolist(), strict=True))
         report.save(stage.folder / "validation.json")
@@ -117,6 +121,20 @@ def run_reward(
     counts = {"turns": len(train), "held_out_turns": len(held_out), "redrawn_lines": redrawn(stage.folder / "logs")}
     stage.finish({**from_writer(examine), **counts})
     return model.eval()
+
+
+def _people(
+    model: RewardModel, split: Split, config: PeopleConfig, stage: Stage, seed: int
+) -> tuple[dict[str, dict[str, float | None]], str]:
+    """Learn how real people react, and examine it on those kept from training; nothing where they said too little."""
+    model.reader.encoder.clear_cache()
+    cache = stage.folder / "texts"
+    people = learn_people(model, some(split.train, config.dialogues), config, seed, cache)
+    if people is None:
+        return {}, ""
+    with atomic_folder(stage.folder / "people") as part:
+        people.save_pretrained(part)
+    return examine_people(people, model, split.valid, seed, cache)
 
 
 def _require_signals(channels: Floats64, turns: int) -> None:

@@ -1,0 +1,349 @@
+"""What a person will do after a turn, foretold from the turn and what was said before it.
+
+An ensemble of small networks on frozen embeddings and plain facts, one head for each part of the reaction and one for
+whether the turn answers what was asked at all. Nothing it reads grows with the length of the reply, and nothing tells
+how far the conversation has come.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tacit.dialogue.reward.features import preferred_items
+from tacit.dialogue.reward.listening import Listener, mood
+from tacit.dialogue.reward.model import RewardModel
+from tacit.run.files import read_json, says_when_damaged
+from tacit.run.limits import at_least
+from tacit.run.manifest import seal
+from tacit.run.manifest import verify as verify_files
+from tacit.text.reactions import REACTIONS
+from tacit.types import Dialogue, InputError, ItemId, Turn
+
+# fits: the real next turn, not a wrong one; pleased: the pleasure of the user's next words; then what those words do:
+# accept, refuse, ask for another; end: nothing that the agent says follows them.
+HEADS = ("fits", "pleased", "accept", "refuse", "request", "end")
+FACTS = (
+    "pleased_last",  # the user's pleasure, in the last turn
+    "pleased_least",  # the least so far
+    "mood",  # all turns, the last one weighing most
+    *(f"last_{name}" for name in REACTIONS),  # log-odds of what the last turn does
+    "asked",  # the user's last turn holds a question mark
+    "reply_last",  # cosine of the reply and the user's last turn
+    "reply_query",  # and the mean of its last four
+    "reply_users",  # and the most alike of all its turns
+    "reply_previous",  # and the agent's last reply
+    "reply_agents",  # and the most alike of all its replies
+    "said_before",  # the same words were said by the agent before
+    "unkind",  # VADER's sentiment of the reply where it is below 0; kind words win nothing
+    "shows",
+    "item_query",  # cosine of the shown items' texts and the user's last four turns, mean
+    "item_taste",  # and of the texts of the items the user named
+    "shown_before",  # share of the shown items that were named or shown before
+    "popularity",
+    "question",
+    "empty",
+)
+QUERY = 4  # user turns
+TEXT_SPREAD = 0.5  # of an embedding's coordinates, where facts have 1
+# What texts add to each head. Whether a turn fits is in the texts; of how people react a few thousand turns say little
+# beyond the facts, and are enough to be learnt by heart.
+TEXT_GAIN = (1.0, 0.3, 0.3, 0.3, 0.3, 0.3)
+LOG_ODDS = 4.0  # beyond which a reading is as sure as can be
+
+Embed = Callable[[Sequence[str]], Tensor]
+
+
+@dataclass
+class ForetellConfig:
+    members: int = at_least(1, default=3)  # networks in the ensemble
+    project: int = at_least(1, default=16)  # width of each input's projection
+    hidden: int = at_least(1, default=32)  # width of the hidden layer
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the networks read, a row a turn."""
+
+    facts: Tensor  # [B, len(FACTS)]
+    last: Tensor  # [B, dim], the user's last turn
+    reply: Tensor  # [B, dim]
+    previous: Tensor  # [B, dim], the agent's last reply; zero where there is none
+
+    def rows(self, index: Tensor) -> Situation:
+        return Situation(*(cast(Tensor, getattr(self, f.name))[index] for f in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A context: its own facts, rows of the users' and the agent's texts, unit vectors of what is asked, and items."""
+
+    facts: dict[str, float]
+    user: list[int]
+    agent: list[int]
+    query: Tensor
+    taste: Tensor
+    past: frozenset[ItemId]
+
+
+class _Member(nn.Module):
+    gain: Tensor
+
+    def __init__(self, dim: int, config: ForetellConfig) -> None:
+        super().__init__()
+        width, hidden = config.project, config.hidden
+        self.facts = nn.Sequential(nn.Linear(len(FACTS), hidden), nn.GELU(), nn.Linear(hidden, len(HEADS)))
+        self.last, self.reply, self.previous = (nn.Linear(dim, width) for _ in range(3))
+        self.read = nn.Sequential(nn.Linear(5 * width, hidden), nn.GELU(), nn.Linear(hidden, len(HEADS)))
+        self.register_buffer("gain", torch.tensor(TEXT_GAIN), persistent=False)
+
+    def forward(self, s: Situation) -> Tensor:
+        u, r, p = self.last(s.last), self.reply(s.reply), self.previous(s.previous)
+        heads: Tensor = self.facts(s.facts) + self.gain * self.read(torch.cat([u, r, p, u * r, p * r], dim=-1))
+        return heads
+
+
+class Foreteller(nn.Module):
+    """Reads with the encoder, the catalogue and the item tables of a reward model, which it neither owns nor saves."""
+
+    fact_mean: Tensor
+    fact_std: Tensor
+    length_basis: Tensor
+    head_mean: Tensor
+    head_std: Tensor
+
+    def __init__(self, reward: RewardModel, config: ForetellConfig) -> None:
+        super().__init__()
+        self.config, self.catalog, self._encoder = config, reward.catalog, reward.reader.encoder
+        self._tables = (reward.item_texts, reward.popularity)  # a tuple: they are not this module's to move or save
+        self.listener = Listener(reward.catalog)
+        dim = reward.item_texts.shape[1]
+        self.register_buffer("fact_mean", torch.zeros(len(FACTS)))
+        self.register_buffer("fact_std", torch.ones(len(FACTS)))
+        self.register_buffer("length_basis", reward.length_basis.clone())
+        self.register_buffer("head_mean", torch.zeros(len(HEADS)))
+        self.register_buffer("head_std", torch.ones(len(HEADS)))
+        self.members = nn.ModuleList(_Member(dim, config) for _ in range(config.members))
+
+    def situations(
+        self, contexts: Sequence[Dialogue], turns: Sequence[Turn], embed: Embed | None = None
+    ) -> Situation:
+        """What the networks read of n turns in their contexts. ``embed`` gives the unit vectors of masked texts."""
+        different = {id(context): context.merged() for context in contexts}
+        said = {key: [self.listener.masked(turn.text) for turn in one.turns] for key, one in different.items()}
+        replies = [self.listener.masked(turn.text) for turn in turns]
+        texts = list(dict.fromkeys(["", *replies, *(text for row in said.values() for text in row)]))
+        vectors = (embed or self._encoder.encode)([text or " " for text in texts]).cpu()
+        vectors[0] = 0.0  # the empty text
+        at = {text: row for row, text in enumerate(texts)}
+        told = {key: self._told(one, [at[text] for text in said[key]], vectors) for key, one in different.items()}
+        parts = [
+            self._row(told[id(context)], turn, at[reply], vectors)
+            for context, turn, reply in zip(contexts, turns, replies, strict=True)
+        ]
+        device = self.fact_mean.device
+        facts = torch.tensor([part[0] for part in parts]).reshape(len(parts), len(FACTS)).to(device)
+        rows = torch.tensor([part[1] for part in parts], dtype=torch.long).reshape(len(parts), 3)
+        return Situation(facts, *(vectors[rows[:, k]].to(device) for k in range(3)))
+
+    def _told(self, context: Dialogue, rows: Sequence[int], vectors: Tensor) -> _Told:
+        by = {who: [k for k, p in zip(rows, context.turns, strict=True) if p.speaker == who] for who in ("user", "agent")}
+        pleased = self.listener.pleasures(context.turns)
+        heard = pleased[np.isfinite(pleased)]
+        words = next((past.text for past in reversed(context.turns) if past.speaker == "user"), "")
+        intents = self.listener.intents(words).clip(-LOG_ODDS, LOG_ODDS)
+        named = [self.catalog.index(item) for item in preferred_items(context) if item in self.catalog]
+        facts = {
+            "pleased_last": float(heard[-1]) if len(heard) else 0.0,
+            "pleased_least": float(heard.min()) if len(heard) else 0.0,
+            "mood": mood(pleased),
+            **{f"last_{name}": float(x) for name, x in zip(REACTIONS, intents, strict=True)},
+            "asked": float("?" in words),
+        }
+        query = nn.functional.normalize(vectors[by["user"][-QUERY:]].sum(0), dim=0)
+        taste = nn.functional.normalize(self._tables[0].cpu()[named].sum(0), dim=0)
+        return _Told(facts, by["user"], by["agent"], query, taste, frozenset(context.mentioned()))
+
+    def _row(
+        self, told: _Told, turn: Turn, row: int, vectors: Tensor
+    ) -> tuple[list[float], tuple[int, int, int]]:
+        """The facts, and the rows of the user's last text, the reply and the agent's last reply."""
+        last, previous, vector = (told.user or [0])[-1], (told.agent or [0])[-1], vectors[row]
+        facts = dict.fromkeys(FACTS, 0.0) | told.facts
+        facts |= {
+            "reply_last": float(vector @ vectors[last]),
+            "reply_query": float(vector @ told.query),
+            "reply_users": float((vectors[told.user] @ vector).max()) if told.user else 0.0,
+            "reply_previous": float(vector @ vectors[previous]),
+            "reply_agents": float((vectors[told.agent] @ vector).max()) if told.agent else 0.0,
+            "said_before": float(row in told.agent),
+            "unkind": min(0.0, self.listener.sentiment(turn.text)),
+            "question": float("?" in turn.text),
+            "empty": float(row == 0),
+        }
+        return list((facts | self._items(told, turn)).values()), (last, row, previous)
+
+    def _items(self, told: _Told, turn: Turn) -> dict[str, float]:
+        items = [item for item in (turn.slate.items if turn.slate else turn.mentions) if item in self.catalog]
+        if not items:
+            return {}
+        texts, popularity = (table.cpu() for table in self._tables)
+        index = [self.catalog.index(item) for item in items]
+        return {
+            "shows": 1.0,
+            "item_query": float((texts[index] @ told.query).mean()),
+            "item_taste": float((texts[index] @ told.taste).mean()),
+            "shown_before": sum(item in told.past for item in items) / len(items),
+            "popularity": float(popularity[index].mean()),
+        }
+
+    def forward(self, s: Situation) -> Tensor:
+        u, r, p = self.last(s.last), self.reply(s.reply), self.previous(s.previous)
+        heads: Tensor = self.facts(s.facts) + self.gain * self.read(torch.cat([u, r, p, u * r, p * r], dim=-1))
+        return heads
+
+
+class Foreteller(nn.Module):
+    """Reads with the encoder, the catalogue and the item tables of a reward model, which it neither owns nor saves."""
+
+    fact_mean: Tensor
+    fact_std: Tensor
+    length_basis: Tensor
+    head_mean: Tensor
+    head_std: Tensor
+
+    def __init__(self, reward: RewardModel, config: ForetellConfig) -> None:
+        super().__init__()
+        self.config, self.catalog, self._encoder = config, reward.catalog, reward.reader.encoder
+        self._tables = (reward.item_texts, reward.popularity)  # a tuple: they are not this module's to move or save
+        self.listener = Listener(reward.catalog)
+        dim = reward.item_texts.shape[1]
+        self.register_buffer("fact_mean", torch.zeros(len(FACTS)))
+        self.register_buffer("fact_std", torch.ones(len(FACTS)))
+        self.register_buffer("length_basis", reward.length_basis.clone())
+        self.register_buffer("head_mean", torch.zeros(len(HEADS)))
+        self.register_buffer("head_std", torch.ones(len(HEADS)))
+        self.members = nn.ModuleList(_Member(dim, config) for _ in range(config.members))
+
+    def situations(
+        self, contexts: Sequence[Dialogue], turns: Sequence[Turn], embed: Embed | None = None
+    ) -> Situation:
+        """What the networks read of n turns in their contexts. ``embed`` gives the unit vectors of masked texts."""
+        contexts = [context.merged() for context in contexts]
+        said = [[self.listener.masked(turn.text) for turn in context.turns] for context in contexts]
+        replies = [self.listener.masked(turn.text) for turn in turns]
+        texts = list(dict.fromkeys(["", *replies, *(text for row in said for text in row)]))
+        vectors = (embed or self._embed)([text or " " for text in texts]).cpu()
+        vectors[0] = 0.0  # the empty text
+        at = {text: row for row, text in enumerate(texts)}
+        parts = [
+            self._one(context, turn, row, reply, vectors, at)
+            for context, turn, row, reply in zip(contexts, turns, said, replies, strict=True)
+        ]
+        device = self.fact_mean.device
+        facts = torch.tensor([part[0] for part in parts]).reshape(len(parts), len(FACTS)).to(device)
+        rows = torch.tensor([part[1] for part in parts], dtype=torch.long).reshape(len(parts), 3)
+        return Situation(facts, *(vectors[rows[:, k]].to(device) for k in range(3)))
+
+    def _embed(self, texts: Sequence[str]) -> Tensor:
+        return self._encoder.encode(texts)
+
+    def _one(
+        self, context: Dialogue, turn: Turn, said: Sequence[str], reply: str, vectors: Tensor, at: dict[str, int]
+    ) -> tuple[list[float], tuple[int, int, int]]:
+        """The facts, and the rows of the user's last text, the reply and the agent's last reply."""
+        speakers = [past.speaker for past in context.turns]
+        user = [at[text] for text, who in zip(said, speakers, strict=True) if who == "user"]
+        agent = [at[text] for text, who in zip(said, speakers, strict=True) if who == "agent"]
+        last, previous, row = (user or [0])[-1], (agent or [0])[-1], at[reply]
+        vector = vectors[row]
+        query = nn.functional.normalize(vectors[user[-QUERY:]].sum(0), dim=0)
+        pleased = self.listener.pleasures(context.turns)
+        heard = pleased[pleased == pleased]
+        intents = self.listener.intents(next((p.text for p in reversed(context.turns) if p.speaker == "user"), ""))
+        facts = dict.fromkeys(FACTS, 0.0) | {
+            "pleased_last": float(heard[-1]) if len(heard) else 0.0,
+            "pleased_least": float(heard.min()) if len(heard) else 0.0,
+            "mood": mood(pleased),
+            **{f"last_{name}": float(x) for name, x in zip(REACTIONS, intents.clip(-LOG_ODDS, LOG_ODDS), strict=True)},
+            "asked": float(any("?" in p.text for p in context.turns[-1:] if p.speaker == "user")),
+            "reply_last": float(vector @ vectors[last]),
+            "reply_query": float(vector @ query),
+            "reply_users": float((vectors[user] @ vector).max()) if user else 0.0,
+            "reply_previous": float(vector @ vectors[previous]),
+            "reply_agents": float((vectors[agent] @ vector).max()) if agent else 0.0,
+            "said_before": float(row in agent),
+            "unkind": min(0.0, self.listener.sentiment(turn.text)),
+            "question": float("?" in turn.text),
+            "empty": float(not reply),
+        }
+        return list((facts | self._items(context, turn, query)).values()), (last, row, previous)
+
+    def _items(self, context: Dialogue, turn: Turn, query: Tensor) -> dict[str, float]:
+        items = [item for item in (turn.slate.items if turn.slate else turn.mentions) if item in self.catalog]
+        if not items:
+            return {}
+        texts, popularity = (table.cpu() for table in self._tables)
+        index = [self.catalog.index(item) for item in items]
+        named = [self.catalog.index(item) for item in preferred_items(context) if item in self.catalog]
+        taste = nn.functional.normalize(texts[named].sum(0), dim=0)
+        past = set(context.mentioned())
+        return {
+            "shows": 1.0,
+            "item_query": float((texts[index] @ query).mean()),
+            "item_taste": float((texts[index] @ taste).mean()),
+            "shown_before": sum(item in past for item in items) / len(items),
+            "popularity": float(popularity[index].mean()),
+        }
+
+    def forward(self, s: Situation) -> Tensor:
+        """Heads of every member, [members, B, len(HEADS)]: log-odds, and of ``pleased`` standard deviations."""
+        facts = ((s.facts - self.fact_mean) / self.fact_std).clamp(-4, 4)
+        reply = s.reply - s.reply @ self.length_basis.T @ self.length_basis
+        wide = TEXT_SPREAD * s.reply.shape[1] ** 0.5
+        ready = Situation(facts, s.last * wide, reply * wide, s.previous * wide)
+        return torch.stack([member(ready) for member in self.members])
+
+    @torch.no_grad()
+    def heads(self, s: Situation) -> Tensor:
+        """[B, len(HEADS)], the mean of the members."""
+        return cast(Tensor, self(s).mean(0))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """``model.safetensors`` and ``config.json``."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.contiguous().cpu() for k, v in self.state_dict().items()}, str(target / "model.safetensors"))
+        record = {"model": asdict(self.config), "facts": list(FACTS), "heads": list(HEADS)}
+        (target / "config.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        seal(target)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, reward: RewardModel, verify: bool = True) -> Foreteller:
+        """``InputError`` where a file is not what was saved, or was made with other inputs."""
+        source, remedy = Path(folder), "take it from a copy, or run tacit reward again."
+        if verify:
+            verify_files(source)
+        with says_when_damaged(source, remedy):
+            record = read_json(source / "config.json", remedy)
+            if record["facts"] != list(FACTS) or record["heads"] != list(HEADS):
+                raise InputError(f"{source} foretells from other inputs than this version: run tacit reward again.")
+            model = cls(reward, ForetellConfig(**record["model"]))
+            model.load_state_dict(load_file(str(source / "model.safetensors")))
+        return model.to(reward.weights.device).eval()
+
+
+def probability(log_odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, log_odds))))
