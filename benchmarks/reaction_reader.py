@@ -3,8 +3,8 @@
     python benchmarks/reaction_reader.py REDIAL IARD      # folders; umap2020_IARD_Cai.json.gz is in the second
 
 Intents: 336 dialogues of ReDial annotated by Cai and Chen (UMAP 2020, github.com/wanlingcai1997/umap_2020_IARD). Left
-out are dialogues of the official test, and seekers of the test or of validation. Log-odds by logistic regression with an
-L1 penalty on n-grams; AUC by five folds of seekers. Pleasure: logistic regression of ``liked`` on those and VADER's
+out are dialogues of the official test, and seekers of the test or of validation. Log-odds by logistic regression with
+an L1 penalty on n-grams; AUC by five folds of seekers. Pleasure: logistic regression of ``liked`` on those and VADER's
 sentiment, over reactions in the training dialogues; AUC on validation, by unseen seekers. Seed 0; a minute.
 """
 

@@ -20,7 +20,6 @@ from tacit.dialogue.why import Why, why
 from tacit.run.network import quiet_progress_bars
 from tacit.types import Dialogue, InputError, Item, Turn
 
-
 NO_PEOPLE = (
     "this reward was learnt without people's reactions (before they were read, with reward.people.dialogues=0, or from "
     "too few dialogues), so it tells no satisfaction: learn it again with tacit reward in a new run folder."
@@ -137,9 +136,9 @@ def load(run: str | Path, *, stage: str = "", device: str = "cpu", verify: bool 
 class TurnScore:
     """The reward of one agent turn: ``turn`` is its place in the dialogue, from 0.
 
-    ``reward`` is what a policy is trained on. It is centred and scaled on the supervised policy's turns. ``channels`` are its parts in their own units
-    (engagement, sentiment and, where a slate was shown, relevance), and ``std``, by how much the ensemble disagrees
-    about the reward.
+    ``reward`` is what a policy is trained on, centred and scaled on the supervised policy's turns. ``channels`` are its
+    parts in their own units (engagement, sentiment and, where a slate was shown, relevance), and ``std``, by how much
+    the ensemble disagrees about the reward.
 
     ``satisfaction`` is a person's, in standard deviations of real turns: the mean of ``observed``, read from the user's
     next words, and ``foretold``, from the turn and what was said before it; the latter alone where no word of the user

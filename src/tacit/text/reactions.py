@@ -27,7 +27,8 @@ LONGEST = 3  # words of an n-gram
 COMPLAINT_WEIGHT = 2.0  # standard deviations of pleasure that a complaint costs
 # What people say to a machine that does not follow. Phrases of repair and blame, not of taste.
 COMPLAINTS = re.compile(
-    r"\b(?:i (?:already|just) (?:said|told|asked|mentioned)|already (?:told|said|asked|suggested|recommended|mentioned)|"
+    r"\b(?:i (?:already|just) (?:said|told|asked|mentioned)|"
+    r"already (?:told|said|asked|suggested|recommended|mentioned)|"
     r"(?:not|isn't|wasn't) what i (?:asked|said|meant|wanted|was looking)|(?:did ?n[o']t|do(?:es)?n't) answer|"
     r"(?:you(?:'re| are)|are you) (?:not|n't|even)? ?(?:listening|reading|paying attention)|you keep|you just said|"
     r"did you (?:even )?(?:hear|read|listen)|(?:do(?:es)?n't|not|no|never) (?:make|making|makes) (?:any |much )?sense|"

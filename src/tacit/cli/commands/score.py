@@ -20,10 +20,10 @@ def score(
 ) -> None:
     """Print the reward and the user's satisfaction of every agent turn of FILE, one JSON object a line.
 
-    `reward` and its channels are what a policy is trained on. For agreement with people read `satisfaction`, in standard
-    deviations of real turns. Its two parts are printed beside it: `observed`, read from the user's own next words (null
-    where none follow, at the last turn of a file), and `foretold`, from the turn and the words before it: the user's
-    mood, whether the turn answers what was asked (`fits`), and how pleased the user will be. With both it is their mean.
+    `reward` and its channels are what a policy is trained on. For agreement with people read `satisfaction`, in
+    standard deviations of real turns. Its two parts are printed beside it: `observed`, read from the user's own next
+    words (null where none follow), and `foretold`, from the turn and the words before it: the user's mood, whether the
+    turn answers what was asked (`fits`), and how pleased the user will be. With both it is their mean.
     `--dialogues` prints the means over each whole conversation, in which the user's later words count as observed.
     Neither more turns nor more words raise it by themselves.
 

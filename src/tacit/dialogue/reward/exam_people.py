@@ -48,7 +48,9 @@ def examine_people(
         column = HEADS.index(name)
         told = np.isfinite(made.targets[first, column])
         yes = made.targets[first][told, column] > 0
-        table[name] = _auc(rows[told, column], yes, seen.words[told], whose.groups[first][told], generator, strata[told])
+        table[name] = _auc(
+            rows[told, column], yes, seen.words[told], whose.groups[first][told], generator, strata[told]
+        )
     column = HEADS.index("pleased")
     table["pleased"] = pearson(rows[:, column], made.targets[first, column], whose.groups[first], generator)
     table |= _liked(model, seen, made, rows, whose.groups[first], generator)
@@ -92,7 +94,10 @@ def _wrong_turns(
             margin = fits[beside[rows]] - fits[rows]
             won = bootstrap_mean((np.sign(margin) + 1) / 2, np.asarray(groups)[rows], generator)
             table[f"real against {kind}"] = {
-                "auc": won.value, **ends(won), "n": float(len(rows)), "clusters": float(won.groups)
+                "auc": won.value,
+                **ends(won),
+                "n": float(len(rows)),
+                "clusters": float(won.groups),
             }
     rows = np.flatnonzero((kinds == "real") | (kinds == "mismatched"))
     length = np.empty(len(kinds))
@@ -112,7 +117,13 @@ def _auc(
     generator: np.random.Generator,
     strata: npt.NDArray[np.int64] | None = None,
 ) -> Row:
-    row: Row = {"auc": None, "ci_low": None, "ci_high": None, "n": float(len(scores)), "positives": float(positive.sum())}
+    row: Row = {
+        "auc": None,
+        "ci_low": None,
+        "ci_high": None,
+        "n": float(len(scores)),
+        "positives": float(positive.sum()),
+    }
     if min(positive.sum(), (~positive).sum()) < LEAST:
         return row
     found = auc_over(scores, positive, groups, generator, strata)

@@ -137,9 +137,7 @@ class Foreteller(nn.Module):
         self.register_buffer("head_std", torch.ones(len(HEADS)))
         self.members = nn.ModuleList(_Member(dim, config) for _ in range(config.members))
 
-    def situations(
-        self, contexts: Sequence[Dialogue], turns: Sequence[Turn], embed: Embed | None = None
-    ) -> Situation:
+    def situations(self, contexts: Sequence[Dialogue], turns: Sequence[Turn], embed: Embed | None = None) -> Situation:
         """What the networks read of n turns in their contexts. ``embed`` gives the unit vectors of masked texts."""
         different = {id(context): context.merged() for context in contexts}
         said = {key: [self.listener.masked(turn.text) for turn in one.turns] for key, one in different.items()}
@@ -159,7 +157,9 @@ class Foreteller(nn.Module):
         return Situation(facts, *(vectors[rows[:, k]].to(device) for k in range(3)))
 
     def _told(self, context: Dialogue, rows: Sequence[int], vectors: Tensor) -> _Told:
-        by = {who: [k for k, p in zip(rows, context.turns, strict=True) if p.speaker == who] for who in ("user", "agent")}
+        by = {
+            who: [k for k, p in zip(rows, context.turns, strict=True) if p.speaker == who] for who in ("user", "agent")
+        }
         pleased = self.listener.pleasures(context.turns)
         heard = pleased[np.isfinite(pleased)]
         words = next((past.text for past in reversed(context.turns) if past.speaker == "user"), "")
@@ -176,9 +176,7 @@ class Foreteller(nn.Module):
         taste = nn.functional.normalize(self._tables[0].cpu()[named].sum(0), dim=0)
         return _Told(facts, by["user"], by["agent"], query, taste, frozenset(context.mentioned()))
 
-    def _row(
-        self, told: _Told, turn: Turn, row: int, vectors: Tensor
-    ) -> tuple[list[float], tuple[int, int, int]]:
+    def _row(self, told: _Told, turn: Turn, row: int, vectors: Tensor) -> tuple[list[float], tuple[int, int, int]]:
         """The facts, and the rows of the user's last text, the reply and the agent's last reply."""
         last, previous, vector = (told.user or [0])[-1], (told.agent or [0])[-1], vectors[row]
         facts = dict.fromkeys(FACTS, 0.0) | told.facts
@@ -206,105 +204,6 @@ class Foreteller(nn.Module):
             "item_query": float((texts[index] @ told.query).mean()),
             "item_taste": float((texts[index] @ told.taste).mean()),
             "shown_before": sum(item in told.past for item in items) / len(items),
-            "popularity": float(popularity[index].mean()),
-        }
-
-    def forward(self, s: Situation) -> Tensor:
-        u, r, p = self.last(s.last), self.reply(s.reply), self.previous(s.previous)
-        heads: Tensor = self.facts(s.facts) + self.gain * self.read(torch.cat([u, r, p, u * r, p * r], dim=-1))
-        return heads
-
-
-class Foreteller(nn.Module):
-    """Reads with the encoder, the catalogue and the item tables of a reward model, which it neither owns nor saves."""
-
-    fact_mean: Tensor
-    fact_std: Tensor
-    length_basis: Tensor
-    head_mean: Tensor
-    head_std: Tensor
-
-    def __init__(self, reward: RewardModel, config: ForetellConfig) -> None:
-        super().__init__()
-        self.config, self.catalog, self._encoder = config, reward.catalog, reward.reader.encoder
-        self._tables = (reward.item_texts, reward.popularity)  # a tuple: they are not this module's to move or save
-        self.listener = Listener(reward.catalog)
-        dim = reward.item_texts.shape[1]
-        self.register_buffer("fact_mean", torch.zeros(len(FACTS)))
-        self.register_buffer("fact_std", torch.ones(len(FACTS)))
-        self.register_buffer("length_basis", reward.length_basis.clone())
-        self.register_buffer("head_mean", torch.zeros(len(HEADS)))
-        self.register_buffer("head_std", torch.ones(len(HEADS)))
-        self.members = nn.ModuleList(_Member(dim, config) for _ in range(config.members))
-
-    def situations(
-        self, contexts: Sequence[Dialogue], turns: Sequence[Turn], embed: Embed | None = None
-    ) -> Situation:
-        """What the networks read of n turns in their contexts. ``embed`` gives the unit vectors of masked texts."""
-        contexts = [context.merged() for context in contexts]
-        said = [[self.listener.masked(turn.text) for turn in context.turns] for context in contexts]
-        replies = [self.listener.masked(turn.text) for turn in turns]
-        texts = list(dict.fromkeys(["", *replies, *(text for row in said for text in row)]))
-        vectors = (embed or self._embed)([text or " " for text in texts]).cpu()
-        vectors[0] = 0.0  # the empty text
-        at = {text: row for row, text in enumerate(texts)}
-        parts = [
-            self._one(context, turn, row, reply, vectors, at)
-            for context, turn, row, reply in zip(contexts, turns, said, replies, strict=True)
-        ]
-        device = self.fact_mean.device
-        facts = torch.tensor([part[0] for part in parts]).reshape(len(parts), len(FACTS)).to(device)
-        rows = torch.tensor([part[1] for part in parts], dtype=torch.long).reshape(len(parts), 3)
-        return Situation(facts, *(vectors[rows[:, k]].to(device) for k in range(3)))
-
-    def _embed(self, texts: Sequence[str]) -> Tensor:
-        return self._encoder.encode(texts)
-
-    def _one(
-        self, context: Dialogue, turn: Turn, said: Sequence[str], reply: str, vectors: Tensor, at: dict[str, int]
-    ) -> tuple[list[float], tuple[int, int, int]]:
-        """The facts, and the rows of the user's last text, the reply and the agent's last reply."""
-        speakers = [past.speaker for past in context.turns]
-        user = [at[text] for text, who in zip(said, speakers, strict=True) if who == "user"]
-        agent = [at[text] for text, who in zip(said, speakers, strict=True) if who == "agent"]
-        last, previous, row = (user or [0])[-1], (agent or [0])[-1], at[reply]
-        vector = vectors[row]
-        query = nn.functional.normalize(vectors[user[-QUERY:]].sum(0), dim=0)
-        pleased = self.listener.pleasures(context.turns)
-        heard = pleased[pleased == pleased]
-        intents = self.listener.intents(next((p.text for p in reversed(context.turns) if p.speaker == "user"), ""))
-        facts = dict.fromkeys(FACTS, 0.0) | {
-            "pleased_last": float(heard[-1]) if len(heard) else 0.0,
-            "pleased_least": float(heard.min()) if len(heard) else 0.0,
-            "mood": mood(pleased),
-            **{f"last_{name}": float(x) for name, x in zip(REACTIONS, intents.clip(-LOG_ODDS, LOG_ODDS), strict=True)},
-            "asked": float(any("?" in p.text for p in context.turns[-1:] if p.speaker == "user")),
-            "reply_last": float(vector @ vectors[last]),
-            "reply_query": float(vector @ query),
-            "reply_users": float((vectors[user] @ vector).max()) if user else 0.0,
-            "reply_previous": float(vector @ vectors[previous]),
-            "reply_agents": float((vectors[agent] @ vector).max()) if agent else 0.0,
-            "said_before": float(row in agent),
-            "unkind": min(0.0, self.listener.sentiment(turn.text)),
-            "question": float("?" in turn.text),
-            "empty": float(not reply),
-        }
-        return list((facts | self._items(context, turn, query)).values()), (last, row, previous)
-
-    def _items(self, context: Dialogue, turn: Turn, query: Tensor) -> dict[str, float]:
-        items = [item for item in (turn.slate.items if turn.slate else turn.mentions) if item in self.catalog]
-        if not items:
-            return {}
-        texts, popularity = (table.cpu() for table in self._tables)
-        index = [self.catalog.index(item) for item in items]
-        named = [self.catalog.index(item) for item in preferred_items(context) if item in self.catalog]
-        taste = nn.functional.normalize(texts[named].sum(0), dim=0)
-        past = set(context.mentioned())
-        return {
-            "shows": 1.0,
-            "item_query": float((texts[index] @ query).mean()),
-            "item_taste": float((texts[index] @ taste).mean()),
-            "shown_before": sum(item in past for item in items) / len(items),
             "popularity": float(popularity[index].mean()),
         }
 

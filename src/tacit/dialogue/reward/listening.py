@@ -48,14 +48,14 @@ class Listener:
         self._read([text for text, said in zip(texts, spoken, strict=True) if said])
         found = np.full(len(turns), math.nan)
         asked: list[frozenset[str]] = []
-        for t in np.flatnonzero(spoken):
+        for t in (t for t, said in enumerate(spoken) if said):
             words = frozenset(_WORD.findall(texts[t].lower()))
             if any(turn.speaker == "agent" for turn in turns[:t]):
                 found[t] = self._pleased[texts[t]] - ASKED_AGAIN * _asked_before(words, asked)
             else:
                 found[t] = OPENING * self.sentiment(turns[t].text)
             asked.append(words)
-        return np.clip(found, -3.0, 3.0)
+        return np.asarray(np.clip(found, -3.0, 3.0))
 
     def intents(self, text: str) -> Floats64:
         """Log-odds of each of ``REACTIONS`` in one utterance."""

@@ -79,9 +79,7 @@ def some(dialogues: Sequence[Dialogue], n: int) -> list[Dialogue]:
     return sorted(dialogues, key=lambda d: hashlib.sha256(f"people {d.id}".encode()).digest())[:n]
 
 
-def reader(
-    reward: RewardModel, dialogues: Sequence[Dialogue], cache: Path | None
-) -> Callable[[Sequence[str]], Tensor]:
+def reader(reward: RewardModel, dialogues: Sequence[Dialogue], cache: Path | None) -> Callable[[Sequence[str]], Tensor]:
     """Unit vectors of masked texts, those of ``dialogues`` read at once."""
     listener = Listener(reward.catalog)
     texts = {listener.masked(turn.text) or " " for d in dialogues for turn in d.merged().turns} | {" "}
@@ -91,9 +89,7 @@ def reader(
     return lambda asked: vectors[[at[text] for text in asked]]
 
 
-def lessons(
-    model: Foreteller, real: Sequence[Place], seed: int, embed: Callable[[Sequence[str]], Tensor]
-) -> Lessons:
+def lessons(model: Foreteller, real: Sequence[Place], seed: int, embed: Callable[[Sequence[str]], Tensor]) -> Lessons:
     """Every real turn with what followed it, and the wrong turns made for its place."""
     listener, generator = model.listener, np.random.default_rng([seed, 61])
 

@@ -78,7 +78,9 @@ def judge_turns(model: Foreteller, dialogue: Dialogue) -> list[TurnSatisfaction]
             float(seen[k]) if math.isfinite(seen[k]) else None,
             float(expected[k]),
             {"mood": float(moods[k])}
-            | {name: float(x) if name == "pleased" else probability(x) for name, x in zip(HEADS, heads[k], strict=True)},
+            | {
+                name: float(x) if name == "pleased" else probability(x) for name, x in zip(HEADS, heads[k], strict=True)
+            },
         )
         for k, t in enumerate(agent)
     ]

@@ -75,7 +75,8 @@ def run_reward(
     seed: int,
     hands: Hands | None = None,
 ) -> RewardModel:
-    """Writes ``reward/model``, ``reward/people`` and ``reward/validation.json``; returns the trained model, passed or not.
+    """Writes ``reward/model``, ``reward/people`` and ``reward/validation.json``; returns the trained model, passed or
+    not.
 
     ``world`` may be None where ``config.logs`` asks for no session; ``hands`` play them: by default this process.
     """
@@ -112,7 +113,8 @@ def run_reward(
         with atomic_folder(stage.folder / "model") as part:
             model.save_pretrained(part, labeller.to_json())
         report = validate_reward(model, labeller, policy, held_out, split.valid, config.exam, seed, source)
-        report.people, report.units["people"] = _people(model, split, config.people, stage, seed)
+        report.people, unit = _people(model, split, config.people, stage, seed)
+        report.units |= {"people": unit} if report.people else {}
         seen = np.isfinite(channels).mean(0)
         report.labels["observed"] = dict(zip(("engagement", "relevance", "sentiment"), seen.tolist(), strict=True))
         report.save(stage.folder / "validation.json")

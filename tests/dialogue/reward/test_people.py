@@ -1,0 +1,304 @@
+"""What people did and will do: the reader of reactions, wrong turns, what is foretold, and satisfaction."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from two_systems import conversations
+
+from tacit.catalog import Catalog
+from tacit.dialogue.reward.exam_people import examine_people
+from tacit.dialogue.reward.foretell import FACTS, HEADS, Foreteller
+from tacit.dialogue.reward.listening import ASKED_AGAIN, Listener, accepted, mood, refused, requested
+from tacit.dialogue.reward.mismatches import KINDS, WrongTurns, places
+from tacit.dialogue.reward.model import RewardModel, RewardModelConfig
+from tacit.dialogue.reward.reacting import PeopleConfig, learn_people, reaction_loss, some, target
+from tacit.dialogue.reward.satisfaction import judge_dialogue, judge_turns, satisfaction
+from tacit.dialogue.reward.statistics import partial_pearson
+from tacit.recommender import Reward
+from tacit.text.reactions import COMPLAINT_WEIGHT, REACTIONS, ReactionReader, ngrams, reaction_reader
+from tacit.types import Dialogue, InputError, Item, Slate, Turn
+
+THINGS = ("amber", "basalt", "cobalt", "dolomite", "ebony", "flint", "garnet", "halite", "iolite", "jasper")
+CATALOG = Catalog([Item(str(k), f"{t.title()} Valley (2001)", t) for k, t in enumerate(THINGS)], counts=[5] * 10)
+DIM = 24
+
+
+class Words:
+    """A fixed random unit vector a word, averaged."""
+
+    dim = DIM
+
+    def encode(self, texts: Sequence[str], what: str = "") -> Tensor:
+        return torch.stack([self._one(text) for text in texts]) if texts else torch.zeros(0, DIM)
+
+    def read(self, texts: Sequence[str], folder: Path | None, what: str) -> tuple[Tensor, int]:
+        return self.encode(texts), 0
+
+    def clear_cache(self) -> None:
+        pass
+
+    def _one(self, text: str) -> Tensor:
+        words = text.lower().split() or [""]
+        draws = [np.random.default_rng(list(word.encode())).normal(size=DIM) for word in words]
+        return torch.nn.functional.normalize(torch.tensor(np.mean(draws, axis=0), dtype=torch.float32), dim=0)
+
+
+def reward_model() -> RewardModel:
+    encoder: Any = Words()
+    return RewardModel(CATALOG, encoder, torch.eye(10), encoder.encode(THINGS), RewardModelConfig())
+
+
+def talks(n: int, first: int = 0) -> list[Dialogue]:
+    """The user asks for a thing and the agent speaks of it; a recommended film is accepted, talk is criticised."""
+    made = []
+    for k in range(first, first + n):
+        generator, turns = np.random.default_rng(k), []
+        for _ in range(3):
+            at = int(generator.integers(len(THINGS)))
+            thing, shows = THINGS[at], bool(generator.integers(2))
+            turns.append(Turn("user", f"please tell me about {thing}"))
+            slate = Slate((str(at),)) if shows else None
+            said = f"look at Amber Valley (2001) for {thing}" if shows else f"here is some news of {thing} for you"
+            turns.append(Turn("agent", said, slate.items if slate else (), slate))
+            turns.append(Turn("user", "sounds great, i will watch it, thanks" if shows else "no, i do not like that"))
+        made.append(Dialogue(f"d{k}", f"u{k % 12}", tuple(turns)))
+    return made
+
+
+# --- the reader ---------------------------------------------------------------------------------------------------
+
+
+def test_log_odds_are_the_sum_of_the_ngrams_that_occur(tmp_path: Path) -> None:
+    assert list(ngrams("No, I won't")) == ["no", "i", "won't", "no i", "i won't", "no i won't"]
+    empty = dict.fromkeys(REACTIONS, 0.0)
+    record = {
+        "intercepts": empty | {"accept": -2.0},
+        "ngrams": {name: {} for name in REACTIONS} | {"accept": {"watch it": 1.5, "watch": 0.25, "sure": 4.0}},
+        "pleased": {"bias": 0.5, "accept": 2.0},
+    }
+    (tmp_path / "r.json").write_text(json.dumps(record))
+    reader = ReactionReader(tmp_path / "r.json")
+    assert reader.read(["I’ll watch it, watch it"])[0].tolist() == [-0.25, 0, 0, 0, 0, 0]
+    assert reader.pleased(["watch it"]).tolist() == [pytest.approx(0.5 + 2.0 * -0.25)]
+    assert reader.pleased([]).shape == (0,)
+    told = reader.pleased(["sure, sure", "watch it, I already told you"])
+    assert told[0] == 3.0 and told[1] == pytest.approx(max(-3.0, 0.0 - COMPLAINT_WEIGHT))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("Sounds good, I'll check it out", accepted),
+        ("Ok great I will watch that one tonight", accepted),
+        ("No, I don't like horror movies", refused),
+        ("that one was not for me, too slow", refused),
+        ("Hi, can you suggest a good movie? I like comedies", requested),
+    ],
+)
+def test_the_shipped_reader_reads_plain_cases(text: str, what: Any) -> None:
+    intents = dict(zip((accepted, refused, requested), [f(reaction_reader().read([text])[0]) for f in (
+        accepted, refused, requested)], strict=True))  # fmt: skip
+    assert [f for f, told in intents.items() if told] == [what]
+
+
+def test_pleasure_is_ordered_and_does_not_grow_with_words() -> None:
+    glad, flat, sore = reaction_reader().pleased(
+        ["Great, thank you, I will watch it!", "ok", "No, not that. I hate it."]
+    )
+    assert glad > 1 > flat > -1 > sore
+    longer = reaction_reader().pleased([" ".join(["the film is on a shelf in the room"] * n) for n in (1, 2, 8)])
+    assert np.ptp(longer) < 0.2
+
+
+# --- listening ----------------------------------------------------------------------------------------------------
+
+
+def test_an_agent_turn_is_judged_by_the_users_next_words_and_mood_forgets_by_half() -> None:
+    listener = Listener(CATALOG)
+    said = ("hello", "Hi", "great, thanks", "Bye", " ")
+    turns = tuple(Turn("agent" if k % 2 else "user", text) for k, text in enumerate(said))
+    seen = listener.observed(Dialogue("d", "u", turns))
+    assert np.isfinite(seen).tolist() == [False, True, False, False, False]
+    assert seen[1] == listener.pleasures(turns)[2] == reaction_reader().pleased(["great, thanks"])[0]
+    assert mood(np.array([1.0, math.nan, -1.0])) == pytest.approx((0.5 * 1 - 1) / 1.5)
+    assert mood(np.array([math.nan])) == 0.0
+
+
+def test_asking_the_same_again_is_less_pleased_and_an_opening_is_no_reaction() -> None:
+    listener, asks = Listener(CATALOG), "a film about the sea with my brother"
+    turns = [Turn("user", "hello"), Turn("agent", "Hi"), Turn("user", asks), Turn("agent", "Look"), Turn("user", asks)]
+    first, again = listener.pleasures(turns)[[2, 4]]
+    assert again == pytest.approx(max(-3.0, first - ASKED_AGAIN))
+    assert listener.pleasures([Turn("user", "I am looking for a film")])[0] == 0.0
+    assert listener.pleasures([Turn("user", "Amber Valley (2001) was terrible")])[0] < 0
+
+
+def test_users_of_the_good_system_react_better_than_those_of_the_bad_one() -> None:
+    """Ten made-up pairs of the same number of turns; the reading alone, no model of what is foretold."""
+    listener = Listener(CATALOG)
+    won = [
+        float(np.nanmean(listener.observed(good)) > np.nanmean(listener.observed(bad)))
+        for _, good, bad in conversations()
+    ]
+    assert len(won) == 10 and np.mean(won) >= 0.9
+    assert all(len(good.turns) == len(bad.turns) for _, good, bad in conversations())
+
+
+# --- wrong turns --------------------------------------------------------------------------------------------------
+
+
+def test_wrong_turns_are_what_they_are_called() -> None:
+    spoken = places(talks(12))
+    words = Words()
+    wrong = WrongTurns(spoken, lambda text: len(text.split()), lambda text: words._one(text).double().numpy())
+    met: set[str] = set()
+    for place in spoken:
+        made = dict(wrong.of(place, np.random.default_rng(0)))
+        met |= set(made)
+        agents = [turn.text for turn in place.dialogue.turns if turn.speaker == "agent"]
+        for kind in ("mismatched", "misplaced", "off_topic"):
+            if kind in made:
+                assert len(made[kind].text.split()) == len(place.turn.text.split())
+        assert made["echo"].text == place.dialogue.turns[place.t - 1].text and made["echo"].speaker == "agent"
+        assert "repeated" not in made or made["repeated"].text in agents[: place.t // 3]
+        assert "premature" not in made or made["premature"].text in agents[place.t // 3 + 1 :]
+        if "contradicting" in made:
+            slate = made["contradicting"].slate
+            assert slate and place.turn.slate and made["contradicting"].text == place.turn.text
+            assert set(slate.items) <= set(place.context.mentioned()) and slate.items != place.turn.slate.items
+    assert met == set(KINDS)
+
+
+def test_targets_are_what_followed() -> None:
+    listener, place = Listener(CATALOG), places(talks(1, 7))[0]
+    row = dict(zip(HEADS, target(place, listener), strict=True))
+    shown = place.turn.slate is not None
+    assert (
+        row["fits"] == 1 and row["accept"] == shown and row["refuse"] == (not shown) and (row["pleased"] > 0) == shown
+    )
+    last = places([Dialogue("x", "u", (Turn("user", "hi"), Turn("agent", "bye")))])[0]
+    assert np.isnan(target(last, listener)[1:]).all()
+
+
+def test_the_loss_by_hand() -> None:
+    """One member, two rows: cross-entropy ln 2 at log-odds 0; half a squared error; a row that was not observed."""
+    heads, y, seen = torch.zeros(1, 2, len(HEADS)), torch.zeros(2, len(HEADS)), torch.ones(2, len(HEADS))
+    y[0, HEADS.index("pleased")] = 2.0
+    seen[1, 1:] = 0.0
+    loss = reaction_loss(heads, y, seen > 0, torch.ones_like(y))
+    assert float(loss) == pytest.approx(5 * math.log(2) + 4 / 2, rel=1e-6)
+
+
+def test_partial_correlation_is_the_textbook_one() -> None:
+    a, b, c = np.random.default_rng(0).normal(size=(3, 60))
+    a, b = a + c, b + c + 0.5 * a
+    r = np.corrcoef([a, b, c])
+    by_hand = (r[0, 1] - r[0, 2] * r[1, 2]) / math.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2))
+    found = partial_pearson(a, b, c[:, None], np.arange(60), np.random.default_rng(1))
+    assert found["r"] == pytest.approx(by_hand)
+
+
+# --- what is foretold, and satisfaction -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def learnt() -> tuple[RewardModel, Foreteller]:
+    reward = reward_model()
+    people = learn_people(reward, talks(80), PeopleConfig(epochs=10, batch=64, lr=5e-3), 0)
+    assert people is not None
+    return reward, people
+
+
+def test_it_knows_turns_that_fit_and_who_will_accept_by_unseen_people(learnt: tuple[RewardModel, Foreteller]) -> None:
+    reward, people = learnt
+    table, unit = examine_people(people, reward, talks(60, 1000), 0)
+    assert unit == "users"
+    for name, least in {
+        "real against mismatched": 0.65,
+        "real against repeated": 0.8,
+        "accept": 0.9,
+        "refuse": 0.9,
+    }.items():
+        assert (table[name]["auc"] or 0) > least, name
+    assert (table["pleased"]["r"] or 0) > 0.8
+    assert table["liked, observed"]["auc"] is None  # nobody judged anything
+
+
+def test_what_was_saved_foretells_the_same_and_other_inputs_are_refused(
+    learnt: tuple[RewardModel, Foreteller], tmp_path: Path
+) -> None:
+    reward, people = learnt
+    people.save_pretrained(tmp_path / "people")
+    again, one = Foreteller.from_pretrained(tmp_path / "people", reward), talks(1, 5)[0]
+    assert judge_turns(again, one) == judge_turns(people, one)
+    record = json.loads((tmp_path / "people" / "config.json").read_text())
+    (tmp_path / "people" / "config.json").write_text(json.dumps(record | {"facts": list(FACTS[1:])}))
+    with pytest.raises(InputError, match="run tacit reward again"):
+        Foreteller.from_pretrained(tmp_path / "people", reward, verify=False)
+    with pytest.raises(InputError, match="is not the file that was saved"):
+        Foreteller.from_pretrained(tmp_path / "people", reward)
+
+
+def test_a_turn_without_an_answer_is_foretold_and_one_with_an_answer_is_the_mean(
+    learnt: tuple[RewardModel, Foreteller],
+) -> None:
+    _, people = learnt
+    whole = talks(1, 3)[0]
+    turns = judge_turns(people, whole)
+    assert [turn.turn for turn in turns] == [1, 4, 7]
+    for turn in turns:
+        assert turn.observed is not None
+        assert turn.satisfaction == pytest.approx((turn.observed + turn.foretold) / 2)
+        assert turn.satisfaction == pytest.approx(satisfaction(np.array([turn.observed]), np.array([turn.foretold]))[0])
+    cut = judge_turns(people, whole.before(8))
+    assert cut[-1].observed is None and cut[-1].satisfaction == cut[-1].foretold == pytest.approx(turns[-1].foretold)
+    assert cut[0].foretold == pytest.approx(turns[0].foretold, abs=1e-6)  # later words change no forecast
+    found = judge_dialogue(whole, turns)
+    assert (found.turns, found.answered) == (3, 3)
+    assert found.satisfaction == pytest.approx(np.mean([turn.satisfaction for turn in turns]))
+    silent = Dialogue("s", "u", (Turn("user", "hello"),))
+    assert judge_dialogue(silent, judge_turns(people, silent)).satisfaction is None
+
+
+def test_several_messages_in_a_row_are_answered_once(learnt: tuple[RewardModel, Foreteller]) -> None:
+    _, people = learnt
+    lines = (
+        Turn("user", "hi"),
+        Turn("agent", "Hello"),
+        Turn("agent", "Look"),
+        Turn("user", "great"),
+        Turn("user", "thanks"),
+    )
+    first, second = judge_turns(people, Dialogue("d", "u", lines))
+    assert first.observed is None
+    assert second.observed == pytest.approx(reaction_reader().pleased(["great thanks"])[0])
+
+
+def test_people_from_too_few_turns_are_not_learnt_and_satisfaction_says_so() -> None:
+    reward = reward_model()
+    assert learn_people(reward, talks(3), PeopleConfig(), 0) is None
+    judge = Reward(reward)
+    assert judge.score(talks(1))[0].satisfaction is None
+    with pytest.raises(InputError, match="learn it again with tacit reward"):
+        judge.satisfaction(talks(1))
+
+
+def test_a_reward_of_people_gives_each_turn_its_satisfaction(learnt: tuple[RewardModel, Foreteller]) -> None:
+    judge = Reward(*learnt)
+    scores = judge.score(talks(1, 3))
+    assert all(score.satisfaction is not None and set(score.reaction) == {"mood", *HEADS} for score in scores)
+    (whole,) = judge.satisfaction(talks(1, 3))
+    assert whole.satisfaction == pytest.approx(np.mean([score.satisfaction for score in scores]))
+
+
+def test_the_same_dialogues_are_taken_every_time() -> None:
+    assert [d.id for d in some(talks(9), 4)] == [d.id for d in some(talks(9)[::-1], 4)]
