@@ -58,18 +58,17 @@ def reward_model() -> RewardModel:
 
 
 def talks(n: int, first: int = 0) -> list[Dialogue]:
-    """The user asks for a thing and the agent speaks of it; a recommended film is accepted, talk is criticised."""
+    """The user asks for a thing and the agent shows a film; the one about that thing is accepted, another refused."""
     made = []
     for k in range(first, first + n):
         generator, turns = np.random.default_rng(k), []
         for _ in range(3):
-            at = int(generator.integers(len(THINGS)))
-            thing, shows = THINGS[at], bool(generator.integers(2))
-            turns.append(Turn("user", f"please tell me about {thing}"))
-            slate = Slate((str(at),)) if shows else None
-            said = f"look at Amber Valley (2001) for {thing}" if shows else f"here is some news of {thing} for you"
-            turns.append(Turn("agent", said, slate.items if slate else (), slate))
-            turns.append(Turn("user", "sounds great, i will watch it, thanks" if shows else "no, i do not like that"))
+            asked, other = (int(x) for x in generator.permutation(len(THINGS))[:2])
+            right = bool(generator.integers(2))
+            slate = Slate((str(asked if right else other),))
+            turns.append(Turn("user", f"please tell me about {THINGS[asked]}"))
+            turns.append(Turn("agent", f"here is some news of {THINGS[asked]} for you", slate.items, slate))
+            turns.append(Turn("user", "sounds great, i will watch it, thanks" if right else "no, i do not like that"))
         made.append(Dialogue(f"d{k}", f"u{k % 12}", tuple(turns)))
     return made
 
@@ -169,8 +168,8 @@ def test_wrong_turns_are_what_they_are_called() -> None:
             if kind in made:
                 assert len(made[kind].text.split()) == len(place.turn.text.split())
         assert made["echo"].text == place.dialogue.turns[place.t - 1].text and made["echo"].speaker == "agent"
-        assert "repeated" not in made or made["repeated"].text in agents[: place.t // 3]
-        assert "premature" not in made or made["premature"].text in agents[place.t // 3 + 1 :]
+        assert "repeated" not in made or made["repeated"].text in agents[: place.t // 2]
+        assert "premature" not in made or made["premature"].text in agents[place.t // 2 + 1 :]
         if "contradicting" in made:
             slate = made["contradicting"].slate
             assert slate and place.turn.slate and made["contradicting"].text == place.turn.text
@@ -213,14 +212,14 @@ def test_partial_correlation_is_the_textbook_one() -> None:
 @pytest.fixture(scope="module")
 def learnt() -> tuple[RewardModel, Foreteller]:
     reward = reward_model()
-    people = learn_people(reward, talks(80), PeopleConfig(epochs=10, batch=64, lr=5e-3), 0)
+    people = learn_people(reward, talks(60), PeopleConfig(epochs=10, batch=64, lr=5e-3), 0)
     assert people is not None
     return reward, people
 
 
 def test_it_knows_turns_that_fit_and_who_will_accept_by_unseen_people(learnt: tuple[RewardModel, Foreteller]) -> None:
     reward, people = learnt
-    table, unit = examine_people(people, reward, talks(60, 1000), 0)
+    table, unit = examine_people(people, reward, talks(40, 1000), 0)
     assert unit == "users"
     for name, least in {
         "real against mismatched": 0.65,

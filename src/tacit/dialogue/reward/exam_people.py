@@ -127,6 +127,8 @@ def _auc(
     if min(positive.sum(), (~positive).sum()) < LEAST:
         return row
     found = auc_over(scores, positive, groups, generator, strata)
+    if not found.n:
+        return row  # no pair shares a stratum
     return row | {"auc": found.value, **ends(found), "clusters": float(found.groups), "words_auc": auc(words, positive)}
 
 
