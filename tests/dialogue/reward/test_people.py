@@ -224,8 +224,8 @@ def test_it_knows_turns_that_fit_and_who_will_accept_by_unseen_people(learnt: tu
     for name, least in {
         "real against mismatched": 0.65,
         "real against repeated": 0.8,
-        "accept": 0.9,
-        "refuse": 0.9,
+        "accept": 0.8,
+        "refuse": 0.8,
     }.items():
         assert (table[name]["auc"] or 0) > least, name
     assert (table["pleased"]["r"] or 0) > 0.5
