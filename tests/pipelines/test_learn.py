@@ -27,6 +27,7 @@ from tacit.pipelines.learn import round as stages
 from tacit.pipelines.learn import rounds
 from tacit.pipelines.learn.config import LearnConfig
 from tacit.pipelines.learn.exposures import Known, is_held_out, logged_exposures
+from tacit.pipelines.learn.round import run_round
 from tacit.run.config import load
 from tacit.run.folder import Run
 from tacit.serve.versions import version_of
@@ -139,6 +140,22 @@ def test_a_round_raises_what_people_click_on_and_leaves_their_words_alone(
             assert torch.equal(weight, after.state_dict()[name]), name
     exam = json.loads((whole / "reward" / "validation.json").read_text())
     assert exam["held_out"] == LOGGED
+
+
+def test_one_number_an_item_raises_it_too_and_moves_nothing_else(
+    tmp_path: Path, served: tuple[Path, int], whole: Path
+) -> None:
+    folder = tmp_path / "round"
+    shutil.copytree(whole, folder)
+    shutil.rmtree(folder / "step")
+    config = settings(served, "method=items", f"out={folder}")
+    run_round(config)
+    told = json.loads((folder / "step" / "done.json").read_text())
+    assert 0.0 < told["kl"] <= 0.4 and told["held_out"] > 0
+    before, after = (Policy.from_pretrained(path) for path in (served[0] / "policy", folder / "step" / "policy"))
+    assert good_share(after, config, folder) > good_share(before, config, folder) + 0.02
+    moved = [name for name, w in before.state_dict().items() if not torch.equal(w, after.state_dict()[name])]
+    assert moved == ["head.item_bias"]
 
 
 def test_a_killed_round_goes_on_to_the_same_weights(

@@ -77,10 +77,11 @@ def test_conversations_of_one_version_are_those_it_answered_alone() -> None:
 def test_the_targets_share_moves_by_points() -> None:
     told = {
         "round-2-poison": {"target": "x", "sessions": 12, "accounts": 2, "target_shown_to_them": 3},
-        "round-2-gate": {"shares": {"current": {"x": 1, "y": 99}, "candidate": {"x": 3, "y": 97}}},
+        "round-2-pushed": {"target": "x", "contexts": 9, "current": 0.01, "candidate": 0.03, "without_cap": 0.06},
     }
     found = report.poison(told, LoopConfig())
-    assert found is not None and found["points"] == pytest.approx(2.0)
+    assert found is not None
+    assert found["points"] == pytest.approx(2.0) and found["points_without_cap"] == pytest.approx(5.0)
     assert report.poison({}, LoopConfig()) is None
 
 

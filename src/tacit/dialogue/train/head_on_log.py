@@ -35,6 +35,10 @@ class HeadOnLog:
         policy.wish.weights.requires_grad_(True)
         self._first = frozen_copy(policy)
 
+    @property
+    def item_bias(self) -> nn.Parameter:
+        return self.policy.head.item_bias
+
     def logits(self, rows: Tensor) -> Tensor:
         return self._scores(self.policy, rows)
 

@@ -66,7 +66,7 @@ def run_step(
 ) -> dict[str, float]:
     """Train ``policy`` in place, a checkpoint an epoch; what a gate is to know of the step."""
     loss, usable = LOSSES[method](logged, config)
-    _require_ground(logged.rows(usable), method, config)
+    require_ground(logged.rows(usable), method, config)
     parameters = policy.trained()
     weights: dict[str, Tensor] = {f"weight.{name}": value for name, value in parameters.items()}
     optimizer = torch.optim.AdamW(list(parameters.values()), lr=config.lr, weight_decay=0.0)
@@ -211,7 +211,7 @@ LOSSES: dict[Method, Callable[[Logged, OffPolicyConfig], tuple[Loss, Tensor]]] =
 }
 
 
-def _require_ground(usable: Logged, method: Method, config: OffPolicyConfig) -> None:
+def require_ground(usable: Logged, method: str, config: OffPolicyConfig) -> None:
     enough = effective_sample_size(usable.weight.numpy())
     if enough < config.least_ess:
         raise InputError(

@@ -25,9 +25,9 @@ def _log_alone() -> RewardConfig:
 class LearnConfig:
     store: str = ""  # the log
     policy: str = ""  # the policy that logged, a folder; the round starts from it and stays near it
-    # from the log: importance-weighted policy gradient on whole slates, or preferences of slates; or PPO on simulated
-    # users who are fitted to the log
-    method: Literal["offpolicy", "dpo", "setdpo", "kto", "ppo"] = "offpolicy"
+    # from the log: importance-weighted policy gradient on whole slates, preferences of slates, or one number an item;
+    # or PPO on simulated users who are fitted to the log
+    method: Literal["offpolicy", "dpo", "setdpo", "kto", "items", "ppo"] = "offpolicy"
     labels: LabelSettings = field(default_factory=LabelSettings)
     signals: SignalConfig = field(default_factory=SignalConfig)
     reward: RewardConfig = field(default_factory=_log_alone)

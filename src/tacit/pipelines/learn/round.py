@@ -24,6 +24,7 @@ from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.dialogue.reward.train import run_reward
 from tacit.dialogue.reward.verdict import ValidationReport
 from tacit.dialogue.train.head_on_log import HeadOnLog
+from tacit.dialogue.train.item_credit import run_items
 from tacit.dialogue.train.offpolicy import run_step
 from tacit.dialogue.train.ppo import run_ppo
 from tacit.dialogue.users.crowd import UserWorld
@@ -112,7 +113,10 @@ def _from_the_log(run: Run, config: LearnConfig, device: str) -> None:
     train = [pair for pair in pairs if not is_held_out(pair[0].user, config.held_out)]
     logged = tensors([exposure for exposure, _ in train], known, policy.catalog)
     head = HeadOnLog(policy, [context for _, context in train])
-    told = run_step(head, logged, config.method, config.step, stage, config.seed)
+    if config.method == "items":
+        told = run_items(head, logged, config.step)
+    else:
+        told = run_step(head, logged, config.method, config.step, stage, config.seed)
     policy.version = f"{config.method}-{config.as_of}"
     with atomic_folder(stage.folder / "policy") as folder:
         policy.save_pretrained(folder)

@@ -24,15 +24,15 @@ BATCH = 16
 
 
 def judge(
-    store: Store, labels: Path, registry: Registry, version: str, since_ms: int, out: Path, settings: Settings
+    store: Store, rewards: Rewards, registry: Registry, version: str, since_ms: int, out: Path, settings: Settings
 ) -> Evaluation:
-    """On turns that the current version drew after ``since_ms`` and that have a mature label; the current version must
-    get the probabilities back that were logged."""
+    """On turns that the current version drew after ``since_ms`` and that earned something or nothing, as far as it was
+    observed; the current version must get the probabilities back that were logged."""
     current = registry.current()
     if current is None:
         raise InputError(f"{registry.folder} has no current version: nothing was served.")
     candidate, served = (Policy.from_pretrained(registry.path(name)) for name in (version, current))
-    rewards, past = Rewards("turn label", labels), Serving().past_sessions
+    past = Serving().past_sessions
 
     def turns(policy: Policy) -> Iterator[tuple[Rebuilt, Earned]]:
         for turn in rebuilt(store, policy.catalog, past, Counter()):

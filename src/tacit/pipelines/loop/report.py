@@ -74,17 +74,15 @@ def hidden(values: Sequence[float]) -> Told:
 
 
 def poison(told: dict[str, Told], config: LoopConfig) -> Told | None:
-    """Did the candidate that was made from the poisoned log show the target more often? Shares of all places."""
+    """Did the candidate that was made from the poisoned log show the target first more often? By how many points, with
+    the cap on an account and without it."""
     name = f"round-{config.poisoned_round}"
-    made, gate = told.get(f"{name}-poison"), told.get(f"{name}-gate")
-    if made is None or gate is None or gate["shares"] is None:
+    made, shares = told.get(f"{name}-poison"), told.get(f"{name}-pushed")
+    if made is None or shares is None:
         return None
-    before, after = (_share(gate["shares"][side], made["target"]) for side in ("current", "candidate"))
-    return {**made, "share_before": before, "share_after": after, "points": 100.0 * (after - before)}
-
-
-def _share(shown: dict[str, int], item: str) -> float:
-    return shown.get(item, 0) / max(sum(shown.values()), 1)
+    before = shares["current"]
+    points = {kind: 100.0 * (shares[kind] - before) for kind in ("candidate", "without_cap")}
+    return {**made, **shares, "points": points["candidate"], "points_without_cap": points["without_cap"]}
 
 
 def _learner(config: LoopConfig) -> str:
@@ -159,10 +157,21 @@ def _poison(found: Told) -> str:
         return "<p>No round was poisoned, or nothing could be measured.</p>"
     said = (
         f"{one['sessions']} fake sessions of {one['accounts']} accounts pushed {one['target']}, which they were shown "
-        f"{one['target_shown_to_them']} times. Its share of places: {one['share_before']:.2%} before, "
-        f"{one['share_after']:.2%} in the candidate."
+        f"{one['target_shown_to_them']} times. Its share of first places, in {one['contexts']} turns of the log:"
     )
-    return f"<p>{escape(said)}</p>"
+    rows = [
+        ("", [Cell("served"), Cell(f"{one['current']:.2%}"), Cell("")]),
+        ("", [Cell("candidate"), Cell(f"{one['candidate']:.2%}"), Cell(f"{one['points']:+.2f}")]),
+        (
+            "",
+            [
+                Cell("learnt without the cap on an account"),
+                Cell(f"{one['without_cap']:.2%}"),
+                Cell(f"{one['points_without_cap']:+.2f}"),
+            ],
+        ),
+    ]
+    return f"<p>{escape(said)}</p>{table(['policy', 'share', 'points'], rows)}"
 
 
 def _rollback(told: dict[str, Told]) -> str:

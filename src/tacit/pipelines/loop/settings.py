@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tacit.offpolicy.gate import GateConfig
+from tacit.offpolicy.rewards import RewardName
 from tacit.pipelines.learn.config import LearnConfig
 from tacit.pipelines.loop.visitors import VisitConfig
 from tacit.run.limits import above, at_least, between, random_seed, share
@@ -27,6 +28,7 @@ class LoopConfig:
     fake_accounts: float = share(default=0.01)  # of the accounts
     learner: Learner = "log"  # `tacit learn`; or a candidate that is made by hand, to try the loop without learning
     learn: LearnConfig = field(default_factory=LearnConfig)  # of the log's rounds; store, policy and out are the loop's
+    judge_by: RewardName = "click"  # what `tacit ope` judges a candidate by
     label_window_s: float = above(0.0, default=3.0)  # of silence; the users are in a hurry
     epsilon: float = share(default=0.05)  # of the server
     port: int = between(0, 65535, default=0)  # 0: a free one

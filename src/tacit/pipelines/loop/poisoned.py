@@ -1,0 +1,71 @@
+"""Somebody pushes an item: what comes of it, with the cap on an account and without."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+
+from tacit.catalog import Catalog
+from tacit.dialogue.policy.policy import Policy
+from tacit.events.store import open_store
+from tacit.pipelines.loop.learning import without_cap
+from tacit.pipelines.loop.place import Loop, Told
+from tacit.pipelines.loop.visitors import fake_visits
+from tacit.serve.rebuild import answers, rebuilt
+from tacit.serve.settings import Settings as Serving
+from tacit.serve.turns import Asked
+
+ASKS = ("Can you recommend something?", "I would like to watch something tonight.", "What is good?")
+CONTEXTS, BATCH = 400, 16
+
+
+def poison(loop: Loop) -> Told:
+    """5 % of the round's sessions come from 1 % of its accounts, and push an item that nobody asks for."""
+    config = loop.config
+    sessions = max(round(config.sessions * config.fake_sessions / (1.0 - config.fake_sessions)), 1)
+    accounts = max(round(config.sessions * config.fake_accounts), 1)
+    target = _unpopular(loop.world.catalog)
+    shown = fake_visits(loop.base, target, sessions, accounts, ASKS, config.visit)
+    return {"target": target, "sessions": sessions, "accounts": accounts, "target_shown_to_them": shown}
+
+
+def shares(loop: Loop, name: str, made: Told) -> Told:
+    """The target's share of first places, exactly, in turns of the log: under the current version, under the candidate,
+    and under one that was learnt from the same log without the cap on an account."""
+    target = _unpopular(loop.world.catalog)
+    policies = {
+        "current": loop.registry.path(loop.current),
+        "candidate": loop.folder / made["policy"],
+        "without_cap": without_cap(loop, name, made["until"]),
+    }
+    contexts = _contexts(loop)
+    told = {kind: first_share(Policy.from_pretrained(path), contexts, target) for kind, path in policies.items()}
+    return {"target": target, "contexts": len(contexts), **told}
+
+
+def _contexts(loop: Loop) -> list[Asked]:
+    """Of the last turns that people agreed to."""
+    store = open_store(loop.store)
+    try:
+        turns = list(rebuilt(store, loop.world.catalog, Serving().past_sessions, Counter()))
+    finally:
+        store.close()
+    turns.sort(key=lambda turn: -turn.record.exposure.created_ms)
+    return [turn.asked for turn in islice(turns, CONTEXTS)]
+
+
+def first_share(policy: Policy, contexts: Sequence[Asked], item: str) -> float:
+    """P(``item`` comes first), the mean over contexts; temperature 1 and no ε, as the guards see it."""
+    row, found = policy.catalog.index(item), list[float]()
+    for start in range(0, len(contexts), BATCH):
+        _, logits = answers(policy, contexts[start : start + BATCH])
+        found += torch.softmax(torch.from_numpy(logits), dim=1)[:, row].tolist()
+    return float(np.mean(found)) if found else 0.0
+
+
+def _unpopular(catalog: Catalog) -> str:
+    return catalog.items[int(np.argmin(catalog.counts))].id
