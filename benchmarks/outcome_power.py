@@ -39,6 +39,7 @@ from tacit.run.stages import load_settings
 from tacit.types import Dialogue, Floats64
 
 SIZES, LOGS, SLATE = (300, 1_000, 3_000, 10_000, 30_000), 3, 5
+STEPS = 60  # of each learner, about: fewer slates are gone through more often, so that all go equally far
 QUALITY = 0.3  # as users.people.quality
 
 
@@ -132,7 +133,8 @@ def main(run: Path, sizes: tuple[int, ...], logs: int, results: Path | None) -> 
             if key not in found:
                 at, users = logged(start, read, crowd, teachers, n, 100 * config.seed + log, config.grades)
                 outcomes, rows = Outcomes.of(users), torch.from_numpy(at)
-                settings = replace(config.learn, epochs=1 if n > 10_000 else config.learn.epochs)
+                epochs = max(1, round(STEPS * config.learn.batch / n))
+                settings = replace(config.learn, epochs=epochs)
                 values = []
                 for name in (CONTROL, *LEARNERS):
                     weights = Recalibration(policy.head, odds)
