@@ -211,16 +211,19 @@ class PolicyNetwork(nn.Module):
     @torch.no_grad()
     def slate_logits(self, contexts: Sequence[Dialogue], batch_size: int = 64) -> Tensor:
         """[B, n_items] for evaluation, float32, nothing masked."""
-        chunks = []
-        for start in range(0, len(contexts), batch_size):
-            part = contexts[start : start + batch_size]
-            prompts = [[*self.prompt(context), self.layout.recommend] for context in part]
-            hidden = self.trunk(prompts)
-            last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=self.device)
-            state = hidden[torch.arange(len(part), device=self.device), last]
-            window = self.encoder.encode([self.window_text(context) for context in part])
-            chunks.append(self.ranking_scores(window, state, part))
+        parts = [contexts[start : start + batch_size] for start in range(0, len(contexts), batch_size)]
+        chunks = [self.ranking_scores(*self.read(part), part) for part in parts]
         return torch.cat(chunks) if chunks else torch.zeros(0, len(self.catalog))
+
+    @torch.no_grad()
+    def read(self, contexts: Sequence[Dialogue]) -> tuple[Tensor, Tensor]:
+        """What the slate head reads of contexts: the encoded windows [B, dim] and the states at a decision to recommend
+        [B, width], of the whole batch at once."""
+        prompts = [[*self.prompt(context), self.layout.recommend] for context in contexts]
+        hidden = self.trunk(prompts)
+        last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=self.device)
+        window = self.encoder.encode([self.window_text(context) for context in contexts])
+        return window, hidden[torch.arange(len(contexts), device=self.device), last]
 
     def sayable(self, slates: Sequence[Slate | None]) -> Tensor:
         """Additive mask [B, V] of a reply's first token: ordinary tokens, ``<eos>``, and the slots whose titles the

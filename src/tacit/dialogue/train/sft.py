@@ -8,6 +8,7 @@ dialogues, or at their text where no items are recommended.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,10 +20,12 @@ from torch import Tensor, nn
 
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.slate import mask_rows
+from tacit.dialogue.train.calibrate import calibrate
 from tacit.dialogue.train.segments import Pick, Rejected, Segment, segments
 from tacit.metrics.ranks import ndcg
 from tacit.run.config import check_types
-from tacit.run.distributed import dealt, is_writer, spread, sum_gradients, summed
+from tacit.run.distributed import barrier, dealt, is_writer, spread, sum_gradients, summed
+from tacit.run.files import atomic_folder, atomic_write
 from tacit.run.folder import Stage
 from tacit.run.limits import at_least, between, learning_rate
 from tacit.run.progress import Ticker, progress
@@ -38,6 +41,7 @@ log = logging.getLogger("tacit")
 
 # of the small model, which starts from nothing; of all weights of a pretrained one; of its adapters
 FRESH_LM_LR, PRETRAINED_LM_LR, ADAPTER_LM_LR = 1e-3, 5e-5, 2e-4
+CALIBRATED = "-calibrated"  # what a version ends with
 WISH_LR = 10  # times the head's: few weights, in nats, that one epoch must move
 
 
@@ -60,6 +64,7 @@ class SFTConfig:
     patience: int = at_least(0, default=1)  # epochs without a better validation NDCG before stopping
     checkpoint_every: int = at_least(1, default=200)  # steps
     validation_picks: int = at_least(1, default=1500)
+    calibrate: bool = True  # weigh the parts of the slate's logits on the validation dialogues, after training
     # items that the person disliked or did not take: auto is negative in your own logs, positive in published data sets
     rejected: Literal["auto", "negative", "ignore", "positive"] = "auto"
 
@@ -120,8 +125,30 @@ def run_sft(
             _epoch(policy, optimizer, split, config, stage, state, seed, dtype, bar, rejected)
             _judge_epoch(policy, optimizer, split, config, stage, state, rejected)
     log.info("%s: best validation score %.4f", stage.name, state["best"])
+    tuned = Policy.from_pretrained(stage.folder / "policy").to(policy.device)
+    if config.calibrate:
+        _calibrated(tuned, split, config, stage, rejected)
     stage.finish({"validation_score": state["best"], "epochs": state["epoch"], "lm_lr": config.lm_lr})
-    return Policy.from_pretrained(stage.folder / "policy").to(policy.device)
+    return tuned
+
+
+def _calibrated(policy: Policy, split: Split, config: SFTConfig, stage: Stage, rejected: Rejected) -> None:
+    """Weigh the parts of the slate's logits by the validation dialogues, once, and save the policy again."""
+    if policy.version.endswith(CALIBRATED):  # a kill came between this and the end of the stage
+        return
+    pool = segments(split.valid, policy, None, rejected)
+    picks = [pick for segment in pool for pick in segment.picks if pick.rows][: config.validation_picks]
+    found = calibrate(policy, picks)
+    barrier()  # everybody has read the policy that is replaced
+    if found is None:
+        return
+    policy.version += CALIBRATED
+    log.info("%s: calibrated on %d turns, %.3f → %.3f nats", stage.name, found.contexts, found.before, found.after)
+    if not is_writer():
+        return
+    atomic_write(stage.folder / "calibration.json", json.dumps(asdict(found), indent=1) + "\n")
+    with atomic_folder(stage.folder / "policy") as folder:
+        policy.save_pretrained(folder)
 
 
 def _chosen(policy: Policy, config: SFTConfig) -> str:

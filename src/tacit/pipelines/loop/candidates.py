@@ -19,7 +19,8 @@ def scaled(current: Path, out: Path, factor: float) -> Path:
     """A copy of a policy whose slate logits are ``factor`` times those of the one in ``current``."""
     policy = Policy.from_pretrained(current)
     with torch.no_grad():
-        for part in (policy.head.scale, policy.head.near_scale, policy.head.repeat_bias, policy.head.item_bias):
+        head = policy.head
+        for part in (head.scale, head.near_scale, head.near_log, head.repeat_bias, head.item_bias):  # bias_named: a share
             part.mul_(factor)
     with atomic_folder(out) as folder:
         policy.save_pretrained(folder)
