@@ -1,4 +1,4 @@
-"""Calibration: numbers by hand, the right weights out of drawn choices, and a policy that stays what it was elsewhere."""
+"""Calibration: numbers by hand, the weights that choices were drawn by, and a policy that is calibrated once."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ register_optimizer_step_post_hook(_count_step)
 
 class SlateHead(nn.Module):
     """logits[b, i] = s · <query_b, item_i> + bias_i + w · neighbours_b,i + r · [i mentioned]  over the full catalogue,
-    where calibration (``train.calibrate``) may put w' · log(1 + neighbours_b,i / NEAR) in the place of w · neighbours_b,i,
-    and add v · bias_i to contexts in which an item was named.
+    where calibration (``train.calibrate``) puts w' · log(1 + neighbours_b,i / NEAR) in the place of w · neighbours_b,i
+    and adds v · bias_i to contexts in which an item was named.
 
     item_i = W text_i + residual_i: items are read, and remembered where there is history (the others have no residual).
     query_b = the encoded window, the LM state at the decision token, and the items mentioned so far.
@@ -196,7 +196,7 @@ class SlateHead(nn.Module):
         return read + _sum_rows(self.item_residual.weight, slots)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Earlier versions gave every item a residual and neighbours, did not name the rows, and were not calibrated."""
+        """Earlier versions gave every item a residual and neighbours, did not name the rows; none was calibrated."""
         state_dict.setdefault(f"{prefix}history", torch.arange(len(self.history)))
         for name in ("near_log", "bias_named"):
             state_dict.setdefault(prefix + name, torch.tensor(0.0))

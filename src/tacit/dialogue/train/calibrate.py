@@ -3,8 +3,8 @@
 Parts that can memorise (residuals, the trained encoder) look better in sample than they are, so that what was counted
 beside them is learnt too small and popularity too large; and a summed association is no log-probability: its logarithm
 ranks better, which shows once its weight is fitted out of sample. Five numbers, fitted afterwards by cross-entropy on
-the validation persons, put that right; the policy stays one exact softmax. Stacking of what was learnt in sample by what
-is seen out of it: Wolpert 1992; of one number, temperature scaling: Guo et al. 2017 (arXiv 1706.04599).
+the validation persons, put that right; the policy stays one exact softmax. Stacking of what was learnt in sample by
+what is seen out of it: Wolpert 1992; of one number, temperature scaling: Guo et al. 2017 (arXiv 1706.04599).
 """
 
 from __future__ import annotations

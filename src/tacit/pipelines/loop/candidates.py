@@ -19,8 +19,8 @@ def scaled(current: Path, out: Path, factor: float) -> Path:
     """A copy of a policy whose slate logits are ``factor`` times those of the one in ``current``."""
     policy = Policy.from_pretrained(current)
     with torch.no_grad():
-        head = policy.head
-        for part in (head.scale, head.near_scale, head.near_log, head.repeat_bias, head.item_bias):  # bias_named: a share
+        head = policy.head  # its ``bias_named`` is a share of the bias
+        for part in (head.scale, head.near_scale, head.near_log, head.repeat_bias, head.item_bias):
             part.mul_(factor)
     with atomic_folder(out) as folder:
         policy.save_pretrained(folder)
