@@ -99,7 +99,7 @@ def test_calibration_lowers_the_cross_entropy_of_its_own_contexts(policy: Policy
 
 def test_fine_tuning_calibrates_once(policy: Policy, tmp_path: Path) -> None:
     """A kill after the calibrated policy was saved does not calibrate it again; a saved one keeps its logarithm."""
-    config = sft.SFTConfig(epochs=1, batch=8, validation_picks=60, encoder_trainable=False)
+    config = sft.SFTConfig(epochs=1, batch=8, validation_picks=60, encoder_trainable=False, calibrate=True)
     split, stage = Split(WORLD.train[:16], WORLD.train[48:60]), Stage("sft", tmp_path / "sft")
     tuned = sft.run_sft(policy, split, config, stage, seed=3)
     assert tuned.version == "sft-epoch1-calibrated" and (stage.folder / "calibration.json").is_file()
