@@ -1,4 +1,4 @@
-"""CPU seconds and peak memory of supervised steps on ReDial's segments: forward, backward, AdamW.
+"""CPU seconds and peak memory of supervised steps on ReDial's segments: forward, backward, clipping, AdamW.
 
     OMP_NUM_THREADS=1 python benchmarks/sft_step.py REDIAL_FOLDER [batch] [steps] [frozen encoder layers]
 
@@ -21,6 +21,7 @@ from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
 from tacit.dialogue.train.segments import segments
+from tacit.run.steps import clipped_step
 from tacit.text.encoder import TextEncoder
 
 
@@ -36,7 +37,7 @@ def main(folder: str, batch: int, steps: int, frozen: int) -> None:
     policy.encoder.requires_grad_(True)
     if frozen:
         policy.encoder.freeze_below(frozen)
-    config, dice = sft.SFTConfig().settled("small"), np.random.default_rng(0)
+    config, dice = sft.SFTConfig(batch=batch).settled_for(policy), np.random.default_rng(0)
     optimizer = sft._optimizer(policy, config)
     pool = segments(split.train[:1000], policy, dice)
     dice.shuffle(pool)
@@ -44,10 +45,8 @@ def main(folder: str, batch: int, steps: int, frozen: int) -> None:
     times = []
     for step in range(steps + 1):
         start = time.process_time()
-        text, slate = sft.losses(policy, pool[step * batch : (step + 1) * batch])
-        optimizer.zero_grad(set_to_none=True)
-        (text + slate).backward()
-        optimizer.step()
+        sft.gradients(policy, optimizer, pool[step * batch : (step + 1) * batch], config, "float32")
+        clipped_step(optimizer, [p for g in optimizer.param_groups for p in g["params"]], config.grad_clip)
         times.append(time.process_time() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"batch {batch}, {frozen} layers frozen: {statistics.median(times[1:]):.2f} s a step, peak {peak:.2f} GiB")

@@ -11,6 +11,7 @@ import pytest
 import tiny
 import torch
 
+from tacit.text import bert_rows
 from tacit.text.encoder import AT_ONCE, TextEncoder
 from tacit.types import InputError
 
@@ -121,3 +122,42 @@ def test_the_lowest_layers_can_stay_as_they_are(folder: Path) -> None:
     assert {name for name, p in encoder.named_parameters() if p.grad is None and "pooler" not in name} == frozen
     with pytest.raises(InputError, match="encoder_frozen"):
         encoder.freeze_below(99)
+
+
+def test_rows_side_by_side_have_the_vectors_and_gradients_of_padded_ones(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slow twin is the library's own modules, eight padded rows at a time. Two layers, one of them frozen."""
+    encoder = TextEncoder.load(str(folder), max_tokens=8)
+    stack = next(module for module in encoder.modules() if isinstance(module, torch.nn.ModuleList))
+    stack.append(copy.deepcopy(stack[0]))
+    encoder.freeze_below(1)
+    encoder.train()
+    assert bert_rows.is_plain(encoder.model), "or this compares a way with itself"
+    slope = torch.randn(len(TEXTS), encoder.dim, generator=torch.Generator().manual_seed(0))
+
+    def learnt() -> list[torch.Tensor]:
+        encoder.zero_grad(set_to_none=True)
+        vectors = encoder(TEXTS)
+        (vectors * slope).sum().backward()
+        return [vectors, *(p.grad for p in encoder.parameters() if p.grad is not None)]
+
+    fast = learnt()
+    monkeypatch.setattr("tacit.text.encoder.is_plain", lambda model: False)
+    slow = learnt()
+    assert len(fast) == len(slow) > 10
+    for ours, theirs in zip(fast, slow, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_no_plain_bert_goes_through_its_own_modules(folder: Path) -> None:
+    model = TextEncoder.load(str(folder)).eval().model
+    assert bert_rows.is_plain(model)
+    model[0].auto_model.train()  # with dropout
+    assert not bert_rows.is_plain(model)
+    model[0].auto_model.eval()
+    model[0].auto_model.config.hidden_act = "relu"
+    assert not bert_rows.is_plain(model)
+    model[0].auto_model.config.hidden_act = "gelu"
+    model[1].pooling_mode = "cls"
+    assert not bert_rows.is_plain(model)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
 from tacit.run.progress import progress
+from tacit.text.bert_rows import BertRows, is_plain
 from tacit.text.safe_loading import WEIGHTS, refuse_code
 from tacit.text.vector_cache import Batch, read_vectors
 from tacit.types import InputError
@@ -34,6 +35,7 @@ CACHE_TEXTS = 20_000
 # as keep it busy.
 AT_ONCE = {"cpu": 512}
 AT_ONCE_ELSEWHERE = 16_384
+PADDED_ROWS = 8  # that are read together with gradients where padding is read, too
 
 
 Features = dict[str, Tensor]
@@ -100,8 +102,26 @@ class TextEncoder(nn.Module):
             parameter.requires_grad_(False)
 
     def forward(self, texts: Sequence[str]) -> Tensor:
-        """Differentiable embedding, [n, dim], unit length."""
-        return self._embedded(self._features(texts))
+        """Differentiable embedding, [n, dim], unit length; texts of like length are read together."""
+        features = self._features(texts)
+        lengths = features["attention_mask"].sum(1)
+        order = lengths.argsort(stable=True)
+        reads = self._reader()
+        parts = [reads(features, rows) for rows in order.split(len(texts) if is_plain(self.model) else PADDED_ROWS)]
+        return torch.cat(parts)[order.argsort().to(self.device)]
+
+    def _reader(self) -> Callable[[Features, Tensor], Tensor]:
+        """How to read some rows of features, which must be of rising length, with the weights as they are now."""
+        if not is_plain(self.model):
+            return lambda features, rows: self._embedded(_cut(features, rows, self.model.tokenizer.padding_side))
+        bert = BertRows(self.model)
+
+        def read(features: Features, rows: Tensor) -> Tensor:
+            lengths = features["attention_mask"][rows].sum(1).tolist()
+            means = bert.means(features["input_ids"][rows].to(self.device), lengths)
+            return nn.functional.normalize(means.float(), dim=-1)
+
+        return read
 
     def _features(self, texts: Sequence[str]) -> Features:
         """Token ids and what goes with them, [n, longest] each."""
@@ -152,18 +172,15 @@ class TextEncoder(nn.Module):
         return Batch(vectors, self.is_cut(texts))
 
     def _frozen(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
-        """Places in ``texts``, and the vectors of the texts there, batch by batch. Texts are cut into tokens once, and
-        each batch has the columns of its own longest text."""
+        """Places in ``texts``, and the vectors of the texts there, batch by batch. Texts are cut into tokens once."""
         if not texts:
             return
         features = self._features(texts)
-        mask = features["attention_mask"]
-        right = self.model.tokenizer.padding_side == "right"
-        for rows in self._batches(texts, mask.sum(1).tolist()):
-            seen = mask[rows].any(0).nonzero()
-            columns = slice(0, int(seen[-1]) + 1) if right else slice(int(seen[0]), None)
+        with torch.inference_mode():
+            read = self._reader()
+        for rows in self._batches(texts, features["attention_mask"].sum(1).tolist()):
             with torch.inference_mode():
-                vectors = self._embedded({key: value[rows][:, columns] for key, value in features.items()})
+                vectors = read(features, torch.tensor(rows))
             yield rows, vectors.clone()  # tensors that what is trained may read
 
     def _batches(self, texts: Sequence[str], tokens: Sequence[int]) -> Iterator[list[int]]:
@@ -214,6 +231,13 @@ class TextEncoder(nn.Module):
         super().train(mode)
         self.model.eval()  # no dropout, also while training: it doubles the forward pass on a CPU
         return self
+
+
+def _cut(features: Features, rows: Tensor, side: str) -> Features:
+    """Some rows, with the columns of their own longest text."""
+    seen = features["attention_mask"][rows].any(0).nonzero()
+    columns = slice(0, int(seen[-1]) + 1) if side == "right" else slice(int(seen[0]), None)
+    return {key: value[rows][:, columns] for key, value in features.items()}
 
 
 def _pinned_folder() -> str | None:

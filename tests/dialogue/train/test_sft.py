@@ -253,6 +253,7 @@ def test_size_and_base_decide_what_is_not_given(encoder_folder: Path, tmp_path: 
     assert sft.SFTConfig(lm_lr=2e-4).settled("small").lm_lr == sft.SFTConfig(lm_lr=2e-4).settled("gpt2").lm_lr == 2e-4
     small = build(encoder_folder)
     assert auto.settled_for(small).microbatch == auto.batch == 16
+    assert replace(auto, batch=64).settled_for(small).microbatch == 16, "more would only take more memory"
     base = tiny.save_lm(tmp_path / "base", "llama")
     for lora, rate in ((0, 5e-5), (2, 2e-4)):
         config = PolicyConfig(base=str(base), encoder=str(encoder_folder), window=4, lm=LMConfig(lora=lora))
