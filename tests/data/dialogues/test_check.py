@@ -186,3 +186,10 @@ def test_an_empty_message_is_a_message() -> None:
         assert prints.contained(0) == 0
         prints.add(0, 2, Dialogue("e", "u", said[:2]))
         assert prints.contained(0) == 1
+
+
+@given(st.text("{}\r\n ", min_size=1, max_size=9))
+def test_lines_of_braces_are_counted_as_they_are_when_looked_at_one_by_one(text: str) -> None:
+    body = text.encode()
+    edges = {(line[:1], line.rstrip(b"\r")[-1:]) for line in body.split(b"\n")}
+    assert typed._hold_values(body, body.count(b"\n") + 1) == (edges == {(b"{", b"}")})

@@ -103,14 +103,20 @@ def decode_block(block: bytes, lines: int) -> list[DialogueRow] | None:
     Between a closing brace and an opening one no newline can stand inside of a value. So where all lines begin and end
     with braces they hold whole values, and as many rows as lines say that each holds one.
     """
-    edges = {(line[:1], line.rstrip(b"\r")[-1:]) for line in block.removesuffix(b"\n").split(b"\n")}
-    if edges != {(b"{", b"}")}:
+    if not _hold_values(block.removesuffix(b"\n"), lines):
         return None
     try:
         rows = _DECODER.decode_lines(block)
     except _UNFIT:
         return None
     return rows if len(rows) == lines else None
+
+
+def _hold_values(body: bytes, lines: int) -> bool:
+    """Whether each line begins and ends with a brace."""
+    if body.count(b"}\n{") == lines - 1 and body.startswith(b"{") and body.endswith(b"}"):
+        return True
+    return {(line[:1], line.rstrip(b"\r")[-1:]) for line in body.split(b"\n")} == {(b"{", b"}")}
 
 
 def sound(row: DialogueRow, known: frozenset[ItemId] | None) -> bool:
