@@ -22,7 +22,8 @@ def is_plain(model: SentenceTransformer) -> bool:
     kinds = [type(module).__name__ for module in model]  # the library's modules moved between its versions
     if kinds[:2] != ["Transformer", "Pooling"] or kinds[2:] not in ([], ["Normalize"]):
         return False
-    bert: Any = model[0].auto_model
+    first: Any = model[0]
+    bert: Any = first.auto_model
     return (
         type(bert) is BertModel
         and not bert.training
@@ -39,7 +40,8 @@ class BertRows:
     """A plain BERT as it is now: made anew after its weights have changed."""
 
     def __init__(self, model: SentenceTransformer) -> None:
-        self.bert: Any = model[0].auto_model
+        first: Any = model[0]
+        self.bert: Any = first.auto_model
         own = [layer.attention.self for layer in self.bert.encoder.layer]
         parts = [(layer.query, layer.key, layer.value) for layer in own]
         self.three = [(torch.cat([part.weight for part in of]), torch.cat([part.bias for part in of])) for of in parts]
@@ -75,7 +77,8 @@ class BertRows:
 
 
 def _parts(x: Tensor, shapes: Sequence[tuple[int, int]]) -> Sequence[Tensor]:
-    return x.split([rows * length for rows, length in shapes])
+    parts: Sequence[Tensor] = x.split([rows * length for rows, length in shapes])
+    return parts
 
 
 def _pooled_by(pooling: Any) -> str:
