@@ -126,6 +126,7 @@ def run_sft(
             _epoch(policy, optimizer, split, config, stage, state, seed, dtype, bar, rejected)
             _judge_epoch(policy, optimizer, split, config, stage, state, rejected)
     log.info("%s: best validation score %.4f", stage.name, state["best"])
+    barrier()  # the writer has saved the best epoch
     tuned = Policy.from_pretrained(stage.folder / "policy").to(policy.device)
     if config.calibrate:
         _calibrated(tuned, split, config, stage, rejected)
