@@ -18,7 +18,6 @@ import numpy as np
 
 from tacit.dialogue.users.crowd import UserWorld
 from tacit.environments.talk import Reward, Talk, observed_reward
-from tacit.recommender import policy_of
 from tacit.types import InputError
 
 try:
@@ -66,6 +65,7 @@ class SimulatedUser(Environment):  # type: ignore[misc]
         return Heard(text=self._talk.opening, done=False, reward=0.0, metadata={"seed": seed})
 
     def step(self, action: Say, timeout_s: float | None = None, **others: Any) -> Heard:
+        """The user's answer to a reply; ``InputError`` before a reset, and once the conversation is over."""
         if self._talk is None:
             raise InputError("no conversation was begun: reset first.")
         answer = self._talk.say(action.text)
@@ -82,6 +82,8 @@ def app(
     run: str | Path, max_turns: int = 5, sessions: int = 16, reward: Reward = observed_reward, tell_felt: bool = False
 ) -> FastAPI:
     """A server of the users of ``run`` (a folder that `tacit sft` or a later stage wrote)."""
+    from tacit.recommender import policy_of  # torch, which users themselves do without
+
     catalog = policy_of(Path(run)).catalog
     world = UserWorld.load(Path(run) / "users", catalog)
     return serve(world, max_turns, sessions, reward, tell_felt)
@@ -94,6 +96,8 @@ def serve(
     reward: Reward = observed_reward,
     tell_felt: bool = False,
 ) -> FastAPI:
+    """A server of the users of ``world``, up to ``sessions`` of them at a time."""
+
     def user() -> SimulatedUser:
         return SimulatedUser(world, max_turns, reward, tell_felt)
 
