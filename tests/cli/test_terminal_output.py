@@ -86,6 +86,8 @@ def test_score_prints_the_same_json(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Judge:
+        people = None
+
         def read(self, _: object) -> list[Dialogue]:
             return [Dialogue("d", "u", ())]
 

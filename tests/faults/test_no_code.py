@@ -148,7 +148,7 @@ def calls(name: str) -> list[tuple[Path, ast.Call]]:
 
 def test_every_loader_of_transformers_is_told_to_run_nothing() -> None:
     """A call that loads by name or folder hands on NO_CODE or WEIGHTS; nothing anywhere trusts remote code."""
-    ours = {"Policy", "RewardModel", "PeftModel", "cls"}
+    ours = {"Policy", "RewardModel", "Foreteller", "PeftModel", "cls"}
     for file, call in calls("from_pretrained"):
         owner = call.func.value  # type: ignore[attr-defined]
         if isinstance(owner, ast.Name) and owner.id in ours:

@@ -15,6 +15,7 @@ import pytest
 from tacit import pipelines
 from tacit.pipelines import RerankConfig, RunConfig
 from tacit.pipelines.loop.settings import LoopConfig
+from tacit.pipelines.outcomes.config import OutcomesRunConfig
 from tacit.run.config import load
 from tacit.run.limits import Limits, broken, numbers
 from tacit.types import InputError
@@ -209,5 +210,7 @@ def test_every_config_that_is_shipped_loads(path: Path) -> None:
         pipelines.load_config(CONFIGS[0], [str(path)])
     elif path.name == "loop.yaml":
         load(LoopConfig, path, [])
+    elif path.name == "outcomes.yaml":
+        load(OutcomesRunConfig, path, [])
     else:
         pipelines.load_config(path)

@@ -639,7 +639,7 @@ def test_a_killed_stage_goes_on_to_the_same_weights(
     from tacit.run.resume import Resumable
 
     place: Any
-    place, name, last = (log_code, "_play", 3) if when == "logs" else (Resumable, "save", 5)
+    place, name, last = (log_code, "play_behaviour", 3) if when == "logs" else (Resumable, "save", 5)
     original, calls = getattr(place, name), []
 
     def dies(*args: Any) -> Any:

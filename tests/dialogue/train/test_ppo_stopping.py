@@ -23,17 +23,27 @@ PLAIN = PPOConfig(
 )  # fmt: skip
 
 
-def record(
-    path: Path, episodes: Sequence[Episode], crowd: Waiting, columns: Mapping[str, Sequence[float]]
-) -> dict[str, float]:
+class Recorder:
     """Turns of talk before the end, and what the conversation was worth to the user, on the mean."""
-    talk = [sum(step.sample.slate is None for step in episode.steps) for episode in episodes]
-    return {"talk": float(np.mean(talk)), "worth": float(np.mean([sum(felt) for felt in crowd.hidden]))}
+
+    def keep(self, crowd: Waiting) -> list[list[float]]:
+        return crowd.hidden
+
+    def __call__(
+        self,
+        path: Path,
+        episodes: Sequence[Episode],
+        kept: Sequence[list[list[float]]],
+        columns: Mapping[str, Sequence[float]],
+    ) -> dict[str, float]:
+        talk = [sum(step.sample.slate is None for step in episode.steps) for episode in episodes]
+        worth = [sum(felt) for hidden in kept for felt in hidden]
+        return {"talk": float(np.mean(talk)), "worth": float(np.mean(worth))}
 
 
 def learnt(folder: Path, cost: float, bonus: float, **change: float) -> dict[str, float]:
     """The last iteration's metrics of real PPO, from a fresh policy that talks and answers about equally often."""
-    parts = WaitingWorld(cost), Proxy(cost, bonus), record, replace(PLAIN, **change)
+    parts = WaitingWorld(cost), Proxy(cost, bonus), Recorder(), replace(PLAIN, **change)
     run_ppo(tiny_policy(0, reply=2), *parts, Stage("ppo", folder), 0)  # type: ignore[arg-type]
     first, *_, last = Stage("ppo", folder).log.rows()
     assert 0.6 < first["talk"] < 1.4
