@@ -54,7 +54,13 @@ def examine_people(
     column = HEADS.index("pleased")
     table["pleased"] = pearson(rows[:, column], made.targets[first, column], whose.groups[first], generator)
     table |= _liked(model, seen, made, rows, whose.groups[first], generator)
-    return table | _whole(model, seen, made, rows, whose.groups[first], generator), whose.unit
+    table |= _whole(model, seen, made, rows, whose.groups[first], generator)
+    return {name: {key: _said(value) for key, value in row.items()} for name, row in table.items()}, whose.unit
+
+
+def _said(value: float | None) -> float | None:
+    """To nine decimals: what lies beyond is the order of a processor's sums."""
+    return None if value is None else round(value, 9)
 
 
 @dataclass(frozen=True)
