@@ -21,6 +21,7 @@ from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
 from tacit.dialogue.train.segments import segments
+from tacit.dialogue.train.sft_config import SFTConfig
 from tacit.run.steps import clipped_step
 from tacit.text.encoder import TextEncoder
 
@@ -37,7 +38,7 @@ def main(folder: str, batch: int, steps: int, frozen: int) -> None:
     policy.encoder.requires_grad_(True)
     if frozen:
         policy.encoder.freeze_below(frozen)
-    config, dice = sft.SFTConfig(batch=batch).settled_for(policy), np.random.default_rng(0)
+    config, dice = SFTConfig(batch=batch).settled_for(policy), np.random.default_rng(0)
     optimizer = sft._optimizer(policy, config)
     pool = segments(split.train[:1000], policy, dice)
     dice.shuffle(pool)

@@ -21,7 +21,8 @@ from torch import nn
 
 from tacit.dialogue.train.ppo import run_ppo
 from tacit.dialogue.train.ppo_learner import PPOConfig
-from tacit.dialogue.train.sft import SFTConfig, run_sft
+from tacit.dialogue.train.sft import run_sft
+from tacit.dialogue.train.sft_config import SFTConfig
 from tacit.rerank.align.dpo import DPOSettings, align
 from tacit.rerank.align.ppo import align_by_scores
 from tacit.rerank.align.ppo_learner import Task, WriterPPOConfig

@@ -86,6 +86,11 @@ def test_two_processes_do_a_run_and_a_killed_one_goes_on_in_one(alone: Path, tmp
     like(alone, folder)
 
 
+def test_two_processes_that_hold_the_language_model_in_parts_do_the_same_run(alone: Path, tmp_path: Path) -> None:
+    done(*TORCHRUN, "run", *WORDS, "sharding=always", f"out={tmp_path / 'parts'}")
+    like(alone, tmp_path / "parts")
+
+
 def test_what_one_process_does_is_refused_in_one_sentence(tmp_path: Path) -> None:
     child = begin(*TORCHRUN, "chat", str(tmp_path))
     _, said = child.communicate(timeout=300)

@@ -8,34 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from lm_families import ADDED, FAMILIES, LAYERS, RANK, WIDTH, WORDS, fresh
 from safetensors.torch import load_model, save_model
-from transformers import (
-    Gemma3ForCausalLM,
-    Gemma3TextConfig,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-)
 
 from tacit.text.added_rows import begin_rows
 from tacit.text.lm import LMConfig, head_logits, over_vocabulary, train_parts, trunk
 from tacit.types import InputError
 
-WIDTH, LAYERS, WORDS, RANK = 16, 4, 40, 2
-ADDED = [37, 38, 39]
-SHAPE: dict[str, Any] = dict(
-    vocab_size=WORDS, hidden_size=WIDTH, intermediate_size=24, num_hidden_layers=LAYERS, num_attention_heads=2,
-    num_key_value_heads=1, head_dim=8, max_position_embeddings=32, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-)  # fmt: skip
-FAMILIES = {
-    "gpt2": (GPT2Config, GPT2LMHeadModel),
-    "llama": (LlamaConfig, LlamaForCausalLM),
-    "qwen3": (Qwen3Config, Qwen3ForCausalLM),
-    "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
-}
 # in + out of the linear layers of one block: attention's, then the feed-forward's
 SIDES = {
     "gpt2": (16 + 48) + (16 + 16) + (16 + 64) + (64 + 16),
@@ -44,16 +23,6 @@ SIDES = {
     "gemma3": (16 + 16) + 2 * (16 + 8) + (16 + 16) + 2 * (16 + 24) + (24 + 16),
 }
 IDS = torch.tensor([[1, 5, 37, 7, 38, 9, 2], [1, 8, 39, 3, 4, 37, 2]])
-
-
-def fresh(family: str, tied: bool) -> Any:
-    torch.manual_seed(0)
-    config, model = FAMILIES[family]
-    if family == "gpt2":
-        return model(
-            config(vocab_size=WORDS, n_embd=WIDTH, n_layer=LAYERS, n_head=2, n_positions=32, tie_word_embeddings=tied)
-        ).eval()
-    return model(config(**SHAPE, tie_word_embeddings=tied)).eval()
 
 
 def step(lm: Any) -> None:

@@ -29,7 +29,8 @@ from tacit.dialogue.reward.train import RewardConfig, run_reward
 from tacit.dialogue.reward.verdict import ValidationReport
 from tacit.dialogue.train.ppo import run_ppo
 from tacit.dialogue.train.ppo_learner import PPOConfig
-from tacit.dialogue.train.sft import SFTConfig, run_sft
+from tacit.dialogue.train.sft import run_sft
+from tacit.dialogue.train.sft_config import SFTConfig
 from tacit.dialogue.users.crowd import UsersConfig, UserWorld
 from tacit.dialogue.users.phrases import Phrases
 from tacit.metrics.results import save_rows
@@ -55,6 +56,7 @@ from tacit.text.gguf import gguf_file, is_gguf
 from tacit.text.lm import rows_a_pass
 from tacit.text.sentiment import load_sentiment
 from tacit.text.sentiment_names import is_dotted, registered, require_allowed
+from tacit.text.sharding import Sharding
 from tacit.types import Split
 
 log = logging.getLogger("tacit")
@@ -78,6 +80,8 @@ class RunConfig:
     device: str = "auto"  # auto (a GPU where there is one) | cpu | cuda | cuda:1 | mps
     # auto (the faster one here, measured when the run begins) | float32 | bfloat16 (autocast)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    # torchrun's processes hold the language model's weights in parts while it learns (FSDP2); auto: from a billion on
+    sharding: Sharding = "auto"
     threads: int = between(0, 1024, default=0)  # CPU threads; 0 leaves OMP_NUM_THREADS in charge
     out: str = ""  # the run folder; empty = runs/<name of the config file>-seed<seed>
 
@@ -205,14 +209,16 @@ def prepare(run: Run, config: RunConfig, device: str) -> None:
 def sft(run: Run, config: RunConfig, device: str) -> None:
     _, split = _training(run, config)
     policy = load_policy(run, "prepare", device)
-    run_sft(policy, split, config.sft, run.stage("sft"), config.seed, config.dtype, own_logs(config))
+    stage, own = run.stage("sft"), own_logs(config)
+    run_sft(policy, split, config.sft, stage, config.seed, config.dtype, own, config.sharding)
 
 
 def literal(run: Run, config: RunConfig, device: str) -> None:
     """The baseline without a slate head, where it is asked for; it shares the untrained policy."""
     _, split = _training(run, config)
     policy, settings = load_policy(run, "prepare", device), replace(config.sft, encoder_trainable=False)
-    run_sft(policy, split_as_text(split), settings, run.stage("literal"), config.seed, config.dtype)
+    stage, texts = run.stage("literal"), split_as_text(split)
+    run_sft(policy, texts, settings, stage, config.seed, config.dtype, sharding=config.sharding)
 
 
 def reward(run: Run, config: RunConfig, device: str) -> None:
@@ -232,10 +238,21 @@ def ppo(run: Run, config: RunConfig, device: str) -> None:
     at_once = min(config.ppo.microbatch, 2 * rows_a_pass(policy.lm))  # turns are shorter than segments
     if at_once < config.ppo.microbatch:
         log.info("ppo: %d turns at once, by the size of policy.base=%s", at_once, config.policy.base)
-    settings, dtype = replace(config.ppo, microbatch=at_once), config.dtype
+    settings = replace(config.ppo, microbatch=at_once)
     with hands_of(players, config.rollout, run, "ppo", config.threads) as hands:
         run_ppo(
-            policy, world, scorer, HiddenRecorder(), settings, stage, config.seed, dtype, split.train, rejected, hands
+            policy,
+            world,
+            scorer,
+            HiddenRecorder(),
+            settings,
+            stage,
+            config.seed,
+            config.dtype,
+            split.train,
+            rejected,
+            hands,
+            config.sharding,
         )
 
 
@@ -274,7 +291,7 @@ STAGES = StageTable[RunConfig](
         "reward": "reward",
         "ppo": "ppo",
     },
-    free=("out", "device", "threads", "reward.force", "rollout", "evaluate"),
+    free=("out", "device", "sharding", "threads", "reward.force", "rollout", "evaluate"),
     part_of={"prepare": "sft", "literal": "evaluate"},
     width=lambda config: trained_width(config),
     together=("sft", "literal", "reward", "ppo"),

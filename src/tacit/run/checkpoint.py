@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tacit.run.files import atomic_folder, says_when_full, sha256
+from tacit.run.shards import as_held, held
 
 log = logging.getLogger("tacit")
 
@@ -39,7 +40,7 @@ class Checkpoint:
     def into(self, weights: Mapping[str, Tensor]) -> None:
         """Put the tensors of these names in place of ``weights``."""
         for name, weight in weights.items():
-            weight.copy_(self.tensors[name])
+            held(weight).copy_(held(as_held(self.tensors[name], weight)))
 
 
 class Checkpoints:
@@ -119,7 +120,9 @@ def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def pack_optimizer(
     optimizer: torch.optim.Optimizer, prefix: str = "optimizer."
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimizer as named tensors and a JSON-able rest; ``unpack_optimizer`` restores it bit for bit."""
+    """An optimizer as named tensors and a JSON-able rest; ``unpack_optimizer`` restores it bit for bit.
+
+    Tensors of which this process holds a part are given as they are (``shards.all_whole``)."""
     content = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, dict[str, Any]] = {}
@@ -139,11 +142,12 @@ def pack_optimizer(
 def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Restore what ``pack_optimizer`` gave. ``tensors`` may hold other names too; they are left alone."""
     prefix = state["prefix"]
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     slots: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in state["scalars"].items()}
     for key, tensor in tensors.items():
         if key.startswith(prefix):
             index, _, name = key.removeprefix(prefix).partition(".")
-            slots.setdefault(int(index), {})[name] = tensor
+            slots.setdefault(int(index), {})[name] = as_held(tensor, weights[int(index)])
     groups = [
         {name: tuple(v["tuple"]) if isinstance(v, dict) and "tuple" in v else v for name, v in group.items()}
         for group in state["groups"]

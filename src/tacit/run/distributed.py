@@ -1,8 +1,8 @@
 """Several processes of one run, as ``torchrun`` starts them: each does its share of every batch, and one writes.
 
-All hold the same weights. A batch is cut by the place of its rows, its random numbers go by that place too, and its
-losses are divided by the *whole* batch's counts, so that gradients need only be added up: however many processes there
-are, the sums are the same but for the order of adding. They are plain all-reduces: DDP's hooks sit on a module's
+All hold the same weights, or parts of them (``text.sharding``). A batch is cut by the place of its rows, its random
+numbers go by that place too, and its losses are divided by the *whole* batch's counts, so that gradients need only be
+added up: however many processes there are, the sums are the same but for the order of adding. They are plain all-reduces: DDP's hooks sit on a module's
 ``forward``, and a policy is scored, and its parts are used, by other functions.
 """
 
@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from tacit.run.memory import pass_on_want_of_memory
@@ -73,6 +74,10 @@ def joined() -> Iterator[None]:
     try:
         with contextlib.nullcontext() if is_writer() else _silence():
             yield
+    except RuntimeError as error:  # in a pass through a model that is held in parts: FSDP2 does the talking there
+        if not (isinstance(error, dist.DistError) or "gloo" in str(error)):
+            raise
+        raise _lost(error) from error
     finally:
         _world = _World()
     dist.destroy_process_group()
@@ -106,10 +111,14 @@ def _collective() -> Iterator[None]:
         yield
     except RuntimeError as error:
         pass_on_want_of_memory(error)
-        raise InputError(
-            f"the processes of this run have lost each other ({str(error).strip().splitlines()[0]}): when one ends, "
-            "all do; give the same command again, and it goes on from the last checkpoint."
-        ) from error
+        raise _lost(error) from error
+
+
+def _lost(error: RuntimeError) -> InputError:
+    return InputError(
+        f"the processes of this run have lost each other ({str(error).strip().splitlines()[0]}): when one ends, "
+        "all do; give the same command again, and it goes on from the last checkpoint."
+    )
 
 
 def first_to_tell() -> bool:
@@ -195,16 +204,37 @@ def _moved(record: Any, device: torch.device) -> Any:
 def dealt(rows: Sequence[T], most: int) -> list[tuple[int, Sequence[T]]]:
     """(number, rows) of the pieces of a batch that this process does, ``most`` rows in each; fewer where a process
     would have none. Pieces are numbered through the whole batch."""
-    each = max(1, min(most, -(-len(rows) // size())))
+    each = _each(len(rows), most)
     pieces = [rows[start : start + each] for start in range(0, len(rows), each)]
     return list(enumerate(pieces))[rank() :: size()]
 
 
+def _each(count: int, most: int) -> int:
+    """Rows of a piece."""
+    return max(1, min(most, -(-count // size())))
+
+
+def idle_turns(count: int, most: int) -> int:
+    """How many pieces of a batch of ``count`` rows another process was ``dealt`` beyond this one's."""
+    pieces = -(-count // _each(count, most))
+    return -(-pieces // size()) - len(range(rank(), pieces, size()))
+
+
+def added_up(tensor: Tensor) -> Tensor:
+    """The sum of everybody's, in place."""
+    if size() > 1:
+        with _collective():
+            dist.all_reduce(tensor)
+    return tensor
+
+
 def sum_gradients(optimizer: Optimizer) -> None:
-    """Every process's gradients become the sum over all; what none has stays ``None``, and is not stepped along."""
+    """Every process's gradients become the sum over all; what none has stays ``None``, and is not stepped along. Those
+    of weights that are held in parts are sums already."""
     if size() == 1:
         return
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    every = [p for group in optimizer.param_groups for p in group["params"]]
+    parameters = [p for p in every if not isinstance(p, DTensor)]
     there = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32)
     with _collective():
         dist.all_reduce(there, dist.ReduceOp.MAX)

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from tacit.run.checkpoint import Generator, pack_optimizer, pack_rng, unpack_optimizer, unpack_rng
 from tacit.run.distributed import from_writer, is_writer
 from tacit.run.folder import Stage
+from tacit.run.shards import all_whole
 from tacit.run.stopped import require_finite, stopped_folder
 from tacit.types import InputError
 
@@ -39,13 +40,14 @@ class Resumable:
         Weights that are no longer finite are no checkpoint: ``InputError``, and the earlier ones stay.
         """
         self.require_finite(step, f"after step {step}", "lower the learning rate")
+        moments, optimizer = pack_optimizer(self.optimizer)
+        tensors = all_whole({**self.weights, **moments}, keep=is_writer())
         if not is_writer():
             return
-        moments, optimizer = pack_optimizer(self.optimizer)
         state = {**(place or {}), "optimizer": optimizer}
         if self.generators:
             state["rng"] = pack_rng(*self.generators)
-        self.stage.checkpoints.save(step, {**self.weights, **moments}, state)
+        self.stage.checkpoints.save(step, tensors, state)
 
     def restore(self) -> tuple[int, dict[str, Any]]:
         """(steps that are done, the dict of ``save``) of the newest whole checkpoint; (0, {}) where there is none.

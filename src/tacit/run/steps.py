@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from tacit.run.shards import clip_gradients
+
 Stats = dict[str, float]
 Rows = list[int]
 
@@ -41,7 +43,7 @@ def accumulate(
 def clipped_step(optimizer: Optimizer, parameters: Sequence[nn.Parameter], grad_clip: float) -> float:
     """Step along the gradient, shortened to ``grad_clip`` (0 = not); its norm before. One that is not finite moves
     nothing."""
-    norm = float(nn.utils.clip_grad_norm_(parameters, grad_clip or math.inf))
+    norm = clip_gradients(parameters, grad_clip or math.inf)
     if math.isfinite(norm):
         optimizer.step()
     return norm

@@ -11,9 +11,11 @@ from typing import NoReturn
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
-from tacit.run.distributed import barrier, is_writer
+from tacit.run.distributed import barrier, gathered, is_writer
 from tacit.run.files import atomic_folder
+from tacit.run.shards import held, whole
 from tacit.types import InputError
 
 
@@ -62,13 +64,17 @@ def first_not_finite(losses: Sequence[Tensor]) -> int | None:
 
 
 def weights_not_finite(weights: Mapping[str, Tensor]) -> list[str]:
-    """The names of the weights that hold NaN or infinity."""
-    return [name for name, weight in weights.items() if not bool(torch.isfinite(weight.detach()).all())]
+    """The names of the weights that hold NaN or infinity, in whichever process's part."""
+    here = [name for name, weight in weights.items() if not bool(torch.isfinite(held(weight)).all())]
+    if not any(isinstance(weight, DTensor) for weight in weights.values()):
+        return here
+    found = {name for names in gathered(here) for name in names}
+    return [name for name in weights if name in found]
 
 
 def require_finite(weights: Mapping[str, Tensor], folder: Path | None, who: str, when: str, advice: str) -> None:
     """``InputError`` where a weight holds NaN or infinity, the weights in question kept in ``folder``."""
     names = weights_not_finite(weights)
     if names:
-        broken = {name: weights[name] for name in names[:10]}
+        broken = {name: whole(weights[name]) for name in names[:10]}
         stop(folder, who, f"{names[0]} holds NaN or infinity {when}", advice, {"weights": names}, broken, "weights")

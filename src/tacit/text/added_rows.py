@@ -39,7 +39,9 @@ class RowsEmbedding(nn.Module):
         """[…] token ids → […, width]."""
         vectors: Tensor = self.inner(ids)
         place = self.place[ids]
-        if not self.reads_only and not bool((place >= 0).any()):
+        # Where rows may learn, they do so whatever the tokens: processes that hold parts of a model add their gradients
+        # up in the order that autograd gives them, and FSDP2 has no way of noticing where one's differs.
+        if not torch.is_grad_enabled() and not bool((place >= 0).any()):
             return vectors
         rows = self.rows.detach() if self.reads_only else self.rows
         own = nn.functional.embedding(place.clamp(min=0), rows)

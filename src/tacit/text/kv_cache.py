@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
-from tacit.text.lm import trunk
+from tacit.text.lm import read
 from tacit.text.packed import Packing, packed_states, packs
 
 _ROOM = 64  # tokens by which the padded cache grows at once
@@ -197,7 +197,8 @@ class _Padded:
         ids = torch.tensor([[0] * (width - len(chunk)) + list(chunk) for chunk in chunks], device=device)
         real = torch.tensor([[0] * (width - len(chunk)) + [1] * len(chunk) for chunk in chunks], device=device)
         self.mask = torch.cat([self.mask, real], dim=1) if self.past is not None else real
-        out = trunk(self.lm)(
+        out = read(
+            self.lm,
             input_ids=ids,
             attention_mask=self.mask,
             position_ids=(self.mask.cumsum(1) - 1).clamp(min=0)[:, -width:],

@@ -39,6 +39,7 @@ MOST_LOGITS = 2**24  # 64 MB in float32, and as much again for each of the softm
 # weights below → rows: SmolLM2 keeps about 1.2 MB a token for its backward pass, and a row has some 250 tokens
 ROWS_A_PASS: Mapping[float, int] = {20e6: 4096, 300e6: 4, 1e9: 2, math.inf: 1}
 LORA_FROM = 1_000_000_000  # parameters; larger models get adapters unless told otherwise
+READS = "read_states"  # the entrance of a model that is held in parts
 LORA_RANK = 16  # of these; LLaMA-Factory, whose other defaults the writer's tuning has, takes 8
 
 
@@ -258,6 +259,12 @@ def with_lora(model: PreTrainedModel, rank: int) -> Any:
 def trunk(lm: Any) -> Any:
     """The model without its head, adapters included: tokens → ``last_hidden_state``."""
     return (lm.get_base_model() if isinstance(lm, PeftModel) else lm).base_model
+
+
+def read(lm: Any, **inputs: Any) -> Any:
+    """What the trunk tells of its inputs, ``last_hidden_state`` among it. A model of which this process holds a part
+    has an entrance of its own (``sharding``)."""
+    return getattr(lm, READS, trunk(lm))(**inputs)
 
 
 def head_logits(lm: Any, states: Tensor) -> Tensor:

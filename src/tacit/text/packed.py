@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import AttentionInterface
 
 from tacit.text import gpt2_steps
-from tacit.text.lm import trunk
+from tacit.text.lm import read, trunk
 from tacit.text.prefix_trees import prefix_trees
 
 Seen = npt.NDArray[np.bool_]
@@ -109,7 +109,8 @@ def packed_states(lm: Any, ids: Tensor, places: Tensor, packing: Packing, past: 
 
         return gpt2_steps.states(trunk(lm), ids, places, attend)
     with _own_attention(trunk(lm).config):
-        out = trunk(lm)(
+        out = read(
+            lm,
             input_ids=ids.unsqueeze(0),
             position_ids=places.unsqueeze(0),
             attention_mask=places.new_zeros(1, 1, 1, 1),  # of four dimensions: transformers makes none of its own

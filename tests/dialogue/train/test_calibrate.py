@@ -17,6 +17,7 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
 from tacit.dialogue.train.calibrate import Calibration, Weights, apply, calibrate, minimise, parts
 from tacit.dialogue.train.segments import Pick, segments
+from tacit.dialogue.train.sft_config import SFTConfig
 from tacit.run.folder import Stage
 from tacit.text.lm import LMConfig
 from tacit.types import Split
@@ -99,7 +100,7 @@ def test_calibration_lowers_the_cross_entropy_of_its_own_contexts(policy: Policy
 
 def test_fine_tuning_calibrates_once(policy: Policy, tmp_path: Path) -> None:
     """A kill after the calibrated policy was saved does not calibrate it again; a saved one keeps its logarithm."""
-    config = sft.SFTConfig(epochs=1, batch=8, validation_picks=60, encoder_trainable=False, calibrate=True)
+    config = SFTConfig(epochs=1, batch=8, validation_picks=60, encoder_trainable=False, calibrate=True)
     split, stage = Split(WORLD.train[:16], WORLD.train[48:60]), Stage("sft", tmp_path / "sft")
     tuned = sft.run_sft(policy, split, config, stage, seed=3)
     assert tuned.version == "sft-epoch1-calibrated" and (stage.folder / "calibration.json").is_file()

@@ -27,6 +27,7 @@ from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
 from tacit.run.distributed import is_writer
 from tacit.run.files import atomic_write
 from tacit.run.folder import Stage
+from tacit.text.sharding import Sharding
 from tacit.types import Dialogue, Episode, InputError, Turn
 
 SMALL = PPOConfig(
@@ -98,18 +99,20 @@ class PlainRecorder(Recorder):
         return {"felt": sum(value for crowd in kept for steps in crowd for value in steps)}
 
 
-def ppo_in_groups(folder: Path) -> None:
+def ppo_in_groups(folder: Path, sharding: Sharding = "never") -> None:
     """Ten conversations in groups of three, and an auxiliary loss: every share of a batch that there is."""
     talk = (Turn("user", "a film please"), Turn("agent", "do you like it?"), Turn("user", "yes I love it"))
     dialogues = [Dialogue(f"d{k}", "u", talk) for k in range(4)]
     config = replace(SMALL, iterations=2, group=3, sft_weight=0.3, sft_batch=3)
     stage = Stage("ppo", folder)
-    run_ppo(tiny_policy(), FakeWorld(), Taste(), PlainRecorder(), config, stage, 0, dialogues=dialogues)  # type: ignore[arg-type]
+    users = FakeWorld(), Taste(), PlainRecorder()
+    run_ppo(tiny_policy(), *users, config, stage, 0, dialogues=dialogues, sharding=sharding)  # type: ignore[arg-type]
 
 
-def test_two_processes_play_and_learn_what_one_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sharding", ["never", "always"])
+def test_two_processes_play_and_learn_what_one_does(sharding: Sharding, tmp_path: Path) -> None:
     ppo_in_groups(tmp_path / "one")
-    assert together(ppo_in_groups, tmp_path / "two") == [0, 0]
+    assert together(ppo_in_groups, tmp_path / "two", sharding) == [0, 0]
     stages = [Stage("ppo", tmp_path / name) for name in ("one", "two")]
     for one, two in zip(*(stage.log.rows() for stage in stages), strict=True):
         assert two == pytest.approx(one, rel=1e-3, abs=1e-5)

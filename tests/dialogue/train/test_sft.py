@@ -19,13 +19,15 @@ from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
 from tacit.dialogue.train.segments import rejections, segments
+from tacit.dialogue.train.sft_config import FRESH_LM_LR, SFTConfig
 from tacit.run.folder import Stage
 from tacit.text.lm import LMConfig, rows_a_pass
+from tacit.text.sharding import Sharding
 from tacit.types import Dialogue, Feedback, InputError, Slate, Split, Turn
 
 WORLD = synthetic.generate(0)
 SPLIT = Split(WORLD.train[:48], WORLD.train[48:60])
-CONFIG = sft.SFTConfig(
+CONFIG = SFTConfig(
     epochs=2, batch=8, checkpoint_every=3, validation_picks=60, lm_lr=5e-3, head_lr=2e-3, encoder_lr=1e-3
 )
 
@@ -113,9 +115,9 @@ def test_the_slates_loss_by_hand() -> None:
 
 
 def test_rejected_items_fall_and_published_data_is_read_as_it_was(encoder_folder: Path) -> None:
-    assert sft.SFTConfig().rejected_as(own_logs=True) == "negative"
-    assert sft.SFTConfig().rejected_as(own_logs=False) == "positive"
-    assert sft.SFTConfig(rejected="ignore").rejected_as(own_logs=True) == "ignore"
+    assert SFTConfig().rejected_as(own_logs=True) == "negative"
+    assert SFTConfig().rejected_as(own_logs=False) == "positive"
+    assert SFTConfig(rejected="ignore").rejected_as(own_logs=True) == "ignore"
     policy = build(encoder_folder)
     a, b = (item.id for item in WORLD.catalog.items[:2])
     shown = Turn("agent", "See these.", (a, b), Slate((a, b)), Feedback(clicked=(a,), accepted=False))
@@ -168,20 +170,24 @@ def test_it_learns_and_a_kill_at_any_step_changes_nothing(
         shutil.rmtree(stage.folder)
 
 
-def sft_dropping(encoder: Path, stage: Stage) -> Policy:
+def sft_dropping(encoder: Path, stage: Stage, sharding: Sharding = "never") -> Policy:
     """Pieces of two segments, so that the masks of dropout do not depend on how many processes there are."""
     policy = build(encoder)
     for module in policy.lm.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.1
     config = replace(CONFIG, epochs=1, microbatch=2, checkpoint_every=2)
-    return sft.run_sft(policy, Split(SPLIT.train[:24], SPLIT.valid), config, stage, seed=3)
+    return sft.run_sft(policy, Split(SPLIT.train[:24], SPLIT.valid), config, stage, seed=3, sharding=sharding)
 
 
-def test_two_processes_learn_what_one_does_and_go_on_where_one_was_killed(
-    encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("before", "after", "sharding"), [(1, 2, "never"), (1, 2, "always"), (2, 1, "always")], ids=["whole", "in", "out"]
+)
+def test_two_processes_learn_what_one_does_and_go_on_where_another_number_was_killed(
+    before: int, after: int, sharding: Sharding, encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gradient of one batch is the sum of both processes' pieces: the same losses but for rounding."""
+    """The gradient of one batch is the sum of both processes' pieces: the same losses but for rounding, whether each
+    holds all weights or a part."""
     whole = Stage("sft", tmp_path / "whole")
     trained = sft_dropping(encoder_folder, whole)
     stage, honest, steps = Stage("sft", tmp_path / "two"), sft.clipped_step, iter(range(3))
@@ -192,11 +198,10 @@ def test_two_processes_learn_what_one_does_and_go_on_where_one_was_killed(
         return honest(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sft, "clipped_step", dying)
-    with pytest.raises(KeyboardInterrupt):
-        sft_dropping(encoder_folder, stage)
+    assert together(sft_dropping, encoder_folder, stage, sharding, n=before) == [1] * before
     monkeypatch.undo()
     assert stage.checkpoints.steps() == [2]
-    assert together(sft_dropping, encoder_folder, stage) == [0, 0]
+    assert together(sft_dropping, encoder_folder, stage, sharding, n=after) == [0] * after
     assert len(stage.log.rows()) == len(whole.log.rows()) == 2 and stage.done()
     for one, two in zip(whole.log.rows(), stage.log.rows(), strict=True):
         assert two == pytest.approx(one, rel=1e-4)
@@ -247,10 +252,10 @@ def test_a_batch_in_pieces_has_the_gradients_of_the_whole(encoder_folder: Path) 
 
 
 def test_size_and_base_decide_what_is_not_given(encoder_folder: Path, tmp_path: Path) -> None:
-    auto = sft.SFTConfig()
+    auto = SFTConfig()
     assert auto.settled("small").lm_lr == 1e-3
     assert auto.settled("gpt2-medium").lm_lr is None  # its weights or its adapters: told when the model is there
-    assert sft.SFTConfig(lm_lr=2e-4).settled("small").lm_lr == sft.SFTConfig(lm_lr=2e-4).settled("gpt2").lm_lr == 2e-4
+    assert SFTConfig(lm_lr=2e-4).settled("small").lm_lr == SFTConfig(lm_lr=2e-4).settled("gpt2").lm_lr == 2e-4
     small = build(encoder_folder)
     assert auto.settled_for(small).microbatch == auto.batch == 16
     assert replace(auto, batch=64).settled_for(small).microbatch == 16, "more would only take more memory"
@@ -263,7 +268,7 @@ def test_size_and_base_decide_what_is_not_given(encoder_folder: Path, tmp_path: 
         peaks = {id(p): group["peak"] for group in optimizer.param_groups for p in group["params"]}
         trained = {name: p for name, p in policy.lm.named_parameters() if p.requires_grad}
         assert {name.endswith(".rows"): peaks[id(p)] for name, p in trained.items()} == (
-            {False: rate, True: sft.FRESH_LM_LR} if lora else {False: rate}
+            {False: rate, True: FRESH_LM_LR} if lora else {False: rate}
         )
         assert replace(auto, lm_lr=1e-3, microbatch=3).settled_for(policy).lm_lr == 1e-3
     assert replace(auto, microbatch=3).settled_for(small).microbatch == 3

@@ -24,7 +24,7 @@ from tacit.dialogue.policy.wishes.term import WishTerm
 from tacit.run.limits import at_least
 from tacit.text.chat_markup import SPECIAL, Markup
 from tacit.text.encoder import PINNED, TextEncoder
-from tacit.text.lm import LMConfig, head_logits, max_positions
+from tacit.text.lm import LMConfig, head_logits, max_positions, read
 from tacit.text.packed import packed_rows, packs
 from tacit.text.tokens import DESCRIBED, SLOTS, plain
 from tacit.types import Dialogue, ItemId, Slate
@@ -164,7 +164,7 @@ class PolicyNetwork(nn.Module):
         if packs(self.lm):
             return packed_rows(self.lm, sequences)
         ids, mask = pad_right(sequences, self.layout.pad, self.device)
-        hidden: Tensor = self.lm.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        hidden: Tensor = read(self.lm, input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         return hidden
 
     def head_state(self, state: Tensor) -> Tensor:

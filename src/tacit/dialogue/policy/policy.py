@@ -26,12 +26,15 @@ from tacit.dialogue.policy.network import Form, PolicyConfig, PolicyNetwork
 from tacit.dialogue.policy.scoring import Evaluation
 from tacit.dialogue.policy.slate import SlateHead
 from tacit.dialogue.policy.wishes.term import NEW
+from tacit.run.distributed import is_writer
 from tacit.run.files import read_json, says_when_damaged
 from tacit.run.manifest import seal
 from tacit.run.manifest import verify as verify_files
+from tacit.run.shards import Whole
 from tacit.text.encoder import TextEncoder
 from tacit.text.lm import LMConfig, load_lm, small_lm, train_parts, train_tokenizer
 from tacit.text.safe_loading import NO_CODE
+from tacit.text.sharding import in_parts
 from tacit.text.tokens import plain
 from tacit.types import Dialogue, InputError, Item, Sample
 
@@ -63,7 +66,12 @@ class Policy(PolicyNetwork):
         policy.texts_cut = texts_cut
         return policy
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def weights(self) -> nn.Module:
+        """Those of ``policy.safetensors``, whole. All who hold a part must ask; the writer has them."""
+        parts = self._without_encoder()
+        return Whole(parts.state_dict(), keep=is_writer()) if in_parts(self.lm) else parts
+
+    def save_pretrained(self, folder: str | Path, weights: nn.Module | None = None) -> None:
         """Folder with ``policy.json``, ``catalog.jsonl``, ``policy.safetensors``, ``lm/`` and ``encoder/``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +79,7 @@ class Policy(PolicyNetwork):
         self.lm.config.save_pretrained(folder / "lm")
         self.tokenizer.save_pretrained(folder / "lm")
         self.encoder.save_pretrained(folder / "encoder")
-        save_model(self._without_encoder(), str(folder / "policy.safetensors"))
+        save_model(weights or self.weights(), str(folder / "policy.safetensors"))
         meta = {"config": asdict(self.config), "version": self.version, **self.head.shape()}
         meta["form"] = self.form.to_json()
         (folder / "policy.json").write_text(json.dumps(meta, indent=1))

@@ -15,6 +15,7 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
 from tacit.dialogue.train.segments import Rejected, segments
 from tacit.run.distributed import dealt
+from tacit.text.sharding import in_parts
 from tacit.types import Dialogue, InputError
 
 
@@ -39,8 +40,8 @@ class SFTAuxiliaryLoss:
         dialogues = [self.dialogues[i] for i in drawn]
         whole = segments(dialogues, self.policy, self.generator, self.rejected)
         own = dealt(whole, len(whole))
-        if not own:
+        if not own and not (whole and in_parts(self.policy.lm)):
             return None
-        piece = own[0][1]
+        piece, share = (own[0][1], 1.0) if own else (whole[:1], 0.0)  # a pass that adds nothing, beside the others'
         text, slate = sft.losses(self.policy, piece, None if len(piece) == len(whole) else whole)
-        return text + slate
+        return share * (text + slate)

@@ -23,7 +23,7 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.rollout import SimulatedUsers, Users
 from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, build, frozen_copy, targets
-from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
+from tacit.dialogue.train.ppo_learner import Learner, PPOConfig, leave_alone
 from tacit.dialogue.train.ppo_monitor import Monitor, rollout_metrics
 from tacit.dialogue.train.ppo_update import fit_critic, update
 from tacit.dialogue.train.segments import Rejected
@@ -31,6 +31,7 @@ from tacit.run.config import check_types
 from tacit.run.distributed import from_writer, is_writer, size
 from tacit.run.folder import MetricLog, Stage, atomic_folder, progress
 from tacit.run.stopped import require_finite, stopped_folder
+from tacit.text.sharding import Sharding, shard, whole_inside
 from tacit.types import Dialogue, Episode, Scorer
 
 log = logging.getLogger("tacit")
@@ -62,6 +63,7 @@ def run_ppo(
     dialogues: Sequence[Dialogue] = (),
     rejected: Rejected = "positive",
     hands: Hands | None = None,
+    sharding: Sharding = "auto",
 ) -> Policy:
     """Align ``policy`` (the supervised one, changed in place and returned) with ``scorer`` on simulated users.
 
@@ -74,10 +76,12 @@ def run_ppo(
     first ratio is then 1 to two digits only.
     """
     check_types(config, "ppo.")
-    policy.encoder.requires_grad_(False)
     policy.eval()  # dropout would make the ratio differ from 1 before any update
-    learner = Learner.of(policy, config)
+    leave_alone(policy, config)
     reference = frozen_copy(policy)
+    for model in (policy.lm, reference.lm):
+        shard(model, sharding)
+    learner = Learner.of(policy, config)
     auxiliary = SFTAuxiliaryLoss(policy, dialogues, config.sft_batch, rejected) if config.sft_weight > 0.0 else None
     done = learner.restore(stage)
     everything = dict(policy.state_dict())  # what is not trained too: it is drawn from
@@ -97,9 +101,10 @@ def run_ppo(
             timings.append(iteration + 1, seconds=time.monotonic() - started)
             bar.advance(note=f"reward {metrics['reward']:.3f}, KL {metrics['kl_text'] + metrics['kl_slate']:.2f}")
     policy.version = f"ppo-{config.iterations}"
+    weights = policy.weights()
     if is_writer():
         with atomic_folder(stage.folder / "policy") as folder:
-            policy.save_pretrained(folder)
+            policy.save_pretrained(folder, weights)
     rows = stage.log.rows()
     stage.finish(rows[-1] if rows else {})
     return policy
@@ -123,7 +128,8 @@ def iterate(
     policy.version = f"ppo-{iteration}"
     monitor = Monitor(stopped_folder(stage.folder, iteration + 1), scorer.name)
 
-    played = list(hands(play_group, groups(config, seed, iteration)))
+    with whole_inside(policy.lm):
+        played = list(hands(play_group, groups(config, seed, iteration)))
     episodes = [episode for part in played for episode in part.episodes]
     finals = [dialogue for part in played for dialogue in part.finals]
     if config.group:

@@ -18,6 +18,7 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.scoring import Evaluation
 from tacit.run.distributed import spread_tensors
 from tacit.text.packed import packs
+from tacit.text.sharding import whole_inside
 from tacit.types import Dialogue, Episode, Sample
 
 
@@ -68,7 +69,8 @@ def evaluate_all(policy: Policy, contexts: Sequence[Dialogue], samples: Sequence
         return policy.evaluate([contexts[i] for i in rows], [samples[i] for i in rows])
 
     units = [order[start : start + size] for start in range(0, len(order), size)]
-    pieces = list(spread_tensors(evaluation, units, policy.device))
+    with whole_inside(policy.lm):
+        pieces = list(spread_tensors(evaluation, units, policy.device))
     back = torch.tensor(order).argsort()
     columns = {}
     for field in fields(Evaluation):

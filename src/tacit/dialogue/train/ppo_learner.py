@@ -28,9 +28,6 @@ class Learner:
     @classmethod
     def of(cls, policy: Policy, config: PPOConfig) -> Learner:
         """AdamW with eps 1e-5, no weight decay, one group each for language model, slate head and value heads."""
-        if config.lr == 0.0:
-            policy.lm.requires_grad_(False)
-            policy.wish.decision.requires_grad_(False)
         groups: dict[str, list[nn.Parameter]] = {"lr": [], "slate_lr": [], "value_lr": []}
         for name, parameter in policy.named_parameters():
             part = name.split(".")[0]
@@ -63,6 +60,14 @@ class Learner:
     def _resumable(self, stage: Stage) -> Resumable:
         weights = {f"policy.{name}": p for name, p in self.policy.named_parameters() if p.requires_grad}
         return Resumable(stage, weights, self.optimizer)
+
+
+def leave_alone(policy: Policy, config: PPOConfig) -> None:
+    """Freeze what is not to be learnt."""
+    policy.encoder.requires_grad_(False)
+    if config.lr == 0.0:
+        policy.lm.requires_grad_(False)
+        policy.wish.decision.requires_grad_(False)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
 from tacit.dialogue.train.ppo_monitor import Monitor
 from tacit.run.distributed import dealt, sum_gradients, summed
 from tacit.run.steps import accumulate, clipped_epochs, clipped_step
+from tacit.text.sharding import pass_along
 from tacit.types import Episode
 
 
@@ -81,6 +82,11 @@ def gradients(
         (list(piece) for _, piece in dealt(ordered, config.microbatch)),
         largest=("log_ratio",),
     )
+
+    def loss(piece: Sequence[int]) -> Tensor:
+        return objective(learner, batch, aims, piece, counts, config)[0]
+
+    pass_along(learner.policy.lm, loss, ordered, config.microbatch)
     if auxiliary is not None and (supervised := auxiliary.loss()) is not None:
         if supervised.requires_grad:  # not of words alone, where the language model is left as it is
             torch.autograd.backward(config.sft_weight * supervised)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,70 +22,24 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.slate import mask_rows
 from tacit.dialogue.train.calibrate import calibrate
 from tacit.dialogue.train.segments import Pick, Rejected, Segment, segments
+from tacit.dialogue.train.sft_config import FRESH_LM_LR, SFTConfig
 from tacit.metrics.ranks import ndcg
 from tacit.run.config import check_types
 from tacit.run.distributed import barrier, dealt, is_writer, spread, sum_gradients, summed
 from tacit.run.files import atomic_folder, atomic_write
 from tacit.run.folder import Stage
-from tacit.run.limits import at_least, between, learning_rate
 from tacit.run.progress import Ticker, progress
 from tacit.run.resume import Resumable
 from tacit.run.steps import clipped_step
 from tacit.run.stopped import not_finite_number, stop, stopped_folder
-from tacit.text.lm import MOST_LOGITS, over_vocabulary, rows_a_pass
+from tacit.text.lm import MOST_LOGITS, over_vocabulary
+from tacit.text.sharding import Sharding, pass_along, shard, whole_inside
 from tacit.types import Dialogue, InputError, Split
 
 log = logging.getLogger("tacit")
 
-
-# of the small model, which starts from nothing; of all weights of a pretrained one; of its adapters
-FRESH_LM_LR, PRETRAINED_LM_LR, ADAPTER_LM_LR = 1e-3, 5e-5, 2e-4
 CALIBRATED = "-calibrated"  # what a version ends with
-SEGMENTS_A_PASS = 16  # whose windows go through the encoder with gradients: some 0.3 GB
 WISH_LR = 10  # times the head's: few weights, in nats, that one epoch must move
-
-
-@dataclass
-class SFTConfig:
-    epochs: int = at_least(1, default=2)
-    batch: int = at_least(1, default=16)  # segments an optimiser step
-    # segments a forward pass: memory only, never the result's definition (but for dropout, which each pass draws anew);
-    # 0 = what the model's size allows
-    microbatch: int = at_least(0, default=0)
-    # null: 1e-3 for the small model, which starts from nothing, 5e-5 for a pretrained base, 2e-4 for its adapters
-    lm_lr: float | None = learning_rate(default=None)
-    encoder_lr: float = learning_rate(default=5e-5)
-    head_lr: float = learning_rate(default=5e-4)
-    encoder_trainable: bool = True
-    encoder_frozen: int = at_least(0, default=0)  # its lowest layers, with the embeddings, that stay as they are
-    slate_weight: float = at_least(0.0, default=1.0)
-    warmup: float = between(0.0, 0.9, default=0.1)  # share of all steps
-    grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
-    patience: int = at_least(0, default=1)  # epochs without a better validation NDCG before stopping
-    checkpoint_every: int = at_least(1, default=200)  # steps
-    validation_picks: int = at_least(1, default=1500)
-    calibrate: bool = False  # weigh the parts of the slate's logits on the validation dialogues, after training
-    # items that the person disliked or did not take: auto is negative in your own logs, positive in published data sets
-    rejected: Literal["auto", "negative", "ignore", "positive"] = "auto"
-
-    def rejected_as(self, own_logs: bool) -> Rejected:
-        """What rejected items are, ``auto`` resolved."""
-        if self.rejected != "auto":
-            return self.rejected
-        return "negative" if own_logs else "positive"
-
-    def settled(self, base: str) -> SFTConfig:
-        """The same with what follows from ``policy.base`` alone; a pretrained model is asked when it is there."""
-        return replace(self, lm_lr=FRESH_LM_LR) if self.lm_lr is None and base == "small" else self
-
-    def settled_for(self, policy: Policy) -> SFTConfig:
-        """The same with the step size of the language model, and how many segments go through it at once."""
-        lm_lr = self.settled(policy.config.base).lm_lr
-        if lm_lr is None:
-            adapters = any("lora_" in name for name, _ in policy.lm.named_parameters())
-            lm_lr = ADAPTER_LM_LR if adapters else PRETRAINED_LM_LR
-        at_once = self.microbatch or min(rows_a_pass(policy.lm), SEGMENTS_A_PASS)
-        return replace(self, lm_lr=lm_lr, microbatch=min(at_once, self.batch))
 
 
 def run_sft(
@@ -96,6 +50,7 @@ def run_sft(
     seed: int,
     dtype: str = "float32",
     own_logs: bool = False,
+    sharding: Sharding = "auto",
 ) -> Policy:
     """Fine-tune ``policy`` in place, leave the best epoch in ``stage.folder/policy``, resume where a kill left it.
 
@@ -114,6 +69,7 @@ def run_sft(
     policy.encoder.requires_grad_(config.encoder_trainable)
     if config.encoder_trainable:
         policy.encoder.freeze_below(config.encoder_frozen)
+    shard(policy.lm, sharding)
     optimizer = _optimizer(policy, config)
     _, place = _resumable(policy, optimizer, stage).restore()
     state = place.get("state") or {"step": 0, "epoch": 0, "batch": 0, "best": None, "bad": 0}
@@ -230,13 +186,18 @@ def gradients(
     ordered = list(batch) if size >= len(batch) else sorted(batch, key=lambda segment: len(segment.tokens))
     optimizer.zero_grad(set_to_none=True)
     found = {"text": 0.0, "slate": 0.0}
+
+    def parts_of(piece: Sequence[Segment]) -> tuple[Tensor, Tensor]:
+        with torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
+            return losses(policy, piece) if len(piece) == len(batch) else losses(policy, piece, batch)
+
     for number, piece in dealt(ordered, size):
         torch.manual_seed(int(np.random.SeedSequence([*draws, number]).generate_state(1)[0]))
-        with torch.autocast(policy.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
-            parts = losses(policy, piece) if len(piece) == len(batch) else losses(policy, piece, batch)
+        parts = parts_of(piece)
         torch.autograd.backward(parts[0] + config.slate_weight * parts[1])
         found["text"] += parts[0].item()
         found["slate"] += parts[1].item()
+    pass_along(policy.lm, lambda piece: torch.stack(parts_of(piece)).sum(), ordered, size)
     sum_gradients(optimizer)
     found = summed(found)
     return found["text"], found["slate"]
@@ -311,7 +272,6 @@ def validate(
     policy: Policy, dialogues: Sequence[Dialogue], limit: int, k: int = 10, rejected: Rejected = "positive"
 ) -> dict[str, float]:
     """NDCG@k of new items on validation turns (named items masked) and the NLL of the agent's tokens."""
-    policy.eval()
 
     def words(batch: Sequence[Segment]) -> tuple[float, int]:
         own = sum(sum(segment.targets) for segment in batch)
@@ -327,11 +287,12 @@ def validate(
         return [int((logits[row] > logits[row, item]).sum()) + 1 for row, item in wanted]
 
     pool = segments(dialogues, policy, None, rejected)
-    said = list(spread(words, [pool[start : start + 32] for start in range(0, len(pool), 32)]))
     picks = [pick for segment in pool for pick in segment.picks if pick.rows][:limit]
-    found = [
-        at for part in spread(places, [picks[start : start + 64] for start in range(0, len(picks), 64)]) for at in part
-    ]
+    policy.eval()
+    with whole_inside(policy.lm):
+        said = list(spread(words, [pool[start : start + 32] for start in range(0, len(pool), 32)]))
+        parts = list(spread(places, [picks[start : start + 64] for start in range(0, len(picks), 64)]))
+    found = [at for part in parts for at in part]
     scores = {"nll": sum(nll for nll, _ in said) / max(sum(own for _, own in said), 1)}
     return {**scores, f"ndcg@{k}": float(np.mean(ndcg(np.array(found), k)))} if found else scores
 
@@ -357,8 +318,9 @@ def _judge_epoch(
     stage.log.append(state["step"], **named, epoch=state["epoch"])
     if better:
         policy.version = f"sft-epoch{state['epoch']}"
+        weights = policy.weights()
         if is_writer():
-            policy.save_pretrained(stage.folder / "policy")
+            policy.save_pretrained(stage.folder / "policy", weights)
     save(policy, optimizer, stage, state)
 
 

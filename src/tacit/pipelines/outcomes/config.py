@@ -8,7 +8,7 @@ from typing import Literal
 from tacit.data.dialogues.sources import DataConfig
 from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.train.outcomes.settings import OutcomesConfig
-from tacit.dialogue.train.sft import SFTConfig
+from tacit.dialogue.train.sft_config import SFTConfig
 from tacit.dialogue.users.replay import Grades
 from tacit.run.limits import above, between, random_seed
 
