@@ -2,8 +2,9 @@
 
 All hold the same weights, or parts of them (``text.sharding``). A batch is cut by the place of its rows, its random
 numbers go by that place too, and its losses are divided by the *whole* batch's counts, so that gradients need only be
-added up: however many processes there are, the sums are the same but for the order of adding. They are plain all-reduces: DDP's hooks sit on a module's
-``forward``, and a policy is scored, and its parts are used, by other functions.
+added up: however many processes there are, the sums are the same but for the order of adding. They are plain
+all-reduces: DDP's hooks sit on a module's ``forward``, and a policy is scored, and its parts are used, by other
+functions.
 """
 
 from __future__ import annotations
