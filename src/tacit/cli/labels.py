@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from tacit.catalog import Catalog
 from tacit.data.times import Clock
+from tacit.data.trainer_forms import Form
 from tacit.events.store import open_store
 from tacit.labels.build import build
 from tacit.labels.constants import Constants
 from tacit.labels.engines import Engine, observer, workers
-from tacit.labels.forms import Form, write_form
+from tacit.labels.forms import write_form
 from tacit.labels.log import exported
 from tacit.labels.settings import LabelSettings
 from tacit.run.config import load

@@ -20,6 +20,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 
 from tacit.run.distributed import idle_turns, size
 from tacit.text.lm import READS, decoder_layers, trunk
+from tacit.types import InputError
 
 T = TypeVar("T")
 Sharding = Literal["auto", "always", "never"]
@@ -32,6 +33,8 @@ def shard(lm: Any, asked: Sharding) -> None:
     large = lm.num_parameters() >= SHARD_FROM
     if size() == 1 or asked == "never" or (asked == "auto" and not large):
         return
+    if not hasattr(FSDPModule, "set_reduce_scatter_unused_params"):
+        raise InputError("holding a model in parts needs torch 2.13 or newer: update it, or set sharding=never.")
     mesh = init_device_mesh(lm.device.type, (size(),))
     parts = [*decoder_layers(lm)[1], lm]  # embeddings, head and what else there is come together once a pass
     for part in parts:

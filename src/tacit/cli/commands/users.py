@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,3 +37,24 @@ def check(
 
     for line in run(config, overrides or [], test, dialogues, iard, to):
         print(line)
+
+
+@app.command("export")
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder whose stage ppo has played conversations.")],
+    form: Annotated[Literal["trl-kto", "verl"], typer.Option(help="Whose data form.")],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="JSON lines for TRL, Parquet for verl.")],
+) -> None:
+    """Write the conversations that PPO played, with their rewards, in the data form of a trainer elsewhere.
+
+    What the simulated users felt is not among it.
+
+    Examples:
+
+        tacit users export runs/redial-seed0 --form trl-kto --to kto.jsonl
+
+        tacit users export runs/redial-seed0 --form verl --to train.parquet
+    """
+    from tacit.environments.episodes import write_episodes
+
+    print(f"{to}: {write_episodes(run, form, to):,} rows")
