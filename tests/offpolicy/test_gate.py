@@ -47,6 +47,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "estimates": {"SNIPS": estimate(0.1, 0.05), "snRIPS": estimate(0.12, 0.04), "IPS": estimate(0.1, 0.3)},
         "diagnostics": {"ess": 800.0, "ess_share": 0.2, "unsupported_mass": 0.01},
         "checks": {"A/A": {"passed": True, "said": "exact"}, "uniform rounds": {"passed": None, "said": "none"}},
+        "primary": "both",
         "verdict": "better",
         "because": ["SNIPS: the difference is +0.1."],
         **changes,
@@ -63,7 +64,7 @@ def failed(decision: Decision) -> list[str]:
 
 def test_a_policy_that_is_better_in_every_way_passes_and_every_rule_says_so() -> None:
     decision = ask(report())
-    assert decision.passed and len(decision.reasons) == 16
+    assert decision.passed and len(decision.reasons) == 17
     assert all(reason.said for reason in decision.reasons) and "at least +0.05" in decision.why
 
 
@@ -73,6 +74,7 @@ def test_a_policy_that_is_better_in_every_way_passes_and_every_rule_says_so() ->
         ({"target": "v3"}, "the policy"),
         ({"loggers": ["v0"]}, "the logger"),
         ({"loggers": "v1"}, "the logger"),
+        ({"primary": "snRIPS"}, "estimator"),
         ({"verdict": "not told apart"}, "verdict"),
         ({"verdict": "insufficient evidence", "because": ["The log speaks with 12 effective rounds."]}, "verdict"),
         ({"verdict": "worse"}, "verdict"),
@@ -112,6 +114,25 @@ def test_guards_and_exam_are_asked_whatever_the_report_says() -> None:
 
 def test_a_log_of_one_place_has_no_cascade_to_ask_for() -> None:
     assert ask(report(estimates={"SNIPS": estimate(0.1, 0.05)})).passed
+
+
+def test_what_was_named_beforehand_decides_and_the_report_must_say_the_same() -> None:
+    """SNIPS alone is unsure: it has its sign to give, and no more."""
+    unsure = {"SNIPS": estimate(0.1, 0.2), "snRIPS": estimate(0.1, 0.05)}
+    named = GateConfig(primary="snRIPS")
+
+    def by(content: dict[str, Any]) -> list[str]:
+        return failed(decide(content, SAME, True, "v2", "v1", named))
+
+    assert by(report(estimates=unsure, primary="snRIPS")) == []
+    assert by(report(estimates=unsure)) == ["estimator"]
+    assert failed(ask(report(estimates=unsure, primary="snRIPS"))) == ["estimator", "gain by SNIPS"]
+    lost = {**unsure, "SNIPS": estimate(-0.01, 0.2)}
+    assert by(report(estimates=lost, primary="snRIPS")) == ["sign of SNIPS"]
+    assert by(report(estimates={"SNIPS": estimate(0.1, 0.01)}, primary="snRIPS")) == ["gain by snRIPS"]
+    assert by(report(estimates={"snRIPS": estimate(0.1, 0.01)}, primary="snRIPS")) == ["sign of SNIPS"]
+    old = {key: value for key, value in report().items() if key != "primary"}
+    assert ask(old).passed
 
 
 def test_a_larger_gain_may_be_asked_for() -> None:

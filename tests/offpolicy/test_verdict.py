@@ -27,6 +27,35 @@ def test_both_must_agree(snips: Estimate, snrips: Estimate, said: str) -> None:
     assert len(because) == 2 and all(sentence.endswith(".") for sentence in because)
 
 
+LEANS = Estimate(-0.1, -1.0, 0.8, 9, 9)  # the interval holds 0, the value is below it
+
+
+@pytest.mark.parametrize(
+    ("snips", "snrips", "said"),
+    [
+        (BOTH, UP, "better"),
+        (UP, UP, "better"),
+        (LEANS, UP, "not told apart"),
+        (LEANS, DOWN, "worse"),
+        (BOTH, DOWN, "not told apart"),
+        (UP, BOTH, "not told apart"),
+    ],
+)
+def test_the_one_named_beforehand_decides_and_the_other_keeps_its_sign(
+    snips: Estimate, snrips: Estimate, said: str
+) -> None:
+    found, because = verdict({"SNIPS": snips, "snRIPS": snrips}, **FINE, checks=HELD, rules=Rules(primary="snRIPS"))
+    assert found == said
+    assert ["its sign alone counts" in sentence for sentence in because] == [True, False]
+    mirrored, _ = verdict({"SNIPS": snrips, "snRIPS": snips}, **FINE, checks=HELD, rules=Rules(primary="SNIPS"))
+    assert mirrored == said
+
+
+def test_a_named_estimator_that_is_not_to_be_had_is_no_evidence() -> None:
+    found, because = verdict({"SNIPS": UP}, **FINE, checks=HELD, rules=Rules(primary="snRIPS"))
+    assert found == "insufficient evidence" and "snRIPS was named" in because[0]
+
+
 @pytest.mark.parametrize(
     "below", [{"ess": 199.0}, {"ess_share": 0.0099}, {"unsupported_mass": 0.051}, {"ess": math.nan}]
 )

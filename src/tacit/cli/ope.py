@@ -7,18 +7,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 import numpy as np
 
 from tacit.events.store import Store, open_store
 from tacit.offpolicy import page
-from tacit.offpolicy.evaluate import HEADLINE, Evaluation, Settings, evaluate
+from tacit.offpolicy.evaluate import Evaluation, Settings, evaluate
 from tacit.offpolicy.rewards import Earned, Rewards
 from tacit.offpolicy.served import Judged, judged, same_again, to_log
 from tacit.offpolicy.table import READERS, read_mapping
 from tacit.offpolicy.targets import read_table
-from tacit.offpolicy.verdict import Check
+from tacit.offpolicy.verdict import LEADING, Check, Primary, Rules
 from tacit.run.terminal import printable
 from tacit.types import InputError
 
@@ -29,6 +29,12 @@ if TYPE_CHECKING:  # a table needs neither torch nor a server
 BATCH = 16  # turns that a policy reads at once
 ASKED_AGAIN = 200  # turns of each policy that was served
 UNOBSERVED = "turns whose reward was not observed, or not yet"
+
+
+def rules_of(primary: str) -> Rules:
+    if primary not in get_args(Primary):
+        raise InputError(f"--primary {primary}: give one of {', '.join(get_args(Primary))}.")
+    return Rules(primary=cast(Primary, primary))
 
 
 def of_table(table: Path, pairs: Sequence[str], target: Path | None, name: str, out: Path, settings: Settings) -> None:
@@ -128,7 +134,7 @@ def tell(found: Evaluation, out: Path, log: str) -> None:
     for sentence in found.because:
         print(printable(f"  {sentence}"))
     print(printable(f"as served: {found.logged_value}"))
-    for name in HEADLINE:
+    for name in LEADING:
         if name in found.estimates:
             print(printable(f"{name}: {found.estimates[name]}"))
     print(printable(f"effective rounds: {found.diagnostics.ess:.0f} of {found.rounds}"))

@@ -26,11 +26,10 @@ from tacit.offpolicy.estimators import Terms
 from tacit.offpolicy.inference import intervals
 from tacit.offpolicy.log import Log
 from tacit.offpolicy.reward_model import Predicted, cross_fitted, worth_of_click
-from tacit.offpolicy.verdict import Check, Rules, Verdict, verdict
+from tacit.offpolicy.verdict import LEADING, Check, Primary, Rules, Verdict, verdict
 from tacit.run.limits import at_least, random_seed
 from tacit.types import Floats64
 
-HEADLINE = ("SNIPS", "snRIPS")  # what a verdict rests on
 LOGGED = "logged"
 SMALL_VERSION = 200  # versions with fewer rounds are not judged by themselves
 
@@ -58,6 +57,7 @@ class Evaluation:
     differences: dict[str, Estimate]
     diagnostics: Diagnostics
     checks: dict[str, Check]
+    primary: Primary
     verdict: Verdict
     because: list[str]
 
@@ -77,6 +77,7 @@ class Evaluation:
             },
             "diagnostics": self.diagnostics.as_json(),
             "checks": {name: {"passed": check.passed, "said": check.said} for name, check in self.checks.items()},
+            "primary": self.primary,
             "verdict": self.verdict,
             "because": self.because,
         }
@@ -263,11 +264,10 @@ def _conclude(
     found: Mapping[str, Estimate],
     diagnostics: Diagnostics,
     looked: dict[str, Check],
-    headline: tuple[str, ...] = HEADLINE,
 ) -> Evaluation:
     names = [name for name in terms if name != LOGGED]
     differences = {name: found[f"{name} - {LOGGED}"] for name in names}
-    leading = {name: differences[name] for name in headline if name in differences}
+    leading = {name: differences[name] for name in LEADING if name in differences}
     found_verdict, because = verdict(
         leading, diagnostics.ess, diagnostics.ess_share, diagnostics.unsupported_mass, looked, settings.rules
     )
@@ -288,6 +288,7 @@ def _conclude(
         differences=differences,
         diagnostics=diagnostics,
         checks=looked,
+        primary=settings.rules.primary,
         verdict=found_verdict,
         because=because,
     )

@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from tacit.offpolicy.guards import GuardLimits, Measured, Reason, all_guards
+from tacit.offpolicy.verdict import LEADING, Primary, deciding
 from tacit.run.limits import at_least, finite, share
 from tacit.types import InputError
 
 FORMAT = 1
 BETTER = "better"
-HEADLINE = "SNIPS"  # must be there; assumes nothing of how people read a slate
-BESIDE = ("snRIPS",)  # count where they are there
+ALWAYS = "SNIPS"  # must be there; assumes nothing of how people read a slate
 _REMEDY = "make it again by `tacit ope`."
 
 
 @dataclass
 class GateConfig:
+    primary: Primary = "both"  # whose interval decides, of SNIPS and snRIPS; the report must have been made by the same
     gain: float = finite(default=0.0)  # what the lower end of the gain's interval must be above, a round
     ess: float = at_least(0.0, default=200.0)
     ess_share: float = share(default=0.01)
@@ -92,10 +93,12 @@ def _of_report(report: Mapping[str, Any], policy: str, current: str | None, conf
     yield _floor(report, "ess", config.ess, "effective sample", "{:.0f} effective rounds; {:g} are needed.")
     yield _floor(report, "ess_share", config.ess_share, "effective share", "{:.2%} of the rounds count; {:.2%} must.")
     yield _support(report, config)
-    yield _gain(report, HEADLINE, config)
-    for name in BESIDE:
-        if name in _mapping(report, "estimates"):
-            yield _gain(report, name, config)
+    yield _estimator(report, config)
+    for name in LEADING:
+        must = name in (ALWAYS, config.primary)
+        if must or name in _mapping(report, "estimates"):
+            decides = name in deciding(config.primary)
+            yield _gain(report, name, config) if decides else _sign(report, name)
 
 
 def _about(report: Mapping[str, Any], policy: str) -> Reason:
@@ -146,6 +149,21 @@ def _support(report: Mapping[str, Any], config: GateConfig) -> Reason:
         )
     said = f"{value:.2%} of what the policy does was hardly ever served; {config.unsupported:.2%} is allowed."
     return Reason("support", value <= config.unsupported, said)
+
+
+def _estimator(report: Mapping[str, Any], config: GateConfig) -> Reason:
+    """Reports of before there was a choice were made by both."""
+    named = report.get("primary", "both")
+    said = f"The verdict rests on {named}, named before the log was read; the gate asks for {config.primary}."
+    return Reason("estimator", named == config.primary, said)
+
+
+def _sign(report: Mapping[str, Any], name: str) -> Reason:
+    value = _number(report, "estimates", name, "difference")
+    if value is None:
+        return Reason(f"sign of {name}", None, f"The report has no gain by {name}.")
+    said = f"{name}: {value:+.4g} a round; it must be above 0 beside the estimator that decides."
+    return Reason(f"sign of {name}", value > 0.0, said)
 
 
 def _gain(report: Mapping[str, Any], name: str, config: GateConfig) -> Reason:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tacit.metrics.intervals import Estimate
 from tacit.metrics.results import grouped
-from tacit.offpolicy.evaluate import HEADLINE, Evaluation
+from tacit.offpolicy.evaluate import Evaluation
+from tacit.offpolicy.verdict import LEADING
 from tacit.report import page
 from tacit.report.page import Cell, short
 from tacit.run.files import atomic_write
@@ -43,12 +44,13 @@ def write(folder: Path, found: Evaluation, meta: str = "") -> Path:
     persons = f"{grouped(found.persons)} persons, " if found.persons else ""
     sessions = f"{grouped(found.sessions)} sessions, " if found.sessions else ""
     counts = f"{persons}{sessions}{grouped(found.rounds)} rounds of {', '.join(found.loggers)}; reward: {found.reward}"
+    decides = {"both": "both intervals decide"}.get(found.primary, f"{found.primary} decides, named beforehand")
     sections = [
         ("estimates", "What it would have earned", _estimates(found)),
         ("weights", "What that rests on", _weights(found)),
         ("checks", "What was checked", _checks(found)),
     ]
-    meta = f'<p class="meta">{escape(counts)}{"; " + escape(meta) if meta else ""}</p>'
+    meta = f'<p class="meta">{escape(counts)}; {decides}{"; " + escape(meta) if meta else ""}</p>'
     return page.write(folder, meta, _lead(found), sections, title=f"Off-policy evaluation of {found.target}")
 
 
@@ -68,7 +70,7 @@ def _estimates(found: Evaluation) -> str:
         if name not in found.estimates:
             continue
         right, use = READ.get(name, ("", ""))
-        style = "strong" if name in HEADLINE else ""
+        style = "strong" if name in LEADING else ""
         cells = [_value(found.estimates[name]), _value(found.differences[name], signed=True)]
         rows.append((style, [Cell(name), *cells, Cell(right, left=True), Cell(use, left=True)]))
     caption = (

@@ -33,6 +33,10 @@ def ope(
     ] = None,
     past_sessions: Annotated[int, typer.Option("--past-sessions", min=0, help="As the server was told.")] = 3,
     name: Annotated[str, typer.Option("--name", help="What to call the policy of a table.")] = "target",
+    primary: Annotated[
+        str,
+        typer.Option("--primary", help="Whose interval decides, named beforehand: both, SNIPS or snRIPS."),
+    ] = "both",
     draws: Annotated[int, typer.Option("--draws", min=100, help="Resamples behind each interval.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Of all that is drawn.")] = 0,
 ) -> None:
@@ -41,10 +45,10 @@ def ope(
     Examples: `tacit ope log.parquet --map logged=pscore --map reward=click --target policy.csv`, and
     `tacit ope serve/log.sqlite --policy runs/new --labels labels --reward "turn label" --state serve`
     """
-    from tacit.cli.ope import of_store, of_table
+    from tacit.cli.ope import of_store, of_table, rules_of
     from tacit.offpolicy.evaluate import Settings
 
-    settings = Settings(draws=draws, seed=seed)
+    settings = Settings(draws=draws, seed=seed, rules=rules_of(primary))
     if policy is None:
         of_table(Path(log), map or [], target, name, out, settings)
     else:
