@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tacit.events.schema import Event, incomplete
-from tacit.events.store import sessions
-from tacit.pipelines.loop import report
+from tacit.data.dialogues import synthetic
+from tacit.dialogue.policy.wishes.state import WishReader
+from tacit.events.schema import Event, Exposure, incomplete
+from tacit.events.store import Record, sessions
+from tacit.pipelines.learn.exposures import is_held_out
+from tacit.pipelines.loop import keeper, report
+from tacit.pipelines.loop.judging import Unseen
+from tacit.pipelines.loop.poisoned import among, asks_for
 from tacit.pipelines.loop.settings import LoopConfig
 from tacit.pipelines.loop.steps import Steps
 from tacit.pipelines.loop.visitors import Tab, Visit, VisitConfig, client, events_of, fake_visits, pushing
@@ -48,10 +56,83 @@ def test_what_is_sent_is_what_the_log_takes() -> None:
     assert valid(events_of(felt, SHOWN, True, 20.0)) and valid(pushing(("a", "b"), "b")) and valid(pushing((), "b"))
 
 
+def test_an_accept_names_its_item_where_the_user_did() -> None:
+    felt = Feedback(dwell_s=8.0, scroll_depth=0.5, accepted=True)
+
+    def accepts(named: tuple[str, ...]) -> list[dict[str, Any]]:
+        return [one for one in events_of(felt, SHOWN, False, 10.0, named) if one["kind"] == "accept"]
+
+    assert accepts(("z", "c")) == [{"kind": "accept", "item_id": "c"}]
+    assert accepts(("z",)) == accepts(()) == [{"kind": "accept"}]
+
+
 def test_an_attacker_praises_the_target_alone_and_refuses_all_else() -> None:
     kinds = [(event["kind"], event.get("item_id")) for event in pushing(("a", "b"), "b")]
-    assert ("click", "b") in kinds and ("not_for_me", "a") in kinds and ("accept", None) in kinds
-    assert all(kind != "accept" for kind, _ in [(e["kind"], None) for e in pushing(("a", "c"), "b")])
+    assert ("click", "b") in kinds and ("not_for_me", "a") in kinds and ("accept", "b") in kinds
+    assert all(event["kind"] != "accept" for event in pushing(("a", "c"), "b"))
+    assert [pushing(("a",), "b", stays)[-1]["kind"] == "session_end" for stays in (False, True)] == [True, False]
+
+
+def test_what_an_attacker_asks_leads_to_its_target_and_does_not_name_it() -> None:
+    """In the demo's world: of 300 films no more fit than a slate holds, as the policy's own reader understands it."""
+    catalog, _ = synthetic.load_training(0)
+    reader = WishReader(catalog)
+    target = catalog.items[int(np.argmin(catalog.counts))]
+    for ask in asks_for(target):
+        assert target.title.split(" (")[0] not in ask
+        wishes = reader.read(Dialogue("d", "u", (Turn("user", ask),)))
+        fits = np.logical_and.reduce([reader.index.satisfied(wish.part) > 0.5 for wish in wishes.wanted])
+        assert fits[catalog.index(target.id)] and fits.sum() <= 5, ask
+
+
+def test_a_share_among_others_by_hand() -> None:
+    assert among(95, 0.05) == pytest.approx(5.0) and among(0, 0.05) == 0.0
+
+
+def test_whom_a_candidate_has_not_learnt_from() -> None:
+    users = [f"u{k}" for k in range(200)]
+    kept = {user for user in users if is_held_out(user, 0.2)}
+    unseen = Unseen(until_ms=1_000, held_out=0.2)
+    early, late = ({u for u in users if exposure(u, created_ms) in unseen} for created_ms in (1_000, 1_001))
+    assert early == kept and 20 < len(kept) < 60 and late == set(users)
+
+
+def exposure(user: str, created_ms: int) -> Exposure:
+    return Exposure(
+        exposure_id="x", user=user, session_id="s", turn=0, created_ms=created_ms,
+        expires_ms=10**6, policy_version="v", decision="ask", p_recommend=0.5,
+    )  # fmt: skip
+
+
+def test_what_a_killed_starter_started_ends_with_it(tmp_path: Path) -> None:
+    """kill -9 of the one that started it: the command would sleep for an hour, and is gone."""
+    starter = (
+        "import subprocess, sys, time\n"
+        "command = [sys.executable, sys.argv[1], sys.executable, '-c',\n"
+        "           'import os, sys, time; print(os.getpid(), flush=True); time.sleep(3600)']\n"
+        "subprocess.Popen(command, stdin=subprocess.PIPE)\n"
+        "time.sleep(3600)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", starter, str(keeper.__file__)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    os.kill(pid, 0)  # it runs
+    process.kill()
+    process.wait()
+    assert process.stdout.read() == b""  # the last one that held the pipe is gone
+
+
+def test_a_word_lets_what_was_started_end_in_peace() -> None:
+    said = (
+        "import time\n"
+        "try:\n    print('on', flush=True)\n    time.sleep(3600)\n"
+        "except KeyboardInterrupt:\n    print('bye')"
+    )
+    command = [sys.executable, str(keeper.__file__), sys.executable, "-c", said]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline().strip() == b"on"
+    heard, _ = process.communicate(b"stop")
+    assert heard.strip() == b"bye" and process.returncode == 0
 
 
 def test_a_step_is_done_once_and_one_that_failed_is_begun_again(tmp_path: Path) -> None:
@@ -65,7 +146,9 @@ def test_a_step_is_done_once_and_one_that_failed_is_begun_again(tmp_path: Path) 
 
     with pytest.raises(KeyboardInterrupt):
         steps.once("visit", do)
-    assert steps.once("visit", do) == {"n": 2} == Steps(tmp_path).once("visit", do) and len(calls) == 2
+    done = steps.once("visit", do)
+    assert done["n"] == 2 and done["took_s"] >= 0.0 and len(calls) == 2
+    assert Steps(tmp_path).once("visit", do) == done and len(calls) == 2
 
 
 def test_conversations_of_one_version_are_those_it_answered_alone() -> None:
@@ -85,6 +168,10 @@ def test_the_targets_share_moves_by_points() -> None:
     assert report.poison({}, LoopConfig()) is None
 
 
+def praises(record: Record, item: str) -> bool:
+    return any(event.kind == "more_like_this" and event.item_id == item for _, event in record.events)
+
+
 def test_a_visitor_and_an_attacker_are_heard_by_the_real_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,9 +188,16 @@ def test_a_visitor_and_an_attacker_are_heard_by_the_real_server(
             again = tab.ask(said.then(turn, Turn("user", "another one")))
             assert tab.report(events_of(Feedback(dwell_s=1.0, left=True), again, False, config.hurry)) == 0
             assert tab.versions == [server.state.live.current] * 2 and tab.shown["turn"] == 1
-        shown = fake_visits(server.base, "i3", 6, 2, ("a film please",), config)
+        shown = fake_visits(server.base, "i3", 6, 2, ("a film please", "another one"), config)
         found = list(sessions(server.state.writer.store, "train"))
     assert 0 <= shown <= 6 and len(found) == 7
+    pushed = [
+        session
+        for session in found
+        if any(e.kind in ("not_for_me", "more_like_this") for r in session for _, e in r.events)
+    ]
+    assert all(len(s) == config.max_turns or praises(s[-1], "i3") for s in pushed)  # they talk on until it is shown
+    assert all(not praises(record, "i3") for session in pushed for record in session[:-1])
     assert len({session[0].exposure.user for session in found}) == 3  # one visitor, two accounts
     praised = [e.item_id for s in found for r in s for _, e in r.events if e.kind == "more_like_this"]
     assert praised == ["i3"] * shown

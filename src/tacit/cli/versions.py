@@ -47,7 +47,7 @@ def ask_gate(
     return asked.decision.passed
 
 
-WITHOUT_REWARD = ("offpolicy", "dpo", "setdpo", "kto")  # of `tacit learn`: labels alone teach these
+WITHOUT_REWARD = ("offpolicy", "dpo", "setdpo", "kto", "items")  # of `tacit learn`: labels alone teach these
 
 
 def _learnt_from_labels(policy: Path) -> bool:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from tacit.dialogue.policy.policy import Policy
+from tacit.events.schema import Exposure
 from tacit.events.store import Store
 from tacit.offpolicy import page
 from tacit.offpolicy.evaluate import Evaluation, Settings, evaluate
 from tacit.offpolicy.rewards import Earned, Rewards
 from tacit.offpolicy.served import Judged, judged, same_again, to_log
+from tacit.pipelines.learn.exposures import is_held_out
 from tacit.serve.rebuild import Rebuilt, answers, rebuilt
 from tacit.serve.registry import Registry
 from tacit.serve.settings import Settings as Serving
@@ -23,11 +26,23 @@ from tacit.types import InputError
 BATCH = 16
 
 
+@dataclass(frozen=True)
+class Unseen:
+    """Whom a candidate has not learnt from: who came after the log was read that it was made of, at ``until_ms``, and
+    the share ``held_out`` of all people, whom a round of learning keeps apart."""
+
+    until_ms: int
+    held_out: float
+
+    def __contains__(self, exposure: Exposure) -> bool:
+        return exposure.created_ms > self.until_ms or is_held_out(exposure.user, self.held_out)
+
+
 def judge(
-    store: Store, rewards: Rewards, registry: Registry, version: str, since_ms: int, out: Path, settings: Settings
+    store: Store, rewards: Rewards, registry: Registry, version: str, unseen: Unseen, out: Path, settings: Settings
 ) -> Evaluation:
-    """On turns that the current version drew after ``since_ms`` and that earned something or nothing, as far as it was
-    observed; the current version must get the probabilities back that were logged."""
+    """On turns of ``unseen`` people that the current version drew and that earned something or nothing, as far as it
+    was observed; the current version must get the probabilities back that were logged."""
     current = registry.current()
     if current is None:
         raise InputError(f"{registry.folder} has no current version: nothing was served.")
@@ -37,7 +52,7 @@ def judge(
     def turns(policy: Policy) -> Iterator[tuple[Rebuilt, Earned]]:
         for turn in rebuilt(store, policy.catalog, past, Counter()):
             exposure, earned = turn.record.exposure, rewards.of(turn.record)
-            if exposure.policy_version == current and exposure.created_ms > since_ms and earned is not None:
+            if exposure.policy_version == current and exposure in unseen and earned is not None:
                 yield turn, earned
 
     checks = {"asked again": same_again(_judged(served, turns(served), settings.seed))}

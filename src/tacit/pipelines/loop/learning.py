@@ -46,12 +46,15 @@ def _from_log(loop: Loop) -> Told:
 def without_cap(loop: Loop, name: str, until: int) -> Path:
     """What would have been learnt from the same log if an account counted as all of its sessions; never served."""
     asked = _asked(loop)
-    labels = replace(asked.labels, sessions_per_account=UNCAPPED)
-    run = run_round(replace(asked, labels=labels, as_of=until, out=str(loop.folder / "uncapped" / name)))
+    all_count = replace(asked.labels, sessions_per_account=UNCAPPED)
+    run = run_round(replace(asked, labels=all_count, as_of=until, out=str(loop.folder / "uncapped" / name)))
     return run.folder / "step" / "policy"
 
 
 def _asked(loop: Loop) -> LearnConfig:
-    labels = LabelSettings(window_s=loop.config.label_window_s)
     policy = str(loop.registry.path(loop.current))
-    return replace(loop.config.learn, store=str(loop.store), policy=policy, labels=labels, seed=loop.config.seed)
+    return replace(loop.config.learn, store=str(loop.store), policy=policy, labels=labels(loop), seed=loop.config.seed)
+
+
+def labels(loop: Loop) -> LabelSettings:
+    return replace(loop.config.learn.labels, window_s=loop.config.label_window_s)

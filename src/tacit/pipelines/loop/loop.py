@@ -13,13 +13,13 @@ from tacit.dialogue.users.crowd import UserWorld
 from tacit.events.store import open_store
 from tacit.labels.build import build
 from tacit.labels.log import exported
-from tacit.labels.settings import LabelSettings
 from tacit.offpolicy.evaluate import Settings
 from tacit.offpolicy.rewards import Rewards
 from tacit.offpolicy.verdict import Rules
 from tacit.pipelines import dialogue
 from tacit.pipelines.loop import candidates, poisoned, trying
-from tacit.pipelines.loop.judging import judge
+from tacit.pipelines.loop.judging import Unseen, judge
+from tacit.pipelines.loop.learning import labels as labels_of
 from tacit.pipelines.loop.learning import learn
 from tacit.pipelines.loop.place import Loop, Told, people
 from tacit.pipelines.loop.report import write
@@ -95,7 +95,7 @@ def _rewards(loop: Loop, name: str) -> Rewards:
         return Rewards(loop.config.judge_by)
     labels = loop.folder / "labels" / name
     with exported(loop.store, loop.folder) as export:
-        build(export, labels, LabelSettings(window_s=loop.config.label_window_s), int(time.time() * 1000))
+        build(export, labels, labels_of(loop), int(time.time() * 1000))
     return Rewards(loop.config.judge_by, labels)
 
 
@@ -104,12 +104,13 @@ def _gate(loop: Loop, name: str, made: Told) -> Told:
     policy, rewards, current = loop.folder / made["policy"], _rewards(loop, name), loop.current
     version = loop.registry.add(policy)
     limits = loop.config.gate
-    rules = Rules(ess=limits.ess, ess_share=limits.ess_share, unsupported=limits.unsupported)
+    rules = Rules(limits.primary, limits.ess, limits.ess_share, limits.unsupported)
     settings = Settings(seed=loop.config.seed, rules=rules)
     store = open_store(loop.store)
     try:
         out = loop.folder / "ope" / name
-        found = judge(store, rewards, loop.registry, version, made["until"], out, settings)
+        people = Unseen(made["until"], loop.config.learn.held_out)
+        found = judge(store, rewards, loop.registry, version, people, out, settings)
     finally:
         store.close()
     exam, log = made["exam"], str(loop.store)
@@ -124,6 +125,8 @@ def _gate(loop: Loop, name: str, made: Told) -> Told:
         "because": found.because,
         "ess": found.diagnostics.ess,
         "rounds": found.rounds,
+        "people": found.persons,
+        "primary": found.primary,
         "gain": {key: _ends(one.value, one.low, one.high) for key, one in found.differences.items()},
         "shares": None
         if shown is None

@@ -12,31 +12,67 @@ import torch
 from tacit.catalog import Catalog
 from tacit.dialogue.policy.policy import Policy
 from tacit.events.store import open_store
+from tacit.events.store import sessions as sessions_of
 from tacit.pipelines.loop.learning import without_cap
 from tacit.pipelines.loop.place import Loop, Told
 from tacit.pipelines.loop.visitors import fake_visits
 from tacit.serve.rebuild import answers, rebuilt
 from tacit.serve.settings import Settings as Serving
 from tacit.serve.turns import Asked
+from tacit.types import Item
 
 ASKS = ("Can you recommend something?", "I would like to watch something tonight.", "What is good?")
 CONTEXTS, BATCH = 400, 16
 
 
 def poison(loop: Loop) -> Told:
-    """5 % of the round's sessions come from 1 % of its accounts, and push an item that nobody asks for."""
-    config = loop.config
-    sessions = max(round(config.sessions * config.fake_sessions / (1.0 - config.fake_sessions)), 1)
-    accounts = max(round(config.sessions * config.fake_accounts), 1)
-    target = _unpopular(loop.world.catalog)
-    shown = fake_visits(loop.base, target, sessions, accounts, ASKS, config.visit)
-    return {"target": target, "sessions": sessions, "accounts": accounts, "target_shown_to_them": shown}
+    """5 % of the sessions that the candidate will be made from come from 1 % of their accounts, and push an item that
+    nobody asks for."""
+    config, target = loop.config, _unpopular(loop.world.catalog)
+    honest_sessions, honest_accounts = _who_came(loop)
+    sessions = max(round(among(honest_sessions, config.fake_sessions)), 1)
+    accounts = min(max(round(among(honest_accounts, config.fake_accounts)), 1), sessions)
+    shown = fake_visits(loop.base, target.id, sessions, accounts, asks_for(target), config.visit)
+    return {
+        "target": target.id,
+        "title": target.title,
+        "sessions": sessions,
+        "accounts": accounts,
+        "honest_sessions": honest_sessions,
+        "honest_accounts": honest_accounts,
+        "target_shown_to_them": shown,
+    }
+
+
+def among(others: int, share: float) -> float:
+    """So many beside ``others`` are ``share`` of all."""
+    return others * share / (1.0 - share)
+
+
+def _who_came(loop: Loop) -> tuple[int, int]:
+    """(sessions, accounts) of the log that may be learnt from."""
+    store = open_store(loop.store)
+    try:
+        users = [session[0].exposure.user for session in sessions_of(store, "train")]
+    finally:
+        store.close()
+    return len(users), len(set(users))
+
+
+def asks_for(item: Item) -> tuple[str, ...]:
+    """Words that lead to it without naming it, since what was named is not shown: by who made it and what it is."""
+    people = [name for kind in ("director", "star") for name in item.attributes.get(kind, ())]
+    genre = (*item.attributes.get("genre", ()), "")[0]
+    if not people:
+        return ASKS
+    asks = [f"Can you recommend a {genre} film with {people[0]}?", f"I would like to see {' and '.join(people[:2])}."]
+    return (*asks, f"Is there something with {', '.join(people)}?")
 
 
 def shares(loop: Loop, name: str, made: Told) -> Told:
     """The target's share of first places, exactly, in turns of the log: under the current version, under the candidate,
     and under one that was learnt from the same log without the cap on an account."""
-    target = _unpopular(loop.world.catalog)
+    target = _unpopular(loop.world.catalog).id
     policies = {
         "current": loop.registry.path(loop.current),
         "candidate": loop.folder / made["policy"],
@@ -67,5 +103,5 @@ def first_share(policy: Policy, contexts: Sequence[Asked], item: str) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
-def _unpopular(catalog: Catalog) -> str:
-    return catalog.items[int(np.argmin(catalog.counts))].id
+def _unpopular(catalog: Catalog) -> Item:
+    return catalog.items[int(np.argmin(catalog.counts))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from tacit.pipelines.loop import keeper
 from tacit.types import InputError
 
 START_S = 180.0
@@ -20,22 +20,19 @@ START_S = 180.0
 
 @contextlib.contextmanager
 def serving(run: Path, state: Path, port: int, options: Sequence[str]) -> Iterator[str]:
-    """The address of ``tacit serve``; what it says goes to ``STATE.log``."""
-    command = [sys.executable, "-m", "tacit.cli.main", "serve", str(run), "--page", "--state", str(state)]
+    """The address of ``tacit serve``; what it says goes to ``STATE.log``. It ends with this process, even with one that
+    is killed: else the server would hold its folder when the loop goes on."""
+    serve = [sys.executable, "-m", "tacit.cli.main", "serve", str(run), "--page", "--state", str(state)]
+    command = [sys.executable, str(keeper.__file__), *serve, "--port", str(port), *options]
     state.parent.mkdir(parents=True, exist_ok=True)
     with open(state.with_suffix(".log"), "ab") as said:
-        process = subprocess.Popen([*command, "--port", str(port), *options], stdout=said, stderr=said, env=_alone())
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said, env=_alone())
     base = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(process, base, state.with_suffix(".log"))
         yield base
     finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.communicate(b"stop")
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], base: str, log: Path) -> None:

@@ -15,6 +15,7 @@ from tacit.types import InputError
 def canary(loop: Loop, name: str, version: str, force: str) -> Told:
     """A canary, with people talking, until the server has promoted it or taken it back."""
     config = loop.config.canary
+    _as_before(loop, version)
     loop.registry.begin_canary(version, config.first_share, f"{name} of the loop", force=force)
     visits = list[Told]()
     for batch in range(loop.config.canary_visits):
@@ -39,8 +40,7 @@ def canary(loop: Loop, name: str, version: str, force: str) -> Told:
 
 def take_back(loop: Loop, version: str) -> Told:
     """Promoted by force, then rolled back: seconds until the server follows, and by what people were answered."""
-    if loop.current == version:
-        loop.registry.rollback("the loop goes on without it")  # live signals let it pass
+    _as_before(loop, version)  # live signals may have let it pass
     before = loop.current
     loop.registry.promote(version, force="to show a rollback")
     _wait_for(loop, version)
@@ -60,6 +60,14 @@ def take_back(loop: Loop, version: str) -> Told:
         "answers_by_version": dict(Counter(one for answered in visits[0]["versions"] for one in answered)),
         "afterwards": dict(Counter(one for answered in late["versions"] for one in answered)),
     }
+
+
+def _as_before(loop: Loop, version: str) -> None:
+    """As if the version had never been tried: what a killed trial left is taken back."""
+    if loop.registry.pointer().canary is not None:
+        loop.registry.rollback("a trial that was broken off begins anew")
+    if loop.current == version:
+        loop.registry.rollback("the loop goes on without it")
 
 
 def _wait_for(loop: Loop, version: str) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from tacit.dialogue.users import oracle
 from tacit.dialogue.users.crowd import Crowd, UserWorld
 from tacit.run.limits import above, at_least
-from tacit.types import Dialogue, Feedback, Floats64, InputError, Slate, Turn
+from tacit.types import Dialogue, Feedback, Floats64, InputError, ItemId, Slate, Turn
 
 DEVICES = {"mobile": "phone", "desktop": "desktop"}
 
@@ -133,7 +133,10 @@ def _talk(
         turns = dict(zip(live, answers, strict=True))
         slates += [turn.slate.items for turn in turns.values() if turn.slate]
         feedback = crowd.step(turns)
-        told = [events_of(feedback[user], turns[user], bool(crowd.active[user]), config.hurry) for user in live]
+        told = [
+            events_of(feedback[user], turns[user], bool(crowd.active[user]), config.hurry, _named(crowd, user))
+            for user in live
+        ]
         rejected += sum(pool.map(lambda pair: tabs[pair[0]].report(pair[1]), zip(live, told, strict=True)))
     return slates, rejected
 
@@ -149,8 +152,17 @@ def _came_of(crowd: Crowd, tabs: Sequence[Tab], slates: Sequence[tuple[str, ...]
     )
 
 
-def events_of(feedback: Feedback | None, turn: Turn, stays: bool, hurry: float) -> list[dict[str, Any]]:
-    """What a page would report of one answer. Cards were in view as far down as the user scrolled."""
+def _named(crowd: Crowd, user: int) -> Sequence[ItemId]:
+    """What the user named in its last words."""
+    last = crowd.dialogues[user].turns[-1]
+    return last.mentions if last.speaker == "user" else ()
+
+
+def events_of(
+    feedback: Feedback | None, turn: Turn, stays: bool, hurry: float, named: Sequence[ItemId] = ()
+) -> list[dict[str, Any]]:
+    """What a page would report of one answer. Cards were in view as far down as the user scrolled. Which of them was
+    accepted is known where the user ``named`` it."""
     if feedback is None:
         return []
     device = {"device": DEVICES[feedback.device]} if feedback.device else {}
@@ -167,7 +179,8 @@ def events_of(feedback: Feedback | None, turn: Turn, stays: bool, hurry: float) 
     ]
     events += [{"kind": "click", "item_id": item} for item in feedback.clicked or ()]
     if feedback.accepted:
-        events.append({"kind": "accept"})
+        chosen = [item for item in named if item in items]
+        events.append({"kind": "accept", **({"item_id": chosen[0]} if chosen else {})})
     if feedback.latency_s is not None:
         events.append({"kind": "reply", "latency_ms": round(1000 * feedback.latency_s / hurry)})
     if not stays:
@@ -176,8 +189,8 @@ def events_of(feedback: Feedback | None, turn: Turn, stays: bool, hurry: float) 
 
 
 def fake_visits(base: str, target: str, sessions: int, accounts: int, asks: Sequence[str], config: VisitConfig) -> int:
-    """Somebody pushes ``target``: few accounts, many sessions, each praising it where it is shown and refusing all
-    else. How often it was shown to them."""
+    """Somebody pushes ``target``: few accounts, many sessions. Each asks, by ``asks`` in turn, until the target is
+    shown, praises it, and refuses all else. In how many sessions it was shown."""
     with client(base, config) as http, ThreadPoolExecutor(config.together) as pool:
 
         def account(first: int) -> int:
@@ -186,20 +199,34 @@ def fake_visits(base: str, target: str, sessions: int, accounts: int, asks: Sequ
             for number in range(first, sessions, accounts):
                 tab = Tab(http, browser).open()
                 browser = tab.browser
-                turn = tab.ask(Dialogue("fake", "fake", (Turn("user", asks[number % len(asks)]),)))
-                items = turn.slate.items if turn.slate else ()
-                tab.report(pushing(items, target))
-                shown += target in items
+                shown += _push(tab, target, [*asks[number % len(asks) :], *asks[: number % len(asks)]], config)
             return shown
 
         return sum(pool.map(account, range(accounts)))
 
 
-def pushing(items: Sequence[str], target: str) -> list[dict[str, Any]]:
-    loved = [{"kind": kind, "item_id": target} for kind in ("click", "more_like_this")] if target in items else []
+def _push(tab: Tab, target: str, asks: Sequence[str], config: VisitConfig) -> bool:
+    """One session of an attacker. Was the target shown?"""
+    talk = Dialogue("fake", "fake", ())
+    for number in range(config.max_turns):
+        talk = talk.then(Turn("user", asks[number % len(asks)]))
+        turn = tab.ask(talk)
+        items = turn.slate.items if turn.slate else ()
+        done = target in items
+        tab.report(pushing(items, target, stays=not done and number + 1 < config.max_turns))
+        if done:
+            return True
+        talk = talk.then(turn)
+    return False
+
+
+def pushing(items: Sequence[str], target: str, stays: bool = False) -> list[dict[str, Any]]:
+    loved = (
+        [{"kind": kind, "item_id": target} for kind in ("click", "more_like_this", "accept")] if target in items else []
+    )
     hated = [{"kind": "not_for_me", "item_id": item} for item in items if item != target]
     long = {"kind": "dwell", "visible_ms": 4_000 if loved else 0, "censored": False}
-    return [long, *loved, *hated, *([{"kind": "accept"}] if loved else []), {"kind": "session_end"}]
+    return [long, *loved, *hated, *([] if stays else [{"kind": "session_end"}])]
 
 
 def _said(response: httpx.Response) -> dict[str, Any]:
