@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,10 +141,10 @@ def test_what_is_not_mature_agreed_to_or_delivered_has_no_label() -> None:
     assert found.left_out["without consent to training"] == len(rows.exposures) - len(agreed)
 
 
-def one_exposure(*events: dict[str, Any], as_of: int = AS_OF) -> Observed:
-    """Items a and b at places 1 and 2, and what was reported of them."""
+def one_exposure(*events: dict[str, Any], as_of: int = AS_OF, items: Sequence[str] = ("a", "b")) -> Observed:
+    """Items at places 1, 2, and what was reported of them."""
     shown = {"exposure_id": "x", "session_id": "s", "user": "u"}
-    slate = {"items": ["a", "b"], "positions": [1, 2]}
+    slate = {"items": list(items), "positions": list(range(1, len(items) + 1))}
     exposure = {**shown, "consent": "train", "turn": 0, "created_ms": START_MS, **slate}
     delivery = {**shown, "recv_ms": START_MS + 1, "state": "delivered", "words": 10}
     told = [{**shown, "recv_ms": START_MS + 10 + k, "seq": k, **event} for k, event in enumerate(events)]
@@ -179,6 +180,15 @@ def test_the_last_word_on_an_item_counts() -> None:
     words = [{"kind": kind, "item_id": "a"} for kind in ("not_for_me", "more_like_this", "dismiss", "more_like_this")]
     assert one_exposure(*words).items["said"].to_list() == [True, None]
     assert one_exposure(*words[:3]).items["said"].to_list() == [False, None]
+
+
+def test_a_whole_reply_that_is_accepted_speaks_of_an_item_only_where_it_shows_one() -> None:
+    accept = {"kind": "accept"}
+    assert one_exposure(accept).items["said"].to_list() == [None, None]
+    found = one_exposure(accept, items=("a",)).items.row(0, named=True)
+    assert (found["said"], found["seen"]) == (True, True)
+    taken_back = one_exposure(accept, {"kind": "not_for_me", "item_id": "a"}, items=("a",))
+    assert taken_back.items["said"].to_list() == [False]  # the last word counts
 
 
 def test_the_last_report_says_whether_a_time_is_a_lower_bound() -> None:

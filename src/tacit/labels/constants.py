@@ -14,7 +14,7 @@ import msgspec
 from tacit.labels.settings import LabelSettings
 from tacit.run.files import atomic_write, read_json, says_when_damaged
 
-VERSION = 1  # of the function: another one gives other labels
+VERSION = 2  # of the function: another one gives other labels
 FILE = "constants.json"
 
 

@@ -88,15 +88,16 @@ WHERE agreed AND delivered AND mature
 """
 _ITEMS = """
 WITH flat AS (
-    SELECT exposure_id, session_id, "user", turn, words, device, observed,
+    SELECT exposure_id, session_id, "user", turn, words, device, observed, size,
         unnest(items) AS item_id, unnest(positions) AS position
     FROM turns
 ), joined AS (
-    SELECT f.*, r.visible_ms, r.last % 2 = 1 AS censored, coalesce(r.clicked, false) AS clicked,
-        CASE WHEN r.liked IS NOT NULL OR r.refused IS NOT NULL
-             THEN coalesce(r.liked, -1) > coalesce(r.refused, -1) END AS said,
+    SELECT f.* EXCLUDE (size), r.visible_ms, r.last % 2 = 1 AS censored, coalesce(r.clicked, false) AS clicked,
+        CASE WHEN coalesce(r.liked, w.liked, r.refused) IS NOT NULL
+             THEN greatest(coalesce(r.liked, -1), coalesce(w.liked, -1)) > coalesce(r.refused, -1) END AS said,
         coalesce(r.known, false) AS known
     FROM flat f LEFT JOIN reports r ON r.exposure_id = f.exposure_id AND r.item_id = f.item_id
+        LEFT JOIN reports w ON w.exposure_id = f.exposure_id AND w.item_id IS NULL AND f.size = 1
 )
 SELECT *, CASE WHEN observed THEN coalesce(visible_ms, 0) > 0 OR clicked OR known OR said IS NOT NULL END AS seen
 FROM joined ORDER BY exposure_id, position

@@ -159,16 +159,20 @@ def _turns(shown: pl.LazyFrame, reports: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _items(turns: pl.LazyFrame, reports: pl.LazyFrame) -> pl.LazyFrame:
-    """Seen: a time above 0 was reported, or something was done to it. The last word on it counts."""
+    """Seen: a time above 0 was reported, or something was done to it. The last word on it counts. A reply of one item
+    that was accepted as a whole was accepted for it; of several nobody knows which, and none is."""
+    whole = reports.filter(pl.col("item_id").is_null()).select("exposure_id", of_whole="liked")
     spoken = pl.col("liked").is_not_null() | pl.col("refused").is_not_null()
     touched = pl.col("clicked") | pl.col("known") | spoken
     return (
-        turns.select(*_OF_TURN, item_id="items", position="positions")
+        turns.select(*_OF_TURN, "size", item_id="items", position="positions")
         .filter(pl.col("item_id").list.len() > 0)
         .with_row_index("number")
         .explode("item_id", "position")
         .sort("number", "position")
         .join(reports.drop("device"), on=["exposure_id", "item_id"], how="left", maintain_order="left")
+        .join(whole, on="exposure_id", how="left", maintain_order="left")
+        .with_columns(liked=pl.max_horizontal("liked", pl.when(pl.col("size") == 1).then("of_whole")))
         .with_columns(
             pl.col("clicked", "known").fill_null(False),
             censored=pl.col("last") % 2 == 1,
