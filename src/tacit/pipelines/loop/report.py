@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,31 +11,36 @@ from typing import Any
 import numpy as np
 
 from tacit.metrics.intervals import bootstrap_mean
+from tacit.offpolicy.verdict import LEADING
 from tacit.pipelines.loop.settings import LoopConfig
-from tacit.report.page import Cell, alert, short, table
-from tacit.report.page import write as write_page
+from tacit.report import page
+from tacit.report.page import Cell, alert, details, short, table
 from tacit.run.files import atomic_write, read_json
 from tacit.serve.registry import Registry
 
 Told = dict[str, Any]
+MOST_POINTS = 1.0  # that a pushed item's share may move
 
 
 def write(folder: Path, config: LoopConfig, steps: Path, registry: Registry) -> Path:
     """The folder."""
     told = {path.stem: read_json(path, "run the loop again.") for path in sorted(steps.glob("*.json"))}
     found = summary(told, config)
-    found["audit"] = {"rows": len(registry.audit.rows()), "faults": registry.faults()}
+    found["audit"] = {"rows": len(registry.audit.rows()), "faults": registry.faults(), "current": registry.current()}
     atomic_write(folder / "loop.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
     sections = [
         ("rounds", "Rounds", _rounds(found)),
-        ("gate", "What the gate said", _decisions(told)),
         ("canaries", "Canaries", _canaries(told)),
         ("poison", "The poisoned round", _poison(found)),
         ("rollback", "Taken back while people talked", _rollback(told)),
+        ("gate", "What the gate said", _decisions(told)),
+        ("time", "Where the time went", _time(found)),
     ]
     faults = "".join(alert("The audit has a fault.", fault) for fault in found["audit"]["faults"])
-    lead = f"<p>Simulated users, the real server and log; {escape(_learner(config))}</p>{faults}"
-    write_page(folder, "", lead, sections, title="The loop, on simulated users")
+    people = sum(one["hidden_utility"]["n"] for one in found["rounds"])
+    meta = f"{people} simulated people in {config.rounds} rounds, over HTTP with the real server and log; seed "
+    meta = f"{meta}{config.seed}; {escape(_learner(config))}; judged by {escape(config.judge_by)}"
+    page.write(folder, meta, _lead(found) + faults, sections, title="The whole circle, on simulated users")
     return folder
 
 
@@ -51,9 +56,13 @@ def summary(told: dict[str, Told], config: LoopConfig) -> Told:
                 "candidate": gate["version"],
                 "hidden_utility": hidden(told[f"{name}-visit"]["hidden"] + told[f"{name}-visit-again"]["hidden"]),
                 "verdict": gate["verdict"],
+                "primary": gate["primary"],
+                "gain": {key: gate["gain"][key] for key in LEADING if key in gate["gain"]},
+                "judged_by": gate["people"],
                 "ess": gate["ess"],
                 "logged_rounds": gate["rounds"],
                 "passed": gate["passed"],
+                "refused_by": [one["rule"] for one in gate["reasons"] if one["passed"] is not True],
                 "canary": told.get(f"{name}-canary", {}).get("ended"),
                 "events_refused": told[f"{name}-visit"]["rejected_events"],
             }
@@ -64,6 +73,7 @@ def summary(told: dict[str, Told], config: LoopConfig) -> Told:
         "canary_of_the_worst": {key: told["worst-canary"][key] for key in ("ended", "why")},
         "poison": poison(told, config),
         "rollback": told["rollback"],
+        "seconds": {name: one["took_s"] for name, one in told.items() if "took_s" in one},
     }
 
 
@@ -87,49 +97,114 @@ def poison(told: dict[str, Told], config: LoopConfig) -> Told | None:
 
 def _learner(config: LoopConfig) -> str:
     if config.learner == "log":
-        return f"candidates are learnt from the log ({config.learn.method})."
-    return "candidates are made by hand (the slate's logits made sharper), none was learnt from the log."
+        return f"candidates learnt from the log ({config.learn.method})"
+    return "candidates made by hand (the slate's logits made sharper), none learnt from the log"
+
+
+def _lead(found: Told) -> str:
+    """What was to be shown, and whether it was."""
+    lines = "".join(
+        f'<li class="{"" if good is None else "up" if good else "down"}">{escape(said)}</li>'
+        for good, said in claims(found)
+    )
+    return f'<ul class="verdicts">{lines}</ul>'
+
+
+def claims(found: Told) -> Iterator[tuple[bool | None, str]]:
+    """(shown? None: neither, a sentence)"""
+    rounds = found["rounds"]
+    promoted = [one for one in rounds if one["canary"] == "promote"]
+    first, last = rounds[0]["hidden_utility"], rounds[-1]["hidden_utility"]
+    yield (
+        bool(promoted) or None,
+        f"{len(promoted)} of {len(rounds)} learnt candidates passed the gate and their canary, and were promoted. "
+        f"Hidden utility {short(first['value'])} in the first round, {short(last['value'])} in the last.",
+    )
+    refused = found["refused"]
+    yield all(refused.values()), f"{sum(refused.values())} of {len(refused)} worse candidates were refused."
+    worst = found["canary_of_the_worst"]
+    yield (
+        worst["ended"] == "rollback",
+        "The worst one, tried by force, was taken back by live signals."
+        if worst["ended"] == "rollback"
+        else f"The worst one, tried by force: {worst['ended']}.",
+    )
+    one = found["poison"]
+    if one is not None:
+        told = one["target_shown_to_them"] > 0 and abs(one["points"]) <= MOST_POINTS
+        yield (
+            told,
+            f"{one['sessions']} fake sessions of {one['accounts']} accounts pushed one item: its share of first places "
+            f"moved by {_points(one['points'])} points, and by {_points(one['points_without_cap'])} without the cap on "
+            "an account.",
+        )
+    yield True, f"A rollback while people talked took {found['rollback']['seconds']:.1f} s."
+
+
+def _points(number: float) -> str:
+    sign = "+" if number > 0.005 else ""
+    return sign + short(number, 2)
 
 
 def _rounds(found: Told) -> str:
-    head = ["round", "served", "hidden utility", "candidate", "effective rounds", "verdict", "gate", "canary"]
+    head = ["round", "hidden utility", "candidate's gain", "by SNIPS", "effective rounds", "verdict", "gate", "canary"]
     rows = []
     for one in found["rounds"]:
-        value = one["hidden_utility"]
+        value, deciding = one["hidden_utility"], "snRIPS" if "snRIPS" in one["gain"] else "SNIPS"
         cells = [
-            Cell(str(one["round"])),
-            Cell(one["served"][:8]),
-            Cell(short(value["value"]), f"{short(value['low'])} to {short(value['high'])}, {value['n']} people"),
-            Cell(one["candidate"][:8]),
-            Cell(short(one["ess"]), f"of {one['logged_rounds']}"),
+            Cell(str(one["round"]), f"{one['served'][:8]} served"),
+            Cell(short(value["value"]), f"{short(value['low'])} to {short(value['high'])}"),
+            _gain(one["gain"].get(deciding)),
+            _gain(one["gain"].get("SNIPS")),
+            Cell(f"{one['ess']:.0f}", f"of {one['logged_rounds']}, {one['judged_by']} people"),
             Cell(one["verdict"]),
-            Cell("passed" if one["passed"] else "refused"),
-            Cell(one["canary"] or ""),
+            Cell("passed" if one["passed"] else "refused", ", ".join(one["refused_by"][:1])),
+            Cell({None: "", "promote": "promoted", "rollback": "taken back"}.get(one["canary"], one["canary"])),
         ]
         rows.append(("", cells))
-    return table(head, rows)
+    primary = found["rounds"][0]["primary"]
+    named = "both intervals decide" if primary == "both" else f"{primary} decides, as the settings named beforehand"
+    caption = (
+        "Hidden utility of the people of a round, who are shown what is served. Gains are what the log says that the "
+        f"candidate would earn more in a turn (snRIPS); {named}. Intervals are 95 %, over people."
+    )
+    return table(head, rows, caption)
+
+
+def _gain(ends: Sequence[float | None] | None) -> Cell:
+    if ends is None or ends[0] is None:
+        return Cell("not told")
+    value, low, high = ends
+    interval = "no interval" if low is None or high is None else f"{short(low)} to {short(high)}"
+    return Cell(("+" if value > 0 else "") + short(value), interval)
 
 
 def _decisions(told: dict[str, Told]) -> str:
+    """One table each, folded; what fails stands in the line above it."""
     parts = []
-    for name, gate in told.items():
-        if name.endswith("-gate"):
-            rows = [
-                (
-                    "",
-                    [
-                        Cell(reason["rule"]),
-                        Cell(_holds(reason["passed"]), bad=not reason["passed"]),
-                        Cell(reason["said"], left=True),
-                    ],
-                )
-                for reason in gate["reasons"]
-            ]
-            caption = (
-                f"{escape(name.removesuffix('-gate'))}: {escape(gate['version'])} beside {escape(gate['current'])}"
+    for name, gate in sorted(told.items(), key=_by_round):
+        if not name.endswith("-gate"):
+            continue
+        rows = [
+            (
+                "",
+                [
+                    Cell(reason["rule"]),
+                    Cell(_holds(reason["passed"]), bad=reason["passed"] is not True),
+                    Cell(reason["said"], left=True),
+                ],
             )
-            parts.append(table(["rule", "", ""], rows, caption))
+            for reason in gate["reasons"]
+        ]
+        wrong = [reason["rule"] for reason in gate["reasons"] if reason["passed"] is not True]
+        said = f"refused: {', '.join(wrong)}" if wrong else "passed, every rule holds"
+        what = f"{name.removesuffix('-gate')}: {gate['version'][:8]} beside {gate['current'][:8]}, {said}"
+        parts.append(details(what, table(["rule", "", ""], rows)))
     return "".join(parts)
+
+
+def _by_round(named: tuple[str, Told]) -> tuple[bool, str]:
+    return not named[0].startswith("round-"), named[0]
 
 
 def _holds(passed: bool | None) -> str:
@@ -138,17 +213,16 @@ def _holds(passed: bool | None) -> str:
 
 def _canaries(told: dict[str, Told]) -> str:
     rows = []
-    for name, one in told.items():
+    for name, one in sorted(told.items(), key=_by_round):
         if name.endswith("-canary"):
             look = one["look"] or {}
             sessions = f"{look.get('sessions', '?')} of it, {look.get('beside', '?')} beside"
-            cells = [Cell(name.removesuffix("-canary")), Cell(one["version"][:8]), Cell(one["ended"]), Cell(sessions)]
+            ended = {"promote": "promoted", "rollback": "taken back"}.get(one["ended"], one["ended"])
+            cells = [Cell(name.removesuffix("-canary"), one["version"][:8]), Cell(ended), Cell("sessions", sessions)]
             rows.append(("", [*cells, Cell(one["why"], left=True)]))
-    return (
-        table(["of", "version", "ended by", "sessions", "why"], rows)
-        if rows
-        else "<p>No candidate passed the gate.</p>"
-    )
+    if not rows:
+        return "<p>No candidate passed the gate.</p>"
+    return table(["candidate", "ended", "", "why"], rows, "The server watches what people do, and ends it by itself.")
 
 
 def _poison(found: Told) -> str:
@@ -156,18 +230,20 @@ def _poison(found: Told) -> str:
     if one is None:
         return "<p>No round was poisoned, or nothing could be measured.</p>"
     said = (
-        f"{one['sessions']} fake sessions of {one['accounts']} accounts pushed {one['target']}, which they were shown "
-        f"{one['target_shown_to_them']} times. Its share of first places, in {one['contexts']} turns of the log:"
+        f"{one['sessions']} fake sessions of {one['accounts']} accounts beside {one['honest_sessions']} of "
+        f"{one['honest_accounts']} asked for “{one['title']}” by what it is, praised it in the "
+        f"{one['target_shown_to_them']} in which it was shown, and refused all else. Its share of first places in "
+        f"{one['contexts']} later turns of honest people:"
     )
     rows = [
         ("", [Cell("served"), Cell(f"{one['current']:.2%}"), Cell("")]),
-        ("", [Cell("candidate"), Cell(f"{one['candidate']:.2%}"), Cell(f"{one['points']:+.2f}")]),
+        ("strong", [Cell("candidate"), Cell(f"{one['candidate']:.2%}"), Cell(_points(one["points"]))]),
         (
             "",
             [
                 Cell("learnt without the cap on an account"),
                 Cell(f"{one['without_cap']:.2%}"),
-                Cell(f"{one['points_without_cap']:+.2f}"),
+                Cell(_points(one["points_without_cap"])),
             ],
         ),
     ]
@@ -176,8 +252,27 @@ def _poison(found: Told) -> str:
 
 def _rollback(told: dict[str, Told]) -> str:
     one = told["rollback"]
-    said = (
-        f"{one['seconds']:.2f} s until the server said that it serves {one['back_to'][:8]} again. Answers while people "
-        f"talked: {one['answers_by_version']}; afterwards: {one['afterwards']}."
-    )
-    return f"<p>{escape(said)}</p>"
+    said = f"{one['seconds']:.2f} s until the server said that it serves {one['back_to'][:8]} again."
+    versions = dict.fromkeys((*one["answers_by_version"], *one["afterwards"]))
+    rows = [
+        (
+            "",
+            [
+                Cell(version[:8]),
+                *(Cell(str(one[part].get(version, 0))) for part in ("answers_by_version", "afterwards")),
+            ],
+        )
+        for version in versions
+    ]
+    return f"<p>{escape(said)}</p>{table(['answers by', 'while people talked', 'afterwards'], rows)}"
+
+
+def _time(found: Told) -> str:
+    total = sum(found["seconds"].values())
+    rows = [("", [Cell(name), Cell(f"{took:.0f}")]) for name, took in sorted(found["seconds"].items(), key=_by_time)]
+    rows.append(("strong", [Cell("together"), Cell(f"{total:.0f}")]))
+    return table(["step", "seconds"], rows, "By the clock, the first supervised policy not counted.")
+
+
+def _by_time(named: tuple[str, float]) -> float:
+    return -named[1]
