@@ -18,7 +18,7 @@ from tacit.events.store import Record, sessions
 from tacit.pipelines.learn.exposures import is_held_out
 from tacit.pipelines.loop import keeper, report
 from tacit.pipelines.loop.judging import Unseen
-from tacit.pipelines.loop.poisoned import among, asks_for
+from tacit.pipelines.loop.poisoned import among, asks_for, ordinary
 from tacit.pipelines.loop.settings import LoopConfig
 from tacit.pipelines.loop.steps import Steps
 from tacit.pipelines.loop.visitors import Tab, Visit, VisitConfig, client, events_of, fake_visits, pushing
@@ -77,7 +77,9 @@ def test_what_an_attacker_asks_leads_to_its_target_and_does_not_name_it() -> Non
     """In the demo's world: of 300 films no more fit than a slate holds, as the policy's own reader understands it."""
     catalog, _ = synthetic.load_training(0)
     reader = WishReader(catalog)
-    target = catalog.items[int(np.argmin(catalog.counts))]
+    target = ordinary(catalog)
+    below = sum(count < catalog.counts[catalog.index(target.id)] for count in catalog.counts)
+    assert 100 < below <= 150  # of 300
     for ask in asks_for(target):
         assert target.title.split(" (")[0] not in ask
         wishes = reader.read(Dialogue("d", "u", (Turn("user", ask),)))

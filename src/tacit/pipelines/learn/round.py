@@ -46,12 +46,14 @@ from tacit.types import Dialogue, InputError, Split
 log = logging.getLogger("tacit")
 
 
-def run_round(config: LearnConfig) -> Run:
-    """Do what is not done yet of the round in ``config.out``; ``config.as_of`` must be a time."""
-    with STAGES.held(config):
-        config = STAGES.settled(config) if config.method == "ppo" else replace(config, dtype="float32")
-        run = STAGES.open(config)
-        STAGES.do(run, config, None)
+def run_round(config: LearnConfig, with_reward: bool = True) -> Run:
+    """Do what is not done yet of the round in ``config.out``; ``config.as_of`` must be a time. ``with_reward``: or
+    leave the reward model out, which ppo alone reads."""
+    stages = STAGES if with_reward or config.method == "ppo" else STAGES.without("reward")
+    with stages.held(config):
+        config = stages.settled(config) if config.method == "ppo" else replace(config, dtype="float32")
+        run = stages.open(config)
+        stages.do(run, config, None)
     return run
 
 

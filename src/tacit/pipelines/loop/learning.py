@@ -47,7 +47,8 @@ def without_cap(loop: Loop, name: str, until: int) -> Path:
     """What would have been learnt from the same log if an account counted as all of its sessions; never served."""
     asked = _asked(loop)
     all_count = replace(asked.labels, sessions_per_account=UNCAPPED)
-    run = run_round(replace(asked, labels=all_count, as_of=until, out=str(loop.folder / "uncapped" / name)))
+    out = str(loop.folder / "uncapped" / name)
+    run = run_round(replace(asked, labels=all_count, as_of=until, out=out), with_reward=False)
     return run.folder / "step" / "policy"
 
 

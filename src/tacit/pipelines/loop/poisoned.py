@@ -26,9 +26,8 @@ CONTEXTS, BATCH = 400, 16
 
 
 def poison(loop: Loop) -> Told:
-    """5 % of the sessions that the candidate will be made from come from 1 % of their accounts, and push an item that
-    nobody asks for."""
-    config, target = loop.config, _unpopular(loop.world.catalog)
+    """5 % of the sessions that the candidate will be made from come from 1 % of their accounts, and push an item."""
+    config, target = loop.config, ordinary(loop.world.catalog)
     honest_sessions, honest_accounts = _who_came(loop)
     sessions = max(round(among(honest_sessions, config.fake_sessions)), 1)
     accounts = min(max(round(among(honest_accounts, config.fake_accounts)), 1), sessions)
@@ -72,7 +71,7 @@ def asks_for(item: Item) -> tuple[str, ...]:
 def shares(loop: Loop, name: str, made: Told) -> Told:
     """The target's share of first places, exactly, in turns of the log: under the current version, under the candidate,
     and under one that was learnt from the same log without the cap on an account."""
-    target = _unpopular(loop.world.catalog).id
+    target = ordinary(loop.world.catalog).id
     policies = {
         "current": loop.registry.path(loop.current),
         "candidate": loop.folder / made["policy"],
@@ -103,5 +102,6 @@ def first_share(policy: Policy, contexts: Sequence[Asked], item: str) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
-def _unpopular(catalog: Catalog) -> Item:
-    return catalog.items[int(np.argmin(catalog.counts))]
+def ordinary(catalog: Catalog) -> Item:
+    """The one in the middle, by how often the training dialogues name it; of equals the first."""
+    return catalog.items[int(np.argsort(catalog.counts, kind="stable")[len(catalog) // 2])]
