@@ -126,15 +126,16 @@ def test_what_a_killed_starter_started_ends_with_it(tmp_path: Path) -> None:
 
 def test_a_word_lets_what_was_started_end_in_peace() -> None:
     said = (
-        "import time\n"
-        "try:\n    print('on', flush=True)\n    time.sleep(3600)\n"
-        "except KeyboardInterrupt:\n    print('bye')"
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit('bye'))\n"
+        "print('on', flush=True)\ntime.sleep(3600)"
     )
     command = [sys.executable, str(keeper.__file__), sys.executable, "-c", said]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, **pipes)
     assert process.stdout is not None and process.stdout.readline().strip() == b"on"
-    heard, _ = process.communicate(b"stop")
-    assert heard.strip() == b"bye" and process.returncode == 0
+    _, heard = process.communicate(b"stop")
+    assert heard.strip() == b"bye" and process.returncode == 1
 
 
 def test_a_step_is_done_once_and_one_that_failed_is_begun_again(tmp_path: Path) -> None:

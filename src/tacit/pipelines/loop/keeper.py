@@ -1,8 +1,8 @@
 """A command that ends with whoever started it: ``python keeper.py COMMAND ...``, its standard input a pipe.
 
 The pipe closes however the other end's process ends, kill -9 included. Then the command is killed, too, so that nothing
-stays behind that holds its locks; where a word came before, it is interrupted and may end in peace. Run by its path, of
-the standard library alone: it takes a moment to start and little memory.
+stays behind that holds its locks; where a word came before, it is asked to end (SIGTERM) and may do so in peace. Run by
+its path, of the standard library alone: it takes a moment to start and little memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 from typing import BinaryIO
 
-PEACE_S = 30.0  # that a command which was interrupted has to end
+PEACE_S = 30.0  # that a command which was asked to end has
 
 
 def keep(command: Sequence[str], pipe: BinaryIO) -> int:
@@ -28,7 +28,7 @@ def keep(command: Sequence[str], pipe: BinaryIO) -> int:
 
 def _end_with(pipe: BinaryIO, process: subprocess.Popen[bytes]) -> None:
     if pipe.read():
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(PEACE_S)
     process.kill()
