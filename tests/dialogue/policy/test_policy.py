@@ -271,3 +271,22 @@ def test_the_encoder_caches_while_frozen_and_forgets_after_training(encoder_fold
         next(encoder.parameters()).add_(0.5)
     encoder.eval()
     assert not torch.equal(first, encoder.encode(["a noir", "a western"]))
+
+
+def test_policies_that_are_asked_the_same_share_an_encoder_only_where_it_is_the_same(
+    encoder_folder: Path, tmp_path: Path
+) -> None:
+    policy = build(encoder_folder)
+    policy.save_pretrained(tmp_path / "a")
+    with torch.no_grad():
+        policy.head.item_bias += torch.arange(len(policy.catalog)) / 100.0
+    policy.save_pretrained(tmp_path / "b")
+    with torch.no_grad():
+        next(policy.encoder.parameters()).add_(0.5)
+    policy.encoder.clear_cache()
+    policy.save_pretrained(tmp_path / "c")
+    folders = [tmp_path / name for name in "abc"]
+    together, alone = Policy.several(folders), [Policy.from_pretrained(folder) for folder in folders]
+    assert together[0].encoder is together[1].encoder is not together[2].encoder
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one.slate_logits(contexts(4)), other.slate_logits(contexts(4)), atol=1e-4, rtol=1e-4)

@@ -8,7 +8,7 @@ exact: a two-way softmax, Plackett-Luce over the full catalogue, and the languag
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -95,6 +95,15 @@ class Policy(PolicyNetwork):
             verify_files(folder)
         with says_when_damaged(folder, "take it from a copy, or train it again."):
             return cls._read(folder)
+
+    @classmethod
+    def several(cls, folders: Iterable[str | Path], known: dict[str, TextEncoder] | None = None) -> list[Policy]:
+        """Those of these folders, to be asked the same: equal encoders are one, which reads a text once for all.
+        ``known``: encoders of before, by fingerprint; those that are new come into it."""
+        policies, known = [cls.from_pretrained(folder) for folder in folders], {} if known is None else known
+        for policy in policies:
+            policy.encoder = known.setdefault(policy.encoder.fingerprint(), policy.encoder)
+        return policies
 
     @classmethod
     def _read(cls, folder: Path) -> Policy:

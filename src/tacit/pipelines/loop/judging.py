@@ -21,6 +21,7 @@ from tacit.pipelines.learn.exposures import is_held_out
 from tacit.serve.rebuild import Rebuilt, answers, rebuilt
 from tacit.serve.registry import Registry
 from tacit.serve.settings import Settings as Serving
+from tacit.text.encoder import TextEncoder
 from tacit.types import InputError
 
 BATCH = 16
@@ -39,14 +40,22 @@ class Unseen:
 
 
 def judge(
-    store: Store, rewards: Rewards, registry: Registry, version: str, unseen: Unseen, out: Path, settings: Settings
+    store: Store,
+    rewards: Rewards,
+    registry: Registry,
+    version: str,
+    unseen: Unseen,
+    out: Path,
+    settings: Settings,
+    encoders: dict[str, TextEncoder] | None = None,
 ) -> Evaluation:
     """On turns of ``unseen`` people that the current version drew and that earned something or nothing, as far as it
-    was observed; the current version must get the probabilities back that were logged."""
+    was observed; the current version must get the probabilities back that were logged. ``encoders``: of
+    ``Policy.several``."""
     current = registry.current()
     if current is None:
         raise InputError(f"{registry.folder} has no current version: nothing was served.")
-    candidate, served = (Policy.from_pretrained(registry.path(name)) for name in (version, current))
+    candidate, served = Policy.several((registry.path(name) for name in (version, current)), encoders)
     past = Serving().past_sessions
 
     def turns(policy: Policy) -> Iterator[tuple[Rebuilt, Earned]]:

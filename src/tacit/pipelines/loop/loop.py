@@ -110,11 +110,13 @@ def _gate(loop: Loop, name: str, made: Told) -> Told:
     try:
         out = loop.folder / "ope" / name
         people = Unseen(made["until"], loop.config.learn.held_out)
-        found = judge(store, rewards, loop.registry, version, people, out, settings)
+        found = judge(store, rewards, loop.registry, version, people, out, settings, loop.encoders)
     finally:
         store.close()
     exam, log = made["exam"], str(loop.store)
-    asked = ask(loop.registry, policy, out / "ope.json", exam, log, limits, seed=loop.config.seed)
+    asked = ask(
+        loop.registry, policy, out / "ope.json", exam, log, limits, seed=loop.config.seed, encoders=loop.encoders
+    )
     shown = asked.measured
     return {
         "version": version,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tacit.pipelines.loop import visitors
 from tacit.pipelines.loop.settings import LoopConfig
 from tacit.pipelines.loop.steps import Steps
 from tacit.serve.registry import Registry
+from tacit.text.encoder import TextEncoder
 
 Told = dict[str, Any]
 
@@ -28,6 +29,7 @@ class Loop:
     registry: Registry
     steps: Steps
     base: str
+    encoders: dict[str, TextEncoder] = field(default_factory=dict)  # a text of the log is read once, whoever asks
 
     @property
     def store(self) -> Path:

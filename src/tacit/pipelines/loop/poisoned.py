@@ -72,13 +72,13 @@ def shares(loop: Loop, name: str, made: Told) -> Told:
     """The target's share of first places, exactly, in turns of the log: under the current version, under the candidate,
     and under one that was learnt from the same log without the cap on an account."""
     target = ordinary(loop.world.catalog).id
-    policies = {
+    folders = {
         "current": loop.registry.path(loop.current),
         "candidate": loop.folder / made["policy"],
         "without_cap": without_cap(loop, name, made["until"]),
     }
-    contexts = _contexts(loop)
-    told = {kind: first_share(Policy.from_pretrained(path), contexts, target) for kind, path in policies.items()}
+    contexts, policies = _contexts(loop), Policy.several(folders.values(), loop.encoders)
+    told = {kind: first_share(policy, contexts, target) for kind, policy in zip(folders, policies, strict=True)}
     return {"target": target, "contexts": len(contexts), **told}
 
 

@@ -37,11 +37,12 @@ def serving(run: Path, state: Path, port: int, options: Sequence[str]) -> Iterat
 
 def _wait_until_ready(process: subprocess.Popen[bytes], base: str, log: Path) -> None:
     end = time.monotonic() + START_S
-    while process.poll() is None and time.monotonic() < end:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{base}/readyz", trust_env=False, timeout=5).status_code == 200:
-                return
-        time.sleep(0.2)
+    with httpx.Client(base_url=base, trust_env=False, timeout=5) as http:
+        while process.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(httpx.TransportError):
+                if http.get("/readyz").status_code == 200:
+                    return
+            time.sleep(0.2)
     raise InputError(f"The server did not start: {log} says why.")
 
 
