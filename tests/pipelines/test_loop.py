@@ -21,7 +21,10 @@ from tacit.pipelines.loop.judging import Unseen
 from tacit.pipelines.loop.poisoned import among, asks_for, ordinary
 from tacit.pipelines.loop.settings import LoopConfig
 from tacit.pipelines.loop.steps import Steps
+from tacit.pipelines.loop.trying import as_before
 from tacit.pipelines.loop.visitors import Tab, Visit, VisitConfig, client, events_of, fake_visits, pushing
+from tacit.run import manifest
+from tacit.serve.registry import Registry
 from tacit.types import Dialogue, Feedback, Slate, Turn
 
 SHOWN = Turn("agent", "Try these.", ("a", "b", "c", "d"), Slate(("a", "b", "c", "d")))
@@ -154,6 +157,29 @@ def test_a_step_is_done_once_and_one_that_failed_is_begun_again(tmp_path: Path) 
     assert Steps(tmp_path).once("visit", do) == done and len(calls) == 2
 
 
+@pytest.mark.parametrize("left", ["nothing", "a canary", "a promotion"])
+def test_a_trial_that_was_broken_off_begins_anew_with_the_gates_word(tmp_path: Path, left: str) -> None:
+    registry = Registry(tmp_path / "registry")
+    served, tried = (registry.add(sealed(tmp_path / name)) for name in ("served", "tried"))
+    registry.promote(served)
+    registry.decided(tried, True, "better", registry.keep_report(b"{}"), {})
+    if left != "nothing":
+        canary = registry.begin_canary(tried, 0.3)
+        if left == "a promotion":
+            registry.promote(tried, canary=canary)
+    as_before(registry, tried)
+    assert (registry.current(), registry.pointer().canary) == (served, None)
+    assert registry.begin_canary(tried, 0.3).version == tried and registry.faults() == []
+
+
+def sealed(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "policy.json").write_text("{}")
+    (folder / "policy.safetensors").write_text(folder.name)
+    manifest.seal(folder)
+    return folder
+
+
 def test_conversations_of_one_version_are_those_it_answered_alone() -> None:
     answered = (("v1", "v1"), ("v2",), ("v1", "v2"), ())
     found = Visit(np.array([0.1, 0.2, 0.3, 0.0]), answered, 1, 1, ())
@@ -173,6 +199,25 @@ def test_the_targets_share_moves_by_points() -> None:
 
 def praises(record: Record, item: str) -> bool:
     return any(event.kind == "more_like_this" and event.item_id == item for _, event in record.events)
+
+
+def test_what_was_to_be_shown_is_said_to_be_shown_only_if_it_was() -> None:
+    people = {"value": 0.3, "low": 0.2, "high": 0.4, "n": 9}
+    found: dict[str, Any] = {
+        "rounds": [{"hidden_utility": people, "canary": None}],
+        "refused": {"worse": True, "worst": False},
+        "canary_of_the_worst": {"ended": "rollback"},
+        "poison": {"sessions": 25, "accounts": 5, "target_shown_to_them": 0, "points": 0.1, "points_without_cap": 2.0},
+        "rollback": {"seconds": 1.4},
+    }
+    shown = [good for good, _ in report.claims(found)]
+    assert shown == [None, False, True, False, True]  # an attack that reached nobody shows no containment
+    found["poison"]["target_shown_to_them"] = 25
+    found["rounds"][0]["canary"] = "promote"
+    found["refused"]["worst"] = True
+    assert [good for good, _ in report.claims(found)] == [True] * 5
+    found["poison"]["points"] = 1.2
+    assert [good for good, _ in report.claims(found)][3] is False
 
 
 def test_a_visitor_and_an_attacker_are_heard_by_the_real_server(

@@ -9,13 +9,14 @@ from collections import Counter
 import httpx
 
 from tacit.pipelines.loop.place import Loop, Told, people
+from tacit.serve.registry import Registry
 from tacit.types import InputError
 
 
 def canary(loop: Loop, name: str, version: str, force: str) -> Told:
     """A canary, with people talking, until the server has promoted it or taken it back."""
     config = loop.config.canary
-    _as_before(loop, version)
+    as_before(loop.registry, version)
     loop.registry.begin_canary(version, config.first_share, f"{name} of the loop", force=force)
     visits = list[Told]()
     for batch in range(loop.config.canary_visits):
@@ -40,7 +41,7 @@ def canary(loop: Loop, name: str, version: str, force: str) -> Told:
 
 def take_back(loop: Loop, version: str) -> Told:
     """Promoted by force, then rolled back: seconds until the server follows, and by what people were answered."""
-    _as_before(loop, version)  # live signals may have let it pass
+    as_before(loop.registry, version)  # live signals may have let it pass
     before = loop.current
     loop.registry.promote(version, force="to show a rollback")
     _wait_for(loop, version)
@@ -62,12 +63,12 @@ def take_back(loop: Loop, version: str) -> Told:
     }
 
 
-def _as_before(loop: Loop, version: str) -> None:
+def as_before(registry: Registry, version: str) -> None:
     """As if the version had never been tried: what a killed trial left is taken back."""
-    if loop.registry.pointer().canary is not None:
-        loop.registry.rollback("a trial that was broken off begins anew")
-    if loop.current == version:
-        loop.registry.rollback("the loop goes on without it")
+    if registry.pointer().canary is not None:
+        registry.rollback("a trial that was broken off begins anew")
+    if registry.current() == version:
+        registry.rollback("the loop goes on without it")
 
 
 def _wait_for(loop: Loop, version: str) -> None:
