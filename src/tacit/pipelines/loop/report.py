@@ -159,7 +159,7 @@ def _rounds(found: Told) -> str:
             Cell(f"{one['ess']:.0f}", f"of {one['logged_rounds']}, {one['judged_by']} people"),
             Cell(one["verdict"]),
             Cell("passed" if one["passed"] else "refused", ", ".join(one["refused_by"][:1])),
-            Cell({None: "", "promote": "promoted", "rollback": "taken back"}.get(one["canary"], one["canary"])),
+            Cell(_ended(one["canary"] or "")),
         ]
         rows.append(("", cells))
     primary = found["rounds"][0]["primary"]
@@ -172,9 +172,9 @@ def _rounds(found: Told) -> str:
 
 
 def _gain(ends: Sequence[float | None] | None) -> Cell:
-    if ends is None or ends[0] is None:
+    value, low, high = ends or (None, None, None)
+    if value is None:
         return Cell("not told")
-    value, low, high = ends
     interval = "no interval" if low is None or high is None else f"{short(low)} to {short(high)}"
     return Cell(("+" if value > 0 else "") + short(value), interval)
 
@@ -207,6 +207,10 @@ def _by_round(named: tuple[str, Told]) -> tuple[bool, str]:
     return not named[0].startswith("round-"), named[0]
 
 
+def _ended(how: str) -> str:
+    return {"promote": "promoted", "rollback": "taken back"}.get(how, how)
+
+
 def _holds(passed: bool | None) -> str:
     return {True: "holds", False: "fails", None: "untold"}[passed]
 
@@ -217,8 +221,8 @@ def _canaries(told: dict[str, Told]) -> str:
         if name.endswith("-canary"):
             look = one["look"] or {}
             sessions = f"{look.get('sessions', '?')} of it, {look.get('beside', '?')} beside"
-            ended = {"promote": "promoted", "rollback": "taken back"}.get(one["ended"], one["ended"])
-            cells = [Cell(name.removesuffix("-canary"), one["version"][:8]), Cell(ended), Cell("sessions", sessions)]
+            name, ended = name.removesuffix("-canary"), _ended(one["ended"])
+            cells = [Cell(name, one["version"][:8]), Cell(ended), Cell("sessions", sessions)]
             rows.append(("", [*cells, Cell(one["why"], left=True)]))
     if not rows:
         return "<p>No candidate passed the gate.</p>"
