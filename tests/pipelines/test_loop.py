@@ -216,6 +216,8 @@ def test_what_was_to_be_shown_is_said_to_be_shown_only_if_it_was() -> None:
     found["rounds"][0]["canary"] = "promote"
     found["refused"]["worst"] = True
     assert [good for good, _ in report.claims(found)] == [True] * 5
+    found["poison"]["points_without_cap"] = 0.1  # no cap was needed: that it holds is not shown
+    assert [good for good, _ in report.claims(found)][3] is None
     found["poison"]["points"] = 1.2
     assert [good for good, _ in report.claims(found)][3] is False
 

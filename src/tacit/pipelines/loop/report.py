@@ -131,9 +131,10 @@ def claims(found: Told) -> Iterator[tuple[bool | None, str]]:
     )
     one = found["poison"]
     if one is not None:
-        told = one["target_shown_to_them"] > 0 and abs(one["points"]) <= MOST_POINTS
+        held = one["target_shown_to_them"] > 0 and abs(one["points"]) <= MOST_POINTS
+        harmless = one["points_without_cap"] <= one["points"]  # the attack did nothing that a cap could stop
         yield (
-            told,
+            None if held and harmless else held,
             f"{one['sessions']} fake sessions of {one['accounts']} accounts pushed one item: its share of first places "
             f"moved by {_points(one['points'])} points, and by {_points(one['points_without_cap'])} without the cap on "
             "an account.",
@@ -220,13 +221,15 @@ def _canaries(told: dict[str, Told]) -> str:
     for name, one in sorted(told.items(), key=_by_round):
         if name.endswith("-canary"):
             look = one["look"] or {}
-            sessions = f"{look.get('sessions', '?')} of it, {look.get('beside', '?')} beside"
+            sessions = Cell(str(look.get("sessions", "")), f"{look['beside']} beside" if look else "")
             name, ended = name.removesuffix("-canary"), _ended(one["ended"])
-            cells = [Cell(name, one["version"][:8]), Cell(ended), Cell("sessions", sessions)]
+            cells = [Cell(name, one["version"][:8]), Cell(ended), sessions]
             rows.append(("", [*cells, Cell(one["why"], left=True)]))
     if not rows:
         return "<p>No candidate passed the gate.</p>"
-    return table(["candidate", "ended", "", "why"], rows, "The server watches what people do, and ends it by itself.")
+    return table(
+        ["candidate", "ended", "its sessions", "why"], rows, "The server watches what people do, and ends it by itself."
+    )
 
 
 def _poison(found: Told) -> str:
@@ -274,8 +277,8 @@ def _rollback(told: dict[str, Told]) -> str:
 def _time(found: Told) -> str:
     total = sum(found["seconds"].values())
     rows = [("", [Cell(name), Cell(f"{took:.0f}")]) for name, took in sorted(found["seconds"].items(), key=_by_time)]
-    rows.append(("strong", [Cell("together"), Cell(f"{total:.0f}")]))
-    return table(["step", "seconds"], rows, "By the clock, the first supervised policy not counted.")
+    said = f"{total / 60.0:.1f} minutes by the clock, the supervised policy that is served first not counted."
+    return f"<p>{said}</p>{details('step by step', table(['step', 'seconds'], rows))}"
 
 
 def _by_time(named: tuple[str, float]) -> float:
