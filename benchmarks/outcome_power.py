@@ -1,13 +1,13 @@
 """How many logged slates it takes until learning from outcomes is told from imitation: a power curve.
 
-    python benchmarks/outcome_power.py RUN [sizes, 300,1000,3000,10000,30000] [logs a size, 3] [file of results so far]
+    python benchmarks/outcome_power.py RUN [sizes, 300,1000,3000,10000,30000] [logs, 3] [file of results so far]
 
 RUN is a finished run of `tacit outcomes`. Its policy of fold A draws slates in the real contexts of fold B; a simulated
 user with the taste of that context's person (``users.taste``, fitted on all training and validation dialogues, which
-no learner sees) looks down the slate, likes or rejects what it looked at. Every learner then learns from the first n
-of these slates, as does the control, which imitates what was liked. Each is judged by the true utility of its five best
-items in the contexts of the validation people, by person. Weights of the reward's loss are the run's own choices, so
-nothing is chosen here.
+no learner sees) looks down the slate, likes or rejects what it looked at. One log of the largest size is made; every
+learner then learns from its first n slates, as does the control, which imitates what was liked. Each is judged by the
+true utility of its five best items in the contexts of the validation people, by person. Weights of the reward's loss
+are the run's own choices, so nothing is chosen here.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from tacit.run.stages import load_settings
 from tacit.types import Dialogue, Floats64
 
 SIZES, LOGS, SLATE = (300, 1_000, 3_000, 10_000, 30_000), 3, 5
+CHUNK = 256  # slates that are drawn at once
 STEPS = 60  # of each learner, about: fewer slates are gone through more often, so that all go equally far
 QUALITY = 0.3  # as users.people.quality
 
@@ -75,28 +76,30 @@ def contexts(dialogues: list[Dialogue], tasted: dict[str, int]) -> list[tuple[Di
 def logged(
     start: Recalibration, read: Read, crowd: Crowd, persons: np.ndarray, n: int, seed: int, grades: Grades
 ) -> tuple[np.ndarray, list[Replayed]]:
-    """n slates: the context of each [n], and what was looked at with its outcome."""
-    generator, draws = np.random.default_rng([seed, 5]), torch.Generator().manual_seed(seed)
-    at, found = generator.integers(len(persons), size=n), list[Replayed]()
-    for part in np.array_split(at, max(1, n // 256)):
+    """n slates: the context of each [n], and what was looked at with its outcome. A shorter log begins a longer one."""
+    contexts, found = list[np.ndarray](), list[Replayed]()
+    for part in range(-(-n // CHUNK)):
+        generator, draws = np.random.default_rng([seed, 5, part]), torch.Generator().manual_seed(seed * 10_000 + part)
+        at = generator.integers(len(persons), size=CHUNK)
         with torch.no_grad():
-            slates = draw_slates(start.logits(read, torch.from_numpy(part)), SLATE, draws).numpy()
-        utility = np.take_along_axis(crowd.utility(persons[part]), slates, 1)
+            slates = draw_slates(start.logits(read, torch.from_numpy(at)), SLATE, draws).numpy()
+        utility = np.take_along_axis(crowd.utility(persons[at]), slates, 1)
         looked = np.cumprod(generator.random(slates.shape) < POSITION_DISCOUNT, axis=1).astype(bool)
         looked[:, 0] = True
         liked = generator.random(slates.shape) < utility
-        for row, (items, saw, took) in enumerate(zip(slates, looked, liked, strict=True)):
+        for items, saw, took in zip(slates, looked, liked, strict=True):
             shown, taken = items[saw].tolist(), took[saw].tolist()
             gains = tuple(grades.liked if one else grades.rejected for one in taken)
-            found.append(Replayed(Dialogue(str(row), "", ()), tuple(shown), gains, tuple(taken)))
-    return at, found
+            found.append(Replayed(Dialogue(str(len(found)), "", ()), tuple(shown), gains, tuple(taken)))
+        contexts.append(at)
+    return np.concatenate(contexts)[:n], found[:n]
 
 
 def judged(weights: Recalibration, read: Read, crowd: Crowd, persons: np.ndarray) -> Floats64:
     """Of each context the position-discounted mean utility of the five best items, [m]."""
     values = []
     discount = POSITION_DISCOUNT ** np.arange(SLATE)
-    for part in np.array_split(np.arange(len(persons)), max(1, len(persons) // 256)):
+    for part in np.array_split(np.arange(len(persons)), max(1, len(persons) // CHUNK)):
         with torch.no_grad():
             best = weights.logits(read, torch.from_numpy(part)).topk(SLATE, dim=1).indices.numpy()
         values.append((np.take_along_axis(crowd.utility(persons[part]), best, 1) * discount).sum(1) / discount.sum())
@@ -126,25 +129,28 @@ def main(run: Path, sizes: tuple[int, ...], logs: int, results: Path | None) -> 
     )
     print(f"policy of fold A: {before.mean():.4f}\n")
     print(f"| slates | {CONTROL} − A | {' | '.join(f'{name} − {CONTROL}' for name in LEARNERS)} |\n|---{'|---' * 4}|")
-    for n in sizes:
-        columns = np.zeros((len(judges), 1 + len(LEARNERS)))
-        for log in range(logs):
+    table = {n: np.zeros((len(judges), 1 + len(LEARNERS))) for n in sizes}
+    for log in range(logs):
+        made: tuple[np.ndarray, list[Replayed]] | None = None
+        for n in sizes:
             key = f"{n}-{log}"
             if key not in found:
-                at, users = logged(start, read, crowd, teachers, n, 100 * config.seed + log, config.grades)
-                outcomes, rows = Outcomes.of(users), torch.from_numpy(at)
-                epochs = max(1, round(STEPS * config.learn.batch / n))
-                settings = replace(config.learn, epochs=epochs)
+                if made is None:  # one log of the largest size, whose beginnings are the others
+                    seed = 100 * config.seed + log
+                    made = logged(start, read, crowd, teachers, max(sizes), seed, config.grades)
+                at, users = made[0][:n], made[1][:n]
                 values = []
                 for name in (CONTROL, *LEARNERS):
-                    weights = Recalibration(policy.head, odds)
-                    learn(weights, read, outcomes, name, float(choices[name]["weight"]), settings, log, rows)
+                    weights, epochs = Recalibration(policy.head, odds), max(1, round(STEPS * config.learn.batch / n))
+                    settings, weight = replace(config.learn, epochs=epochs), float(choices[name]["weight"])
+                    learn(weights, read, Outcomes.of(users), name, weight, settings, log, torch.from_numpy(at))
                     values.append(judged(weights, held, crowd, judges))
                 found[key] = np.round(np.stack(values), 6).tolist()
                 if results:
                     atomic_write(results, json.dumps(found) + "\n")
             values = np.array(found[key])
-            columns += np.concatenate([values[:1] - before, values[1:] - values[:1]]).T / logs
+            table[n] += np.concatenate([values[:1] - before, values[1:] - values[:1]]).T / logs
+    for n, columns in table.items():
         people = np.array([user[id] for _, id in judge])
         cells = [
             f"{estimate.value:+.4f} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
