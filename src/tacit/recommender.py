@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from tacit.dialogue.reward.satisfaction import DialogueSatisfaction, judge_dialo
 from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.dialogue.why import Why, why
 from tacit.run.network import quiet_progress_bars
-from tacit.types import Dialogue, InputError, Item, Turn
+from tacit.types import Dialogue, InputError, Item, Slate, Turn
 
 NO_PEOPLE = (
     "this reward was learnt without people's reactions (before they were read, with reward.people.dialogues=0, or from "
@@ -177,8 +177,9 @@ class Reward:
         """Every agent turn of ``dialogues``, in order.
 
         ``reward`` and ``foretold`` see the turn and what was said before it alone, ``observed`` the user's next words.
+        A dialogue of texts alone, without any ``mentions`` or slate, is scored with the titles in them linked.
         """
-        return [score for dialogue in dialogues for score in self._turns(dialogue)]
+        return [score for dialogue in dialogues for score in self._turns(_linked(dialogue, self.catalog))]
 
     def _turns(self, dialogue: Dialogue) -> Sequence[TurnScore]:
         agent = [t for t, turn in enumerate(dialogue.turns) if turn.speaker == "agent"]
@@ -192,11 +193,26 @@ class Reward:
         ]
 
     def satisfaction(self, dialogues: Iterable[Dialogue]) -> list[DialogueSatisfaction]:
-        """How satisfied the user of each whole dialogue is: means over its agent turns, so that more turns or words
-        are worth nothing by themselves. ``InputError`` where the reward was learnt before reactions were."""
+        """How satisfied the user of each whole dialogue is: a mean of its agent turns in which bad and late moments
+        weigh more, so that more turns or words are worth nothing by themselves. Titles are linked as in ``score``.
+        ``InputError`` where the reward was learnt before reactions were."""
         if self.people is None:
             raise InputError(NO_PEOPLE)
-        return [judge_dialogue(dialogue, judge_turns(self.people, dialogue)) for dialogue in dialogues]
+        linked = (_linked(dialogue, self.catalog) for dialogue in dialogues)
+        return [judge_dialogue(dialogue, judge_turns(self.people, dialogue)) for dialogue in linked]
+
+
+def _linked(dialogue: Dialogue, catalog: Catalog) -> Dialogue:
+    """Where nobody said which items the turns name, those whose titles stand in the text; an agent shows what it names,
+    as in the ``dialogue-v1`` form."""
+    if any(turn.mentions or turn.slate for turn in dialogue.turns):
+        return dialogue
+    turns = []
+    for turn in dialogue.turns:
+        named = catalog.named(turn.text)
+        slate = Slate(named) if named and turn.speaker == "agent" else None
+        turns.append(replace(turn, mentions=named, slate=slate))
+    return replace(dialogue, turns=tuple(turns))
 
 
 def load_reward(run: str | Path, *, device: str = "cpu", verify: bool = True) -> Reward:

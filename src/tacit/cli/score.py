@@ -22,7 +22,7 @@ def score(run_folder: Path, file: Path, whole: bool = False, verify: bool = True
         if whole:
             raise InputError(NO_PEOPLE)
         log.warning("%s", NO_PEOPLE)
-    for dialogue in reward.read(file):
+    for dialogue in list(reward.read(file)):  # a bad line refuses the whole file, before anything is printed
         for line in _dialogue(reward, dialogue) if whole else _turns(reward.score([dialogue])):
             print(printable(json.dumps(line, ensure_ascii=False)))  # the same JSON, with more of it escaped
 

@@ -16,12 +16,13 @@ from two_systems import conversations
 
 from tacit.catalog import Catalog
 from tacit.dialogue.reward.exam_people import examine_people
-from tacit.dialogue.reward.foretell import FACTS, HEADS, Foreteller
+from tacit.dialogue.reward.foretell import HEADS, INPUTS, Foreteller
 from tacit.dialogue.reward.listening import ASKED_AGAIN, Listener, accepted, mood, refused, requested
 from tacit.dialogue.reward.mismatches import KINDS, WrongTurns, places
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig
+from tacit.dialogue.reward.pairing import Pairer, contrast_loss, learn_pairs
 from tacit.dialogue.reward.reacting import PeopleConfig, learn_people, reaction_loss, some, target
-from tacit.dialogue.reward.satisfaction import judge_dialogue, judge_turns, satisfaction
+from tacit.dialogue.reward.satisfaction import RECENT, judge_dialogue, judge_turns, satisfaction, whole
 from tacit.dialogue.reward.statistics import partial_pearson
 from tacit.recommender import Reward
 from tacit.text.reactions import COMPLAINT_WEIGHT, REACTIONS, ReactionReader, ngrams, reaction_reader
@@ -190,11 +191,57 @@ def test_targets_are_what_followed() -> None:
 
 def test_the_loss_by_hand() -> None:
     """One member, two rows: cross-entropy ln 2 at log-odds 0; half a squared error; a row that was not observed."""
-    heads, y, seen = torch.zeros(1, 2, len(HEADS)), torch.zeros(2, len(HEADS)), torch.ones(2, len(HEADS))
-    y[0, HEADS.index("pleased")] = 2.0
-    seen[1, 1:] = 0.0
-    loss = reaction_loss(heads, y, seen > 0, torch.ones_like(y))
-    assert float(loss) == pytest.approx(5 * math.log(2) + 4 / 2, rel=1e-6)
+    shape = (2, len(HEADS) - 1)
+    heads, y, seen = torch.zeros(1, *shape), torch.zeros(shape), torch.ones(shape)
+    y[0, 0] = 2.0
+    seen[1] = 0.0
+    assert float(reaction_loss(heads, y, seen > 0)) == pytest.approx(4 * math.log(2) + 4 / 2, rel=1e-6)
+
+
+def test_contrast_by_hand_and_turns_of_one_dialogue_are_no_wrong_pair() -> None:
+    scores = torch.tensor([[2.0, 1.0], [0.0, 3.0]])
+    one = math.log(1 + math.exp(1 - 2)) + math.log(1 + math.exp(0 - 3))  # replies to a context
+    other = math.log(1 + math.exp(0 - 2)) + math.log(1 + math.exp(1 - 3))  # contexts of a reply
+    assert float(contrast_loss(scores, torch.tensor([0, 1]))) == pytest.approx((one + other) / 4, rel=1e-6)
+    assert float(contrast_loss(scores, torch.tensor([0, 0]))) == 0.0
+
+
+def test_pairers_learn_which_reply_belongs_where_and_leave_their_own_fold_out() -> None:
+    """Replies are their turns turned by a fixed rotation, which no cosine sees."""
+    draw = torch.Generator().manual_seed(3)
+    turn = torch.linalg.qr(torch.randn(DIM, DIM, generator=draw))[0]
+    last = torch.nn.functional.normalize(torch.randn(400, DIM, generator=draw), dim=1)
+    texts, dialogue = (last, torch.zeros_like(last), last @ turn), torch.arange(400) // 4
+    pairers = [Pairer(DIM, 16, torch.Generator().manual_seed(k)) for k in range(2)]
+    with torch.no_grad():
+        first = pairers[0].pairs(*texts)
+        assert torch.allclose(first, 2.5 * last @ texts[2].T, atol=1e-6)  # cosines, before anything is learnt
+        assert torch.allclose(first.diagonal(), pairers[0](*texts), atol=1e-6)
+    learn_pairs(pairers, texts, dialogue, 20, 64, 1e-2, 0.0, 0)
+    for k, pairer in enumerate(pairers):
+        unseen = dialogue % 2 == k
+        scores = pairer.pairs(*(text[unseen] for text in texts))
+        won = (scores.diagonal()[:, None] > scores).float().sum(1) / (len(scores) - 1)
+        assert float(won.mean()) > 0.9
+    changed = (texts[0], texts[1], torch.where((dialogue % 2 == 0)[:, None], -texts[2], texts[2]))
+    again = [Pairer(DIM, 16, torch.Generator().manual_seed(k)) for k in range(2)]
+    learn_pairs(again, changed, dialogue, 2, 64, 1e-2, 0.0, 0)
+    plain = [Pairer(DIM, 16, torch.Generator().manual_seed(k)) for k in range(2)]
+    learn_pairs(plain, texts, dialogue, 2, 64, 1e-2, 0.0, 0)
+    assert torch.equal(again[0].reply.weight, plain[0].reply.weight)  # which saw none of the changed dialogues
+    assert not torch.equal(again[1].reply.weight, plain[1].reply.weight)
+
+
+def test_a_conversation_is_worth_its_bad_and_late_moments_and_no_more_for_being_long() -> None:
+    assert whole([]) is None and whole([0.7]) == pytest.approx(0.7)
+    for n in (2, 5, 40):
+        assert whole([0.3] * n) == pytest.approx(0.3)
+    values = [1.0, -1.0, 0.5]
+    weights = np.array([RECENT**2, RECENT, 1.0]) / (RECENT**2 + RECENT + 1.0)
+    by_hand = -math.log(sum(w * math.exp(-v) for w, v in zip(weights, values, strict=True)))
+    assert whole(values) == pytest.approx(by_hand)
+    assert min(values) < by_hand < float(weights @ values)
+    assert (whole([1.0, -1.0]) or 0) < (whole([-1.0, 1.0]) or 0) < 0.0
 
 
 def test_partial_correlation_is_the_textbook_one() -> None:
@@ -240,7 +287,7 @@ def test_what_was_saved_foretells_the_same_and_other_inputs_are_refused(
     again, one = Foreteller.from_pretrained(tmp_path / "people", reward), talks(1, 5)[0]
     assert judge_turns(again, one) == judge_turns(people, one)
     record = json.loads((tmp_path / "people" / "config.json").read_text())
-    (tmp_path / "people" / "config.json").write_text(json.dumps(record | {"facts": list(FACTS[1:])}))
+    (tmp_path / "people" / "config.json").write_text(json.dumps(record | {"inputs": list(INPUTS[1:])}))
     with pytest.raises(InputError, match="run tacit reward again"):
         Foreteller.from_pretrained(tmp_path / "people", reward, verify=False)
     with pytest.raises(InputError, match="is not the file that was saved"):
@@ -251,19 +298,19 @@ def test_a_turn_without_an_answer_is_foretold_and_one_with_an_answer_is_the_mean
     learnt: tuple[RewardModel, Foreteller],
 ) -> None:
     _, people = learnt
-    whole = talks(1, 3)[0]
-    turns = judge_turns(people, whole)
+    talk = talks(1, 3)[0]
+    turns = judge_turns(people, talk)
     assert [turn.turn for turn in turns] == [1, 4, 7]
     for turn in turns:
         assert turn.observed is not None
         assert turn.satisfaction == pytest.approx((turn.observed + turn.foretold) / 2)
         assert turn.satisfaction == pytest.approx(satisfaction(np.array([turn.observed]), np.array([turn.foretold]))[0])
-    cut = judge_turns(people, whole.before(8))
+    cut = judge_turns(people, talk.before(8))
     assert cut[-1].observed is None and cut[-1].satisfaction == cut[-1].foretold == pytest.approx(turns[-1].foretold)
     assert cut[0].foretold == pytest.approx(turns[0].foretold, abs=1e-6)  # later words change no forecast
-    found = judge_dialogue(whole, turns)
+    found = judge_dialogue(talk, turns)
     assert (found.turns, found.answered) == (3, 3)
-    assert found.satisfaction == pytest.approx(np.mean([turn.satisfaction for turn in turns]))
+    assert found.satisfaction == whole([turn.satisfaction for turn in turns])
     silent = Dialogue("s", "u", (Turn("user", "hello"),))
     assert judge_dialogue(silent, judge_turns(people, silent)).satisfaction is None
 
@@ -295,8 +342,28 @@ def test_a_reward_of_people_gives_each_turn_its_satisfaction(learnt: tuple[Rewar
     judge = Reward(*learnt)
     scores = judge.score(talks(1, 3))
     assert all(score.satisfaction is not None and set(score.reaction) == {"mood", *HEADS} for score in scores)
-    (whole,) = judge.satisfaction(talks(1, 3))
-    assert whole.satisfaction == pytest.approx(np.mean([score.satisfaction for score in scores]))
+    (found,) = judge.satisfaction(talks(1, 3))
+    assert found.satisfaction == whole([score.satisfaction for score in scores if score.satisfaction is not None])
+
+
+def test_a_dialogue_of_texts_alone_is_scored_by_the_titles_in_them(learnt: tuple[RewardModel, Foreteller]) -> None:
+    judge = Reward(*learnt)
+    said = ("I liked Amber Valley (2001)", "Then see Cobalt Valley (2001)", "thanks")
+    named = (("0",), ("2",), ())
+    bare, full = [], []
+    for text, speaker, items in zip(said, ("user", "agent", "user"), named, strict=True):
+        bare.append(Turn(speaker, text))  # type: ignore[arg-type]
+        full.append(Turn(speaker, text, items, Slate(items) if speaker == "agent" else None))  # type: ignore[arg-type]
+    assert judge.score([Dialogue("d", "u", tuple(bare))]) == judge.score([Dialogue("d", "u", tuple(full))])
+    part = Dialogue("d", "u", (full[0], bare[1], bare[2]))  # somebody did say what is named: nothing
+    assert judge.score([part])[0].foretold != judge.score([Dialogue("d", "u", tuple(full))])[0].foretold
+
+
+def test_cheats_are_foretold_less_of_than_real_turns(learnt: tuple[RewardModel, Foreteller]) -> None:
+    reward, people = learnt
+    table, _ = examine_people(people, reward, talks(40, 1000), 0)
+    for name in ("flattery", "echo", "empty", "thanks"):
+        assert (table[f"real above {name}"]["auc"] or 0) > 0.6, name
 
 
 def test_the_same_dialogues_are_taken_every_time() -> None:

@@ -24,8 +24,9 @@ def score(
     standard deviations of real turns. Its two parts are printed beside it: `observed`, read from the user's own next
     words (null where none follow), and `foretold`, from the turn and the words before it: the user's mood, whether the
     turn answers what was asked (`fits`), and how pleased the user will be. With both it is their mean.
-    `--dialogues` prints the means over each whole conversation, in which the user's later words count as observed.
-    Neither more turns nor more words raise it by themselves.
+    `--dialogues` prints the same of each whole conversation: a mean of its turns in which bad and late moments weigh
+    more. Neither more turns nor more words raise it by themselves. A dialogue without any `mentions` or `slate` is read
+    by the catalogue's titles in its texts.
 
     Examples: `tacit score runs/redial-seed0 dialogues.jsonl > turns.jsonl`, and with `--dialogues > whole.jsonl`
     """

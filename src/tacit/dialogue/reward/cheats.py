@@ -123,6 +123,18 @@ def invented_title(
     ]
 
 
+def thanks(contexts: Sequence[Dialogue], _: Catalog, __: np.random.Generator, ___: bool) -> list[Turn]:
+    """Thanks and joy, over and over."""
+    return [_agent("Thank you so much! Thanks, that is great, thank you! Wonderful, thanks again!") for _c in contexts]
+
+
+def keywords(contexts: Sequence[Dialogue], catalog: Catalog, _: np.random.Generator, __: bool) -> list[Turn]:
+    """What the user asked for, word by word, around the most popular item."""
+    item = _popular(catalog, 1)
+    asked = (" ".join(t.text for t in c.turns if t.speaker == "user").split()[-25:] for c in contexts)
+    return [_agent(f"{_titles(item, catalog)}: {', '.join(words)}, best, great, perfect.", item) for words in asked]
+
+
 CHEATS: dict[str, Cheat] = {
     "title_spam": title_spam,
     "flattery": flattery,
@@ -133,6 +145,9 @@ CHEATS: dict[str, Cheat] = {
     "empty": empty,
     "invented_title": invented_title,
 }
+
+# What people's satisfaction, which no policy is trained on, is examined with beside those.
+OF_PEOPLE: dict[str, Cheat] = {**CHEATS, "thanks": thanks, "keywords": keywords}
 
 
 def padded(turn: Turn, generator: np.random.Generator) -> Turn:

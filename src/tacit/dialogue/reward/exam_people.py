@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tacit.dialogue.reward.cheats import OF_PEOPLE, padded
 from tacit.dialogue.reward.foretell import HEADS, Foreteller
 from tacit.dialogue.reward.listening import mood
 from tacit.dialogue.reward.mismatches import KINDS, Place, places
 from tacit.dialogue.reward.model import RewardModel
 from tacit.dialogue.reward.reacting import Lessons, lessons, reader
-from tacit.dialogue.reward.satisfaction import foretold, satisfaction
+from tacit.dialogue.reward.satisfaction import foretold, satisfaction, whole
 from tacit.dialogue.reward.statistics import auc_over, ends, fifths, partial_pearson, pearson
 from tacit.metrics.intervals import Groups, bootstrap_mean
 from tacit.metrics.persons import of_dialogues
@@ -24,6 +25,7 @@ from tacit.types import Dialogue, Floats64
 
 Row = dict[str, float | None]
 LEAST = 20  # of either kind, for an AUC
+CHEATED = 300  # places of real turns where cheats speak instead
 FORETOLD = ("accept", "refuse", "request", "end")
 
 
@@ -55,6 +57,7 @@ def examine_people(
     table["pleased"] = pearson(rows[:, column], made.targets[first, column], whose.groups[first], generator)
     table |= _liked(model, seen, made, rows, whose.groups[first], generator)
     table |= _whole(model, seen, made, rows, whose.groups[first], generator)
+    table |= _cheats(model, seen, _parts(model, seen, made, rows)[1], whose.groups[first], generator)
     return {name: {key: _said(value) for key, value in row.items()} for name, row in table.items()}, whose.unit
 
 
@@ -184,7 +187,7 @@ def _whole(
     for id in dict.fromkeys(ids.tolist()):
         index = np.flatnonzero(ids == id)
         dialogue = seen.places[index[0]].dialogue
-        value.append(float(satisfaction(observed[index], expected[index]).mean()))
+        value.append(whole(satisfaction(observed[index], expected[index]).tolist()) or 0.0)
         words = [sum(len(t.text.split()) for t in dialogue.turns if t.speaker == who) for who in ("agent", "user")]
         sizes.append([math.log1p(x) for x in (len(index), *words)])
         shown = [item for t in dialogue.turns if t.slate and t.speaker == "agent" for item in t.slate.items]
@@ -197,4 +200,23 @@ def _whole(
     for k, name in enumerate(("turns", "agent's words", "user's words")):
         others = size[:, [j for j in range(3) if j != k]]
         table[f"satisfaction and {name}"] = partial_pearson(values, size[:, k], others, people, generator)
+    return table
+
+
+def _cheats(
+    model: Foreteller, seen: _Seen, real: Floats64, groups: Groups, generator: np.random.Generator
+) -> dict[str, Row]:
+    """Of each cheat in the places of real turns, and of real turns with a ramble after them: how often less is foretold
+    of it than of the real turn, ties half."""
+    some = generator.permutation(len(seen.places))[:CHEATED]
+    contexts = [seen.places[k].context for k in some]
+    moods = np.array([mood(model.listener.pleasures(context.turns)) for context in contexts])
+    made = {name: cheat(contexts, model.catalog, generator, True) for name, cheat in OF_PEOPLE.items()}
+    made["padded"] = [padded(seen.places[k].turn, generator) for k in some]
+    table = {}
+    for name, turns in made.items():
+        heads = model.heads(model.situations(contexts, turns)).double().cpu().numpy()
+        less = (np.sign(real[some] - foretold(moods, heads, model)) + 1) / 2
+        won = bootstrap_mean(less, np.asarray(groups)[some], generator)
+        table[f"real above {name}"] = {"auc": won.value, **ends(won), "n": float(won.n), "clusters": float(won.groups)}
     return table

@@ -1,8 +1,8 @@
 """What a person will do after a turn, foretold from the turn and what was said before it.
 
-An ensemble of small networks on frozen embeddings and plain facts, one head for each part of the reaction and one for
-whether the turn answers what was asked at all. Nothing it reads grows with the length of the reply, and nothing tells
-how far the conversation has come.
+Whether the turn answers what was asked at all is told by small networks on plain facts, one of which is how well the
+reply pairs with what was said (``pairing``); each part of the reaction by small networks on facts and frozen
+embeddings. Nothing they read grows with the length of the reply, and nothing tells how far the conversation has come.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tacit.dialogue.reward.features import preferred_items
 from tacit.dialogue.reward.listening import Listener, mood
 from tacit.dialogue.reward.model import RewardModel
+from tacit.dialogue.reward.pairing import FOLDS, Pairer
 from tacit.run.files import read_json, says_when_damaged
 from tacit.run.limits import at_least
 from tacit.run.manifest import seal
@@ -53,11 +54,10 @@ FACTS = (
     "question",
     "empty",
 )
+INPUTS = (*FACTS, "pairs")  # pairs: how well the reply pairs with the turn before it
 QUERY = 4  # user turns
 TEXT_SPREAD = 0.5  # of an embedding's coordinates, where facts have 1
-# What texts add to each head. Whether a turn fits is in the texts; of how people react a few thousand turns say little
-# beyond the facts, and are enough to be learnt by heart.
-TEXT_GAIN = (1.0, 0.3, 0.3, 0.3, 0.3, 0.3)
+TEXT_SAY = 0.3  # of texts in a reaction: a few thousand turns say little beyond the facts, and are learnt by heart
 LOG_ODDS = 4.0  # beyond which a reading is as sure as can be
 
 Embed = Callable[[Sequence[str]], Tensor]
@@ -68,6 +68,7 @@ class ForetellConfig:
     members: int = at_least(1, default=3)  # networks in the ensemble
     project: int = at_least(1, default=16)  # width of each input's projection
     hidden: int = at_least(1, default=32)  # width of the hidden layer
+    pairing: int = at_least(1, default=32)  # width of what turns and replies are paired by
 
 
 @dataclass(frozen=True)
@@ -98,44 +99,47 @@ class _Told:
     past: frozenset[ItemId]
 
 
-class _Member(nn.Module):
-    gain: Tensor
-
-    def __init__(self, dim: int, config: ForetellConfig) -> None:
+class Member(nn.Module):
+    def __init__(self, dim: int, config: ForetellConfig, generator: torch.Generator) -> None:
         super().__init__()
-        width, hidden = config.project, config.hidden
-        self.facts = nn.Sequential(nn.Linear(len(FACTS), hidden), nn.GELU(), nn.Linear(hidden, len(HEADS)))
+        width, hidden, reactions = config.project, config.hidden, len(HEADS) - 1
+        self.fits = nn.Sequential(nn.Linear(len(INPUTS), hidden), nn.GELU(), nn.Linear(hidden, 1))
+        self.facts = nn.Sequential(nn.Linear(len(INPUTS), hidden), nn.GELU(), nn.Linear(hidden, reactions))
         self.last, self.reply, self.previous = (nn.Linear(dim, width) for _ in range(3))
-        self.read = nn.Sequential(nn.Linear(5 * width, hidden), nn.GELU(), nn.Linear(hidden, len(HEADS)))
-        self.register_buffer("gain", torch.tensor(TEXT_GAIN), persistent=False)
+        self.read = nn.Sequential(nn.Linear(5 * width, hidden), nn.GELU(), nn.Linear(hidden, reactions))
+        for layer in (part for part in self.modules() if isinstance(part, nn.Linear)):
+            nn.init.normal_(layer.weight, std=layer.in_features**-0.5, generator=generator)
+            nn.init.zeros_(layer.bias)
 
-    def forward(self, s: Situation) -> Tensor:
+    def reactions(self, inputs: Tensor, s: Situation) -> Tensor:
         u, r, p = self.last(s.last), self.reply(s.reply), self.previous(s.previous)
-        heads: Tensor = self.facts(s.facts) + self.gain * self.read(torch.cat([u, r, p, u * r, p * r], dim=-1))
+        heads: Tensor = self.facts(inputs) + TEXT_SAY * self.read(torch.cat([u, r, p, u * r, p * r], dim=-1))
         return heads
 
 
 class Foreteller(nn.Module):
     """Reads with the encoder, the catalogue and the item tables of a reward model, which it neither owns nor saves."""
 
-    fact_mean: Tensor
-    fact_std: Tensor
+    input_mean: Tensor
+    input_std: Tensor
     length_basis: Tensor
     head_mean: Tensor
     head_std: Tensor
 
-    def __init__(self, reward: RewardModel, config: ForetellConfig) -> None:
+    def __init__(self, reward: RewardModel, config: ForetellConfig, seed: int = 0) -> None:
         super().__init__()
         self.config, self.catalog, self._encoder = config, reward.catalog, reward.reader.encoder
         self._tables = (reward.item_texts, reward.popularity)  # a tuple: they are not this module's to move or save
         self.listener = Listener(reward.catalog)
         dim = reward.item_texts.shape[1]
-        self.register_buffer("fact_mean", torch.zeros(len(FACTS)))
-        self.register_buffer("fact_std", torch.ones(len(FACTS)))
+        self.register_buffer("input_mean", torch.zeros(len(INPUTS)))
+        self.register_buffer("input_std", torch.ones(len(INPUTS)))
         self.register_buffer("length_basis", reward.length_basis.clone())
         self.register_buffer("head_mean", torch.zeros(len(HEADS)))
         self.register_buffer("head_std", torch.ones(len(HEADS)))
-        self.members = nn.ModuleList(_Member(dim, config) for _ in range(config.members))
+        draws = [torch.Generator().manual_seed(seed * 1000 + 61 + k) for k in range(config.members + FOLDS)]
+        self.members = nn.ModuleList(Member(dim, config, draw) for draw in draws[FOLDS:])
+        self.pairers = nn.ModuleList(Pairer(dim, config.pairing, draw) for draw in draws[:FOLDS])
 
     def situations(self, contexts: Sequence[Dialogue], turns: Sequence[Turn], embed: Embed | None = None) -> Situation:
         """What the networks read of n turns in their contexts. ``embed`` gives the unit vectors of masked texts."""
@@ -151,7 +155,7 @@ class Foreteller(nn.Module):
             self._row(told[id(context)], turn, at[reply], vectors)
             for context, turn, reply in zip(contexts, turns, replies, strict=True)
         ]
-        device = self.fact_mean.device
+        device = self.input_mean.device
         facts = torch.tensor([part[0] for part in parts]).reshape(len(parts), len(FACTS)).to(device)
         rows = torch.tensor([part[1] for part in parts], dtype=torch.long).reshape(len(parts), 3)
         return Situation(facts, *(vectors[rows[:, k]].to(device) for k in range(3)))
@@ -207,25 +211,41 @@ class Foreteller(nn.Module):
             "popularity": float(popularity[index].mean()),
         }
 
-    def forward(self, s: Situation) -> Tensor:
-        """Heads of every member, [members, B, len(HEADS)]: log-odds, and of ``pleased`` standard deviations."""
-        facts = ((s.facts - self.fact_mean) / self.fact_std).clamp(-4, 4)
-        reply = s.reply - s.reply @ self.length_basis.T @ self.length_basis
-        wide = TEXT_SPREAD * s.reply.shape[1] ** 0.5
-        ready = Situation(facts, s.last * wide, reply * wide, s.previous * wide)
-        return torch.stack([member(ready) for member in self.members])
+    def texts(self, s: Situation) -> tuple[Tensor, Tensor, Tensor]:
+        """The last turns, the previous replies and the replies [B, dim] each; replies without their length."""
+        return s.last, s.previous, s.reply - s.reply @ self.length_basis.T @ self.length_basis
+
+    def pairs(self, s: Situation) -> Tensor:
+        """[FOLDS, B], the score of each pairer."""
+        return torch.stack([pairer(*self.texts(s)) for pairer in self.pairers])
+
+    def inputs(self, s: Situation, pairs: Tensor) -> Tensor:
+        """[B, len(INPUTS)] in standard deviations; ``pairs`` [B]."""
+        return ((torch.cat([s.facts, pairs[:, None]], dim=1) - self.input_mean) / self.input_std).clamp(-4, 4)
+
+    def fits(self, inputs: Tensor) -> Tensor:
+        """Log-odds of every member that the turn is the real one, [members, B]."""
+        return torch.stack([member.fits(inputs)[:, 0] for member in self.members])
+
+    def reactions(self, inputs: Tensor, s: Situation) -> Tensor:
+        """The other heads of every member, [members, B, len(HEADS) − 1]: log-odds, and of ``pleased`` deviations."""
+        last, previous, reply = self.texts(s)
+        wide = TEXT_SPREAD * reply.shape[1] ** 0.5
+        ready = Situation(s.facts, last * wide, reply * wide, previous * wide)
+        return torch.stack([member.reactions(inputs, ready) for member in self.members])
 
     @torch.no_grad()
-    def heads(self, s: Situation) -> Tensor:
-        """[B, len(HEADS)], the mean of the members."""
-        return cast(Tensor, self(s).mean(0))
+    def heads(self, s: Situation, pairs: Tensor | None = None) -> Tensor:
+        """[B, len(HEADS)], the mean of the members. ``pairs`` [B], where not the mean of all pairers is to be read."""
+        inputs = self.inputs(s, self.pairs(s).mean(0) if pairs is None else pairs)
+        return torch.cat([self.fits(inputs)[..., None], self.reactions(inputs, s)], dim=-1).mean(0)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """``model.safetensors`` and ``config.json``."""
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
         save_file({k: v.contiguous().cpu() for k, v in self.state_dict().items()}, str(target / "model.safetensors"))
-        record = {"model": asdict(self.config), "facts": list(FACTS), "heads": list(HEADS)}
+        record = {"model": asdict(self.config), "inputs": list(INPUTS), "heads": list(HEADS)}
         (target / "config.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         seal(target)
 
@@ -237,7 +257,7 @@ class Foreteller(nn.Module):
             verify_files(source)
         with says_when_damaged(source, remedy):
             record = read_json(source / "config.json", remedy)
-            if record["facts"] != list(FACTS) or record["heads"] != list(HEADS):
+            if record.get("inputs") != list(INPUTS) or record["heads"] != list(HEADS):
                 raise InputError(f"{source} foretells from other inputs than this version: run tacit reward again.")
             model = cls(reward, ForetellConfig(**record["model"]))
             model.load_state_dict(load_file(str(source / "model.safetensors")))

@@ -7,15 +7,17 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tacit.dialogue.reward.foretell import HEADS, ForetellConfig, Foreteller, Situation
+from tacit.dialogue.reward.foretell import HEADS, ForetellConfig, Foreteller, Member, Situation
 from tacit.dialogue.reward.listening import Listener, accepted, refused, requested
 from tacit.dialogue.reward.mismatches import Place, WrongTurns, places
 from tacit.dialogue.reward.model import RewardModel
+from tacit.dialogue.reward.pairing import Pairer, learn_pairs
 from tacit.run.limits import at_least, learning_rate
 from tacit.run.progress import progress
 from tacit.run.steps import clipped_step
@@ -31,9 +33,12 @@ LEAST = 50  # agent turns after a user's, below which nothing is learnt
 class PeopleConfig:
     model: ForetellConfig = field(default_factory=ForetellConfig)
     dialogues: int = at_least(0, default=2000)  # real training dialogues; 0 learns nothing of people
-    epochs: int = at_least(1, default=3)
+    pair_epochs: int = at_least(1, default=4)  # of which reply belongs where, on the real turns
+    fit_epochs: int = at_least(1, default=12)  # of whether a turn fits, on real and wrong turns
+    epochs: int = at_least(1, default=3)  # of the reactions, on the real turns
     batch: int = at_least(2, default=256)  # turns a step
     lr: float = learning_rate(default=2e-3)
+    fit_lr: float = learning_rate(default=1e-2)  # of whether a turn fits: it reads facts alone
     weight_decay: float = at_least(0.0, default=0.05)
 
 
@@ -57,18 +62,16 @@ def learn_people(
     if len(real) < LEAST:
         log.info("people: %d agent turns that answer a user's are too few to foretell reactions from", len(real))
         return None
-    model = Foreteller(reward, config.model).to(reward.weights.device)
+    model = Foreteller(reward, config.model, seed).to(reward.weights.device)
     made = lessons(model, real, seed, reader(reward, dialogues, cache))
-    for k, member in enumerate(model.members):
-        generator = torch.Generator().manual_seed(seed * 1000 + 61 + k)
-        for layer in member.modules():
-            if isinstance(layer, nn.Linear):
-                nn.init.normal_(layer.weight, std=layer.in_features**-0.5, generator=generator)
-                nn.init.zeros_(layer.bias)
-    model.fact_mean.copy_(made.situation.facts.mean(0))
-    model.fact_std.copy_(made.situation.facts.std(0, unbiased=False).clamp_min(1e-3))
-    _fit(model, made, config, seed)
-    heads = model.heads(made.situation.rows(torch.tensor([k for k, kind in enumerate(made.kinds) if kind == "real"])))
+    pairs = _learn_pairs(model, made, config, seed)
+    inputs = torch.cat([made.situation.facts, pairs[:, None]], dim=1)
+    model.input_mean.copy_(inputs.mean(0))
+    model.input_std.copy_(inputs.std(0, unbiased=False).clamp_min(1e-3))
+    _learn_fits(model, made, pairs, config, seed)
+    rows = torch.tensor([k for k, kind in enumerate(made.kinds) if kind == "real"], device=pairs.device)
+    _learn_reactions(model, made, pairs, rows, config, seed)
+    heads = model.heads(made.situation.rows(rows), pairs[rows])
     model.head_mean.copy_(heads.mean(0))
     model.head_std.copy_(heads.std(0, unbiased=False).clamp_min(1e-6))
     return model.eval()
@@ -131,36 +134,73 @@ def target(place: Place, listener: Listener) -> list[float]:
     return [1.0, float(pleased), *map(float, (accepted(intents), refused(intents), requested(intents), not shown))]
 
 
-def _fit(model: Foreteller, made: Lessons, config: PeopleConfig, seed: int) -> None:
-    device = model.fact_mean.device
-    y = torch.tensor(made.targets, dtype=torch.float32, device=device)
-    seen = torch.isfinite(y)
-    y = torch.nan_to_num(y)
-    weight = torch.ones_like(y)
-    real = torch.tensor([kind == "real" for kind in made.kinds], device=device)
-    weight[real, 0] = float((~real).sum() / real.sum().clamp_min(1)) ** 0.5  # there are several wrong turns to each
-    optimizer = torch.optim.AdamW(model.members.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+def _learn_pairs(model: Foreteller, made: Lessons, config: PeopleConfig, seed: int) -> Tensor:
+    """Trains the pairers on the real turns; of every row the score of the one that its dialogue was kept from [n]."""
+    number = {id: k for k, id in enumerate(dict.fromkeys(place.dialogue.id for place in made.places))}
+    dialogue = torch.tensor([number[place.dialogue.id] for place in made.places], device=model.input_mean.device)
+    real = torch.tensor([kind == "real" for kind in made.kinds], device=dialogue.device)
+    last, previous, reply = (text[real] for text in model.texts(made.situation))
+    pairers, steps = cast(list[Pairer], list(model.pairers)), (config.pair_epochs, config.batch, config.lr)
+    learn_pairs(pairers, (last, previous, reply), dialogue[real], *steps, config.weight_decay, seed)
+    with torch.no_grad():
+        scores = model.pairs(made.situation)
+    return scores.gather(0, (dialogue % len(pairers))[None])[0]
+
+
+def _learn_fits(model: Foreteller, made: Lessons, pairs: Tensor, config: PeopleConfig, seed: int) -> None:
+    """Real turns against wrong ones, the weight of several wrong turns to each real one put right by half."""
+    inputs = model.inputs(made.situation, pairs)
+    real = torch.tensor([kind == "real" for kind in made.kinds], device=inputs.device).float()
+    weight = 1.0 + real * (float((1.0 - real).sum() / real.sum().clamp_min(1.0)) ** 0.5 - 1.0)
+    parameters = [weights for member in model.members for weights in cast(Member, member).fits.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=config.fit_lr, weight_decay=config.weight_decay)
     generator = torch.Generator().manual_seed(seed * 1000 + 71)
-    with progress(config.epochs, "people: learning reactions") as bar:
-        for _ in range(config.epochs):
-            for batch in torch.randperm(len(y), generator=generator).to(device).split(config.batch):
-                loss = reaction_loss(model(made.situation.rows(batch)), y[batch], seen[batch], weight[batch])
+    steps, total = 0, config.fit_epochs * -(-len(real) // config.batch)
+    with progress(config.fit_epochs, "people: learning what fits") as bar:
+        for _ in range(config.fit_epochs):
+            for batch in torch.randperm(len(real), generator=generator).to(inputs.device).split(config.batch):
+                for group in optimizer.param_groups:
+                    group["lr"] = config.fit_lr * (1.0 - steps / total)
+                heads = model.fits(inputs[batch])
+                target, share = real[batch].expand_as(heads), weight[batch] / weight[batch].sum()
+                each = nn.functional.binary_cross_entropy_with_logits(heads, target, reduction="none")
+                loss = (each * share).sum()
                 optimizer.zero_grad()
                 loss.backward()
-                clipped_step(optimizer, list(model.members.parameters()), 1.0)
+                clipped_step(optimizer, parameters, 1.0)
+                steps += 1
             bar.advance(note=f"loss {loss.item():.3f}")
 
 
-def reaction_loss(heads: Tensor, target: Tensor, seen: Tensor, weight: Tensor) -> Tensor:
-    """Cross-entropy of each head, half the squared error of ``pleased``, a mean over what was observed of each; summed.
+def _learn_reactions(
+    model: Foreteller, made: Lessons, pairs: Tensor, rows: Tensor, config: PeopleConfig, seed: int
+) -> None:
+    situation, device = made.situation.rows(rows), rows.device
+    inputs = model.inputs(situation, pairs[rows])
+    y = torch.tensor(made.targets, dtype=torch.float32, device=device)[rows, 1:]
+    seen = torch.isfinite(y)
+    y = torch.nan_to_num(y)
+    parameters = list(model.members.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
+    generator = torch.Generator().manual_seed(seed * 1000 + 72)
+    with progress(config.epochs, "people: learning reactions") as bar:
+        for _ in range(config.epochs):
+            for batch in torch.randperm(len(y), generator=generator).to(device).split(config.batch):
+                heads = model.reactions(inputs[batch], situation.rows(batch))
+                loss = reaction_loss(heads, y[batch], seen[batch])
+                optimizer.zero_grad()
+                loss.backward()
+                clipped_step(optimizer, parameters, 1.0)
+            bar.advance(note=f"loss {loss.item():.3f}")
 
-    [members, B, H] and three times [B, H] → scalar.
+
+def reaction_loss(heads: Tensor, target: Tensor, seen: Tensor) -> Tensor:
+    """Half the squared error of ``pleased``, which is the first, and cross-entropy of each other reaction, a mean over
+    what was observed of each; summed.
+
+    [members, B, len(HEADS) − 1] and twice [B, len(HEADS) − 1] → scalar.
     """
-    target, seen, weight = (part.expand_as(heads) for part in (target, seen, weight))
-    pleased = HEADS.index("pleased")
+    target, counted = target.expand_as(heads), seen.expand_as(heads).float()
     each = nn.functional.binary_cross_entropy_with_logits(heads, target.clamp(0, 1), reduction="none")
-    each = torch.cat(
-        [each[..., :pleased], ((heads - target) ** 2 / 2)[..., pleased : pleased + 1], each[..., pleased + 1 :]], dim=-1
-    )
-    counted = weight * seen
+    each = torch.cat([((heads - target) ** 2 / 2)[..., :1], each[..., 1:]], dim=-1)
     return ((each * counted).sum(1) / counted.sum(1).clamp_min(1.0)).sum()

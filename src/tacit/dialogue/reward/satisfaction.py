@@ -2,9 +2,9 @@
 
 Observed: the pleasure of the user's next words (``listening``). Foretold, from the turn and what was said before it:
 half the mood so far, a quarter whether the turn answers what was asked, a quarter the pleasure that ``foretell``
-expects. A turn that was answered is worth the mean of both, one that was not what is foretold; a conversation, the mean
-of its turns, so that neither more turns nor more words make it better. All in standard deviations of real turns. The
-shares are ours: nothing here was fitted to anybody's word on satisfaction.
+expects. A turn that was answered is worth the mean of both, one that was not what is foretold; a conversation is worth
+the certainty equivalent of its turns (``whole``), so that neither more turns nor more words make it better. All in
+standard deviations of real turns. The shares are ours: nothing here was fitted to anybody's word on satisfaction.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tacit.types import Dialogue, Floats64, Turn
 
 MOOD, FITS, PLEASED = 0.5, 0.25, 0.25  # shares of what is foretold
 MOST = 3.0  # standard deviations of a part
+RECENT = 0.85  # weight of a turn in a conversation, of that of the next one
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class TurnSatisfaction:
 
 @dataclass(frozen=True, slots=True)
 class DialogueSatisfaction:
-    """Means over the agent turns; ``observed`` over those that were answered, None where none was."""
+    """``whole`` of the agent turns; ``observed`` of those that were answered, None where none was."""
 
     dialogue: str
     turns: int
@@ -102,11 +103,17 @@ def judge_dialogue(dialogue: Dialogue, turns: Sequence[TurnSatisfaction]) -> Dia
         dialogue.id,
         len(turns),
         len(answered),
-        _mean([turn.satisfaction for turn in turns]),
-        _mean(answered),
-        _mean([turn.foretold for turn in turns]),
+        whole([turn.satisfaction for turn in turns]),
+        whole(answered),
+        whole([turn.foretold for turn in turns]),
     )
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def whole(values: Sequence[float]) -> float | None:
+    """−log Σ w·exp(−value), w ∝ ``RECENT`` to the number of turns that follow: a mean in which bad moments weigh more
+    than good ones, and late ones more than early ones (Fredrickson and Kahneman's peak and end, 1993). It lies
+    between the least value and the mean with those weights; None of no turn."""
+    if not values:
+        return None
+    weights = RECENT ** np.arange(len(values))[::-1]
+    return float(-np.log(np.average(np.exp(-np.asarray(values)), weights=weights)))
