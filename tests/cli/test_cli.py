@@ -261,6 +261,15 @@ def test_score_gives_reward_and_channels_of_each_agent_turn(finished: Path, tmp_
     assert all(isinstance(row["reward"], float) and "engagement" in row for row in rows)
 
 
+def test_score_refuses_a_file_with_a_bad_line_before_it_prints_anything(finished: Path, tmp_path: Path) -> None:
+    good = {"id": "a", "user": "u", "turns": [{"speaker": "user", "text": "hi"}, {"speaker": "agent", "text": "hello"}]}
+    bad = good | {"id": "b", "turns": [{"speaker": "assistant", "text": "hi"}]}
+    (tmp_path / "d.jsonl").write_text(f"{json.dumps(good)}\n{json.dumps(bad)}\n")
+    result = call("score", str(finished), str(tmp_path / "d.jsonl"))
+    assert result.exit_code == 2 and result.stdout == ""
+    assert "d.jsonl:2" in result.stderr and "speaker" in result.stderr
+
+
 def test_inspect_mask_shows_every_part_of_a_turn(finished: Path) -> None:
     result = call("inspect", "mask", str(finished))
     assert result.exit_code == 0, result.output
