@@ -225,14 +225,14 @@ class Foreteller(nn.Module):
 
     def fits(self, inputs: Tensor) -> Tensor:
         """Log-odds of every member that the turn is the real one, [members, B]."""
-        return torch.stack([member.fits(inputs)[:, 0] for member in self.members])
+        return torch.stack([cast(Member, member).fits(inputs)[:, 0] for member in self.members])
 
     def reactions(self, inputs: Tensor, s: Situation) -> Tensor:
         """The other heads of every member, [members, B, len(HEADS) − 1]: log-odds, and of ``pleased`` deviations."""
         last, previous, reply = self.texts(s)
         wide = TEXT_SPREAD * reply.shape[1] ** 0.5
         ready = Situation(s.facts, last * wide, reply * wide, previous * wide)
-        return torch.stack([member.reactions(inputs, ready) for member in self.members])
+        return torch.stack([cast(Member, member).reactions(inputs, ready) for member in self.members])
 
     @torch.no_grad()
     def heads(self, s: Situation, pairs: Tensor | None = None) -> Tensor:

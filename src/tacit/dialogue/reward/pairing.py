@@ -33,12 +33,14 @@ class Pairer(nn.Module):
     def forward(self, last: Tensor, previous: Tensor, reply: Tensor) -> Tensor:
         """[B, dim] each → [B]."""
         asked, cosines = self._asked(last, previous)
-        return ((asked * self.reply(reply)).sum(-1)) * self.scale + (cosines * reply).sum(-1)
+        scores: Tensor = (asked * self.reply(reply)).sum(-1) * self.scale + (cosines * reply).sum(-1)
+        return scores
 
     def pairs(self, last: Tensor, previous: Tensor, reply: Tensor) -> Tensor:
         """[B, dim] each → [B, B]: every reply (columns) in every context (rows)."""
         asked, cosines = self._asked(last, previous)
-        return (asked @ self.reply(reply).T) * self.scale + cosines @ reply.T
+        scores: Tensor = (asked @ self.reply(reply).T) * self.scale + cosines @ reply.T
+        return scores
 
     def _asked(self, last: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
         return self.last(last) + self.previous(previous), self.alike[0] * last + self.alike[1] * previous
