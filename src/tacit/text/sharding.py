@@ -9,6 +9,7 @@ could not meet layer by layer.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from types import MethodType
 from typing import Any, Literal, TypeVar
@@ -21,6 +22,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 from tacit.run.distributed import idle_turns, size
 from tacit.text.lm import READS, decoder_layers, trunk
 from tacit.types import InputError
+
+log = logging.getLogger("tacit")
 
 T = TypeVar("T")
 Sharding = Literal["auto", "always", "never"]
@@ -35,12 +38,13 @@ def shard(lm: Any, asked: Sharding) -> None:
         return
     if not hasattr(FSDPModule, "set_reduce_scatter_unused_params"):
         raise InputError("holding a model in parts needs torch 2.13 or newer: update it, or set sharding=never.")
+    log.info("%d processes hold %.0f million weights in parts (sharding)", size(), lm.num_parameters() / 1e6)
     mesh = init_device_mesh(lm.device.type, (size(),))
     parts = [*decoder_layers(lm)[1], lm]  # embeddings, head and what else there is come together once a pass
     for part in parts:
         fully_shard(part, mesh=mesh, reshard_after_forward=part is not lm)
         part.set_gradient_divide_factor(1.0)  # losses are divided by the whole batch's counts: parts add up
-        part.set_force_sum_reduction_for_comms(True)  # gloo has no other
+        part.set_force_sum_reduction_for_comms(True)  # gloo cannot scale while it adds
         part.set_reduce_scatter_unused_params(True, recurse=False)  # what one process has not used another may have
     setattr(lm, READS, MethodType(_read, lm))
     register_fsdp_forward_method(lm, READS)
