@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from tacit.run.memory import pass_on_want_of_memory
 from tacit.types import InputError
 
 U = TypeVar("U")
@@ -21,12 +22,28 @@ def cluster(asked_by: str) -> Iterator[None]:
         raise InputError(f"ray is not installed: pip install 'tacit-rec[ray]', or leave out {asked_by}.") from None
     ours = not ray.is_initialized()
     if ours:
-        ray.init(include_dashboard=False, log_to_driver=False)
+        _begin()
     try:
         yield
     finally:
         if ours:
             ray.shutdown()
+
+
+def _begin() -> None:
+    """``InputError`` where Ray does not start: a machine that is busy otherwise has half a minute for it."""
+    import ray
+
+    try:
+        ray.init(include_dashboard=False, log_to_driver=False)
+    except Exception as error:  # Ray has no class of its own for it
+        pass_on_want_of_memory(error)
+        ray.shutdown()
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"Ray did not start ({first}): end what else keeps this machine busy, or let RAY_ADDRESS name a cluster "
+            "that is there, and give the same command again."
+        ) from error
 
 
 class _Actor:
