@@ -288,7 +288,7 @@ def test_what_was_saved_foretells_the_same_and_other_inputs_are_refused(
     assert judge_turns(again, one) == judge_turns(people, one)
     record = json.loads((tmp_path / "people" / "config.json").read_text())
     (tmp_path / "people" / "config.json").write_text(json.dumps(record | {"inputs": list(INPUTS[1:])}))
-    with pytest.raises(InputError, match="run tacit reward again"):
+    with pytest.raises(InputError, match="run tacit reward in a new run folder"):
         Foreteller.from_pretrained(tmp_path / "people", reward, verify=False)
     with pytest.raises(InputError, match="is not the file that was saved"):
         Foreteller.from_pretrained(tmp_path / "people", reward)

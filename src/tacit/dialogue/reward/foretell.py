@@ -258,7 +258,10 @@ class Foreteller(nn.Module):
         with says_when_damaged(source, remedy):
             record = read_json(source / "config.json", remedy)
             if record.get("inputs") != list(INPUTS) or record["heads"] != list(HEADS):
-                raise InputError(f"{source} foretells from other inputs than this version: run tacit reward again.")
+                raise InputError(
+                    f"{source} foretells from other inputs than this version: run tacit reward in a new run folder, "
+                    "or delete this folder and go without satisfaction."
+                )
             model = cls(reward, ForetellConfig(**record["model"]))
             model.load_state_dict(load_file(str(source / "model.safetensors")))
         return model.to(reward.weights.device).eval()
