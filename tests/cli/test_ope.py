@@ -47,11 +47,20 @@ def test_a_table_gets_a_verdict_a_file_and_a_page(tmp_path: Path) -> None:
     assert all(check["said"][:20].replace("'", "&#x27;") in page for check in found["checks"].values())
 
 
+def test_the_estimator_that_decides_is_named_in_the_report(tmp_path: Path) -> None:
+    result = call(str(table(tmp_path)), *MAP, "--out", str(tmp_path / "out"), "--primary", "snRIPS", "--draws", "200")
+    assert result.exit_code == 0, result.output
+    assert "its sign alone counts" in result.stdout
+    assert json.loads((tmp_path / "out" / "ope.json").read_text())["primary"] == "snRIPS"
+    assert "snRIPS decides, named beforehand" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     for words, said in {
         (str(tmp_path / "none.csv"),): "does not exist",
         (str(table(tmp_path, 9)),): "no column 'logged'",
         (str(table(tmp_path, 9)), "--map", "p=q"): "no column 'p'",
+        (str(table(tmp_path, 9)), "--primary", "snrips"): "give one of both, SNIPS, snRIPS",
     }.items():
         result = call(*words, "--out", str(tmp_path / "out"))
         assert result.exit_code == 2, result.output
