@@ -7,12 +7,14 @@ A line is one wish:
 
 ``turns`` are the user's words, or an agent turn {"text": ..., "shown": [titles]}. An item satisfies a wish when it has
 every fact of ``want`` and none of ``avoid``, and is not among ``avoid_items`` (titles). A fact names attributes
-(several with "|") and values of which one is enough; two numbers are a span, ends included. Nothing here reads the
-words, and nothing is shared with what does.
+(several with "|") and values of which one is enough; two numbers are a span, ends included. Where the catalogue has no
+attribute ``title`` or ``text``, these names mean the item's own: a title as a whole, and words that stand in the text
+(topics that no attribute tells). Nothing here reads the words, and nothing is shared with what does.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from tacit.run.lines import decode, lines
 from tacit.types import Bools, Dialogue, InputError, Slate, Turn
 
 Fact = Mapping[str, Sequence[str] | Sequence[float]]
+_OWN = ("title", "text")
 SHIPPED = Path(__file__).parent / "wish_files"
 
 
@@ -106,9 +109,20 @@ class Facts:
         held = np.zeros(len(self.catalog), dtype=bool)
         for names, values in fact.items():
             for key in names.split("|"):
+                if key in _OWN and key not in self._values:
+                    held |= self._own(key, [str(value) for value in values])
+                    continue
                 for value in self._meant(key, values):
                     held[self._rows.get((key, value), [])] = True
         return held
+
+    def _own(self, key: str, values: Sequence[str]) -> Bools:
+        """[n_items]: the title is one of ``values``, or the text has the words of one of them side by side."""
+        if key == "title":
+            meant = {_plain(value) for value in values}
+            return np.array([_plain(item.title) in meant for item in self.catalog.items])
+        stands = re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(_plain(value)) for value in values)})(?!\w)")
+        return np.array([stands.search(_plain(item.text)) is not None for item in self.catalog.items])
 
     def _meant(self, key: str, values: Sequence[str] | Sequence[float]) -> list[str]:
         if len(values) == 2 and not isinstance(values[0], str) and not isinstance(values[1], str):
