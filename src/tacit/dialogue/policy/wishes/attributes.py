@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -41,7 +41,8 @@ DOMINANT = 3.0  # a name means the key, or the person, that holds this many time
 @dataclass(frozen=True, slots=True)
 class Part:
     """One thing an item has or lacks: any of ``columns``, a number of ``key`` in any of ``spans``, or likeness to any
-    of the item rows ``like``. ``exact`` tells a catalogue's own word from a synonym."""
+    of the item rows ``like``. ``exact`` tells a catalogue's own word from a synonym. ``partly`` are alternatives: an
+    item without any of ``columns`` has as much of the thing as the (column, weight) pairs of the best sum to."""
 
     label: str
     kind: Kind
@@ -50,11 +51,12 @@ class Part:
     spans: tuple[tuple[float, float], ...] = ()
     like: tuple[int, ...] = ()
     exact: bool = True
+    partly: tuple[tuple[tuple[int, float], ...], ...] = ()
 
     def less(self, columns: frozenset[int]) -> Part | None:
         """Without these columns; None when nothing is left."""
         left = self.columns - columns
-        return Part(self.label, self.kind, left, self.key, self.spans, self.like, self.exact) if left else None
+        return replace(self, columns=left) if left else None
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -157,24 +159,34 @@ class AttributeIndex:
                 for low, high in part.spans:
                     inside |= (known >= low) & (known <= high)
             found[inside] = 1.0
+        for pairs in part.partly:
+            some = np.zeros(self.n_items, dtype=np.float32)
+            for column, worth in pairs:
+                some[self.rows[column]] += worth
+            found = np.maximum(found, some)
         for column in part.columns:
             found[self.rows[column]] = 1.0
         return found
 
     def _likeness(self, like: Sequence[int]) -> Floats32:
-        """The share of two kinds (all, of an item with fewer) that an item has in common with the nearest of ``like``;
-        where the catalogue files nothing about them, everything is alike."""
+        """What an item has in common with the nearest of ``like``: kinds, each by what it tells (−log of its share of
+        the items), against the two of ``like`` that tell most; where the catalogue files nothing, everything is alike."""
         best = np.zeros(self.n_items, dtype=np.float32)
-        told = False
+        filed = False
         for row in like:
             held = self._categories.get(row, ())
             if held:
-                told = True
+                filed = True
                 common = np.zeros(self.n_items, dtype=np.float32)
+                told = {column: self._told(column) for column in held}
                 for column in held:
-                    common[self.rows[column]] += 1.0
-                best = np.maximum(best, np.minimum(common / min(2, len(held)), 1.0))
-        return best if told else np.ones(self.n_items, dtype=np.float32)
+                    common[self.rows[column]] += told[column]
+                best = np.maximum(best, np.minimum(common / sum(sorted(told.values())[-2:]), 1.0))
+        return best if filed else np.ones(self.n_items, dtype=np.float32)
+
+    def _told(self, column: int) -> float:
+        """In nats, the value's information; little but not nothing where all items have it."""
+        return max(float(np.log(self.n_items / len(self.rows[column]))), 0.01)
 
     def _category_rows(self) -> dict[int, list[int]]:
         held: dict[int, list[int]] = defaultdict(list)

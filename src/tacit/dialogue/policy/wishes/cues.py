@@ -140,7 +140,8 @@ _CUES: list[tuple[str, str]] = [
         r"(?:anything|everything|any|all|whatever|any genre|any kind|any movie|any film|any book) (?:but|"
         r"except|other than|besides|apart from|that is not|which is not)(?: for)?|except(?:ing)?(?: for)?|"
         
-        r"excluding|other than|besides|apart from|short of|(?:someone|somebody|something|anything|"
+        r"excluding|other than|besides|apart from|short of|bar(?:ring)?(?= (?:the|any|all|his|her)\b)|save for|"
+        r"(?:someone|somebody|something|anything|"
         r"anyone) (?:else|other) than|different from|aside from|rather than|instead of|but not|and not|"
     
         r"but no|just not|just no|only not|minus"
@@ -151,7 +152,7 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("not", 
         r"(?:do|does|did|can|will|could|would|should|is|are|am|was|were|have|has) not(?: ever| even|"
-        r" want(?: to)?| wish(?: to)?| need| like| love| enjoy| watch| see| do| care for| stand| take|"
+        r" want(?: to)?| wish(?: to)?| need| like| love(?! stor| movie| film| affair)| enjoy| watch| see| do| care for| stand| take|"
         r" handle| bear| tolerate| deal with| feel like| go for| appreciate| get| be| have| show me|"
         r" give me| recommend| suggest| include| think i want| feel| find| any| anything| another| a| an|"
         r" so| much| overly| watching)*"
@@ -191,6 +192,7 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("taste", 
         r"(?:(?:huge |big |great |massive |real )?fans? of|love|loves|loved|loving|enjoy|enjoys|enjoyed|"
+        r"(?:mad|nuts|wild|passionate) (?:about|for)|keen on|hooked on|a sucker for|soft spot for|"
         r"into|adore|adores|dig|appreciate|partial to|obsessed with|crazy about|favou?rites? (?:is|are|"
         r"genre is|genres are)?|usually watch|liked)\b"
     ),
@@ -268,8 +270,9 @@ SCREEN_AFTER = re.compile(
     r"^(?:in it|is in|in the lead|as the lead|stars|acting|acts|plays|being|playing|kicking|in a)\b"
 )
 DIRECTED_AFTER = re.compile(r"^(?:directed|directs|made|shot)\b")
+_WELL = r"(?:(?:oh|god|gosh|hell|ugh|eww?|lord|hmm+|well|um|uh|absolutely|definitely|please)(?: ,)? )*"
 YES = re.compile(
-    r"^(?:yes|yeah|yep|yup|sure|ok|okay|absolutely|of course|definitely|certainly|please do|"
+    rf"^{_WELL}(?:yes|yeah|yep|yup|sure|ok|okay|absolutely|of course|definitely|certainly|please do|"
     r"sounds? good|i do|i would|love to|why not)\b"
 )
-NO = re.compile(r"^(?:no|nope|nah|not(?: \w+)?$|not particularly|i do not|please no|no thanks|not at all)\b")
+NO = re.compile(rf"^{_WELL}(?:no|nope|nah|not(?: \w+)?$|not particularly|i do not|please no|no thanks|not at all)\b")

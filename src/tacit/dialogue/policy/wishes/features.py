@@ -17,6 +17,7 @@ FEATURES = ("categories", "numbers", "people", "likeness", "unwanted", "liked")
 START = (2.0, 2.0, 2.0, 1.0, -3.0, 0.0)  # nats, before any training
 _OF_KIND = {"category": 0, "number": 1, "person": 2, "likeness": 3}
 FADE = 0.7  # weight of a wish a turn older than another
+IMPLIED = 0.9  # what lacking a kind costs that other words than its own ask for, against one asked for by name
 TASTE = 0.5  # weight of "I like comedies" against "a comedy, please"
 
 
@@ -46,7 +47,8 @@ def unmet(wishes: Wishes, index: AttributeIndex) -> Floats32:
     """[n_items]: by weight, how much of what is wanted an item lacks; what the catalogue does not tell is lacking."""
     lacking = np.zeros(index.n_items, dtype=np.float32)
     for wish in wishes.wanted:
-        lacking += weight(wish, wishes) * (1.0 - index.satisfied(wish.part))
+        cost = weight(wish, wishes) * (1.0 if wish.part.exact else IMPLIED)
+        lacking += cost * (1.0 - index.satisfied(wish.part))
     return lacking
 
 
@@ -57,7 +59,7 @@ def excluded(wishes: Wishes, index: AttributeIndex, size: int) -> Bools:
     kinds and people, oldest first; rejected titles; seen titles.
     """
     layers = [_rows(wishes.seen, index), _rows(wishes.rejected, index)]
-    layers += [index.satisfied(w.part) > 0 for w in sorted(wishes.unwanted, key=lambda w: -w.turn)]
+    layers += [index.satisfied(w.part) >= 1.0 for w in sorted(wishes.unwanted, key=lambda w: -w.turn)]
     while layers:
         out: Bools = np.logical_or.reduce(layers)
         if index.n_items - int(out.sum()) >= min(size, index.n_items):

@@ -28,6 +28,12 @@ def _concept(filed: str, spoken: str = "") -> Concept:
     return Concept(_split(filed), _split(spoken))
 
 
+# Things by which people ask for a kind, singular: "zombies" for horror. The items that have them are meant first.
+THINGS = word_set(
+    "zombie zomby vampire ghost monster alien robot android spaceship dragon wizard elf hobbit unicorn pirate cowboy outlaw "
+    "gunslinger gangster mobster mafia spy cop detective soldier superhero boxer boxing football baseball basketball "
+    "soccer hockey golf surfing wrestling olympics killer heist travel exorcism karate musician"
+)
 CONCEPTS: dict[str, Concept] = {
     "horror": _concept(
         "horror, slasher",
@@ -160,6 +166,13 @@ CONCEPTS: dict[str, Concept] = {
     "country music": _concept("country", "country music"),
     "electronic": _concept("electronic, dance, edm", "danceable, techno, club music"),
 }
+
+# What to take a kind for that a catalogue files nothing under, first choice first: a whodunit where there is but crime.
+NEAR: dict[str, tuple[str, ...]] = {
+    "mystery": ("crime", "thriller"), "crime": ("mystery", "thriller"), "thriller": ("crime", "mystery"),
+    "noir": ("crime", "mystery"), "true story": ("nonfiction",), "musical": ("music",), "music": ("musical",),
+    "biography": ("true story", "history"), "self-help": ("nonfiction",), "adventure": ("action",), "action": ("adventure",),
+}  # fmt: skip
 
 # For children: how catalogues file it, first choice first, and what must then stay away.
 CHILDREN_FILED = ("family, children, childrens, children s, kids", "animation, animated, cartoon")

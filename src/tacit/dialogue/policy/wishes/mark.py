@@ -10,7 +10,7 @@ from tacit.dialogue.policy.wishes.attributes import Part
 @dataclass(frozen=True, slots=True)
 class Mark:
     """``name`` is a cue's, or "kind", "number", "person", "title", "and", "or", "," or "stop"; ``start`` and ``end``
-    are places in the joined words."""
+    are places in the joined words. ``thing`` is the topic that a kind's word names: "zombies"."""
 
     name: str
     start: int
@@ -19,3 +19,4 @@ class Mark:
     rows: tuple[int, ...] = ()
     text: str = ""
     relative: int = 0
+    thing: Part | None = None

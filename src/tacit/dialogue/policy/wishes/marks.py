@@ -15,6 +15,7 @@ from tacit.dialogue.policy.wishes.numbers import read_number
 from tacit.dialogue.policy.wishes.series import Series
 from tacit.dialogue.policy.wishes.titles import NO_TITLE, Titles
 from tacit.dialogue.policy.wishes.tokens import TITLE, Token, tokens
+from tacit.dialogue.policy.wishes.topic_marks import TopicMarker
 from tacit.dialogue.policy.wishes.topics import Topics
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary
 
@@ -33,6 +34,7 @@ _AFTER = word_set(
     "buff buffs fan fans lover lovers nut nuts geek geeks junkie junkies enthusiast addict here is are on today "
     "now without no not if again in about also too set since before after maybe ideally released"
 )
+_OF_PLACES = word_set("new san los las fort port mount lake north south east west saint")
 _LENGTH_SAID = re.compile(r"\b(?:minutes?|mins?|hours?|hrs?)\b")
 _NAME_WORDS = 5
 _SEQUELS = (("sequel",), ("sequels",))
@@ -43,7 +45,7 @@ class Marker:
 
     def __init__(self, catalog: Catalog, vocabulary: Vocabulary) -> None:
         self.catalog, self.vocabulary = catalog, vocabulary
-        self.titles, self.topics = Titles(catalog, vocabulary), Topics(vocabulary.index)
+        self.titles, self.topics = Titles(catalog, vocabulary), TopicMarker(Topics(vocabulary))
         self.series = Series(vocabulary.index)
         self._children = {words(said) for said in lexicon.CHILDREN}
         self._not_children = {words(said) for said in lexicon.CHILDREN_NOT}
@@ -190,6 +192,8 @@ class Marker:
         cued = bool(cues.SCREEN.search(before) or cues.MAKER.search(before) or cues.DIRECTOR.search(before))
         if word in self.vocabulary.everyday:
             return columns if row[at].capital and cued else None
+        if at and row[at - 1].capital and row[at - 1].word in _OF_PLACES:  # "New York"
+            return None
         beside = at + 1 < len(row) and row[at + 1].word in lexicon.NOUNS
         return columns if cued or beside or row[at].capital or len(word) > 5 else None
 

@@ -11,6 +11,8 @@ from tacit.dialogue.policy.wishes.edits import Edit, Op
 from tacit.dialogue.policy.wishes.mark import Mark
 
 _LATER = re.compile(r"\bsequel|follow|next|continuation|came|comes?\b|happen|later|after|new|part (?:two|three|2|3)")
+_ALL_BEFORE = re.compile(r"\b(?:all|both|every)(?: of)?(?: the| those)?(?: \w+)? $")
+_ALL_AFTER = re.compile(r" (?:movies|films|books|series|franchise|trilogy|saga|parts|both|all)\b")
 
 
 class Pointing(Clause):
@@ -20,7 +22,8 @@ class Pointing(Clause):
     def _title(self, n: int, mark: Mark) -> None:
         self._object = True
         self.last_title = mark.rows
-        self._about(mark.rows, self.joined[mark.end :].startswith(" ?"))
+        whole = _ALL_BEFORE.search(self.joined[: mark.start]) or _ALL_AFTER.match(self.joined[mark.end :])
+        self._about(mark.rows, all_of_it=whole is not None)
 
     def _pron(self, n: int, mark: Mark) -> None:
         rows = self._pointed(mark)
@@ -42,7 +45,7 @@ class Pointing(Clause):
         if mark.text.startswith(("none of", "neither of")):
             self.edits.append(Edit("reject", rows=rows))
         elif self.frame or self.polarity == "avoid" or (self.taste and not relative):
-            self._about(rows, False)
+            self._about(rows)
 
     def _ends_soon(self, mark: Mark) -> bool:
         rest = self.joined[mark.end :].split()
@@ -84,8 +87,13 @@ class Pointing(Clause):
     def _rows_of(self, mark: Mark) -> tuple[int, ...]:
         return mark.rows if mark.name == "title" else self._pointed(mark) if mark.name == "pron" else ()
 
-    def _about(self, rows: tuple[int, ...], asked: bool) -> None:
-        """A title or pronoun under what was said before it."""
+    def _whole(self, rows: tuple[int, ...]) -> tuple[int, ...]:
+        """With the rest of the series that they give its name: "no Star Wars"."""
+        series = self.marker.series
+        return (*rows, *series.others([row for row in rows if series.names(row)]))
+
+    def _about(self, rows: tuple[int, ...], all_of_it: bool = False) -> None:
+        """A title or pronoun under what was said before it; ``all_of_it``: the whole series was named."""
         if self.frame == "question":
             return
         if self.frame == "role":
@@ -99,11 +107,11 @@ class Pointing(Clause):
             else:
                 self.edits.append(Edit("liked", rows=rows))
         elif self.frame in ("seen", "seen_all"):
-            self.edits.append(Edit("seen", rows=rows))
+            self.edits.append(Edit("seen", rows=self._whole(rows) if self.frame == "seen_all" or all_of_it else rows))
         elif self.frame == "unseen":
             self.edits.append(Edit("unseen", rows=rows))
         elif self.polarity == "avoid":
-            self.edits.append(Edit("reject", rows=rows))
+            self.edits.append(Edit("reject", rows=self._whole(rows)))
         elif self.frame == "sim":
             label = " or ".join(self.index.catalog.items[row].title for row in rows)
             self._add("want", Part(f"like {label}", "likeness", like=rows))

@@ -16,10 +16,14 @@ _UNITS: list[tuple[str, str, float]] = [  # what is said, the keys it may mean, 
     (r"dollars?|bucks|usd|euros?|eur|pounds?|quid", r"price|cost", 1.0),
     (r"stars?|points?", r"rating|stars|score", 1.0),
     (r"players?|people", r"players|max_players|min_players", 1.0),
+    (r"kilos?|kg|kilograms?", r"weight|mass", 1000.0),
+    (r"grams?|g", r"weight|mass", 1.0),
+    (r"lit(?:er|re)s?|l", r"capacity|volume", 1.0),
 ]
 _AT_MOST = (
     r"under|less than|below|at most|no more than|not more than|max(?:imum)?|up to|shorter than|cheaper than|within|"
-    r"fewer than|not over|no longer than|not longer than|nothing over|nothing longer than|not above"
+    r"fewer than|not over|no longer than|not longer than|nothing over|nothing longer than|not above|lighter than|"
+    r"(?:a )?budget (?:of|is)|budget|no heavier than"
 )
 _AT_LEAST = (
     r"over|more than|at least|longer than|above|min(?:imum)?|no less than|not less than|upwards of|"
@@ -29,7 +33,8 @@ _QUANTITY = re.compile(
     rf"(?:(?P<most>{_AT_MOST})|(?P<least>{_AT_LEAST})|(?:about|around|roughly) )? ?"
     rf"(?P<cur>[$€£] ?)?(?P<n>{COUNTED}) ?(?P<half>and a half )?"
     rf"(?P<unit>{'|'.join(unit for unit, _, _ in _UNITS)})?"
-    rf"(?P<after> (?:or|and) (?:less|under|more|up|over|shorter|longer|fewer|cheaper))?(?!\w)"
+    rf"(?P<after> (?:or|and) (?:less|under|more|up|over|shorter|longer|fewer|cheaper|below|above)| tops?| max(?:imum)?|"
+    rf" at (?:the )?(?:most|least)| minimum)?(?!\w)"
 )
 _NEAR = 0.15  # "about two hours": this much either way
 _LENGTH, _PRICE, _RATING = (
@@ -37,14 +42,17 @@ _LENGTH, _PRICE, _RATING = (
     r"price|cost",
     r"rating|stars|score",
 )
+_WEIGHT = r"weight|mass"
 _LOW = {
-    **dict.fromkeys(("short", "shorter", "quick"), _LENGTH),
-    **dict.fromkeys(("cheap", "cheaper", "inexpensive", "affordable"), _PRICE),
+    **dict.fromkeys(("shorter", "short", "quicker", "quick"), _LENGTH),
+    **dict.fromkeys(("cheaper", "cheapest", "cheap", "inexpensive", "affordable", "less expensive"), _PRICE),
+    **dict.fromkeys(("lighter", "lightweight", "light"), _WEIGHT),
     "easy": r"difficulty",
 }
 _HIGH = {
-    **dict.fromkeys(("long", "longer"), _LENGTH),
-    "expensive": _PRICE,
+    **dict.fromkeys(("longer", "long", "thicker", "thick"), _LENGTH),
+    **dict.fromkeys(("more expensive", "expensive"), _PRICE),
+    **dict.fromkeys(("heavier", "heavy"), _WEIGHT),
     **dict.fromkeys(("highly rated", "top rated", "well rated"), _RATING),
     "hard": r"difficulty",
 }
@@ -65,9 +73,9 @@ def read_quantity(text: str, at: int, index: AttributeIndex) -> Said | None:
         return Said(found.end(), None)
     number = (count(found["n"]) + (0.5 if found["half"] else 0.0)) * scale
     after = found["after"] or ""
-    if found["most"] or re.search("less|under|shorter|fewer|cheaper", after):
+    if found["most"] or re.search("less|under|shorter|fewer|cheaper|below|tops?|max|most", after):
         span: Span = (-math.inf, number)
-    elif found["least"] or re.search("more|up|over|longer", after):
+    elif found["least"] or re.search("more|up|over|longer|above|least|minimum", after):
         span = (number, math.inf)
     elif found["cur"] or "price" in key or "cost" in key:
         span = (-math.inf, number)
@@ -85,7 +93,8 @@ def read_quality(text: str, at: int, index: AttributeIndex) -> Said | None:
                     continue
                 bound = index.quantile(key, share)
                 span = (-math.inf, bound) if share < 0.5 else (bound, math.inf)
-                return Said(at + len(word), Part(f"{key} {label(span)}", "number", key=key, spans=(span,)))
+                part = Part(f"{key} {label(span)}", "number", key=key, spans=(span,))
+                return Said(at + len(word), part, -1 if share < 0.5 else 1)
     return None
 
 

@@ -77,6 +77,11 @@ class Series:
         found = _NUMBERED.match(_undated(self.index.catalog.items[row].title))
         return _COUNT[found["n"].lower()] if found else 1
 
+    def names(self, row: int) -> bool:
+        """Whether the title is that of the whole series."""
+        title = words(_undated(self.index.catalog.items[row].title))
+        return bool(self._bases) and self._bases[row] == title
+
     def others(self, rows: Sequence[int], later: bool = False) -> list[int]:
         """The other works of the series of ``rows``; ``later``: those that came after."""
         if not self._bases:

@@ -102,12 +102,23 @@ class Titles:
             listed -= 1
         frame = before[listed - 1] if listed else None
         if frame is None or frame.name not in _BEFORE_TITLES or starts[at] - before[-1].end > 5:
-            return []
+            return self._without_article(row, at, starts)
         fewest = 1 if frame.name in ("seen", "sim", "unseen", "role_of") else 2
         for length in range(min(_TITLE_WORDS, len(row) - at), fewest - 1, -1):
             phrase = tuple(token.word for token in row[at : at + length])
             found = self.rows(phrase) or (self.rows(("the", *phrase)) if phrase[0] != "the" else ())
             if found and not all(word in NO_TITLE for word in phrase):
+                return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=found)]
+        return []
+
+    def _without_article(self, row: Sequence[Token], at: int, starts: Sequence[int]) -> list[Mark]:
+        """ "Terminator", in capitals, for The Terminator."""
+        word = row[at].word
+        if not at or not row[at].capital or not row[at - 1].word.isalpha() or word in self.vocabulary.everyday:
+            return []
+        for length in range(min(_TITLE_WORDS, len(row) - at), 0, -1):
+            phrase = tuple(token.word for token in row[at : at + length])
+            if (found := self.rows(("the", *phrase))) and not all(word in NO_TITLE for word in phrase):
                 return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=found)]
         return []
 

@@ -42,7 +42,10 @@ _WRITTEN_OUT: list[tuple[re.Pattern[str], str]] = [
         (r"\b(\d+)(?:st|nd|rd|th)\b", r"\1th"),
         (r"(\d)(pages?|min(?:ute)?s?|h(?:ou)?rs?)\b", r"\1 \2"),
         (r"\s+[–—-]+\s+|--+", " , "),
-        (r"\b(kinda|sorta|really|very|quite|super|truly|honestly|definitely|absolutely|totally|just a bit)\b ?", ""),
+        (
+            r"\b(kinda|sorta|really|very|quite|super(?! hero)|truly|honestly|definitely|absolutely|totally|just a bit)\b ?",
+            "",
+        ),
     )
 ]
 _TOKEN = re.compile(rf"{TITLE}\d+|\d+[.,]\d+|\w+(?:'\w+)*|[.,;:!?()/&$€£+\n]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from tacit.dialogue.policy.wishes.attributes import Part
 from tacit.dialogue.policy.wishes.clause import Clause
 from tacit.dialogue.policy.wishes.edits import Edit
 from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.spans import label
 from tacit.dialogue.policy.wishes.years import recent_or_old
 
 # "It was funny" says something of a title; "something that is funny" and "it has to be funny" ask.
@@ -18,12 +20,13 @@ _COMMENT = re.compile(
     r"(?:(?:it|that|this|those|these|they|both|he|she|§\d+)(?: (?:one|movie|film|book))?)"
     r" (?:is|was|were|are|looks?|looked|sounds?|seems?|seemed|made me|makes me|had|has|did"
     r"|(?:does|did|do) not (?:seem|look|sound))"
-    r"(?! (?:to|for)\b)(?: (?!too\b|want|need|something)\w+){0,4} ?$"
+    r"(?! (?:to|for|mad|crazy|nuts|into|obsessed|keen)\b)(?: (?!too\b|want|need|something)\w+){0,4} ?$"
 )
 _IN_IT = re.compile(r"^ (?:was|were)(?: also| so \w+)? in (?:it|that|this|those|§)")
 _JUDGED = re.compile(r"(?:is|are|was|were|get|gets|feels?) (?:always |often |usually |just |way |a bit )*too $")
 
 
+_MORE = 1.001  # from which a price or a weight is another
 _NOT_TOO = re.compile(r"\bnot (?:too|so|that|all that|overly|as|terribly) $")
 
 
@@ -51,6 +54,11 @@ class Values(Clause):
             if _JUDGED.search(self.joined[: mark.start]) and any(e.op == "want" for e in self.edits[self.clause :]):
                 self._flip("want", "avoid")  # "war films are too sad"
                 return
+        if mark.thing and op in ("want", "avoid"):
+            if op == "avoid":
+                parts = (mark.thing,)
+            else:  # the kind will do, better with the thing in it
+                self.edits.append(Edit("want", mark.thing, taste=True))
         if op != "want":
             parts, rest = parts[:1], parts[1:]
             if self.non:  # "a non-romantic comedy"
@@ -80,16 +88,20 @@ class Values(Clause):
         return bool(_COMMENT.search(self.joined[: mark.start]) or _IN_IT.match(self.joined[mark.end :]))
 
     def _compared(self, mark: Mark) -> bool:
-        """Whether "older" or "newer" can compare with something shown or named."""
-        word = self.joined[mark.start : mark.end].rsplit(" ", 1)[-1]
-        return word in ("older", "newer") and bool(self.last_title or self.shown)
+        """Whether "older", "newer" or "cheaper" can compare with something shown or named."""
+        said = self.joined[mark.start : mark.end]
+        compares = said.rsplit(" ", 1)[-1].endswith("er") or said in ("more expensive", "less expensive")
+        return compares and bool(self.last_title or self.shown)
 
     def _against(self, relative: int, part: Part) -> Part:
-        """Older or newer than all that was shown (or the title just named)."""
-        years = [self.index.number(part.key, row) for row in (self.last_title or self.shown)]
-        known = [year for year in years if year is not None]
+        """Older or newer, or less or more of another number, than all that was shown (or the title just named)."""
+        numbers = [self.index.number(part.key, row) for row in (self.last_title or self.shown)]
+        known = [number for number in numbers if number is not None]
         if not known:
             return part
+        if part.key != self.index.year_key:
+            span = (max(known) * _MORE, math.inf) if relative > 0 else (-math.inf, min(known) / _MORE)
+            return replace(part, spans=(span,), label=f"{part.key} {label(span)}")
         low, high = recent_or_old(self.index, relative > 0)
         if relative > 0:
             span = (max(known) + 1, high) if max(known) + 1 <= self.index.quantile(part.key, 0.99) else (low, high)

@@ -116,8 +116,14 @@ class Vocabulary:
             columns = self._filed(concept.filed)
             if columns:
                 known[name] = part = Part(name, "category", columns, exact=False)
-                for said in concept.spoken:
-                    self.kinds.setdefault(words(said), (part,))
+                for said in map(words, concept.spoken):
+                    own = self.kinds.get((*said[:-1], singular(said[-1])), (part,))  # "westerns" is a value's own word
+                    self.kinds.setdefault(said, own)
+        for name, others in lexicon.NEAR.items():
+            near = next((other for other in others if other in known), None)
+            if name not in known and near is not None:
+                for said in lexicon.CONCEPTS[name].spoken:
+                    self.kinds.setdefault(words(said), (known[near],))
         for name, (_, members) in lexicon.SPREAD.items():
             columns = frozenset().union(*(known[m].columns for m in members if m in known))
             if columns:
@@ -249,4 +255,5 @@ def merged(parts: Sequence[Part]) -> Part:
         spans=tuple(span for part in parts for span in part.spans),
         like=tuple(row for part in parts for row in part.like),
         exact=all(part.exact for part in parts),
+        partly=tuple(pairs for part in parts for pairs in part.partly),
     )

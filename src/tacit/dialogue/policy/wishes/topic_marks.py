@@ -1,0 +1,297 @@
+"""Where a turn names a topic: after "about", "set in" or "where", before "movie", after "no" or "with", or by itself.
+
+A word that nothing but its place makes a topic ("no zombies", "dinosaurs!") must be rare in the catalogue's texts, be
+the name of a thing by its form, and not be one of people's everyday words about choosing something.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from tacit.dialogue.policy.wishes.attributes import singular, words
+from tacit.dialogue.policy.wishes.lexicon import NOUNS, THINGS, word_set
+from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.tokens import Token
+from tacit.dialogue.policy.wishes.topics import Topics
+from tacit.languages import ENGLISH
+
+LONGEST = 4  # words
+BARE = 3  # words of a topic that only its place tells
+
+_ABOUT = re.compile(
+    r"(?<!\w)(?<!how )(?<!what )(?<!care )(?<!cares )(?<!think )(?<!talk )(?<!talking )(?<!forget )(?<!sure )(?<!hear )"
+    r"(?<!heard )(?<!tell me )(?<!told me )(?<!mind )(?<!worry )(?<!worried )(?<!excited )(?<!crazy )(?<!know )"
+    r"(?<!mad )(?<!nuts )(?<!passionate )(?<!wild )"
+    r"(?:about|set (?:in|on|at|during|around|aboard)|(?:takes?|taking|took) place (?:in|on|at|during|aboard)|"
+    r"happen(?:s|ing)? (?:in|on|at|during|aboard)|"
+    r"revolv(?:es|ing) around|cent(?:er|re)(?:s|ed|ing) (?:on|around)|(?:dealing|deals?) with|to do with|"
+    r"on the (?:subject|topic|theme) of|involving|featuring|full of|"
+    r"from(?= (?:the |a |an )?\w+ (?:side|perspective|point of view|pov)\b)|"
+    r"(?:(?<=film )|(?<=films )|(?<=movie )|(?<=movies )|(?<=documentary )|(?<=something )|(?<=one ))on)(?!\w)"
+)
+_WITH = re.compile(
+    r"(?<!\w)(?:(?P<held>with|has|have|having|got)(?: (?:there is|there are|you (?:see|get)))?"
+    r"|(?:something|anything|things|stuff|one|ones|movies?|films?|flicks?|books?|story|stories) with an?)(?!\w)"
+)
+_WHERE = re.compile(r"(?<!\w)(?:where|in which)(?!\w)")
+_PLACE = re.compile(
+    r"(?<!\w)in(?! (?:english|french|german|spanish|italian|japanese|chinese|korean|hindi|russian)\b)(?!\w)"
+)
+_HELD = re.compile(
+    r"(?<!\w)(?:something|anything|stuff|one|ones|movies?|films?|flicks?|books?|novels?|story|stories) "
+    r"(?:with|that (?:has|have)|that is full of|having)(?!\w)"
+)
+_IN_IT = re.compile(r" in (?:it|them)(?!\w)")
+_GOES_ON = re.compile(r" (?:, )?(?:or|and|/)(?: (?:about|on|with|being|getting))*(?= )")
+_ASKING = ("want", "taste", "like_verb", "not", "except", "just", "seen_all")  # cues after which a bare topic may stand
+_BRIDGES = word_set("on in of at under inside aboard against between during behind")
+_VAGUE = re.compile(r"(?:^|\b)(?:not|get|have|be|need|take|so|that|too|any|some|more|want|let me|rather|never)$")
+_SKIPPED = word_set("a an the some any lots lot of plenty my other real actual certain kind sort all")
+_ENDS = word_set(
+    ". , ; ! ? ) : \n and or but / please for from in at as if with without maybe preferably too again instead though "
+    "this that these those i we so because"
+)
+_STOPS = frozenset(".;!?\n")
+_HOW = ("y", "ing", "ed", "ful", "ive", "ous", "al", "er", "est", "able", "ic", "less", "ly")  # how something is
+# People's everyday words about choosing something: those that the seekers of ReDial's training part (CC BY 4.0) use a
+# fifth as often as the plots of its films do, or oftener, names and things left out.
+_TALK = word_set(
+    """able absolute absolutely acting actually add adding admit ads advertised advice afternoon ago agree agreed ahead
+    ala alley along already alright also although alway animated another anymore anyway anywhere apparently
+    appreciate appreciated appropriate arent asking asleep assuming available awful bad beat because beside bet
+    billion boring both bout bro bunch busy butt bye came cant care category certain chat check checking cheer
+    cheesy chick chill choice choose combination comedic compare completely confused confusing consider content
+    conversation correct couldnt course cracked crap craving cry cup curious current currently cute def definitely
+    delay depend deserved didnt directing disappointed doe doesnt doing done dont dry dude dvd earlier either else
+    ended enjoy enjoying enough especially etc even evening ever exactly excellent except excited exciting expand
+    expect familiar fan fantastic felt few fine finished forget forgot forward franchise freaky friendly funny gal
+    gave give glitch gonna goo goodbye goodnight goofy google goosebump got gotta gotten graphic gross guess gut
+    hank hasnt hate hated haven havent hear hearing hearted helped helpful helping hilarious historical honest hoot
+    hopefully hoping howdy huge hype ill independant intense interest interested intriguing irreverent isnt ive joke
+    kid know laugh laughing lean least lighter liked likely liking line list listen literally look looking lot
+    lovely mainly many matter may mean meant merry might mind mine missed mix mixture morning mostly much multiple
+    myself necessarily neither newest non nor nostalgic obvious omg open opinion option packed partially per perhap
+    personally pick planning played plus prefer premise prequel pretty preview probably provoking psychological
+    quite rated rather raunchy realistic realized reason rec recall recently regardless related relaxing remake
+    remember reminded reminder rent rest revisit rip romantic sad said same saw say saying scare scared seeking seem
+    seemed sequel sequence serious sery sexy shall shame should silly since sit slow sometime somewhat somewhere
+    sorry sound speaking spelling started stick still stream submit such suggest super supposed surprised
+    surprisingly suspense sweet talked talking taste tear tend thank theatre theme these theyd think thinking those
+    though thought thrill thrilling till timeless tip tired today ton totally trailer tried trilogy truly twice
+    typical understand unsure version very vintage visual wait wanted wanting warm wasnt watched week went werent
+    weve whatever winner witty wonderful wondering wont worth wouldnt yesterday yet youre youve"""
+)
+# Words that say how an item is, or how it is watched, and not what it is about.
+_NO_TOPIC = ENGLISH.function_words | NOUNS | word_set(
+    """twist twists ending endings end plot story cast message lead leads character characters humor humour pace budget
+    rating soundtrack score heart happy strong good great best better nice big decent solid proper right different
+    similar foreign popular famous favorite favourite favorites favourites recent random whole entire long short light
+    fun cool interesting
+    awesome amazing beautiful perfect weird crazy dumb stupid smart clever simple easy hard friend friends girlfriend
+    boyfriend wife husband partner mom mum dad brother sister family kids popcorn wine beer dinner date tonight night
+    day weekend hour hours minutes minute time year years watch watching see seeing seen read recommend suggestion
+    mood feel feeling low high independent indie cult blockbuster hidden underrated overrated quality top
+    thing things stuff way bit little couple people person someone somebody anyone everyone everything nothing idea
+    main full self name kind type sort genre style like love want need please thanks maybe really subtitles subtitle
+    english language tv netflix streaming theater cinema oscar award winning made based real true own next last first
+    second third new old older newer modern classic original seriousness depth meaning substance anything
+    something popularity reviews review stars star actor actress director again lately going
+    goes gets getting trying being suggestions ideas options recommendations others picks choices hints tips
+    around worse set experience dialogue
+    problem problems worry worries clue doubt luck preference fuss hurry rush break evening stuff gory
+    side perspective view pov age ages"""
+) | _TALK  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A turn: its tokens and where each begins in the joined words."""
+
+    row: Sequence[Token]
+    starts: Sequence[int]
+    joined: str
+
+    def place(self, at: int) -> int:
+        """The number of the first token that begins at character ``at`` or later."""
+        return next((n for n, start in enumerate(self.starts) if start >= at), len(self.row))
+
+    def word(self, n: int) -> str:
+        return self.row[n].word if 0 <= n < len(self.row) else "."
+
+    def end(self, n: int) -> int:
+        return self.starts[n] + len(self.row[n].word)
+
+
+class TopicMarker:
+    """Puts the topics of a turn among its marks."""
+
+    def __init__(self, topics: Topics) -> None:
+        self.topics = topics
+
+    def marked(self, marks: list[Mark], row: Sequence[Token], starts: Sequence[int], joined: str) -> list[Mark]:
+        """The marks with those of topics among them, in order. A title or a kind that is part of one goes."""
+        said = _Said(row, starts, joined)
+        marks = [self._with_thing(mark) for mark in marks]
+        found = self._told(marks, said)
+        found += self._before_nouns(marks, said)
+        found += self._bare(marks, said)
+        found = list({(topic.start, topic.end): topic for topic in reversed(found)}.values())
+        found.sort(key=lambda topic: topic.start)
+        for topic in found:
+            if all(topic.end <= other.start or other.end <= topic.start for other in found if other is not topic):
+                marks = [m for m in marks if m.end <= topic.start or topic.end <= m.start] + [topic]
+        return sorted(marks, key=lambda mark: mark.start)
+
+    def _with_thing(self, mark: Mark) -> Mark:
+        """A kind asked for by a thing in it ("zombies") also means the thing itself, and alone where it is refused."""
+        if mark.name != "kind" or not mark.parts or mark.parts[0].exact:
+            return mark
+        named = mark.text.split()
+        if not named or singular(named[-1]) not in THINGS:
+            return mark
+        part = self.topics.part(named)
+        return replace(mark, thing=part) if part else mark
+
+    def _told(self, marks: Sequence[Mark], said: _Said) -> list[Mark]:
+        """After "about", "set in", "where" and the like, and what "or" and "and" add to it."""
+        found: list[Mark] = []
+        capital = {start for start, token in zip(said.starts, said.row, strict=True) if token.capital}
+        places = (cue for cue in _PLACE.finditer(said.joined) if cue.end() + 1 in capital)  # "in Las Vegas"
+        cues = (_ABOUT.finditer(said.joined), _WITH.finditer(said.joined), _WHERE.finditer(said.joined), places)
+        for cue in (cue for kind in cues for cue in kind):
+            if any(mark.start <= cue.start() < mark.end and mark.name not in ("want", "sep") for mark in marks):
+                continue
+            if cue.re is _WHERE and not self._of_item(cue.start(), marks, said):
+                continue
+            about = cue.re is not _WITH and cue.re is not _WHERE
+            topic = self._after(cue.end(), marks, said, about, cue.re is _WHERE)
+            if topic and (cue.re is not _WITH or not cue["held"] or _IN_IT.match(said.joined, topic.end)):
+                found.append(topic)
+                while about and (more := _GOES_ON.match(said.joined, topic.end)):
+                    topic = self._after(more.end(), marks, said, about)
+                    if topic is None:
+                        break
+                    found.append(topic)
+        return found
+
+    @staticmethod
+    def _of_item(at: int, marks: Sequence[Mark], said: _Said) -> bool:
+        """Whether "where" at character ``at`` follows an item that is asked for: "a thriller where", "one where"."""
+        before = said.word(said.place(at) - 1)
+        ends = any(mark.end == at - 1 and mark.name in ("kind", "number") for mark in marks)
+        return ends or before in NOUNS or before in ("something", "anything", "sort")
+
+    def _after(self, at: int, marks: Sequence[Mark], said: _Said, about: bool, skipping: bool = False) -> Mark | None:
+        """The topic that the words from character ``at`` are, up to a small word, a comma, or another sort of mark;
+        ``skipping`` passes over small words."""
+        chosen: list[str] = []
+        known, start, end = True, at, at
+        for n in range(said.place(at), len(said.row)):
+            token, place = said.row[n], said.starts[n]
+            over = next((m for m in marks if m.start <= place < m.end), None)
+            if not chosen and token.word in _SKIPPED and (over is None or over.name == "want"):
+                continue
+            if over is not None and over.name == "title" and about and not chosen:
+                title = words(self.topics.index.catalog.items[over.rows[0]].title.split(" (")[0])
+                part = self.topics.part([word for word in title if word not in ENGLISH.function_words])
+                return Mark("topic", over.start, over.end, (part,), text=" ".join(title)) if part else None
+            small = token.word in _NO_TOPIC and not self._of_name(said, n)
+            if skipping and (small or (over is not None and over.name == "pron")) and token.word.isalpha():
+                if token.word in ("nobody", "nothing", "not", "no", "never", "i", "we", "you"):
+                    break
+                continue
+            if chosen and token.word in _BRIDGES and self._goes_on(marks, said, n + 1):
+                continue
+            if chosen and token.word in _SKIPPED and said.word(n - 1) in _BRIDGES:
+                continue
+            other = over is not None and over.name not in ("kind", "number" if self._of_name(said, n) else "kind")
+            if other or small or not token.word.isalpha() or len(chosen) == LONGEST:
+                break
+            start = start if chosen else place
+            chosen.append(token.word)
+            end = said.end(n)
+            known = known and over is not None
+        part = self.topics.part(chosen) if chosen else None
+        if (
+            chosen and known
+        ):  # a kind's own word tells all of it; of another word for one ("surfing") the text tells more
+            inside = [m for m in marks if m.start >= start and m.end <= end and m.name == "kind"]
+            loose = any(not m.parts[0].exact and m.thing is None for m in inside)
+            return Mark("topic", end, end, (part,), text=" ".join(chosen)) if part and loose and about else None
+        return Mark("topic", start, end, (part,), text=" ".join(chosen)) if part else None
+
+    def _goes_on(self, marks: Sequence[Mark], said: _Said, n: int) -> bool:
+        """Whether a topic goes on at token ``n``: "stuck on a mountain"."""
+        while said.word(n) in _SKIPPED:
+            n += 1
+        word = said.word(n)
+        return n < len(said.row) and self._free(marks, said.starts[n]) and word.isalpha() and word not in _NO_TOPIC
+
+    @staticmethod
+    def _of_name(said: _Said, n: int) -> bool:
+        """Whether a small word is part of a name: "New York"."""
+        following = said.row[n + 1] if n + 1 < len(said.row) else None
+        return said.row[n].capital and following is not None and following.capital and following.word.isalpha()
+
+    def _before_nouns(self, marks: Sequence[Mark], said: _Said) -> list[Mark]:
+        """ "A submarine movie", "more sharks": a rare word of the texts that no mark holds."""
+        found = []
+        for n, start in enumerate(said.starts):
+            before, word, after = said.word(n - 1), said.word(n), said.word(n + 1)
+            more = before in ("more", "any", "some") and word.endswith("s") and not after.isalnum()
+            if (more or after in _OF_ITEMS) and len(word) > 3 and self._thing(word):
+                if not any(m.start <= start < m.end for m in marks) and (part := self.topics.part([word])):
+                    found.append(Mark("topic", start, start + len(word), (part,), text=word))
+        return found
+
+    def _thing(self, word: str, doing: bool = False) -> bool:
+        """Whether a word may be a topic by its place alone; ``doing``: in -ing as well."""
+        if word in _NO_TOPIC or not word.isalpha() or len(word) < 3 or singular(word) in _NO_TOPIC:
+            return False
+        if self.topics.share(word) > 0 and self.topics.proper(word):
+            return True
+        return self.topics.rare(word) and (not word.endswith(_HOW) or (doing and word.endswith("ing")))
+
+    def _bare(self, marks: Sequence[Mark], said: _Said) -> Iterator[Mark]:
+        """ "No zombies", "something French", "I love dogs", "a film with dogs"; "Dinosaurs!", with nothing beside it."""
+        asked = [mark for mark in marks if mark.name in _ASKING]
+        places = [(mark.end, _ENDS, _VAGUE.search(mark.text) is not None, mark.name != "want") for mark in asked]
+        places += [(cue.end(), _ENDS, False, False) for cue in _HELD.finditer(said.joined)]
+        places += [(at, _STOPS, True, False) for at in (0, *(mark.end for mark in marks if mark.name == "stop"))]
+        for at, ends, vague, doing in places:
+            topic = self._run(at, marks, said, ends, vague, doing)
+            while topic is not None:
+                yield topic
+                more = _GOES_ON.match(said.joined, topic.end)
+                topic = self._run(more.end(), marks, said, ends, vague, doing) if more else None
+
+    def _run(
+        self, at: int, marks: Sequence[Mark], said: _Said, ends: frozenset[str], vague: bool, doing: bool
+    ) -> Mark | None:
+        """The things named from character ``at`` on, with one of ``ends`` after them. Where what stands before is
+        ``vague`` they must be many or have a name of their own; ``doing`` lets in words such as "cooking"."""
+        first = said.place(at)
+        while said.word(first) in _SKIPPED:
+            first += 1
+        last = first
+        while last < len(said.row) and last - first < BARE and self._free(marks, said.starts[last]):
+            if not self._thing(said.word(last), doing):
+                break
+            last += 1
+        if last == first or said.word(last) not in ends:
+            return None
+        chosen = [said.word(n) for n in range(first, last)]
+        many = chosen[-1] != singular(chosen[-1]) and said.word(first - 1) != "not"
+        if vague and not (many or self.topics.proper(chosen[-1])):
+            return None
+        part = self.topics.part(chosen)
+        return Mark("topic", said.starts[first], said.end(last - 1), (part,), text=" ".join(chosen)) if part else None
+
+    @staticmethod
+    def _free(marks: Sequence[Mark], start: int) -> bool:
+        return not any(m.start <= start < m.end for m in marks)
+
+
+_OF_ITEMS = word_set("movie movies film films flick flicks book books novel novels story stories")
