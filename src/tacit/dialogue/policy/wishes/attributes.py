@@ -35,6 +35,7 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _NUMERIC_SHARE = 0.9  # of a key's values that read as numbers
 _PERSON_SHARE = 0.5  # of a key's values that look like names, where the key's own name does not tell
 MOST_MADE = 20_000  # columns that are no attribute's
+MOST_PARTLY = 0.9  # of a thing that an item has in part
 DOMINANT = 3.0  # a name means the key, or the person, that holds this many times as many items as the next
 
 
@@ -42,7 +43,7 @@ DOMINANT = 3.0  # a name means the key, or the person, that holds this many time
 class Part:
     """One thing an item has or lacks: any of ``columns``, a number of ``key`` in any of ``spans``, or likeness to any
     of the item rows ``like``. ``exact`` tells a catalogue's own word from a synonym. ``partly`` are alternatives: an
-    item without any of ``columns`` has as much of the thing as the (column, weight) pairs of the best sum to."""
+    item without any of ``columns`` has as much of the thing as its (column, weight) pairs sum to, never all."""
 
     label: str
     kind: Kind
@@ -159,11 +160,10 @@ class AttributeIndex:
                 for low, high in part.spans:
                     inside |= (known >= low) & (known <= high)
             found[inside] = 1.0
-        for pairs in part.partly:
-            some = np.zeros(self.n_items, dtype=np.float32)
-            for column, worth in pairs:
-                some[self.rows[column]] += worth
-            found = np.maximum(found, some)
+        for column, worth in (pair for pairs in part.partly for pair in pairs):
+            found[self.rows[column]] += worth
+        if part.partly:
+            np.minimum(found, MOST_PARTLY, out=found)
         for column in part.columns:
             found[self.rows[column]] = 1.0
         return found

@@ -131,13 +131,20 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("seen", 
         r"(?:have |has |had )?(?:already |both |all |just |recently |also |actually |only |"
-        r"literally )*(?:seen|watched|saw|finished|rewatched)(?: already)?|(?:have|has|had)(?: already|"
+        r"literally )*(?:(?<=\d )(?:i|we) know(?= [.,;!?]|$)|read(?= (?:that|it|this|those|both)\b)|seen|watched|saw|finished|rewatched)(?: already)?|(?:have|has|had)(?: already|"
         r" both| all)* read|already read|(?:already|i) (?:know|knew|own|have) (?=it\b|that\b|those\b|"
         r"them\b|this\b|§|both\b|all\b)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there"
     ),
     ("enough", r"enough(?! of)"),
+    ("reported", r"i (?:had )?(?:said|told you|asked for|mentioned) (?:no|not|nothing|without)\b(?! more)"),
+    ("by_same", r"(?:by|from|with|starring) (?:her|him|(?:the|that) same (?:author|writer|director|actor|actress|person|"
+        r"guy)|that (?:author|writer|director|actor|actress))(?= (?:[.,;!?]|but|and|please|in|too|again)|$)"),
+    ("not", 
+        r"(?:walks?|runs?|switch(?:es)?|turns?) (?:out|off|away) (?:if|when|at|over)(?: there (?:is|are))?|"
+        r"too (?:old|young|grown up|mature|cool) for"
+    ),
     ("except", 
-        r"(?:anything|everything|any|all|whatever|any genre|any kind|any movie|any film|any book) (?:but|"
+        r"(?:anything|everything|anyone|anybody|everyone|any|all|whatever|any genre|any kind|any movie|any film|any book) (?:but|"
         r"except|other than|besides|apart from|that is not|which is not)(?: for)?|except(?:ing)?(?: for)?|"
         
         r"excluding|other than|besides|apart from|short of|bar(?:ring)?(?= (?:the|any|all|his|her)\b)|save for|"
@@ -242,7 +249,7 @@ ORDINAL = {
 HOW_MANY = {"two": 2, "couple": 2, "three": 3, "four": 4}
 
 REPLACES = re.compile(
-    r"\b(?:instead|actually|make it|changed my mind|on second thoughts?|switch to|no wait|wait|"
+    r"\b(?:instead|actually|(?<!but )make it|changed my mind|on second thoughts?|switch to|no wait|wait|"
     r"i meant|correction|rather)\b"
 )
 ASKS_AGAIN = re.compile(
@@ -269,7 +276,9 @@ MAKER = re.compile(
 SCREEN_AFTER = re.compile(
     r"^(?:in it|is in|in the lead|as the lead|stars|acting|acts|plays|being|playing|kicking|in a)\b"
 )
-DIRECTED_AFTER = re.compile(r"^(?:directed|directs|made|shot)\b")
+DIRECTED_AFTER = re.compile(
+    r"^(?:(?:, )?(?:but )?(?:as (?:a |the )?(?:director|filmmaker)|behind the camera|directing)|directed|directs|made|shot)\b"
+)
 _WELL = r"(?:(?:oh|god|gosh|hell|ugh|eww?|lord|hmm+|well|um|uh|absolutely|definitely|please)(?: ,)? )*"
 YES = re.compile(
     rf"^{_WELL}(?:yes|yeah|yep|yup|sure|ok|okay|absolutely|of course|definitely|certainly|please do|"

@@ -31,7 +31,7 @@ def _concept(filed: str, spoken: str = "") -> Concept:
 # Things by which people ask for a kind, singular: "zombies" for horror. The items that have them are meant first.
 THINGS = word_set(
     "zombie zomby vampire ghost monster alien robot android spaceship dragon wizard elf hobbit unicorn pirate cowboy outlaw "
-    "gunslinger gangster mobster mafia spy cop detective soldier superhero boxer boxing football baseball basketball "
+    "gunslinger gangster mobster mafia spy cop detective soldier superhero superheroe boxer boxing football baseball basketball "
     "soccer hockey golf surfing wrestling olympics killer heist travel exorcism karate musician"
 )
 CONCEPTS: dict[str, Concept] = {
@@ -241,6 +241,10 @@ SPREAD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         _split("violent, violence, brutal, graphic, guns, killing, bloodshed, shooting, bloodbath, gruesome, grisly"),
         ("horror", "war", "action", "crime", "thriller"),
     ),
+    "heartwarming": (
+        _split("heartwarming, heart warming, uplifting, wholesome, cozy, cosy, charming, feelgood"),
+        ("romance", "comedy"),
+    ),
 }
 
 # Values that are everyday words as well: they count beside a noun for items, or alone in their clause.
@@ -248,7 +252,7 @@ EVERYDAY = word_set(
     "short news family music history sport fiction reality television adult love life school home work science art "
     "business general other new old light heavy space future serious moving cry blood sing songs doc docs light cop "
     "country dance classic classics mob army cook food travel teen books book religion nature health time people "
-    "absurd ridiculous touching possession monsters treasure murder combat police football golf poet verse habits "
+    "charming absurd ridiculous touching possession monsters treasure murder combat police football golf poet verse habits "
     "motivation graphic shooting"
 )
 NOUNS = word_set(

@@ -189,7 +189,8 @@ class Marker:
         )
         if columns is None or word in lexicon.NOUNS or word in NO_TITLE:
             return None
-        cued = bool(cues.SCREEN.search(before) or cues.MAKER.search(before) or cues.DIRECTOR.search(before))
+        many = before.endswith("the") and word not in self.vocabulary.surnames  # "the Coens"
+        cued = many or bool(cues.SCREEN.search(before) or cues.MAKER.search(before) or cues.DIRECTOR.search(before))
         if word in self.vocabulary.everyday:
             return columns if row[at].capital and cued else None
         if at and row[at - 1].capital and row[at - 1].word in _OF_PLACES:  # "New York"

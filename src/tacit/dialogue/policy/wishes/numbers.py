@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from tacit.dialogue.policy.wishes import quantities, years
 from tacit.dialogue.policy.wishes.attributes import AttributeIndex
 from tacit.dialogue.policy.wishes.counts import Said
 
+_THAN = re.compile(
+    r" than (?:that|those|these|it|this|them|what you (?:said|showed))(?: one)?(?!\w)"
+)  # "cheaper than that"
 _STARTS = years.STARTS | quantities.STARTS  # words with which a number can begin, so that no other costs a search
 
 
@@ -15,4 +21,8 @@ def read_number(text: str, at: int, index: AttributeIndex) -> Said | None:
     if not (word[:1].isdigit() or word in _STARTS or word[:1] in "$€£"):
         return None
     found = years.read_years(text, at, index) if index.year_key is not None else None
-    return found or quantities.read_quantity(text, at, index) or quantities.read_quality(text, at, index)
+    found = found or quantities.read_quantity(text, at, index) or quantities.read_bound(text, at, index)
+    found = found or quantities.read_quality(text, at, index)
+    if found and found.relative and (than := _THAN.match(text, found.end)):
+        return replace(found, end=than.end())
+    return found

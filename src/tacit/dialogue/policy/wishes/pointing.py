@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from tacit.dialogue.policy.wishes import cues
 from tacit.dialogue.policy.wishes.attributes import ON_SCREEN, Part
 from tacit.dialogue.policy.wishes.clause import Clause
@@ -27,6 +29,13 @@ class Pointing(Clause):
 
     def _pron(self, n: int, mark: Mark) -> None:
         rows = self._pointed(mark)
+        found = cues.CUE.match(mark.text)
+        if self.nth_of and self.join == "or" and found and found["nth"] in cues.ORDINAL:
+            series, nth = self.marker.series, cues.ORDINAL[found["nth"]] + 1
+            named = tuple(row for row in (*self.nth_of, *series.others(self.nth_of)) if series.number(row) == nth)
+            if named:
+                self._add("want", self._part_of(named))
+            return
         if not rows:
             return
         relative = mark.text in ("that", "it", "this") and self.frame not in (
@@ -87,6 +96,13 @@ class Pointing(Clause):
     def _rows_of(self, mark: Mark) -> tuple[int, ...]:
         return mark.rows if mark.name == "title" else self._pointed(mark) if mark.name == "pron" else ()
 
+    def _part_of(self, rows: tuple[int, ...]) -> Part:
+        """These works themselves, as what is asked for."""
+        label = " or ".join(self.index.catalog.items[row].title for row in rows)
+        column = self.index.column_of("series", label, np.array(sorted(rows), dtype=np.int64))
+        columns = frozenset() if column is None else frozenset({column})
+        return Part(label, "category", columns)
+
     def _whole(self, rows: tuple[int, ...]) -> tuple[int, ...]:
         """With the rest of the series that they give its name: "no Star Wars"."""
         series = self.marker.series
@@ -130,6 +146,8 @@ class Pointing(Clause):
             columns = frozenset(c for c, key in keys.items() if key not in ON_SCREEN and not key.startswith("director"))
         else:
             columns = frozenset(c for c, key in keys.items() if key in ON_SCREEN)
+        if not columns and "maker" in self.role:
+            columns = frozenset(c for c, key in keys.items() if key not in ON_SCREEN)
         if columns:
             title = self.index.catalog.items[rows[0]].title
             self._add(self.polarity, Part(f"{self.role} {title}", "person", columns))

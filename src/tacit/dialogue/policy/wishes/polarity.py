@@ -78,6 +78,17 @@ class Polarity(Pointing):
             self._close_frame(n)
             self.frame, self.role = "role", mark.text
 
+    def _by_same(self, n: int, mark: Mark) -> None:
+        """ "Another by her": the people of what was shown or named."""
+        rows = self.last_title or self.shown[:1]
+        if rows and self.frame not in ("question", "seen"):
+            self.role = "actor" if mark.text.startswith(("with", "starring")) else "maker"
+            self._people_of(rows)
+
+    def _reported(self, n: int, mark: Mark) -> None:
+        """ "I said no comedies, but ..." tells what was said before."""
+        self.frame = "question"
+
     def _sequel_of(self, n: int, mark: Mark) -> None:
         """ "A sequel to Jaws", "another Star Wars"."""
         if self.frame != "seen":
@@ -90,7 +101,11 @@ class Polarity(Pointing):
             nth = ORDINAL[mark.text.rsplit(" ", 1)[-1]] + 1
             series = self.marker.series
             rows = tuple(row for row in series.others(following.rows) if series.number(row) == nth)
-            if rows:
+            if rows and self.polarity == "want" and not self.frame and not self.taste:
+                self.nth_of = following.rows
+                self._add("want", self._part_of(rows))
+                self.marks[n + 1] = Mark(",", following.start, following.end)
+            elif rows:
                 self.marks[n + 1] = replace(following, rows=rows)
 
     def _release(self, n: int, mark: Mark) -> None:

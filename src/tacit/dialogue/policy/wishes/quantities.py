@@ -36,6 +36,11 @@ _QUANTITY = re.compile(
     rf"(?P<after> (?:or|and) (?:less|under|more|up|over|shorter|longer|fewer|cheaper|below|above)| tops?| max(?:imum)?|"
     rf" at (?:the )?(?:most|least)| minimum)?(?!\w)"
 )
+_BOUND = re.compile(
+    rf"(?:(?:between|from)? ?(?P<low>\d+) (?:and|to) (?P<high>\d+)"
+    rf"|(?:(?P<most>{_AT_MOST})|(?P<least>{_AT_LEAST})) (?P<n>\d+(?:[.,]\d+)?))"
+    rf"(?: (?:{_UNITS[3][0]}))?(?!\w)"
+)
 _NEAR = 0.15  # "about two hours": this much either way
 _LENGTH, _PRICE, _RATING = (
     r"runtime|duration|length|minutes|pages?|page_count|num_pages",
@@ -58,7 +63,9 @@ _HIGH = {
 }
 # Words with which a quantity can begin.
 STARTS = frozenset(
-    re.findall(r"[a-z]+", " ".join((_AT_MOST, _AT_LEAST, "about around roughly", *COUNT, *_LOW, *_HIGH)))
+    re.findall(
+        r"[a-z]+", " ".join((_AT_MOST, _AT_LEAST, "about around roughly", "between from", *COUNT, *_LOW, *_HIGH))
+    )
 )
 
 
@@ -84,6 +91,21 @@ def read_quantity(text: str, at: int, index: AttributeIndex) -> Said | None:
     return Said(found.end(), Part(f"{key} {label(span)}", "number", key=key, spans=(span,)))
 
 
+def read_bound(text: str, at: int, index: AttributeIndex) -> Said | None:
+    """ "Under 40", "between 150 and 260": of the price, or of the one number besides the year that there is."""
+    found = _BOUND.match(text, at)
+    others = [key for key in index.numbers if key != index.year_key]
+    key = _key(_PRICE, index) or (others[0] if len(others) == 1 else None)
+    if found is None or key is None:
+        return None
+    if found["low"]:
+        span: Span = (float(found["low"]), float(found["high"]))
+    else:
+        number = float(found["n"].replace(",", "."))
+        span = (-math.inf, number) if found["most"] else (number, math.inf)
+    return Said(found.end(), Part(f"{key} {label(span)}", "number", key=key, spans=(span,)))
+
+
 def read_quality(text: str, at: int, index: AttributeIndex) -> Said | None:
     for table, share in ((_LOW, 0.25), (_HIGH, 0.75)):
         for word, keys in table.items():
@@ -93,7 +115,7 @@ def read_quality(text: str, at: int, index: AttributeIndex) -> Said | None:
                     continue
                 bound = index.quantile(key, share)
                 span = (-math.inf, bound) if share < 0.5 else (bound, math.inf)
-                part = Part(f"{key} {label(span)}", "number", key=key, spans=(span,))
+                part = Part(f"{key} {label(span)}", "number", key=key, spans=(span,), exact=False)
                 return Said(at + len(word), part, -1 if share < 0.5 else 1)
     return None
 

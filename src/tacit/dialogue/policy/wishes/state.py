@@ -187,6 +187,9 @@ class _Ledger:
             for w in self.wanted
             if w.part.kind == "number" and w.part.key == part.key and (either or w.turn == self.turn)
         ]
+        if any(w.part.exact > part.exact for w in now):
+            return  # "a light one, at most 500 grams": the number tells
+        now = [w for w in now if w.part.exact >= part.exact]
         spans = part.spans
         for wish in now:
             both = intersect(wish.part.spans, spans)

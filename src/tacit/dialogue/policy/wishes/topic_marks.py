@@ -6,6 +6,7 @@ the name of a thing by its form, and not be one of people's everyday words about
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +15,16 @@ from tacit.dialogue.policy.wishes.attributes import singular, words
 from tacit.dialogue.policy.wishes.lexicon import NOUNS, THINGS, word_set
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.tokens import Token
-from tacit.dialogue.policy.wishes.topics import Topics
+from tacit.dialogue.policy.wishes.topics import COMMON, Topics
 from tacit.languages import ENGLISH
 
 LONGEST = 4  # words
 BARE = 3  # words of a topic that only its place tells
 
+_ON = (  # "a film on chess", "a paper on the war"
+    "film films movie movies flick flicks documentary documentaries book books novel novels story stories something "
+    "anything stuff one ones paper essay thesis report project unit lesson"
+).split()
 _ABOUT = re.compile(
     r"(?<!\w)(?<!how )(?<!what )(?<!care )(?<!cares )(?<!think )(?<!talk )(?<!talking )(?<!forget )(?<!sure )(?<!hear )"
     r"(?<!heard )(?<!tell me )(?<!told me )(?<!mind )(?<!worry )(?<!worried )(?<!excited )(?<!crazy )(?<!know )"
@@ -29,7 +34,7 @@ _ABOUT = re.compile(
     r"revolv(?:es|ing) around|cent(?:er|re)(?:s|ed|ing) (?:on|around)|(?:dealing|deals?) with|to do with|"
     r"on the (?:subject|topic|theme) of|involving|featuring|full of|"
     r"from(?= (?:the |a |an )?\w+ (?:side|perspective|point of view|pov)\b)|"
-    r"(?:(?<=film )|(?<=films )|(?<=movie )|(?<=movies )|(?<=documentary )|(?<=something )|(?<=one ))on)(?!\w)"
+    r"(?:" + "|".join(f"(?<={noun} )" for noun in _ON) + r")on)(?!\w)"
 )
 _WITH = re.compile(
     r"(?<!\w)(?:(?P<held>with|has|have|having|got)(?: (?:there is|there are|you (?:see|get)))?"
@@ -53,6 +58,7 @@ _ENDS = word_set(
     ". , ; ! ? ) : \n and or but / please for from in at as if with without maybe preferably too again instead though "
     "this that these those i we so because"
 )
+_REFUSING = word_set("no without zero")
 _STOPS = frozenset(".;!?\n")
 _HOW = ("y", "ing", "ed", "ful", "ive", "ous", "al", "er", "est", "able", "ic", "less", "ly")  # how something is
 # People's everyday words about choosing something: those that the seekers of ReDial's training part (CC BY 4.0) use a
@@ -99,7 +105,7 @@ _NO_TOPIC = ENGLISH.function_words | NOUNS | word_set(
     second third new old older newer modern classic original seriousness depth meaning substance anything
     something popularity reviews review stars star actor actress director again lately going
     goes gets getting trying being suggestions ideas options recommendations others picks choices hints tips
-    around worse set experience dialogue
+    around worse set experience dialogue most almost mostly
     problem problems worry worries clue doubt luck preference fuss hurry rush break evening stuff gory
     side perspective view pov age ages"""
 ) | _TALK  # fmt: skip
@@ -241,25 +247,39 @@ class TopicMarker:
         for n, start in enumerate(said.starts):
             before, word, after = said.word(n - 1), said.word(n), said.word(n + 1)
             more = before in ("more", "any", "some") and word.endswith("s") and not after.isalnum()
-            if (more or after in _OF_ITEMS) and len(word) > 3 and self._thing(word):
-                if not any(m.start <= start < m.end for m in marks) and (part := self.topics.part([word])):
-                    found.append(Mark("topic", start, start + len(word), (part,), text=word))
+            kind = (
+                any(m.start == said.starts[n + 1] and m.name == "kind" for m in marks)
+                if n + 1 < len(said.row)
+                else False
+            )
+            if (more or kind or after in _OF_ITEMS) and len(word) > 3 and self._thing(word):
+                first = (
+                    n - 1 if n and self._thing(before) and self._free(marks, said.starts[n - 1]) else n
+                )  # "court room"
+                chosen = [said.word(at) for at in range(first, n + 1)]
+                if self._free(marks, start) and (part := self.topics.part(chosen)):
+                    found.append(Mark("topic", said.starts[first], said.end(n), (part,), text=" ".join(chosen)))
         return found
 
-    def _thing(self, word: str, doing: bool = False) -> bool:
-        """Whether a word may be a topic by its place alone; ``doing``: in -ing as well."""
+    def _thing(self, word: str, doing: bool = False, refused: bool = False) -> bool:
+        """Whether a word may be a topic by its place alone; ``doing``: in -ing as well; ``refused``: a commoner one."""
         if word in _NO_TOPIC or not word.isalpha() or len(word) < 3 or singular(word) in _NO_TOPIC:
             return False
         if self.topics.share(word) > 0 and self.topics.proper(word):
             return True
-        return self.topics.rare(word) and (not word.endswith(_HOW) or (doing and word.endswith("ing")))
+        rare = self.topics.rare(word) or (refused and 0 < self.topics.share(word) <= COMMON)
+        how = word.endswith(_HOW) and word in self.topics  # "Christmassy" is no word of the texts: its stem counts
+        return rare and (not how or (doing and word.endswith("ing")))
 
     def _bare(self, marks: Sequence[Mark], said: _Said) -> Iterator[Mark]:
         """ "No zombies", "something French", "I love dogs", "a film with dogs"; "Dinosaurs!", with nothing beside it."""
         asked = [mark for mark in marks if mark.name in _ASKING]
         places = [(mark.end, _ENDS, _VAGUE.search(mark.text) is not None, mark.name != "want") for mark in asked]
         places += [(cue.end(), _ENDS, False, False) for cue in _HELD.finditer(said.joined)]
-        places += [(at, _STOPS, True, False) for at in (0, *(mark.end for mark in marks if mark.name == "stop"))]
+        places += [(at, _STOPS, True, False) for at in (0, *(mark.end for mark in marks if mark.name in ("stop", ",")))]
+        for before, mark in itertools.pairwise(marks):  # "ghosts or demons"
+            if mark.name == "or" and before.name == "kind" and mark.start - before.end <= 1:
+                places.append((mark.end, _ENDS, False, False))
         for at, ends, vague, doing in places:
             topic = self._run(at, marks, said, ends, vague, doing)
             while topic is not None:
@@ -277,10 +297,11 @@ class TopicMarker:
             first += 1
         last = first
         while last < len(said.row) and last - first < BARE and self._free(marks, said.starts[last]):
-            if not self._thing(said.word(last), doing):
+            if not self._thing(said.word(last), doing, refused=said.word(first - 1) in _REFUSING):
                 break
             last += 1
-        if last == first or said.word(last) not in ends:
+        does = ends is _STOPS and said.word(last).endswith("ing")  # "lawyers shouting"
+        if last == first or not (said.word(last) in ends or does):
             return None
         chosen = [said.word(n) for n in range(first, last)]
         many = chosen[-1] != singular(chosen[-1]) and said.word(first - 1) != "not"

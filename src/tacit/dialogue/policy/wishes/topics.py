@@ -66,6 +66,9 @@ class Topics:
     def share(self, word: str) -> float:
         return len(self.rows(word)) / max(self.index.n_items, 1)
 
+    def __contains__(self, word: str) -> bool:
+        return singular(word) in self._rows
+
     def rare(self, word: str) -> bool:
         return 0 < self.share(word) <= max(RARE, FEW / self.index.n_items)
 
@@ -77,17 +80,14 @@ class Topics:
         return word not in names.everyday and word not in names.first_names and word not in names.surnames
 
     def part(self, said: Sequence[str]) -> Part | None:
-        """Items whose text has all of the words; where none has, all but the first or the last, then the last alone.
-        Those that have some of them meet it in part."""
-        telling = [word for word in said if 0 < self.share(word) <= COMMON]
-        for chosen in (telling, telling[1:], telling[:-1], telling[-1:]):
-            if chosen and len(rows := self._holding(chosen)):
-                column = self.index.column_of("text", " ".join(chosen), rows)
-                if column is None:
-                    return None
-                label = f"about {' '.join(telling)}"
-                return Part(label, "category", frozenset({column}), partly=self._each(telling))
-        return None
+        """Items whose text has all of the words; those that have some of them meet it in part."""
+        telling = [word for word in dict.fromkeys(said) if 0 < self.share(word) <= COMMON]
+        if not telling:
+            return None
+        column = self.index.column_of("text", " ".join(telling), self._holding(telling))
+        if column is None:
+            return None
+        return Part(f"about {' '.join(telling)}", "category", frozenset({column}), partly=self._each(telling))
 
     def _each(self, said: Sequence[str]) -> tuple[tuple[tuple[int, float], ...], ...]:
         """A column a word, weighted by what it tells (−log of its share)."""
@@ -110,6 +110,10 @@ def base(word: str, known: Iterable[str]) -> str:
     kidnap, robbery → rob, racing → race; a word in -er only where the -ing form is known too (killer, not mother)."""
     if word.endswith("y") and f"{word[:-1]}ie" in known:  # zombies, of which ``singular`` makes "zomby"
         return f"{word[:-1]}ie"
+    if word.endswith("oe") and word[:-1] in known:  # superheroes
+        return word[:-1]
+    if word.endswith("y") and word not in known:  # Christmassy
+        return next((stem for stem in map(singular, (word[:-1], word[:-2])) if stem in known), word)
     for ending in ("ing", "ed", "ery", "er"):
         rest = word[: -len(ending)]
         if not word.endswith(ending) or len(rest) < 3 or not _VOWELS & set(rest):

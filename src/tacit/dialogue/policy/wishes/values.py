@@ -89,7 +89,7 @@ class Values(Clause):
 
     def _compared(self, mark: Mark) -> bool:
         """Whether "older", "newer" or "cheaper" can compare with something shown or named."""
-        said = self.joined[mark.start : mark.end]
+        said = self.joined[mark.start : mark.end].split(" than ")[0]
         compares = said.rsplit(" ", 1)[-1].endswith("er") or said in ("more expensive", "less expensive")
         return compares and bool(self.last_title or self.shown)
 

@@ -58,7 +58,11 @@ class Vocabulary:
         if found or len(phrase) > 1 or phrase[0] in self.everyday or len(phrase[0]) < _MISSPELT:
             return found
         meant = next((self._near[form] for form in _without_one(phrase[0]) if form in self._near), None)
-        return self.kinds[(meant,)] if meant else None
+        parts = self.kinds[(meant,)] if meant else None
+        slip = meant is not None and (len(meant) != len(phrase[0]) or sorted(meant) == sorted(phrase[0]))
+        return (
+            parts if parts and (slip or parts[0].exact) else None
+        )  # a word beside its own: "shouting" is no "shooting"
 
     def person(self, columns: frozenset[int], role: str, label: str) -> Part:
         """``role``: "screen" (with, starring), "maker" (by, directed by) or "". Without one, a name means what the

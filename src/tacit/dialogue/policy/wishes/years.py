@@ -76,13 +76,13 @@ _RULES = [
     (
         "recent",
         r"(?:brand )?(?:new(?! york| zealand| orleans| year| to )|newer|newest|latest|recent|more recent|"
-        r"recently (?:made|released)|modern|contemporary|this year|last year|current)(?! than)",
+        r"recently (?:made|released)|modern|contemporary|this year|last year|current)(?! than (?!that\b|those|these|it\b|this|them))",
     ),
     (
         "old",
         r"(?<!years )(?<!year )(?<!\d )(?:old(?! enough| man| men| people| woman| son| daughter| boy|"
         r" girl| kid| soul)|older(?! kids| children| son| daughter| brother| sister)|oldies?|classics?|"
-        r"vintage|retro|old school|old fashioned|old timey)(?! than)",
+        r"vintage|retro|old school|old fashioned|old timey)(?! than (?!that\b|those|these|it\b|this|them))",
     ),
 ]
 _PATTERNS = [(name, re.compile(pattern + r"(?!\w)")) for name, pattern in _RULES]
