@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from wish_catalogs import books, films
+from wish_shops import goods, novels
 
+from tacit.catalog import Catalog
 from tacit.dialogue.evaluate.wish_lists import SHIPPED, Facts, read_cases
 from tacit.dialogue.evaluate.wish_templates import TEMPLATES, generate
 from tacit.dialogue.evaluate.wishes import popular, satisfied_share, score_lists, within_wish
@@ -30,6 +32,24 @@ def test_facts_decide_and_unknown_attributes_hold_nothing() -> None:
     assert np.flatnonzero(ok).tolist() == [2, 4]
     assert np.flatnonzero(facts.satisfies([{"director|star": ["lee marsh"]}], [])).tolist() == [0, 4, 8]
     assert facts.satisfies([], [{"genre": ["drama"]}])[12] and not facts.satisfies([{"year": [0, 3000]}], [])[12]
+
+
+def test_a_title_and_words_of_the_text_are_facts() -> None:
+    facts = Facts(novels())
+    bees = facts.satisfies([{"text": ["bees", "space station"]}], [])
+    assert [facts.catalog.items[row].title for row in np.flatnonzero(bees)] == ["Orbit of Bees"]
+    assert not facts.satisfies([{"text": ["bee", "space stations"]}], []).any()  # words as they stand
+    assert facts.satisfies([{"title": ["teeth"]}, {"genre": ["horror"]}], []).sum() == 1
+
+
+@pytest.mark.parametrize(("name", "catalog"), [("goods", goods()), ("novels", novels())])
+def test_wishes_for_what_is_no_film(name: str, catalog: Catalog) -> None:
+    cases, left_out = read_cases(Path(__file__).parents[2] / f"fixtures/wishes-{name}.jsonl", catalog)
+    reader = WishReader(catalog)
+    shares = [satisfied_share(within_wish(case, reader, 5), case, 5) for case in cases]
+    by_popularity = [satisfied_share(popular(case, catalog, 5), case, 5) for case in cases]
+    assert len(cases) == 15 and left_out == 0
+    assert np.mean(shares) > 0.87 and np.mean(by_popularity) < 0.4
 
 
 def test_shares_by_hand(tmp_path: Path) -> None:
@@ -99,8 +119,9 @@ def test_rows_of_every_list_without_a_policy(tmp_path: Path) -> None:
 
 def test_the_shipped_lists_are_well_formed() -> None:
     files = sorted(SHIPPED.glob("*.jsonl"))
-    assert [file.stem for file in files] == ["films-development", "films-fresh", "films-held-back"]
+    sizes = {"films-development": 50, "films-everyday": 90, "films-fresh": 50, "films-held-back": 50}
+    assert [file.stem for file in files] == sorted(sizes)
     for file in files:
         rows = [json.loads(line) for line in file.read_text().splitlines()]
-        assert len(rows) == 50 == len({row["id"] for row in rows})
+        assert len(rows) == sizes[file.stem] == len({row["id"] for row in rows})
         read_cases(file, CATALOG)

@@ -54,6 +54,15 @@ def said(reader: WishReader, *turns: str | tuple[str, ...]) -> str:
         ("Do you like horror?", ""),
         ("hello, how are you", ""),
         ("something like Heartline (2016) but funny", "wants: like Heartline (2016), comedy"),
+        ("a comedy that isnt a love story", "wants: comedy; not: romance"),
+        ("he is mad about westerns", "wants: western"),
+        ("a drama, bar the horror ones", "wants: drama; not: horror"),
+        ("anyone but Tom Vale, a comedy", "wants: comedy; not: Tom Vale"),
+        ("too old for cartoons, a drama", "wants: drama; not: animation"),
+        ("I said no comedies, but now a comedy would do", "wants: comedy"),
+        ("a comedy, and not a single romance", "wants: comedy; not: romance"),
+        ("we had horror yesterday and comedy before, neither of these", "not: horror, comedy"),
+        ("the actors were shouting", ""),
         ("I scare easily, a drama", "wants: drama; not: horror"),
         ("horror, but no horror comedies", "wants: horror; not: comedy"),
         ("no war or anything sad", "not: war, drama"),
@@ -160,6 +169,23 @@ def test_later_words_correct_earlier_ones(turns: tuple[str | tuple[str, ...], ..
 )
 def test_a_catalogue_of_books(text: str, wishes: str) -> None:
     assert said(BOOKS, text) == wishes
+
+
+@pytest.mark.parametrize(
+    ("turns", "wishes"),
+    [
+        (("a fantasy, 300 pages tops",), "wants: fantasy, pages up to 300"),
+        (("poetry, over 5 and under 10 dollars",), "wants: poetry, price 5–10"),
+        (("between 10 and 15 euros",), "wants: price 10–15"),
+        (("a book", ("This?", "book-2"), "a cheaper one?"), "wants: price under 7.99"),
+        (("a book", ("These?", "book-0", "book-2"), "longer than the second"), "wants: pages over 190"),
+        (("a short one, at most 100 pages",), "wants: pages up to 100"),
+        (("a book", ("This?", "book-2"), "another by the same author"), "wants: maker Ledger of Bones"),
+        (("a book", ("Do you know Theo Grant?",), "god no"), "not: Theo Grant"),
+    ],
+)
+def test_numbers_and_people_against_what_was_shown(turns: tuple[str | tuple[str, ...], ...], wishes: str) -> None:
+    assert said(BOOKS, *turns) == wishes
 
 
 def test_short_first_names_and_short_films() -> None:

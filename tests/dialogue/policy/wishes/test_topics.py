@@ -8,7 +8,7 @@ from tacit.catalog import Catalog
 from tacit.dialogue.policy.wishes.attributes import AttributeIndex
 from tacit.dialogue.policy.wishes.series import Series
 from tacit.dialogue.policy.wishes.state import Wishes, WishReader
-from tacit.dialogue.policy.wishes.topics import MOST_ITEMS, Topics
+from tacit.dialogue.policy.wishes.topics import MOST_ITEMS, Topics, base
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary
 from tacit.types import Dialogue, Item, Turn
 
@@ -64,11 +64,46 @@ def held(wishes: Wishes, unwanted: bool = False) -> list[list[str]]:
         ("a documentary on Vietnam", "The Long March North (1985)"),
         ("movies where a knight is the hero", "Iron Vale (2001)"),
         ("I want more sharks", "Blue Harbour 2 (1998)"),
+        ("how about chess", "Mate in Nine (1990)"),
+        ("sharks!! we love them", "Blue Harbour 2 (1998)"),
+        ("preferably vietnam", "The Long March North (1985)"),
+        ("a film with painters", "Harbour Lights (2003)"),
+        ("one where someone crosses Vietnam", "The Long March North (1985)"),
+        ("something told from the prisoner side", "Mate in Nine (1990)"),
     ],
 )
 def test_a_topic_is_read_against_the_texts(said: str, title: str) -> None:
     wishes = read(said)
     assert wishes.asks and title in held(wishes)[-1] and len(held(wishes)[-1]) <= 2
+
+
+def test_topics_joined_by_or_and_topics_met_in_part() -> None:
+    either = held(read("anything about chess or painters?"))
+    assert either == [["Mate in Nine (1990)", "Harbour Lights (2003)"]]
+    (wish,) = read("a film about a prisoner under the ice").wanted
+    told = READER.index.satisfied(wish.part)
+    rows = {item.title: n for n, item in enumerate(CATALOG.items)}
+    assert 0 < told[rows["Mate in Nine (1990)"]] < 1 and 0 < told[rows["The Deep Quiet (1999)"]] < 1
+    assert (told == 1).sum() == 0  # no item has all of it
+
+
+def test_a_thing_refused_in_a_kind_that_is_wanted() -> None:
+    wishes = read("a war film, but no submarine")
+    assert held(wishes)[0] == ["The Deep Quiet (1999)", "The Long March North (1985)"]
+    assert held(wishes, unwanted=True) == [["The Deep Quiet (1999)"]]
+
+
+@pytest.mark.parametrize(
+    ("word", "form"),
+    [
+        ("kidnapped", "kidnap"), ("kidnapping", "kidnap"), ("racing", "race"), ("robbery", "rob"), ("mother", "mother"),
+        ("killer", "kill"), ("zomby", "zombie"), ("superheroe", "superhero"), ("christmassy", "christma"),
+        ("staring", "stare"), ("red", "red"), ("king", "king"), ("plane", "plane"),
+    ],
+)  # fmt: skip
+def test_forms_of_a_word(word: str, form: str) -> None:
+    known = {"kidnap", "race", "rob", "robbing", "moth", "kill", "killing", "zombie", "superhero", "christma", "star"}
+    assert base(word, known | {"stare", "plan", "mother"}) == form
 
 
 def test_a_refused_topic_is_out_and_the_rest_stays() -> None:
@@ -106,6 +141,14 @@ def test_series_by_hand() -> None:
     assert sequels is not None
     found = series.index.satisfied(sequels).nonzero()[0].tolist()
     assert found == [second, third, rows["Iron Vale Rising (2005)"]]
+
+
+def test_a_whole_series_and_one_of_it() -> None:
+    wishes = read("a drama but not Blue Harbour (1995)")
+    assert {CATALOG.items[row].title for row in wishes.rejected} == {
+        "Blue Harbour (1995)", "Blue Harbour 2 (1998)", "Blue Harbour: The Return (2004)",
+    }  # fmt: skip
+    assert held(read("the second Blue Harbour please")) == [["Blue Harbour 2 (1998)"]]
 
 
 def test_sequels_are_asked_for_and_refused() -> None:

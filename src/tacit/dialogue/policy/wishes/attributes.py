@@ -170,7 +170,7 @@ class AttributeIndex:
 
     def _likeness(self, like: Sequence[int]) -> Floats32:
         """What an item has in common with the nearest of ``like``: kinds, each by what it tells (−log of its share of
-        the items), against the two of ``like`` that tell most; where the catalogue files nothing, everything is alike."""
+        the items), against the two of ``like`` that tell most; where nothing is filed, everything is alike."""
         best = np.zeros(self.n_items, dtype=np.float32)
         filed = False
         for row in like:

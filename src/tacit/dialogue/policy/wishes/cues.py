@@ -131,20 +131,25 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("seen", 
         r"(?:have |has |had )?(?:already |both |all |just |recently |also |actually |only |"
-        r"literally )*(?:(?<=\d )(?:i|we) know(?= [.,;!?]|$)|read(?= (?:that|it|this|those|both)\b)|seen|watched|saw|finished|rewatched)(?: already)?|(?:have|has|had)(?: already|"
+        r"literally )*(?:(?<=\d )(?:i|we) know(?= [.,;!?]|$)|read(?= (?:that|it|this|those|both)\b)|seen|"
+        r"watched|saw|finished|rewatched)(?: already)?|(?:have|has|had)(?: already|"
         r" both| all)* read|already read|(?:already|i) (?:know|knew|own|have) (?=it\b|that\b|those\b|"
         r"them\b|this\b|§|both\b|all\b)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there"
     ),
     ("enough", r"enough(?! of)"),
+    ("none_of", r"(?:neither|none) of (?:them|those|these)(?= [.,;!?]|$)"),
     ("reported", r"i (?:had )?(?:said|told you|asked for|mentioned) (?:no|not|nothing|without)\b(?! more)"),
-    ("by_same", r"(?:by|from|with|starring) (?:her|him|(?:the|that) same (?:author|writer|director|actor|actress|person|"
+    ("by_same", r"(?:by|from|with|starring) (?:her|him|(?:the|that) same (?:author|writer|director|actor|"
+    "actress|person|"
         r"guy)|that (?:author|writer|director|actor|actress))(?= (?:[.,;!?]|but|and|please|in|too|again)|$)"),
     ("not", 
         r"(?:walks?|runs?|switch(?:es)?|turns?) (?:out|off|away) (?:if|when|at|over)(?: there (?:is|are))?|"
+        r"not (?:a|one) single|not one|"
         r"too (?:old|young|grown up|mature|cool) for"
     ),
     ("except", 
-        r"(?:anything|everything|anyone|anybody|everyone|any|all|whatever|any genre|any kind|any movie|any film|any book) (?:but|"
+        r"(?:anything|everything|anyone|anybody|everyone|any|all|whatever|any genre|any kind|any movie|any film|"
+        r"any book) (?:but|"
         r"except|other than|besides|apart from|that is not|which is not)(?: for)?|except(?:ing)?(?: for)?|"
         
         r"excluding|other than|besides|apart from|short of|bar(?:ring)?(?= (?:the|any|all|his|her)\b)|save for|"
@@ -159,7 +164,8 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("not", 
         r"(?:do|does|did|can|will|could|would|should|is|are|am|was|were|have|has) not(?: ever| even|"
-        r" want(?: to)?| wish(?: to)?| need| like| love(?! stor| movie| film| affair)| enjoy| watch| see| do| care for| stand| take|"
+        r" want(?: to)?| wish(?: to)?| need| like| love(?! stor| movie| film| affair)| enjoy| watch| see| do|"
+        r" care for| stand| take|"
         r" handle| bear| tolerate| deal with| feel like| go for| appreciate| get| be| have| show me|"
         r" give me| recommend| suggest| include| think i want| feel| find| any| anything| another| a| an|"
         r" so| much| overly| watching)*"
@@ -262,6 +268,7 @@ ASKS_AGAIN = re.compile(
     r"|what should i (?:watch|read|see|play)"
     r"|looking for|what do you (?:recommend|suggest|have|think i)|surprise me"
     r"|(?:anything|something|some|more|any) similar(?! to)|along (?:those|these|the same) lines(?! (?:of|as))"
+    r"|(?:the )?same (?:vibes?|style|kind|sort|type|feel|mood|vein|spirit)(?! (?:of|as)\b)"
     r"|in (?:that|this|the same|a similar) (?:vein|style|spirit)(?! (?:of|as)))\b"
 )
 SCREEN = re.compile(
@@ -277,7 +284,8 @@ SCREEN_AFTER = re.compile(
     r"^(?:in it|is in|in the lead|as the lead|stars|acting|acts|plays|being|playing|kicking|in a)\b"
 )
 DIRECTED_AFTER = re.compile(
-    r"^(?:(?:, )?(?:but )?(?:as (?:a |the )?(?:director|filmmaker)|behind the camera|directing)|directed|directs|made|shot)\b"
+    r"^(?:(?:, )?(?:but )?(?:as (?:a |the )?(?:director|filmmaker)|behind the camera|directing)|directed|"
+    r"directs|made|shot)\b"
 )
 _WELL = r"(?:(?:oh|god|gosh|hell|ugh|eww?|lord|hmm+|well|um|uh|absolutely|definitely|please)(?: ,)? )*"
 YES = re.compile(

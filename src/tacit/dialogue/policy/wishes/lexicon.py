@@ -28,11 +28,15 @@ def _concept(filed: str, spoken: str = "") -> Concept:
     return Concept(_split(filed), _split(spoken))
 
 
-# Things by which people ask for a kind, singular: "zombies" for horror. The items that have them are meant first.
+# Things by which people ask for a kind, singular: "zombies" for horror. Of the first, what has the thing is meant, of
+# that kind if it may be; of the others, the kind, with the thing in it if it may be.
 THINGS = word_set(
-    "zombie zomby vampire ghost monster alien robot android spaceship dragon wizard elf hobbit unicorn pirate cowboy outlaw "
-    "gunslinger gangster mobster mafia spy cop detective soldier superhero superheroe boxer boxing football baseball basketball "
-    "soccer hockey golf surfing wrestling olympics killer heist travel exorcism karate musician"
+    "zombie zomby vampire ghost alien robot android space spaceship dragon wizard elf hobbit unicorn pirate heist "
+    "travel exorcism boxer boxing football baseball basketball soccer hockey golf surfing wrestling olympics karate "
+    "musician"
+)
+ROLES = word_set(
+    "cowboy outlaw gunslinger gangster mobster mafia spy cop detective soldier superhero superheroe killer monster"
 )
 CONCEPTS: dict[str, Concept] = {
     "horror": _concept(
@@ -171,7 +175,8 @@ CONCEPTS: dict[str, Concept] = {
 NEAR: dict[str, tuple[str, ...]] = {
     "mystery": ("crime", "thriller"), "crime": ("mystery", "thriller"), "thriller": ("crime", "mystery"),
     "noir": ("crime", "mystery"), "true story": ("nonfiction",), "musical": ("music",), "music": ("musical",),
-    "biography": ("true story", "history"), "self-help": ("nonfiction",), "adventure": ("action",), "action": ("adventure",),
+    "biography": ("true story", "history"), "self-help": ("nonfiction",), "adventure": ("action",), 
+    "action": ("adventure",),
 }  # fmt: skip
 
 # For children: how catalogues file it, first choice first, and what must then stay away.
@@ -252,8 +257,8 @@ EVERYDAY = word_set(
     "short news family music history sport fiction reality television adult love life school home work science art "
     "business general other new old light heavy space future serious moving cry blood sing songs doc docs light cop "
     "country dance classic classics mob army cook food travel teen books book religion nature health time people "
-    "charming absurd ridiculous touching possession monsters treasure murder combat police football golf poet verse habits "
-    "motivation graphic shooting"
+    "charming absurd ridiculous touching possession monsters treasure murder combat police football golf poet verse "
+    "habits motivation graphic shooting"
 )
 NOUNS = word_set(
     "movie movies film films flick flicks picture pictures show shows book books novel novels read reads song songs "

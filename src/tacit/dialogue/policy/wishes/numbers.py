@@ -10,7 +10,8 @@ from tacit.dialogue.policy.wishes.attributes import AttributeIndex
 from tacit.dialogue.policy.wishes.counts import Said
 
 _THAN = re.compile(
-    r" than (?:that|those|these|it|this|them|what you (?:said|showed))(?: one)?(?!\w)"
+    r" than (?:that|those|these|it|this|them|the (?:first|second|third|fourth|fifth)|what you (?:said|"
+    r"showed))(?: one)?(?!\w)"
 )  # "cheaper than that"
 _STARTS = years.STARTS | quantities.STARTS  # words with which a number can begin, so that no other costs a search
 

@@ -85,6 +85,14 @@ class Polarity(Pointing):
             self.role = "actor" if mark.text.startswith(("with", "starring")) else "maker"
             self._people_of(rows)
 
+    def _none_of(self, n: int, mark: Mark) -> None:
+        """What was shown; with nothing shown, what was just said: "a drama yesterday, a thriller today, neither of
+        these"."""
+        if self.shown:
+            self.edits.append(Edit("reject", rows=self.shown))
+        else:
+            self.edits = [replace(e, op="avoid") if e.op == "want" and e.part else e for e in self.edits]
+
     def _reported(self, n: int, mark: Mark) -> None:
         """ "I said no comedies, but ..." tells what was said before."""
         self.frame = "question"

@@ -51,7 +51,8 @@ class Reader:
 def _more_like(edits: Sequence[Edit], joined: str, marker: Marker) -> list[Edit]:
     """ "We loved Alien, what else is there?": asked for nothing but more, what was liked is what to be like."""
     liked = tuple(row for e in edits if e.op == "liked" for row in e.rows)
-    if not liked or any(e.part for e in edits) or not cues.ASKS_AGAIN.search(joined):
+    asks = any(e.part and e.op == "want" and not e.taste for e in edits)
+    if not liked or asks or not cues.ASKS_AGAIN.search(joined):
         return []
     label = " or ".join(marker.catalog.items[row].title for row in liked)
     return [Edit("want", Part(f"like {label}", "likeness", like=liked))]

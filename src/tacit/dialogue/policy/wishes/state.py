@@ -175,10 +175,13 @@ class _Ledger:
         if self.replaces:
             self.wanted = [w for w in self.wanted if w.turn == self.turn or w.part.kind != part.kind]
         self.unwanted = _without(self.unwanted, part)
+        same = [w for w in self.wanted if part.columns and w.part.columns == part.columns and w.turn == self.turn]
+        taste = edit.taste and all(w.taste for w in same)
+        part = next((w.part for w in same if w.part.exact), part)
         self.wanted = [
             w for w in self.wanted if w.part != part and not (part.columns and w.part.columns == part.columns)
         ]
-        self.wanted.append(Wish(part, self.turn, edit.taste))
+        self.wanted.append(Wish(part, self.turn, taste))
 
     def _number(self, part: Part, taste: bool, either: bool) -> None:
         """A later turn's span stands in place of an earlier one's; within a turn bounds meet and decades add up."""
@@ -196,7 +199,8 @@ class _Ledger:
             open_ended = all(s[0] == float("-inf") or s[1] == float("inf") for s in (*wish.part.spans, *spans))
             spans = both if both and (open_ended or both in (spans, wish.part.spans)) else (*wish.part.spans, *spans)
         self.wanted = [w for w in self.wanted if not (w.part.kind == "number" and w.part.key == part.key)]
-        self.wanted.append(Wish(replace(part, spans=spans, label=labelled(part, spans)), self.turn, taste))
+        label = part.label if spans == part.spans else labelled(part, spans)
+        self.wanted.append(Wish(replace(part, spans=spans, label=label), self.turn, taste))
 
     def _avoid(self, edit: Edit) -> None:
         part = edit.part

@@ -41,12 +41,14 @@ _WRITTEN_OUT: list[tuple[re.Pattern[str], str]] = [
         (r"(?<!\w)'([01]\d)\b", r"20\1"),
         (r"(\w)'s\b", r"\1"),
         (r"s'(?=\s)", "s"),
+        (r"\b(\d+) ?(?:yo|y/o|yrs? old)\b", r"\1 year old"),
         (r"\b(\d+)\s*[–-]\s*(\d+s?)\b", r"\1 to \2"),
         (r"\b(\d+)(?:st|nd|rd|th)\b", r"\1th"),
         (r"(\d)(pages?|min(?:ute)?s?|h(?:ou)?rs?)\b", r"\1 \2"),
         (r"\s+[–—-]+\s+|--+", " , "),
         (
-            r"\b(kinda|sorta|really|very|quite|super(?! hero)|truly|honestly|definitely|absolutely|totally|just a bit)\b ?",
+            r"\b(kinda|sorta|really|very|quite|super(?! hero)|truly|honestly|definitely|absolutely|totally|"
+            r"just a bit)\b ?",
             "",
         ),
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tacit.dialogue.policy.wishes.attributes import singular, words
-from tacit.dialogue.policy.wishes.lexicon import NOUNS, THINGS, word_set
+from tacit.dialogue.policy.wishes.lexicon import NOUNS, ROLES, THINGS, word_set
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.tokens import Token
 from tacit.dialogue.policy.wishes.topics import COMMON, Topics
@@ -21,10 +21,10 @@ from tacit.languages import ENGLISH
 LONGEST = 4  # words
 BARE = 3  # words of a topic that only its place tells
 
-_ON = (  # "a film on chess", "a paper on the war"
+_ON = word_set(  # "a film on chess", "a paper on the war"
     "film films movie movies flick flicks documentary documentaries book books novel novels story stories something "
     "anything stuff one ones paper essay thesis report project unit lesson"
-).split()
+)
 _ABOUT = re.compile(
     r"(?<!\w)(?<!how )(?<!what )(?<!care )(?<!cares )(?<!think )(?<!talk )(?<!talking )(?<!forget )(?<!sure )(?<!hear )"
     r"(?<!heard )(?<!tell me )(?<!told me )(?<!mind )(?<!worry )(?<!worried )(?<!excited )(?<!crazy )(?<!know )"
@@ -34,13 +34,13 @@ _ABOUT = re.compile(
     r"revolv(?:es|ing) around|cent(?:er|re)(?:s|ed|ing) (?:on|around)|(?:dealing|deals?) with|to do with|"
     r"on the (?:subject|topic|theme) of|involving|featuring|full of|"
     r"from(?= (?:the |a |an )?\w+ (?:side|perspective|point of view|pov)\b)|"
-    r"(?:" + "|".join(f"(?<={noun} )" for noun in _ON) + r")on)(?!\w)"
+    r"(?:" + "|".join(f"(?<={noun} )" for noun in sorted(_ON)) + r")on)(?!\w)"
 )
 _WITH = re.compile(
     r"(?<!\w)(?:(?P<held>with|has|have|having|got)(?: (?:there is|there are|you (?:see|get)))?"
     r"|(?:something|anything|things|stuff|one|ones|movies?|films?|flicks?|books?|story|stories) with an?)(?!\w)"
 )
-_WHERE = re.compile(r"(?<!\w)(?:where|in which)(?!\w)")
+_WHERE = re.compile(r"(?<!\w)(?:where|in which|(?:(?<=hate )|(?<=hates )|(?<=love )|(?<=like ))it when)(?!\w)")
 _PLACE = re.compile(
     r"(?<!\w)in(?! (?:english|french|german|spanish|italian|japanese|chinese|korean|hindi|russian)\b)(?!\w)"
 )
@@ -49,7 +49,7 @@ _HELD = re.compile(
     r"(?:with|that (?:has|have)|that is full of|having)(?!\w)"
 )
 _IN_IT = re.compile(r" in (?:it|them)(?!\w)")
-_GOES_ON = re.compile(r" (?:, )?(?:or|and|/)(?: (?:about|on|with|being|getting))*(?= )")
+_GOES_ON = re.compile(r" (?:, )?(?:or|and|/)(?: (?:about|on|in|at|with|being|getting))*(?= )")
 _ASKING = ("want", "taste", "like_verb", "not", "except", "just", "seen_all")  # cues after which a bare topic may stand
 _BRIDGES = word_set("on in of at under inside aboard against between during behind")
 _VAGUE = re.compile(r"(?:^|\b)(?:not|get|have|be|need|take|so|that|too|any|some|more|want|let me|rather|never)$")
@@ -106,7 +106,7 @@ _NO_TOPIC = ENGLISH.function_words | NOUNS | word_set(
     something popularity reviews review stars star actor actress director again lately going
     goes gets getting trying being suggestions ideas options recommendations others picks choices hints tips
     around worse set experience dialogue most almost mostly
-    problem problems worry worries clue doubt luck preference fuss hurry rush break evening stuff gory
+    problem problems worry worries clue doubt luck preference fuss hurry rush evening stuff gory
     side perspective view pov age ages"""
 ) | _TALK  # fmt: skip
 
@@ -154,8 +154,8 @@ class TopicMarker:
         """A kind asked for by a thing in it ("zombies") also means the thing itself, and alone where it is refused."""
         if mark.name != "kind" or not mark.parts or mark.parts[0].exact:
             return mark
-        named = mark.text.split()
-        if not named or singular(named[-1]) not in THINGS:
+        named = [word for word in mark.text.split() if word not in ENGLISH.function_words]
+        if not any(singular(word) in THINGS | ROLES for word in named):
             return mark
         part = self.topics.part(named)
         return replace(mark, thing=part) if part else mark
@@ -185,6 +185,8 @@ class TopicMarker:
     @staticmethod
     def _of_item(at: int, marks: Sequence[Mark], said: _Said) -> bool:
         """Whether "where" at character ``at`` follows an item that is asked for: "a thriller where", "one where"."""
+        if said.joined.startswith("it when", at):
+            return True
         before = said.word(said.place(at) - 1)
         ends = any(mark.end == at - 1 and mark.name in ("kind", "number") for mark in marks)
         return ends or before in NOUNS or before in ("something", "anything", "sort")
@@ -252,7 +254,10 @@ class TopicMarker:
                 if n + 1 < len(said.row)
                 else False
             )
-            if (more or kind or after in _OF_ITEMS) and len(word) > 3 and self._thing(word):
+            named = self._thing(word)
+            if not named and after in _OF_ITEMS and self._thing(before):  # "a prison break movie"
+                named = word not in _NO_TOPIC and 0 < self.topics.share(word) <= COMMON
+            if (more or kind or after in _OF_ITEMS) and len(word) > 3 and named:
                 first = (
                     n - 1 if n and self._thing(before) and self._free(marks, said.starts[n - 1]) else n
                 )  # "court room"
@@ -272,7 +277,8 @@ class TopicMarker:
         return rare and (not how or (doing and word.endswith("ing")))
 
     def _bare(self, marks: Sequence[Mark], said: _Said) -> Iterator[Mark]:
-        """ "No zombies", "something French", "I love dogs", "a film with dogs"; "Dinosaurs!", with nothing beside it."""
+        """ "No zombies", "something French", "I love dogs", "a film with dogs"; "Dinosaurs!", with nothing "
+        "beside it."""
         asked = [mark for mark in marks if mark.name in _ASKING]
         places = [(mark.end, _ENDS, _VAGUE.search(mark.text) is not None, mark.name != "want") for mark in asked]
         places += [(cue.end(), _ENDS, False, False) for cue in _HELD.finditer(said.joined)]
@@ -315,4 +321,6 @@ class TopicMarker:
         return not any(m.start <= start < m.end for m in marks)
 
 
-_OF_ITEMS = word_set("movie movies film films flick flicks book books novel novels story stories")
+_OF_ITEMS = word_set(
+    "movie movies film films flick flicks book books novel novels story stories type kind sort style themed"
+)

@@ -113,7 +113,9 @@ def base(word: str, known: Iterable[str]) -> str:
     if word.endswith("oe") and word[:-1] in known:  # superheroes
         return word[:-1]
     if word.endswith("y") and word not in known:  # Christmassy
-        return next((stem for stem in map(singular, (word[:-1], word[:-2])) if stem in known), word)
+        stem = next((stem for stem in map(singular, (word[:-1], word[:-2])) if stem in known), None)
+        if stem:
+            return stem
     for ending in ("ing", "ed", "ery", "er"):
         rest = word[: -len(ending)]
         if not word.endswith(ending) or len(rest) < 3 or not _VOWELS & set(rest):

@@ -6,11 +6,12 @@ import math
 import re
 from dataclasses import replace
 
-from tacit.dialogue.policy.wishes.attributes import Part
+from tacit.dialogue.policy.wishes.attributes import Part, singular
 from tacit.dialogue.policy.wishes.clause import Clause
+from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.dialogue.policy.wishes.edits import Edit
+from tacit.dialogue.policy.wishes.lexicon import THINGS
 from tacit.dialogue.policy.wishes.mark import Mark
-from tacit.dialogue.policy.wishes.spans import label
 from tacit.dialogue.policy.wishes.years import recent_or_old
 
 # "It was funny" says something of a title; "something that is funny" and "it has to be funny" ask.
@@ -26,6 +27,7 @@ _IN_IT = re.compile(r"^ (?:was|were)(?: also| so \w+)? in (?:it|that|this|those|
 _JUDGED = re.compile(r"(?:is|are|was|were|get|gets|feels?) (?:always |often |usually |just |way |a bit )*too $")
 
 
+_THAN_NTH = re.compile(r" than the (first|second|third|fourth|fifth)\b")
 _MORE = 1.001  # from which a price or a weight is another
 _NOT_TOO = re.compile(r"\bnot (?:too|so|that|all that|overly|as|terribly) $")
 
@@ -54,22 +56,27 @@ class Values(Clause):
             if _JUDGED.search(self.joined[: mark.start]) and any(e.op == "want" for e in self.edits[self.clause :]):
                 self._flip("want", "avoid")  # "war films are too sad"
                 return
+        beside = False  # whether the kind only stands beside a thing in it
         if mark.thing and op in ("want", "avoid"):
             if op == "avoid":
                 parts = (mark.thing,)
-            else:  # the kind will do, better with the thing in it
-                self.edits.append(Edit("want", mark.thing, taste=True))
+            else:
+                first = any(singular(word) in THINGS for word in mark.text.split())
+                self.edits.append(Edit("want", mark.thing, taste=self.taste or not first))
+                beside = first
         if op != "want":
             parts, rest = parts[:1], parts[1:]
             if self.non:  # "a non-romantic comedy"
                 self.edits += [Edit("want", part) for part in rest]
         self.non = False
         if mark.name == "number" and mark.relative and self._compared(mark):
-            parts = (self._against(mark.relative, parts[0]),)
+            parts = (self._against(mark.relative, parts[0], self.joined[mark.start : mark.end]),)
         if self.frame == "sim":
             self.frame = ""
+        self.taste, taste = self.taste or beside, self.taste
         for part in parts:
             self._add(op, part, self.joined[mark.start : mark.end])
+        self.taste = taste
         if mark.text == "children" and op == "want" and self.marker.vocabulary.children_avoid:
             self.edits.append(Edit("avoid", self.marker.vocabulary.children_avoid, soft=True))
 
@@ -93,15 +100,19 @@ class Values(Clause):
         compares = said.rsplit(" ", 1)[-1].endswith("er") or said in ("more expensive", "less expensive")
         return compares and bool(self.last_title or self.shown)
 
-    def _against(self, relative: int, part: Part) -> Part:
+    def _against(self, relative: int, part: Part, said: str) -> Part:
         """Older or newer, or less or more of another number, than all that was shown (or the title just named)."""
-        numbers = [self.index.number(part.key, row) for row in (self.last_title or self.shown)]
+        rows = self.last_title or self.shown
+        if (nth := _THAN_NTH.search(said)) and ORDINAL[nth[1]] < len(self.shown):
+            rows = (self.shown[ORDINAL[nth[1]]],)
+        numbers = [self.index.number(part.key, row) for row in rows]
         known = [number for number in numbers if number is not None]
         if not known:
             return part
         if part.key != self.index.year_key:
             span = (max(known) * _MORE, math.inf) if relative > 0 else (-math.inf, min(known) / _MORE)
-            return replace(part, spans=(span,), label=f"{part.key} {label(span)}")
+            told = f"over {max(known):g}" if relative > 0 else f"under {min(known):g}"
+            return replace(part, spans=(span,), label=f"{part.key} {told}")
         low, high = recent_or_old(self.index, relative > 0)
         if relative > 0:
             span = (max(known) + 1, high) if max(known) + 1 <= self.index.quantile(part.key, 0.99) else (low, high)

@@ -76,7 +76,8 @@ _RULES = [
     (
         "recent",
         r"(?:brand )?(?:new(?! york| zealand| orleans| year| to )|newer|newest|latest|recent|more recent|"
-        r"recently (?:made|released)|modern|contemporary|this year|last year|current)(?! than (?!that\b|those|these|it\b|this|them))",
+        r"recently (?:made|released)|modern|contemporary|this year|last year|current)(?! than (?!that\b|those|"
+        r"these|it\b|this|them))",
     ),
     (
         "old",
