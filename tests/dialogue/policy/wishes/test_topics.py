@@ -87,6 +87,10 @@ def test_topics_joined_by_or_and_topics_met_in_part() -> None:
     assert (told == 1).sum() == 0  # no item has all of it
 
 
+def test_a_later_topic_stands_in_place_of_an_earlier_one() -> None:
+    assert held(read("a film about chess", "hmm, one about painters")) == [["Harbour Lights (2003)"]]
+
+
 def test_a_thing_refused_in_a_kind_that_is_wanted() -> None:
     wishes = read("a war film, but no submarine")
     assert held(wishes)[0] == ["The Deep Quiet (1999)", "The Long March North (1985)"]

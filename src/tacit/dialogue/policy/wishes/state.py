@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from tacit.catalog import Catalog
-from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part
+from tacit.dialogue.policy.wishes.attributes import ABOUT, AttributeIndex, Part
 from tacit.dialogue.policy.wishes.edits import Edit, Reading
 from tacit.dialogue.policy.wishes.marks import Marker
 from tacit.dialogue.policy.wishes.reader import Reader
@@ -85,8 +85,8 @@ class WishReader:
             return ", ".join(self.catalog.items[row].title for row in sorted(rows))
 
         lines = [
-            ("wants", ", ".join(wish.part.label for wish in wishes.wanted)),
-            ("not", ", ".join(wish.part.label for wish in wishes.unwanted)),
+            ("wants", ", ".join(dict.fromkeys(wish.part.label for wish in wishes.wanted))),
+            ("not", ", ".join(dict.fromkeys(wish.part.label for wish in wishes.unwanted))),
             ("seen", titles(wishes.seen)),
             ("rejected", titles(wishes.rejected)),
             ("liked", titles(wishes.liked)),
@@ -175,6 +175,8 @@ class _Ledger:
         if self.replaces:
             self.wanted = [w for w in self.wanted if w.turn == self.turn or w.part.kind != part.kind]
         self.unwanted = _without(self.unwanted, part)
+        if part.label.startswith(ABOUT) and not edit.taste:  # another topic stands in place of an earlier turn's
+            self.wanted = [w for w in self.wanted if w.turn == self.turn or not w.part.label.startswith(ABOUT)]
         same = [w for w in self.wanted if part.columns and w.part.columns == part.columns and w.turn == self.turn]
         taste = edit.taste and all(w.taste for w in same)
         part = next((w.part for w in same if w.part.exact), part)

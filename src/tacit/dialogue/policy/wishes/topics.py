@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from tacit.dialogue.policy.wishes.attributes import PEOPLE, Part, singular, words
+from tacit.dialogue.policy.wishes.attributes import ABOUT, PEOPLE, Part, singular, words
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary
 from tacit.types import Ints64
 
@@ -87,7 +87,7 @@ class Topics:
         column = self.index.column_of("text", " ".join(telling), self._holding(telling))
         if column is None:
             return None
-        return Part(f"about {' '.join(telling)}", "category", frozenset({column}), partly=self._each(telling))
+        return Part(f"{ABOUT}{' '.join(telling)}", "category", frozenset({column}), partly=self._each(telling))
 
     def _each(self, said: Sequence[str]) -> tuple[tuple[tuple[int, float], ...], ...]:
         """A column a word, weighted by what it tells (−log of its share)."""
