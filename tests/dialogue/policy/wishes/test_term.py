@@ -17,6 +17,7 @@ from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.wishes.features import FADE, FEATURES, TASTE, excluded, features, unmet
 from tacit.dialogue.policy.wishes.state import Wishes, WishReader
+from tacit.dialogue.policy.wishes.term import WishTerm
 from tacit.text.lm import LMConfig
 from tacit.types import Dialogue, InputError, Item
 
@@ -43,6 +44,25 @@ def test_older_wishes_and_tastes_weigh_less() -> None:
     assert later[4] == pytest.approx(1.0)  # the western lacks the comedy
     assert later[11] == pytest.approx(TASTE * FADE)  # the comedy lacks the western
     assert later[12] == pytest.approx(1.0 + TASTE * FADE)  # what is unknown is not met
+
+
+def test_with_and_without_gradients_the_features_add_the_same() -> None:
+    """Without them in place, and a row at a time."""
+    term = WishTerm(CATALOG, 8.0, 3)
+    wishes = [state("a horror film"), state("hello"), state("no comedy, something like Deep Orbit (2017)")]
+    logits = torch.randn(3, len(CATALOG), generator=torch.Generator().manual_seed(0))
+    expected = [[*row] for row in logits.tolist()]
+    for row in (0, 2):
+        for f, weight in enumerate(term.weights.tolist()):
+            for item, value in enumerate(features(wishes[row], READER.index)[f]):
+                expected[row][item] += weight * value
+    found = term.add_features(logits, wishes)
+    torch.testing.assert_close(found, torch.tensor(expected))
+    found.sum().backward()
+    assert term.weights.grad is not None and bool(term.weights.grad.any())
+    with torch.no_grad():
+        assert term.add_features(logits, wishes) is logits
+    torch.testing.assert_close(logits, torch.tensor(expected))
 
 
 def test_likeness_counts_common_kinds() -> None:

@@ -68,10 +68,15 @@ class WishTerm(nn.Module):
         rows = [row for row, state in enumerate(wishes) if state.wanted or state.unwanted or state.liked]
         if not rows:
             return logits
-        found = np.stack([features(wishes[row], self.reader.index) for row in rows])
-        with torch.autocast(logits.device.type, enabled=False):
-            term = torch.einsum("rfn,f->rn", torch.from_numpy(found).to(logits.device), self.weights)
-            return logits.float().index_add(0, torch.tensor(rows, device=logits.device), term)
+        logits, device = logits.float(), logits.device
+        with torch.autocast(device.type, enabled=False):
+            if not torch.is_grad_enabled():  # a row at a time: its features are six times as large as its logits
+                for row in rows:
+                    logits[row] += self.weights @ torch.from_numpy(features(wishes[row], self.reader.index)).to(device)
+                return logits
+            found = np.stack([features(wishes[row], self.reader.index) for row in rows])
+            term = torch.einsum("rfn,f->rn", torch.from_numpy(found).to(device), self.weights)
+            return logits.index_add(0, torch.tensor(rows, device=device), term)
 
     def restrict_(self, logits: Tensor, wishes: Sequence[Wishes], named: int) -> Tensor:
         """The margin and the exclusions, in place. ``named`` items are out already: so many more must be left."""
