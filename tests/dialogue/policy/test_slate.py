@@ -170,6 +170,19 @@ def test_draws_are_those_of_the_whole_distribution_function(n: int) -> None:
     assert not bool((ours % 7 == 1).any())
 
 
+@pytest.mark.parametrize("n", [4096, 4500])
+def test_the_best_are_found_in_files(n: int) -> None:
+    """With the best in one file, behind the last whole round of files, and where only two are not out."""
+    scores = torch.randn(20, n, generator=torch.Generator().manual_seed(n))
+    scores[0, [7, 7 + 3 * 512]] = torch.tensor([10.0, 11.0])
+    scores[1, -2:] = torch.tensor([9.0, 8.0])
+    scores[2, :] = NEG
+    scores[2, [3, 5]] = torch.tensor([-1.0, -2.0])
+    best = draw_slates(scores, 2, None)
+    assert best[:3].tolist() == [[7 + 3 * 512, 7], [n - 2, n - 1], [3, 5]]
+    torch.testing.assert_close(scores.gather(1, best), scores.topk(2).values)
+
+
 def test_ordered_pairs_are_drawn_as_often_as_their_probabilities_say() -> None:
     """All 12 ordered pairs of weights 1, 2, 3, 4 spread over two blocks; six standard errors of 40,000 draws."""
     scores = torch.full((1, 300), NEG)

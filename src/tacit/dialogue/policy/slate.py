@@ -168,16 +168,17 @@ class SlateHead(nn.Module):
         slot = torch.where(mentioned >= 0, self.slots[mentioned.clamp(min=0)].long(), -1)
         row, at = (slot >= 0).nonzero(as_tuple=True)
         slot = slot[row, at]
-        return (row.unsqueeze(1), self.near_items[slot].long()), self.near_weights[slot]
+        items, weights = (table.index_select(0, slot) for table in (self.near_items, self.near_weights))
+        return (row.unsqueeze(1), items.long()), weights
 
     def _add_wide(self, logits: Tensor, mentioned: Tensor) -> None:
         """With gradients not through a flat view: the gradient of a write into a view is a copy of all logits."""
         (row, item), weights = self._associated(mentioned)
-        values = self.near_scale * weights
         if torch.is_grad_enabled():
-            logits.index_put_((row, item), values, accumulate=True)
-        else:  # in half the time
-            logits.view(-1).index_add_(0, (row * logits.shape[1] + item).view(-1), values.view(-1))
+            logits.index_put_((row, item), self.near_scale * weights, accumulate=True)
+        else:  # in a third of the time
+            place = item.add_(row, alpha=logits.shape[1]).view(-1)
+            logits.view(-1).scatter_add_(0, place, weights.mul_(self.near_scale).view(-1))
         if self.near_log:
             logits.add_(damped(self.neighbours(mentioned)), alpha=float(self.near_log))
         if self.bias_named:
