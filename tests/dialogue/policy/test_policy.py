@@ -238,6 +238,31 @@ def test_slots_stand_for_titles_and_nothing_else() -> None:
     assert plain("a <eos>  b") == "a (eos) b"
 
 
+def test_an_encoder_that_did_not_change_reads_the_catalogue_once(
+    encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(encoder_folder).save_pretrained(tmp_path)
+    policy, texts = Policy.from_pretrained(tmp_path), [item.text for item in WORLD.catalog.items]
+    read, calls = TextEncoder.read, list[int]()
+
+    def counted(encoder: TextEncoder, texts: list[str], *given: object) -> tuple[torch.Tensor, int]:
+        calls.append(len(texts))
+        return read(encoder, texts, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TextEncoder, "read", counted)
+    torch.testing.assert_close(policy.item_texts(None, ""), read(policy.encoder, texts, None)[0])
+    assert not calls
+    with torch.no_grad():
+        next(policy.encoder.parameters()).mul_(1.5)
+    policy.encoder.clear_cache()
+    again = policy.item_texts(None, "")
+    assert calls == [len(texts)] and not torch.allclose(again, policy.head.item_text)
+    torch.testing.assert_close(again, read(policy.encoder, texts, None)[0])
+    policy.save_pretrained(tmp_path / "trained")
+    Policy.from_pretrained(tmp_path / "trained").item_texts(None, "")
+    assert len(calls) == 2
+
+
 def test_a_policy_saved_with_a_setting_that_is_no_more(encoder_folder: Path, tmp_path: Path) -> None:
     """Earlier versions could show an item twice: a policy that did not is the same now, one that did is refused."""
     build(encoder_folder).save_pretrained(tmp_path)

@@ -90,6 +90,9 @@ class FakePolicy:
     def item_vectors(self) -> Tensor:
         return item_vectors()
 
+    def item_texts(self, folder: Path | None, what: str) -> Tensor:
+        return self.encoder.read([item.text for item in self.catalog.items], folder, what)[0]
+
     def act(self, contexts: Sequence[Dialogue], generator: torch.Generator, **_: Any) -> list[Sample]:
         samples = []
         for context in contexts:

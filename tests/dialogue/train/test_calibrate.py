@@ -18,6 +18,7 @@ from tacit.dialogue.train import sft
 from tacit.dialogue.train.calibrate import Calibration, Weights, apply, calibrate, minimise, parts
 from tacit.dialogue.train.segments import Pick, segments
 from tacit.dialogue.train.sft_config import SFTConfig
+from tacit.dialogue.train.sft_losses import slate_loss
 from tacit.run.folder import Stage
 from tacit.text.lm import LMConfig
 from tacit.types import Split
@@ -91,7 +92,7 @@ def test_calibration_lowers_the_cross_entropy_of_its_own_contexts(policy: Policy
     assert isinstance(result, Calibration) and result.contexts == len(found)
     assert result.after < result.before
     scores = torch.log_softmax(policy.slate_logits([pick.context for pick in found]), dim=-1)
-    assert float(sft.slate_loss(scores, found)) == pytest.approx(result.after, abs=1e-4)
+    assert float(slate_loss(scores, found)) == pytest.approx(result.after, abs=1e-4)
     again = calibrate(policy, found)  # the prior holds it where it is now, so that a little is left to gain
     assert again is not None and again.before - again.after < 0.5 * (result.before - result.after)
     policy.head.load_state_dict(kept)

@@ -18,8 +18,9 @@ from tacit.dialogue.evaluate.title_writer import TitleWriter, split_as_text
 from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train import sft
-from tacit.dialogue.train.segments import rejections, segments
+from tacit.dialogue.train.segments import Pick, rejections, segments
 from tacit.dialogue.train.sft_config import FRESH_LM_LR, SFTConfig
+from tacit.dialogue.train.sft_losses import slate_loss
 from tacit.run.folder import Stage
 from tacit.text.lm import LMConfig, rows_a_pass
 from tacit.text.sharding import Sharding
@@ -101,17 +102,17 @@ def test_the_slates_loss_by_hand() -> None:
     log_p = torch.tensor([0.5, 0.3, 0.2]).log()
     context = Dialogue("d", "u", ())
     wanted = -(math.log(0.5) + math.log(0.3)) / 2
-    both, one, none = sft.Pick(0, context, (0, 1), (2,)), sft.Pick(0, context, (0, 1)), sft.Pick(0, context, (), (1, 2))
+    both, one, none = Pick(0, context, (0, 1), (2,)), Pick(0, context, (0, 1)), Pick(0, context, (), (1, 2))
     refused = -math.log(0.7 * 0.8) / 2
 
-    def loss(*picks: sft.Pick) -> float:
-        return sft.slate_loss(log_p.expand(len(picks), 3), picks).item()
+    def loss(*picks: Pick) -> float:
+        return slate_loss(log_p.expand(len(picks), 3), picks).item()
 
     assert loss(one) == pytest.approx(wanted) and loss(none) == pytest.approx(refused)
     assert loss(both) == pytest.approx(wanted - math.log(0.8))
     assert loss(one, none, none) == pytest.approx(wanted + refused), "turns of one kind do not dilute the other"
     sure = torch.tensor([[1.0, 0.0]]).log()
-    assert math.isfinite(sft.slate_loss(sure, [sft.Pick(0, context, (), (0,))]).item())
+    assert math.isfinite(slate_loss(sure, [Pick(0, context, (), (0,))]).item())
 
 
 def test_rejected_items_fall_and_published_data_is_read_as_it_was(encoder_folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -111,6 +112,7 @@ class PolicyNetwork(nn.Module):
         self.texts_cut: int | None = (
             None  # items whose text was longer than the encoder reads, told by ``Policy.fresh``
         )
+        self.texts_by: str | None = None  # the fingerprint of the encoder that read the head's item texts
         lengths = self.form.lengths or _lengths(max_positions(lm), config)
         self.layout = Layout(tokenizer, catalog, lengths, config.slate_titles, self.form.markup)
         self.wish = WishTerm(catalog, config.wish_margin, config.slate_size)
@@ -137,6 +139,14 @@ class PolicyNetwork(nn.Module):
         words = {token: self.tokenizer.encode(DESCRIBED[token], add_special_tokens=False) for token in SLOTS}
         added = {token for token in SLOTS if self.tokenizer.convert_tokens_to_ids(token) in self.form.added}
         return sorted({ids[0] for token, ids in words.items() if token in added and len(ids) == 1})
+
+    def item_texts(self, folder: Path | None, what: str) -> Tensor:
+        """[n_items, dim], the catalogue's texts by the encoder as it is now: the head's own where this very encoder has
+        read them; else read, and kept in ``folder`` (``TextEncoder.read``)."""
+        held = self.head.item_text
+        if held.dtype == torch.float32 and self.texts_by == self.encoder.fingerprint():
+            return held
+        return self.encoder.read([item.text for item in self.catalog.items], folder, what)[0]
 
     def item_vectors(self) -> Tensor:
         """[n_items, dim]."""

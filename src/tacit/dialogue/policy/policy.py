@@ -63,7 +63,7 @@ class Policy(PolicyNetwork):
         near = associations(train, catalog)
         head = SlateHead(item_text, catalog.counts, near, lm.config.hidden_size)
         policy = cls(lm, tokenizer, encoder, head, catalog, config, form)
-        policy.texts_cut = texts_cut
+        policy.texts_cut, policy.texts_by = texts_cut, encoder.fingerprint()
         return policy
 
     def weights(self) -> nn.Module:
@@ -81,7 +81,7 @@ class Policy(PolicyNetwork):
         self.encoder.save_pretrained(folder / "encoder")
         save_model(weights or self.weights(), str(folder / "policy.safetensors"))
         meta = {"config": asdict(self.config), "version": self.version, **self.head.shape()}
-        meta["form"] = self.form.to_json()
+        meta |= {"form": self.form.to_json(), "texts_by": self.texts_by}
         (folder / "policy.json").write_text(json.dumps(meta, indent=1))
         seal(folder)
 
@@ -121,7 +121,7 @@ class Policy(PolicyNetwork):
         head = SlateHead.empty(len(catalog), encoder.dim, meta, lm.config.hidden_size)
         policy = cls(lm, tokenizer, encoder, head, catalog, config, form)
         load_known(policy._without_encoder(), folder / "policy.safetensors")
-        policy.version = meta["version"]
+        policy.version, policy.texts_by = meta["version"], meta.get("texts_by")
         return policy.eval()
 
     def _without_encoder(self) -> nn.Module:
@@ -146,6 +146,7 @@ class Policy(PolicyNetwork):
         catalog = Catalog((*self.catalog.items, *items), counts)
         policy = Policy(self.lm, self.tokenizer, self.encoder, head, catalog, self.config, self.form)
         policy.text_value, policy.slate_value, policy.version = self.text_value, self.slate_value, self.version
+        policy.texts_by = self.texts_by if self.texts_by == reader.fingerprint() else None
         policy.wish.load_state_dict(self.wish.state_dict())
         return policy.to(self.device).eval()
 

@@ -162,11 +162,11 @@ def fresh_model(
 ) -> RewardModel:
     """Untrained, with the catalogue as the policy sees it and every member initialised from its own draw.
 
-    ``cache`` is a folder for the item embeddings, made by the policy's own encoder.
+    ``cache`` is a folder for the item embeddings, where the policy's encoder has to read the catalogue.
     """
     with torch.no_grad():
         vectors = policy.item_vectors()
-    texts, _ = policy.encoder.read([item.text for item in policy.catalog.items], cache, "reward: reading the catalogue")
+    texts = policy.item_texts(cache, "reward: reading the catalogue")
     model = RewardModel(policy.catalog, policy.encoder, vectors, texts, config).to(vectors.device)
     model.weights.copy_(torch.tensor(labeller.weights))
     model.channel_mean.copy_(torch.tensor(labeller.scale.mean))

@@ -12,8 +12,8 @@ import numpy as np
 from torch import Tensor
 
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.train import sft
 from tacit.dialogue.train.segments import Rejected, segments
+from tacit.dialogue.train.sft_losses import losses
 from tacit.run.distributed import dealt
 from tacit.text.sharding import in_parts
 from tacit.types import Dialogue, InputError
@@ -43,5 +43,5 @@ class SFTAuxiliaryLoss:
         if not own and not (whole and in_parts(self.policy.lm)):
             return None
         piece, share = (own[0][1], 1.0) if own else (whole[:1], 0.0)  # a pass that adds nothing, beside the others'
-        text, slate = sft.losses(self.policy, piece, None if len(piece) == len(whole) else whole)
+        text, slate = losses(self.policy, piece, None if len(piece) == len(whole) else whole)
         return share * (text + slate)

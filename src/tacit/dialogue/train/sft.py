@@ -2,13 +2,11 @@
 
 Paper A (arXiv 2508.05289) §3.1: "fine-tuned using supervised learning on historical CRS dialogues … with
 next-utterance prediction as the training objective". The slate term is ours: it trains the head that ranks the
-catalogue. Early stopping looks at NDCG@10 on validation
-dialogues, or at their text where no items are recommended.
+catalogue. Early stopping looks at NDCG@10 on validation dialogues, or at their text where no items are recommended.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,26 +17,22 @@ import torch
 from torch import Tensor, nn
 
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.policy.slate import mask_rows
-from tacit.dialogue.train.calibrate import calibrate
-from tacit.dialogue.train.segments import Pick, Rejected, Segment, segments
+from tacit.dialogue.train.segments import Rejected, Segment, segments
 from tacit.dialogue.train.sft_config import FRESH_LM_LR, SFTConfig
-from tacit.metrics.ranks import ndcg
+from tacit.dialogue.train.sft_losses import losses
+from tacit.dialogue.train.sft_validation import calibrated, validate
 from tacit.run.config import check_types
-from tacit.run.distributed import barrier, dealt, is_writer, spread, sum_gradients, summed
-from tacit.run.files import atomic_folder, atomic_write
+from tacit.run.distributed import barrier, dealt, is_writer, sum_gradients, summed
 from tacit.run.folder import Stage
 from tacit.run.progress import Ticker, progress
 from tacit.run.resume import Resumable
 from tacit.run.steps import clipped_step
 from tacit.run.stopped import not_finite_number, stop, stopped_folder
-from tacit.text.lm import MOST_LOGITS, over_vocabulary
-from tacit.text.sharding import Sharding, pass_along, shard, whole_inside
-from tacit.types import Dialogue, InputError, Split
+from tacit.text.sharding import Sharding, pass_along, shard
+from tacit.types import InputError, Split
 
 log = logging.getLogger("tacit")
 
-CALIBRATED = "-calibrated"  # what a version ends with
 WISH_LR = 10  # times the head's: few weights, in nats, that one epoch must move
 
 
@@ -85,28 +79,9 @@ def run_sft(
     barrier()  # the writer has saved the best epoch
     tuned = Policy.from_pretrained(stage.folder / "policy").to(policy.device)
     if config.calibrate:
-        _calibrated(tuned, split, config, stage, rejected)
+        calibrated(tuned, split.valid, config.validation_picks, stage, rejected)
     stage.finish({"validation_score": state["best"], "epochs": state["epoch"], "lm_lr": config.lm_lr})
     return tuned
-
-
-def _calibrated(policy: Policy, split: Split, config: SFTConfig, stage: Stage, rejected: Rejected) -> None:
-    """Weigh the parts of the slate's logits by the validation dialogues, once, and save the policy again."""
-    if policy.version.endswith(CALIBRATED):  # a kill came between this and the end of the stage
-        return
-    pool = segments(split.valid, policy, None, rejected)
-    picks = [pick for segment in pool for pick in segment.picks if pick.rows][: config.validation_picks]
-    found = calibrate(policy, picks)
-    barrier()  # everybody has read the policy that is replaced
-    if found is None:
-        return
-    policy.version += CALIBRATED
-    log.info("%s: calibrated on %d turns, %.3f → %.3f nats", stage.name, found.contexts, found.before, found.after)
-    if not is_writer():
-        return
-    atomic_write(stage.folder / "calibration.json", json.dumps(asdict(found), indent=1) + "\n")
-    with atomic_folder(stage.folder / "policy") as folder:
-        policy.save_pretrained(folder)
 
 
 def _chosen(policy: Policy, config: SFTConfig) -> str:
@@ -201,100 +176,6 @@ def gradients(
     sum_gradients(optimizer)
     found = summed(found)
     return found["text"], found["slate"]
-
-
-def losses(policy: Policy, batch: Sequence[Segment], whole: Sequence[Segment] | None = None) -> tuple[Tensor, Tensor]:
-    """(mean NLL of the policy's own tokens, mean loss of recommended items), nats.
-
-    A turn that recommends several items counts once: its items share the weight (``slate_loss``). Where ``batch`` is a
-    piece of a ``whole`` one, its losses are its part of the whole one's means, so that the pieces add up to them.
-    """
-    whole = batch if whole is None else whole
-    hidden = policy.trunk([segment.tokens for segment in batch])
-    rows, places, tokens = [], [], []
-    for row, segment in enumerate(batch):
-        for place, own in enumerate(segment.targets):
-            if own:
-                rows.append(row)
-                places.append(place - 1)  # the state before the token
-                tokens.append(segment.tokens[place])
-    text = text_loss(policy.lm, hidden[rows, places], torch.tensor(tokens, device=policy.device))
-    text = text * (len(tokens) / sum(sum(segment.targets) for segment in whole)) if whole is not batch else text
-    picks = [(row, pick) for row, segment in enumerate(batch) for pick in segment.picks]
-    if not picks:
-        return text, text.new_zeros(())
-    states = hidden[[row for row, _ in picks], [pick.position for _, pick in picks]]
-    scores = torch.log_softmax(pick_logits(policy, [pick for _, pick in picks], states), dim=-1)
-    turns = [pick for segment in whole for pick in segment.picks]
-    return text, slate_loss(scores, [pick for _, pick in picks], turns)
-
-
-def text_loss(lm: Any, states: Tensor, tokens: Tensor, most_logits: int = MOST_LOGITS) -> Tensor:
-    """Mean −log p of tokens [N] after states [N, width], nats; the logits are held piece by piece."""
-
-    def measure(logits: Tensor, part: slice) -> Tensor:
-        return nn.functional.cross_entropy(logits, tokens[part], reduction="none")
-
-    return over_vocabulary(lm, states, measure, most_logits).mean()
-
-
-def slate_loss(log_p: Tensor, picks: Sequence[Pick], whole: Sequence[Pick] | None = None) -> Tensor:
-    """−log p of items, mean over the turns that hold some, plus −log(1 − p) of rejected ones, likewise; nats.
-
-    log_p [P, n_items]: a row a turn. The means are over the turns of ``whole``, of which ``picks`` may be a part.
-
-    Unlikelihood (Welleck et al. 2020, arXiv 1908.04319) pushes a rejected item down by as much as the policy would have
-    shown it, and leaves alone what it would not show anyway. Apart, neither mean dilutes the other.
-    """
-    whole = picks if whole is None else whole
-    wanted = [log_p[i, list(pick.rows)].mean() for i, pick in enumerate(picks) if pick.rows]
-    against = [
-        torch.log1p(-log_p[i, list(pick.rejected)].exp().clamp_max(1 - 1e-6)).mean()
-        for i, pick in enumerate(picks)
-        if pick.rejected
-    ]
-    counts = (sum(bool(pick.rows) for pick in whole), sum(bool(pick.rejected) for pick in whole))
-    terms = [-torch.stack(part).sum() / n for part, n in zip((wanted, against), counts, strict=True) if part]
-    return terms[0] if len(terms) == 1 else terms[0] + terms[1]
-
-
-def pick_logits(policy: Policy, picks: Sequence[Pick], states: Tensor) -> Tensor:
-    """[P, n_items], differentiable in the encoder when it trains."""
-    contexts = [pick.context for pick in picks]
-    texts = [policy.window_text(context) for context in contexts]
-    trains = policy.training and any(p.requires_grad for p in policy.encoder.parameters())
-    window = policy.encoder(texts) if trains else policy.encoder.encode(texts)
-    return policy.ranking_scores(window, states, contexts).float()
-
-
-@torch.no_grad()
-def validate(
-    policy: Policy, dialogues: Sequence[Dialogue], limit: int, k: int = 10, rejected: Rejected = "positive"
-) -> dict[str, float]:
-    """NDCG@k of new items on validation turns (named items masked) and the NLL of the agent's tokens."""
-
-    def words(batch: Sequence[Segment]) -> tuple[float, int]:
-        own = sum(sum(segment.targets) for segment in batch)
-        return float(losses(policy, [Segment(s.tokens, s.targets, ()) for s in batch])[0]) * own, own
-
-    def places(part: Sequence[Pick]) -> list[int]:
-        contexts = [pick.context for pick in part]
-        mentioned = policy.mentioned(contexts)
-        logits = mask_rows(policy.slate_logits(contexts), mentioned)
-        wanted = [
-            (row, item) for row, pick in enumerate(part) for item in set(pick.rows) - set(mentioned[row].tolist())
-        ]
-        return [int((logits[row] > logits[row, item]).sum()) + 1 for row, item in wanted]
-
-    pool = segments(dialogues, policy, None, rejected)
-    picks = [pick for segment in pool for pick in segment.picks if pick.rows][:limit]
-    policy.eval()
-    with whole_inside(policy.lm):
-        said = list(spread(words, [pool[start : start + 32] for start in range(0, len(pool), 32)]))
-        parts = list(spread(places, [picks[start : start + 64] for start in range(0, len(picks), 64)]))
-    found = [at for part in parts for at in part]
-    scores = {"nll": sum(nll for nll, _ in said) / max(sum(own for _, own in said), 1)}
-    return {**scores, f"ndcg@{k}": float(np.mean(ndcg(np.array(found), k)))} if found else scores
 
 
 def _judge_epoch(
