@@ -155,10 +155,10 @@ def test_it_learns_and_a_kill_at_any_step_changes_nothing(
         steps = iter(range(killed_at))
         honest = sft.losses
 
-        def dying(policy: Policy, batch: object, steps=steps, honest=honest):  # type: ignore[no-untyped-def]
+        def dying(policy: Policy, *pieces: object, steps=steps, honest=honest):  # type: ignore[no-untyped-def]
             if policy.training and next(steps, None) is None:
                 raise KeyboardInterrupt
-            return honest(policy, batch)  # type: ignore[arg-type]
+            return honest(policy, *pieces)  # type: ignore[arg-type]
 
         monkeypatch.setattr(sft, "losses", dying)
         with pytest.raises(KeyboardInterrupt):
@@ -258,8 +258,8 @@ def test_size_and_base_decide_what_is_not_given(encoder_folder: Path, tmp_path: 
     assert auto.settled("gpt2-medium").lm_lr is None  # its weights or its adapters: told when the model is there
     assert SFTConfig(lm_lr=2e-4).settled("small").lm_lr == SFTConfig(lm_lr=2e-4).settled("gpt2").lm_lr == 2e-4
     small = build(encoder_folder)
-    assert auto.settled_for(small).microbatch == auto.batch == 16
-    assert replace(auto, batch=64).settled_for(small).microbatch == 16, "more would only take more memory"
+    assert auto.settled_for(small).microbatch == 4, "more would only take more memory"
+    assert replace(auto, batch=2).settled_for(small).microbatch == 2
     base = tiny.save_lm(tmp_path / "base", "llama")
     for lora, rate in ((0, 5e-5), (2, 2e-4)):
         config = PolicyConfig(base=str(base), encoder=str(encoder_folder), window=4, lm=LMConfig(lora=lora))

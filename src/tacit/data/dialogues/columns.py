@@ -208,20 +208,16 @@ def _times(times: list[float | str | None], lengths: Ints64) -> Ints64 | None:
         return np.zeros(len(times), np.int64)
     if str in kinds:
         return _texts_of_times(times, lengths)
-    whose = np.repeat(np.arange(len(lengths)), lengths)
-    if type(None) in kinds:
-        numbers = np.array(times, np.float64)  # None is not a number
-        there = ~np.isnan(numbers)
-        value, whose = numbers[there], whose[there]
-    else:
-        value, there = np.fromiter(times, np.float64, len(times)), np.True_
+    numbers = np.array(times, np.float64)  # None is not a number
+    there = ~np.isnan(numbers)
+    value, whose = numbers[there], np.repeat(np.arange(len(lengths)), lengths)[there]
     short = value < SHORT
     if not (short | (value >= EARLIEST)).all():
         return None
     same = whose[1:] == whose[:-1]
     if (same & ((value[1:] < value[:-1]) | (short[1:] != short[:-1]))).any():
         return None
-    return np.broadcast_to(there, len(times)) * TIME
+    return there * TIME
 
 
 def _texts_of_times(times: Sequence[float | str | None], lengths: Ints64) -> Ints64 | None:
