@@ -5,9 +5,9 @@ A number a turn says what the turn carries, as bits, so that counting gigabytes 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence, Sized
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
-from itertools import chain, compress, product
+from itertools import chain, compress
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,6 @@ from tacit.types import Bools, Dialogue, Feedback, Ints64, ItemId
 FIELDS = tuple(part.name for part in fields(Feedback))
 AGENT, SLATE, PROPENSITY, TIME, FEEDBACK, ENDED = (1 << bit for bit in range(6))  # ENDED: the user accepted or left
 FIRST_FIELD = 6  # the bit of FIELDS[0]; the others follow
-# (which of FIELDS are absent) → bits; 0 where all are
-_BITS_BY_ABSENCE = {
-    absent: sum(1 << FIRST_FIELD + k for k, gone in enumerate(absent) if not gone) | (not all(absent)) * FEEDBACK
-    for absent in product((False, True), repeat=len(FIELDS))
-}
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ def of_dialogues(dialogues: Iterable[Dialogue]) -> Columns:
             + (slate is not None) * SLATE
             + (slate is not None and slate.propensities is not None) * PROPENSITY
             + (turn.time_s is not None) * TIME
-            + (FEEDBACK | _bits_of(feedback) if feedback is not None else 0)
+            + (_bits_of(feedback) if feedback is not None else 0)
         )
     return Columns(
         _hashes([dialogue.id for dialogue in several]),
@@ -104,20 +99,20 @@ def of_rows(rows: Sequence[DialogueRow], known: frozenset[ItemId] | None) -> tup
 
 def _of_sound(rows: Sequence[DialogueRow], known: frozenset[ItemId] | None) -> Columns | None:
     """None where a row is not ``typed.sound``, or may not be."""
-    talks = [row.turns for row in rows]
-    lengths = _counts(talks)
-    turns = list(chain.from_iterable(talks))
+    lengths = np.array([len(row.turns) for row in rows], np.int64)
+    turns = list(chain.from_iterable([row.turns for row in rows]))
     texts = [turn.text for turn in turns]
     is_agent = [type(turn) is AgentTurn for turn in turns]
-    agent = _flags(is_agent)
+    agent: Bools = np.array(is_agent, bool)
     if len(rows) and np.add.reduceat(~agent, np.cumsum(lengths) - lengths).min() == 0:
         return None  # a dialogue without a user
     if any_thoughts(list(compress(texts, is_agent))):
         return None
-    ids = list(chain.from_iterable(filter(None, [turn.mentions for turn in turns])))
-    own = _bits_of_agents(list(compress(turns, is_agent)), ids)
+    agents: list[Any] = list(compress(turns, is_agent))
+    ids = [item for mentions in [turn.mentions for turn in turns] if mentions for item in mentions]
+    own = _bits_of_agents(agents, ids)
     times = _times([turn.time_s for turn in turns], lengths)
-    judged = [words for words in [row.judgements for row in rows] if words]
+    judged = [row.judgements for row in rows if row.judgements]
     ids.extend(chain.from_iterable(judged))
     if own is None or times is None or (known is not None and not known.issuperset(ids)):
         return None
@@ -129,69 +124,64 @@ def _of_sound(rows: Sequence[DialogueRow], known: frozenset[ItemId] | None) -> C
         lengths,
         _hashes(list(map(str.strip, texts))),
         bits,
-        sum(any(map(_is_said, words.values())) for words in judged),
+        sum(any(_is_said(word) for word in words.values()) for words in judged),
     )
-
-
-def _counts(lists: Sequence[Sized]) -> Ints64:
-    return np.fromiter(map(len, lists), np.int64, len(lists))
-
-
-def _flags(values: Sequence[bool]) -> Bools:
-    return np.frombuffer(bytes(values), bool)  # a third of the time of ``np.array``
 
 
 def _is_said(word: Word | None) -> bool:
     return word is not None and not (word.suggested is word.seen is word.liked is None)
 
 
-def _bits_of_agents(agents: Sequence[Any], ids: list[ItemId]) -> Ints64 | None:
+def _bits_of_agents(agents: Sequence[AgentTurn], ids: list[ItemId]) -> Ints64 | None:
     """What agent turns carry, [n]; None where a slate or a click is not sound. Adds the items shown to ``ids``."""
-    slates: list[list[Card] | None] = [turn.slate for turn in agents]
-    named = [slate is None and bool(turn.mentions) for slate, turn in zip(slates, agents, strict=True)]
-    bits = _flags(named) * SLATE
-    shown = [slate for slate in slates if slate]
-    if shown:
-        carried = _bits_of_slates(shown, ids)
-        if carried is None:
-            return None
-        bits[_flags([bool(slate) for slate in slates])] = carried
-    feedback: list[Seen | None] = [turn.feedback for turn in agents]
+    slates = [turn.slate for turn in agents]
+    bits = np.zeros(len(agents), np.int64)
+    if slates.count(None) < len(slates) and not _slates(slates, ids, bits):
+        return None
+    named = np.array([slate is None for slate in slates], bool)
+    named &= np.array(list(map(bool, [turn.mentions for turn in agents])), bool)
+    bits |= named * SLATE
+    feedback = [turn.feedback for turn in agents]
     if feedback.count(None) < len(feedback):
         bits |= np.array([0 if seen is None else _bits_of(seen) for seen in feedback], np.int64)
         for turn, slate, seen in zip(agents, slates, feedback, strict=True):
             if seen is not None and seen.clicked:
-                there = turn.mentions or () if slate is None else [card.item for card in slate]
-                if any(item not in there for item in seen.clicked):
+                shown = turn.mentions or () if slate is None else [card.item for card in slate]
+                if not {*shown}.issuperset(seen.clicked):
                     return None
     return bits
 
 
-def _bits_of_slates(slates: Sequence[list[Card]], ids: list[ItemId]) -> Ints64 | int | None:
-    """``SLATE`` and ``PROPENSITY`` of slates that are not empty; adds their items to ``ids``.
+def _slates(slates: Sequence[list[Card] | None], ids: list[ItemId], bits: Ints64) -> bool:
+    """Whether each slate has every item and position once, propensities on all cards or none; adds to both lists.
 
-    None where a slate has an item or a position twice, or propensities on some cards only, or may have.
+    True is sure; False is looked at one by one.
     """
-    n = _counts(slates)
-    starts = np.cumsum(n) - n
-    whose = np.repeat(np.arange(len(n)), n)
-    cards = list(chain.from_iterable(slates))
+    sizes = np.array([len(slate) if slate else 0 for slate in slates], np.int64)
+    cards = list(chain.from_iterable([slate for slate in slates if slate]))
     items = [card.item for card in cards]
     ids += items
-    try:
-        positions = np.fromiter([card.position for card in cards], np.int64, len(cards))
-    except OverflowError:
-        return None
+    which = np.flatnonzero(sizes)
+    if not len(which):
+        return True
+    n = sizes[which]
+    starts = np.cumsum(n) - n
+    whose = np.repeat(np.arange(len(n)), n)
+    positions = np.array([card.position for card in cards])
+    if positions.dtype != np.int64:  # beyond 63 bits
+        return False
     if (positions != np.arange(1, len(cards) + 1) - starts[whose]).any() and _twice(positions, whose):
-        return None
-    if _twice(_hashes(items), whose):
-        return None
+        return False
+    if _twice(np.fromiter(map(hash, items), np.int64, len(items)), whose):
+        return False
     given = [card.propensity for card in cards]
-    absent = given.count(None)
-    if absent in (0, len(given)):
-        return SLATE if absent else SLATE | PROPENSITY
-    told = np.add.reduceat(~np.isnan(np.array(given, np.float64)), starts, dtype=np.int64)
-    return None if ((told > 0) & (told < n)).any() else SLATE | (told > 0) * PROPENSITY
+    bits[which] = SLATE
+    if given.count(None) < len(given):
+        told = np.add.reduceat(~np.isnan(np.array(given, np.float64)), starts, dtype=np.int64)
+        if ((told > 0) & (told < n)).any():
+            return False
+        bits[which] |= (told > 0) * PROPENSITY
+    return True
 
 
 def _twice(values: Ints64, whose: Ints64) -> bool:
@@ -203,10 +193,9 @@ def _twice(values: Ints64, whose: Ints64) -> bool:
 
 def _times(times: list[float | str | None], lengths: Ints64) -> Ints64 | None:
     """``TIME`` where a turn has one; None where one is text, or not as ``typed.sound`` wants it."""
-    kinds = set(map(type, times))
-    if kinds <= {type(None)}:
+    if times.count(None) == len(times):
         return np.zeros(len(times), np.int64)
-    if str in kinds:
+    if str in set(map(type, times)):
         return _texts_of_times(times, lengths)
     numbers = np.array(times, np.float64)  # None is not a number
     there = ~np.isnan(numbers)
@@ -232,17 +221,17 @@ def _texts_of_times(times: Sequence[float | str | None], lengths: Ints64) -> Int
 
 def _bits_of(seen: Seen | Feedback) -> int:
     """``FEEDBACK``, a bit a field, and ``ENDED``; 0 where no field was observed."""
-    found = _BITS_BY_ABSENCE[
-        (
-            seen.dwell_s is None,
-            seen.scroll_depth is None,
-            seen.clicked is None,
-            seen.latency_s is None,
-            seen.sentiment_before is None,
-            seen.sentiment_after is None,
-            seen.accepted is None,
-            seen.left is None,
-            seen.device is None,
-        )
-    ]
-    return found | ENDED if seen.accepted or seen.left else found
+    found = (
+        (seen.dwell_s is not None)
+        | (seen.scroll_depth is not None) << 1
+        | (seen.clicked is not None) << 2
+        | (seen.latency_s is not None) << 3
+        | (seen.sentiment_before is not None) << 4
+        | (seen.sentiment_after is not None) << 5
+        | (seen.accepted is not None) << 6
+        | (seen.left is not None) << 7
+        | (seen.device is not None) << 8
+    )
+    if not found and isinstance(seen, Seen):
+        return 0
+    return found << FIRST_FIELD | FEEDBACK | (ENDED if seen.accepted or seen.left else 0)
