@@ -10,7 +10,7 @@ import torch
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import logs
-from tacit.dialogue.policy.act import Decision
+from tacit.dialogue.policy.act import READ_TEMPERATURE, Decision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.foretell import Foreteller
 from tacit.dialogue.reward.model import RewardModel
@@ -65,19 +65,28 @@ class Recommender:
         size = sum(weight.numel() for weight in self.policy.lm.parameters()) / 1e6
         return f"{self.version}: a language model of {size:.1f} million weights, {made}; {len(self.catalog)} items"
 
-    def start(self, *, seed: int = 0, greedy: bool = False) -> Chat:
-        """A new conversation. ``seed`` is of its draws; ``greedy`` always takes the likeliest turn instead."""
-        return Chat(self, torch.Generator(self.policy.device).manual_seed(seed), greedy)
+    def start(self, *, seed: int = 0, greedy: bool = False, temperature: float = READ_TEMPERATURE) -> Chat:
+        """A new conversation. ``seed`` is of its draws; ``greedy`` always takes the likeliest turn instead.
+
+        ``temperature`` is that of a reply's words; whether to recommend and what is drawn as the policy has it.
+        """
+        return Chat(self, torch.Generator(self.policy.device).manual_seed(seed), greedy, temperature)
 
     def next_turn(
-        self, dialogue: Dialogue, *, generator: torch.Generator, greedy: bool = False, recommend: bool = False
+        self,
+        dialogue: Dialogue,
+        *,
+        generator: torch.Generator,
+        greedy: bool = False,
+        recommend: bool = False,
+        temperature: float = READ_TEMPERATURE,
     ) -> Reply:
         """What the recommender says next in ``dialogue``, drawn with ``generator``; no call remembers another.
 
         ``recommend``: it shows items in any case, whether or not the policy would rather talk.
         """
         decide: Decision | None = "recommend" if recommend else None
-        turn = self.policy.act([dialogue], generator, greedy=greedy, decide=decide)[0].turn()
+        turn = self.policy.act([dialogue], generator, greedy, decide, temperature)[0].turn()
         titles = tuple(self.catalog[item].title for item in turn.slate.items) if turn.slate is not None else ()
         return Reply(turn.speaker, turn.text, turn.mentions, turn.slate, titles=titles)
 
@@ -93,9 +102,15 @@ class Recommender:
 class Chat:
     """One conversation with a recommender. ``dialogue`` is everything said so far."""
 
-    def __init__(self, recommender: Recommender, generator: torch.Generator, greedy: bool = False) -> None:
+    def __init__(
+        self,
+        recommender: Recommender,
+        generator: torch.Generator,
+        greedy: bool = False,
+        temperature: float = READ_TEMPERATURE,
+    ) -> None:
         self.recommender, self.dialogue = recommender, Dialogue("chat", "you", ())
-        self._generator, self._greedy = generator, greedy
+        self._generator, self._greedy, self._temperature = generator, greedy, temperature
 
     def say(self, text: str, recommend: bool = False) -> Reply:
         """The user says ``text``; the recommender's answer. Titles in the text count as mentioned.
@@ -104,7 +119,11 @@ class Chat:
         """
         self.dialogue = self.dialogue.then(self.recommender.user_turn(text))
         reply = self.recommender.next_turn(
-            self.dialogue, generator=self._generator, greedy=self._greedy, recommend=recommend
+            self.dialogue,
+            generator=self._generator,
+            greedy=self._greedy,
+            recommend=recommend,
+            temperature=self._temperature,
         )
         self.dialogue = self.dialogue.then(Turn(reply.speaker, reply.text, reply.mentions, reply.slate))
         return reply

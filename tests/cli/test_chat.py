@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from tacit.catalog import Catalog
 from tacit.cli import chat
 from tacit.cli.chat import command
+from tacit.cli.commands.chat import chat as chat_command
+from tacit.cli.commands.serve import serve as serve_command
+from tacit.dialogue.policy.act import READ_TEMPERATURE
 from tacit.dialogue.why import ItemWhy, Why
 from tacit.recommender import Reply
 from tacit.types import Item
@@ -92,3 +96,9 @@ def test_bytes_that_are_no_text_and_a_bare_slash(
 def test_help_names_every_command() -> None:
     text = command("/help", Echo())  # type: ignore[arg-type]
     assert all(name in text for name in ("/why", "/reset", "/help"))
+
+
+def test_the_commands_say_the_temperature_that_is_used() -> None:
+    """Commands are declared without loading torch, so they repeat a number of the code behind them."""
+    assert signature(chat_command).parameters["temperature"].default == READ_TEMPERATURE
+    assert signature(serve_command).parameters["words_temperature"].default == READ_TEMPERATURE

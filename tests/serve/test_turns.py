@@ -48,6 +48,17 @@ def test_greedy_turns_are_those_of_act_however_they_came_together() -> None:
             assert (answer.slate and answer.slate.items) == (sample.slate and sample.slate.items)
 
 
+def test_cold_words_are_the_likeliest_whatever_the_slate_is_drawn_by() -> None:
+    drawn = opened(CONTEXTS * 4, Mixture(), seed=3)
+    answers = list(drawn.answers)
+    while drawn.answers:
+        drawn.step(torch.Generator().manual_seed(1), temperature=1e-4)
+    again = opened(CONTEXTS * 4, Mixture(), seed=3)
+    for answer in again.answers:
+        answer.mixture = GREEDY  # from here on: its words
+    assert [answer.reply for answer in answers] == [answer.reply for answer in written(again)]
+
+
 def test_a_slot_stands_once_in_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     weight = POLICY.lm.get_input_embeddings().weight.detach().clone()
     weight[POLICY.layout.slots] = 0.5

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tacit.catalog import Catalog
+from tacit.dialogue.policy.act import READ_TEMPERATURE
 from tacit.recommender import Chat, Reply, load
 from tacit.run.terminal import printable
 
@@ -25,11 +26,12 @@ def chat(
     items: Path | None = None,
     verify: bool = True,
     recommend: bool = False,
+    temperature: float = READ_TEMPERATURE,
 ) -> None:
     recommender = load(folder, stage=stage, verify=verify)
     if items is not None:
         recommender = recommender.extended(Catalog.load(items).items)
-    conversation = recommender.start(seed=seed, greedy=greedy)
+    conversation = recommender.start(seed=seed, greedy=greedy, temperature=temperature)
     print(f"{printable(recommender.speaker)}. An empty line ends; /help lists commands.", file=sys.stderr)
     for text in _lines():
         if text.startswith("/"):

@@ -22,6 +22,7 @@ class Draws:
     epsilon: float
     temperature: float
     top_k: int
+    words_temperature: float
     greedy: bool
 
 
@@ -63,6 +64,7 @@ def serve(
     from tacit.run.config import load
     from tacit.run.network import quiet_progress_bars
     from tacit.serve.canary import CanaryConfig
+    from tacit.serve.engine import EngineConfig
     from tacit.serve.server import listen, open_state
     from tacit.serve.settings import Settings
 
@@ -80,6 +82,7 @@ def serve(
         dev=place.dev,
         page=place.page,
         origins=place.origins,
+        engine=EngineConfig(words_temperature=draws.words_temperature),
         canary=load(CanaryConfig, None, canary),
     )
     with exclusive(folder, SERVING, "give another --state."):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from tacit.dialogue.policy.act import READ_TEMPERATURE
 from tacit.dialogue.policy.policy import Policy
 from tacit.run.limits import above, at_least
 from tacit.serve.prefixes import PrefixConfig, Prefixes
@@ -31,6 +32,7 @@ class EngineConfig:
     queued: int = at_least(1, default=64)  # turns that may wait; beyond it people are asked to come back
     together: int = at_least(1, default=32)  # turns that are written at once
     retry_after_s: float = above(0.0, default=2.0)
+    words_temperature: float = above(0.0, default=READ_TEMPERATURE)  # of replies; slates have their own
     prefixes: PrefixConfig = field(default_factory=PrefixConfig)
 
 
@@ -220,7 +222,7 @@ class Engine:
     def _step(self, writing: Writing) -> None:
         before = list(writing.answers)
         try:
-            for answer in writing.step(self._words):
+            for answer in writing.step(self._words, self.config.words_temperature):
                 piece = answer.next_piece()
                 last = ("stop" if answer.ended() else "length") if answer.full() else ""
                 if piece or last:

@@ -113,15 +113,16 @@ class Writing:
         return True
 
     @torch.no_grad()
-    def step(self, generator: torch.Generator) -> list[Answer]:
+    def step(self, generator: torch.Generator, temperature: float = 1.0) -> list[Answer]:
         """A token more for each answer; those that got one. Full ones, and those whose people are gone, leave."""
         self._leave()
         written = list(self.answers)
         if not written:
             return []
-        logprobs = torch.log_softmax(head_logits(self.policy.lm, self._state) + self._sayable, dim=-1)
-        drawn = torch.multinomial(logprobs.exp().cpu(), 1, generator=generator).squeeze(1).tolist()
-        best = logprobs.argmax(-1).tolist()
+        logits = head_logits(self.policy.lm, self._state) + self._sayable
+        odds = torch.softmax(logits / temperature, dim=-1).cpu()
+        drawn = torch.multinomial(odds, 1, generator=generator).squeeze(1).tolist()
+        best = logits.argmax(-1).tolist()
         for answer, token, likeliest in zip(written, drawn, best, strict=True):
             own = likeliest if answer.mixture.deterministic else token
             answer.reply.append(answer.given[len(answer.reply)] if answer.given else own)

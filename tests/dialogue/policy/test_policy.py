@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import synthetic
+from tacit.dialogue.policy.act import act
 from tacit.dialogue.policy.associations import associations
 from tacit.dialogue.policy.layout import fill_slots, with_slots
 from tacit.dialogue.policy.network import PolicyConfig
@@ -125,6 +126,18 @@ def test_a_slot_stands_once_in_a_reply_for_drawing_and_scoring_alike(greedy: boo
         for sample in drawn[:3]:
             reply = [p for p, own in zip(sample.logprobs, sample.sampled, strict=True) if own][1:]
             assert by_hand(policy, sample) == pytest.approx(reply, abs=1e-4)
+
+
+def test_temperature_is_of_the_words_alone_and_a_low_one_says_the_likeliest(encoder_folder: Path) -> None:
+    policy = build(encoder_folder)
+    dice = [torch.Generator().manual_seed(5) for _ in range(3)]
+    own = act(policy, contexts(), dice[0])
+    low = act(policy, contexts(), dice[1], temperature=0.01)
+    assert [s.slate for s in low] == [s.slate for s in own]  # what is shown is drawn before any word, and as ever
+    assert [s.logprobs[0] for s in low] == [s.logprobs[0] for s in own]
+    greedy = act(policy, contexts(), dice[2], greedy=True, decide="reply")
+    colder = act(policy, contexts(), dice[2], decide="reply", temperature=1e-4)
+    assert [s.text for s in colder] == [s.text for s in greedy]
 
 
 def test_what_a_row_said_before_by_hand() -> None:

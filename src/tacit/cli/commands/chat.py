@@ -15,6 +15,9 @@ def chat(
     stage: Annotated[str, typer.Option(help="Which policy: ppo or sft. Default: the last that is there.")] = "",
     seed: Annotated[int, typer.Option(help="Of the policy's draws.")] = 0,
     greedy: Annotated[bool, typer.Option(help="Always the likeliest turn, no sampling.")] = False,
+    temperature: Annotated[
+        float, typer.Option(min=0.01, max=100.0, help="Of a reply's words; what is shown is drawn as ever.")
+    ] = 0.6,
     recommend: Annotated[bool, typer.Option("--recommend", help="Show items in every turn.")] = False,
     items: Annotated[Path | None, typer.Option(help="Items file: those not in the catalogue are added to it.")] = None,
     verify: Verify = True,
@@ -25,4 +28,4 @@ def chat(
     """
     from tacit.cli.chat import chat as talk
 
-    talk(run_folder, stage, seed, greedy, items, verify, recommend)
+    talk(run_folder, stage, seed, greedy, items, verify, recommend, temperature)

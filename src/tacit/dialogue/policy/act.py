@@ -17,6 +17,9 @@ from tacit.text.lm import head_logits
 from tacit.types import Dialogue, Sample, Slate
 
 Decision = Literal["recommend", "reply"]
+# of words that people read: at 1 a model of this size says what is no language, at 0 the same to everything
+# (`benchmarks/words_temperature.py`)
+READ_TEMPERATURE = 0.6
 
 
 @dataclass
@@ -39,9 +42,11 @@ def act(
     greedy: bool = False,
     decide: Decision | None = None,
     write: bool = True,
+    temperature: float = 1.0,
 ) -> list[Sample]:
     """One turn for every context, in one batch with a KV cache. ``decide`` forces the decision; without ``write`` the
-    reply is left empty, which saves most of the time.
+    reply is left empty, which saves most of the time. ``temperature`` is that of the reply's words alone; what is drawn
+    at another than 1 is no sample of the policy, and not for training.
 
     Draws are made on the CPU generator, so that CPU and CUDA runs draw alike.
     """
@@ -65,7 +70,7 @@ def act(
             turn.given, turn.reply_logprobs = bool(turn.reply), [0.0] * len(turn.reply)
         state = cache.feed([layout.opening(d.slate)[1:] for d in drawn])
         with laid_out(policy.lm, sum(not turn.given for turn in drawn), lengths.reply):
-            _write(policy, cache, state, drawn, generator, greedy)
+            _write(policy, cache, state, drawn, generator, None if greedy else temperature)
     return [finish(policy, prompt, d) for prompt, d in zip(prompts, drawn, strict=True)]
 
 
@@ -113,10 +118,15 @@ def _draw_slates(
 
 
 def _write(
-    policy: PolicyNetwork, cache: KVCache, state: Tensor, drawn: list[Drawn], generator: torch.Generator, greedy: bool
+    policy: PolicyNetwork,
+    cache: KVCache,
+    state: Tensor,
+    drawn: list[Drawn],
+    generator: torch.Generator,
+    temperature: float | None,
 ) -> None:
-    """Reply tokens until every row said ``<eos>`` or the budget is spent. Finished rows are dropped once they are a
-    quarter of all."""
+    """Reply tokens, the likeliest where there is no ``temperature``, until every row said ``<eos>`` or the budget is
+    spent. Finished rows are dropped once they are a quarter of all."""
     places = [place for place, row in enumerate(drawn) if not row.given]
     rows, eos, budget = [drawn[place] for place in places], policy.layout.eos, policy.layout.lengths.reply
     if len(rows) < len(drawn) and rows:
@@ -126,8 +136,8 @@ def _write(
     sayable = policy.sayable([row.slate for row in rows])
     for step in range(budget if rows else 0):
         logits = head_logits(policy.lm, state) + sayable
-        distribution = torch.log_softmax(logits, dim=-1)
-        token = distribution.argmax(-1) if greedy else _draw(distribution, generator)
+        distribution = torch.log_softmax(logits / (temperature or 1.0), dim=-1)
+        token = distribution.argmax(-1) if temperature is None else _draw(distribution, generator)
         logprob = distribution.gather(1, token.unsqueeze(1)).squeeze(1).tolist()
         policy.say_once(sayable, token.tolist())
         for row, t, p in zip(rows, token.tolist(), logprob, strict=True):

@@ -156,9 +156,11 @@ class Policy(PolicyNetwork):
         generator: torch.Generator,
         greedy: bool = False,
         decide: Decision | None = None,
+        temperature: float = 1.0,
     ) -> list[Sample]:
-        """One turn for every context, in one batch with a KV cache. ``decide`` forces the decision."""
-        return act.act(self, contexts, generator, greedy, decide)
+        """One turn for every context, in one batch with a KV cache. ``decide`` forces the decision; ``temperature`` is
+        that of the words, see ``act``."""
+        return act.act(self, contexts, generator, greedy, decide, temperature=temperature)
 
     def evaluate(self, contexts: Sequence[Dialogue], samples: Sequence[Sample]) -> Evaluation:
         """One differentiable pass over finished turns."""
