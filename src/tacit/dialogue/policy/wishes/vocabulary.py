@@ -120,9 +120,9 @@ class Vocabulary:
             columns = self._filed(concept.filed)
             if columns:
                 known[name] = part = Part(name, "category", columns, exact=False)
-                for said in map(words, concept.spoken):
-                    own = self.kinds.get((*said[:-1], singular(said[-1])), (part,))  # "westerns" is a value's own word
-                    self.kinds.setdefault(said, own)
+                for form in map(words, concept.spoken):
+                    own = self.kinds.get((*form[:-1], singular(form[-1])), (part,))  # "westerns" is a value's own word
+                    self.kinds.setdefault(form, own)
         for name, others in lexicon.NEAR.items():
             near = next((other for other in others if other in known), None)
             if name not in known and near is not None:
