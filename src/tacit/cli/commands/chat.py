@@ -17,7 +17,7 @@ def chat(
     greedy: Annotated[bool, typer.Option(help="Always the likeliest turn, no sampling.")] = False,
     temperature: Annotated[
         float, typer.Option(min=0.01, max=100.0, help="Of a reply's words; what is shown is drawn as ever.")
-    ] = 0.6,
+    ] = 0.7,
     recommend: Annotated[bool, typer.Option("--recommend", help="Show items in every turn.")] = False,
     items: Annotated[Path | None, typer.Option(help="Items file: those not in the catalogue are added to it.")] = None,
     verify: Verify = True,

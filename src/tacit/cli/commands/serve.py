@@ -28,7 +28,7 @@ def serve(
     epsilon: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of places drawn uniformly.")] = 0.02,
     temperature: Annotated[float, typer.Option(min=0.01, max=100.0, help="Of the slate's softmax.")] = 1.0,
     top_k: Annotated[int, typer.Option(min=0, help="Draw among the best so many; 0 is among all.")] = 0,
-    words_temperature: Annotated[float, typer.Option(min=0.01, max=100.0, help="Of the words of replies.")] = 0.6,
+    words_temperature: Annotated[float, typer.Option(min=0.01, max=100.0, help="Of the words of replies.")] = 0.7,
     greedy: Annotated[bool, typer.Option("--greedy", help="Always the likeliest turn: nothing can be learnt.")] = False,
     canary: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Of canaries: sessions=50, window_s=600, alpha=0.01.")

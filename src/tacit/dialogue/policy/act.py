@@ -19,7 +19,7 @@ from tacit.types import Dialogue, Sample, Slate
 Decision = Literal["recommend", "reply"]
 # of words that people read: at 1 a model of this size says what is no language, at 0 the same to everything
 # (`benchmarks/words_temperature.py`)
-READ_TEMPERATURE = 0.6
+READ_TEMPERATURE = 0.7
 
 
 @dataclass

@@ -148,19 +148,19 @@ def _points(number: float) -> str:
 
 
 def _rounds(found: Told) -> str:
-    head = ["round", "hidden utility", "candidate's gain", "by SNIPS", "effective rounds", "verdict", "gate", "canary"]
+    head = ["round", "hidden utility", "candidate's gain", "by SNIPS", "effective rounds", "gate"]
     rows = []
     for one in found["rounds"]:
         value, deciding = one["hidden_utility"], "snRIPS" if "snRIPS" in one["gain"] else "SNIPS"
+        broken = [rule for rule in one["refused_by"] if rule != "verdict" and not rule.startswith("gain")]
+        said = [one["verdict"], *broken[:1], *([f"canary {_ended(one['canary'])}"] if one["canary"] else [])]
         cells = [
             Cell(str(one["round"]), f"{one['served'][:8]} served"),
             Cell(short(value["value"]), f"{short(value['low'])} to {short(value['high'])}"),
             _gain(one["gain"].get(deciding)),
             _gain(one["gain"].get("SNIPS")),
             Cell(f"{one['ess']:.0f}", f"of {one['logged_rounds']}, {one['judged_by']} people"),
-            Cell(one["verdict"]),
-            Cell("passed" if one["passed"] else "refused", ", ".join(one["refused_by"][:1])),
-            Cell(_ended(one["canary"] or "")),
+            Cell("passed" if one["passed"] else "refused", ", ".join(said)),
         ]
         rows.append(("", cells))
     primary = found["rounds"][0]["primary"]
