@@ -73,6 +73,16 @@ def test_what_is_asked_of_what_was_shown(said: str, expected: str | None) -> Non
     assert told(after(said)) == expected
 
 
+def test_it_is_what_the_last_answer_was_about_though_other_items_were_shown_with_it() -> None:
+    """The catalogue's answer is given in a turn of its own, which may show a new slate."""
+    first = after("Why this one?")
+    answered = Turn("agent", told(first) or "", ("momo", "bare"), Slate(("momo", "bare")))
+    again = Dialogue("d", "u", (*first.turns, answered, Turn("user", "Who directed it?")))
+    assert told(again) == "Michael Mann directed Heat (1995)."
+    second = Dialogue("d", "u", (*first.turns, answered, Turn("user", "Who wrote the first one?")))
+    assert told(second) == "Michael Ende wrote Momo (1973)."
+
+
 def test_a_named_title_is_meant_and_nothing_shown_answers_nothing() -> None:
     assert told(after("Who directed Alien?", "alien")) == "Ridley Scott directed Alien (1979)."
     assert told(after("Who directed Lost Reel?", "bare")) == "I don't know who directed Lost Reel."

@@ -109,7 +109,8 @@ def _last_words(turns: Sequence[Turn]) -> list[Turn]:
 
 def _meant(turns: Sequence[Turn], catalog: Catalog) -> tuple[ItemId, ...]:
     """The items that the user's last words ask about: those they name, else "the second one", else what was named or
-    shown last: the title that the agent's words name first, or the first shown; several for "they"."""
+    shown last: the shown title that the agent's words name first, else another title in them (an answer may be about
+    an earlier slate), or the first shown; several for "they"."""
     said = _last_words(turns)
     named = [item for turn in said for item in turn.mentions]
     if named:
@@ -123,6 +124,8 @@ def _meant(turns: Sequence[Turn], catalog: Catalog) -> tuple[ItemId, ...]:
         place = _ORDINAL[nth.group(1).lower()] if nth else 0
         if nth:
             return (shown[place],) if place < len(shown) else ()
+        if turn.speaker == "agent" and not any(catalog[item].title in turn.text for item in shown):
+            shown = (*catalog.named(turn.text), *shown)
         first = sorted(shown, key=lambda item: _where(turn.text, catalog[item].title))
         return tuple(first[: _MANY if _SEVERAL.search(text) else 1])
     return ()
