@@ -7,7 +7,9 @@ from wish_catalogs import books, films, talk
 
 from tacit.catalog import Catalog
 from tacit.data.items import make_item
+from tacit.dialogue.policy.wishes.features import excluded
 from tacit.dialogue.policy.wishes.state import WishReader
+from tacit.types import Dialogue, Turn
 
 FILMS, BOOKS = WishReader(films()), WishReader(books())
 SHOWN = ("How about these?", "film-0", "film-1", "film-4")
@@ -226,3 +228,19 @@ def test_a_catalogue_without_attributes_still_tells_what_was_seen() -> None:
     bare = Catalog([item for item in films() if item.id == "film-12"])
     reader = WishReader(bare)
     assert reader.describe(reader.read(talk(bare, "a comedy from 1980, I have seen untold"))) == ["seen: Untold"]
+
+
+def test_a_work_that_was_named_is_out_of_reach_under_its_other_ids() -> None:
+    """ReDial files some films twice, with their year and without."""
+    titles = {"heat": "Heat", "heat-95": "Heat (1995)", "heat-86": "Heat (1986)", "other": "Other (1990)"}
+    catalog = Catalog([make_item(id, title, {}) for id, title in titles.items()])
+    reader = WishReader(catalog)
+
+    def out(*named: str) -> set[str]:
+        wishes = reader.read(Dialogue("d", "u", (Turn("user", "I loved it. Anything like it?", named),)))
+        away = excluded(wishes, reader.index, 1)
+        return {item.id for item, hidden in zip(catalog.items, away, strict=True) if hidden}
+
+    assert out("heat-95") == {"heat"}  # the item that was named is masked as such
+    assert out("heat") == {"heat-95", "heat-86"}  # which of them is meant is not known
+    assert out("other") == set()

@@ -53,12 +53,12 @@ def unmet(wishes: Wishes, index: AttributeIndex) -> Floats32:
 
 
 def excluded(wishes: Wishes, index: AttributeIndex, size: int) -> Bools:
-    """[n_items], True where an item was plainly excluded: unwanted, rejected or seen.
+    """[n_items], True where an item was plainly excluded: unwanted, rejected, seen, or a work that the user named.
 
     Where fewer than ``size`` items would be left, the refusals are relaxed in this order until enough are: unwanted
     kinds and people, oldest first; rejected titles; seen titles.
     """
-    layers = [_rows(wishes.seen, index), _rows(wishes.rejected, index)]
+    layers = [_rows(wishes.seen | wishes.twins, index), _rows(wishes.rejected, index)]
     layers += [index.satisfied(w.part) >= 1.0 for w in sorted(wishes.unwanted, key=lambda w: -w.turn)]
     while layers:
         out: Bools = np.logical_or.reduce(layers)

@@ -34,11 +34,12 @@ class Wishes:
     seen: frozenset[int] = field(default_factory=frozenset)
     rejected: frozenset[int] = field(default_factory=frozenset)
     liked: tuple[int, ...] = ()
+    twins: frozenset[int] = field(default_factory=frozenset)  # works that the user named, under their other ids
     turn: int = -1  # of the last user turn
     asks: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.wanted or self.unwanted or self.seen or self.rejected or self.liked)
+        return bool(self.wanted or self.unwanted or self.seen or self.rejected or self.liked or self.twins)
 
 
 class WishReader:
@@ -99,7 +100,10 @@ class WishReader:
         rows = tuple(self.catalog.index(item) for item in shown)
         reading = self._reading(text, mentions, rows, asked)
         after = apply(state, reading)
-        return replace(after, seen=self._with_twins(after.seen), rejected=self._with_twins(after.rejected))
+        named = {self.catalog.index(item) for item in mentions}
+        twins = state.twins | (self._with_twins(named) - named)
+        seen, rejected = self._with_twins(after.seen), self._with_twins(after.rejected)
+        return replace(after, seen=seen, rejected=rejected, twins=twins)
 
     def _with_twins(self, rows: Iterable[int]) -> frozenset[int]:
         return frozenset(twin for row in rows for twin in self._titles.twins(row))

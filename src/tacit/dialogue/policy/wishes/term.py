@@ -84,7 +84,7 @@ class WishTerm(nn.Module):
             if state.wanted:
                 lacking = torch.from_numpy(unmet(state, self.reader.index)).to(logits.device)
                 logits[row] -= self._margin * lacking
-            if state.unwanted or state.seen or state.rejected:
+            if state.unwanted or state.seen or state.rejected or state.twins:
                 out = torch.from_numpy(excluded(state, self.reader.index, self._size + named)).to(logits.device)
                 logits[row].masked_fill_(out, NEG)
         return logits
