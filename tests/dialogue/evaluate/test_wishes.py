@@ -13,7 +13,7 @@ from wish_shops import goods, novels
 from tacit.catalog import Catalog
 from tacit.dialogue.evaluate.wish_lists import SHIPPED, Facts, read_cases
 from tacit.dialogue.evaluate.wish_templates import TEMPLATES, generate
-from tacit.dialogue.evaluate.wishes import popular, satisfied_share, score_lists, within_wish
+from tacit.dialogue.evaluate.wishes import _estimate, popular, satisfied_share, score_lists, within_wish
 from tacit.dialogue.policy.wishes.state import WishReader
 from tacit.types import InputError
 
@@ -117,9 +117,19 @@ def test_rows_of_every_list_without_a_policy(tmp_path: Path) -> None:
     ]
 
 
+def test_an_interval_of_shares_holds_shares(tmp_path: Path) -> None:
+    rows = [{"id": f"w{k}", "turns": ["a comedy"], "want": [{"genre": ["comedy"]}]} for k in range(10)]
+    cases, _ = read_cases(write(tmp_path, *rows), CATALOG)
+    high = _estimate(np.array([1.0] * 9 + [0.4]), cases, 0, 1000)
+    low = _estimate(np.array([0.0] * 9 + [0.6]), cases, 0, 1000)
+    assert 0.0 < high.low < high.value == pytest.approx(0.94) < high.high == 1.0
+    assert 0.0 == low.low < low.value == pytest.approx(0.06) < low.high < 1.0
+
+
 def test_the_shipped_lists_are_well_formed() -> None:
     files = sorted(SHIPPED.glob("*.jsonl"))
     sizes = {"films-development": 50, "films-everyday": 90, "films-fresh": 50, "films-held-back": 50}
+    sizes |= {"films-other-writer": 40}
     assert [file.stem for file in files] == sorted(sizes)
     for file in files:
         rows = [json.loads(line) for line in file.read_text().splitlines()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -64,7 +64,8 @@ def score_lists(
 
 def _estimate(shares: Floats64, cases: Sequence[Case], seed: int, draws: int) -> Estimate:
     values = shares.reshape(-1, 1)
-    return bootstrap_means(values, [case.id for case in cases], np.random.default_rng([seed, 18]), draws)[0]
+    found = bootstrap_means(values, [case.id for case in cases], np.random.default_rng([seed, 18]), draws)[0]
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))  # symmetric ends may be no shares
 
 
 def _policy(policy: Policy, seed: int, forced: bool, batch: int = 32) -> Show:
