@@ -138,6 +138,8 @@ def test_temperature_is_of_the_words_alone_and_a_low_one_says_the_likeliest(enco
     greedy = act(policy, contexts(), dice[2], greedy=True, decide="reply")
     colder = act(policy, contexts(), dice[2], decide="reply", temperature=1e-4)
     assert [s.text for s in colder] == [s.text for s in greedy]
+    with pytest.raises(ValueError, match="above 0; greedy=True"):
+        act(policy, contexts(), dice[2], temperature=0.0)
 
 
 def test_what_a_row_said_before_by_hand() -> None:

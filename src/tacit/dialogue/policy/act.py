@@ -50,6 +50,8 @@ def act(
 
     Draws are made on the CPU generator, so that CPU and CUDA runs draw alike.
     """
+    if temperature <= 0.0:
+        raise ValueError(f"temperature={temperature}: give a number above 0; greedy=True says the likeliest words")
     if not contexts:
         return []
     layout = policy.layout
@@ -136,7 +138,7 @@ def _write(
     sayable = policy.sayable([row.slate for row in rows])
     for step in range(budget if rows else 0):
         logits = head_logits(policy.lm, state) + sayable
-        distribution = torch.log_softmax(logits / (temperature or 1.0), dim=-1)
+        distribution = torch.log_softmax(logits if temperature is None else logits / temperature, dim=-1)
         token = distribution.argmax(-1) if temperature is None else _draw(distribution, generator)
         logprob = distribution.gather(1, token.unsqueeze(1)).squeeze(1).tolist()
         policy.say_once(sayable, token.tolist())
