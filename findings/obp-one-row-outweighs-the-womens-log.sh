@@ -2,7 +2,8 @@
 # obp 0.4.1, the Open Bandit sample inside it: the women's log of Bernoulli Thompson sampling has one row whose propensity is
 # printed as 0.000001, a hundred and fifty times below the next. Estimating the random policy from the log by inverse propensity, that
 # row is 69 % of all the weight: 10,000 rows are worth 2.1, where the logs of the other two campaigns are worth 340 and 656. Without the
-# row they are worth 537. Every other propensity of that log is a multiple of 0.000005, so that this one looks like a floor and no probability.
+# row they are worth 537. All others of that log are multiples of 0.000005 but for three of 1/46 (the random policy's),
+# so that this one looks like a floor and no probability.
 #
 #     women 10000 rows, smallest propensities 0.000001 0.000155, effective 2.1, without the first 536.8
 set -euo pipefail
