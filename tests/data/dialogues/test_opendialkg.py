@@ -64,6 +64,35 @@ def test_siblings_become_one_dialogue(tmp_path: Path) -> None:
     assert test.turns[0].mentions == ("0",)
 
 
+def test_films_and_books_apart(tmp_path: Path) -> None:
+    """A row belongs to the books where its dialogue begins like a book dialogue; so do the items that those name."""
+    write_turns(tmp_path)
+    book = row(8, ["A book like Emma?"], "Read Dune", ["Dune"], ["Emma"])
+    info = json.loads((tmp_path / "id2info.json").read_text())
+    info |= {"3": {"name": "Dune", "writer": ["Frank Herbert"]}, "4": {"name": "Emma"}}
+    (tmp_path / "id2info.json").write_text(json.dumps(info))
+    with open(tmp_path / "train_data_processed.jsonl", "a") as file:
+        file.write(book)
+    config = DataConfig("opendialkg", str(tmp_path), domain="books")
+    with pytest.raises(InputError, match=r"dialog_Books\.jsonl"):
+        load_training(config)
+    turns = [{"text": "A book like Emma?", "item": ["Emma"]}, {"text": "Read Dune", "item": ["Dune"]}]
+    (tmp_path / "dialog_Books.jsonl").write_text(json.dumps(turns) + "\n")
+    catalog, parts = load_training(config)
+    assert [item.title for item in catalog] == ["Dune", "Emma"]
+    assert [dialogue.id for dialogue in (*parts.train, *parts.valid)] == ["8"]
+    with pytest.raises(InputError, match="holds no dialogues"):
+        load_test(config)
+    films = DataConfig("opendialkg", str(tmp_path), domain="films")
+    catalog, parts = load_training(films)
+    assert [item.title for item in catalog] == ["Heat", "Alien", "Alien 3"]
+    assert {dialogue.id for dialogue in (*parts.train, *parts.valid)} == {"5", "5#1"}
+    assert len(load_test(films).dialogues) == 1
+    (tmp_path / "dialog_Books.jsonl").write_text(json.dumps(turns) + '\n[{"text": 1}]\n')
+    with pytest.raises(InputError, match=r"dialog_Books\.jsonl:2: not a dialogue"):
+        load_training(films)
+
+
 def test_bad_turn_files(tmp_path: Path) -> None:
     config = DataConfig("opendialkg", str(tmp_path))
     with pytest.raises(InputError, match=r"train_data_processed\.jsonl"):

@@ -193,6 +193,27 @@ def test_an_item_added_after_training_is_recommendable_at_once(encoder_folder: P
         policy.extended([old])
 
 
+def test_a_policy_goes_to_another_catalogue(encoder_folder: Path, tmp_path: Path) -> None:
+    """Five films under their ids, one of them with another text, and a book: that film and the book are new."""
+    policy = build(encoder_folder)
+    with torch.no_grad():
+        policy.head.item_residual.weight.normal_(std=0.02)
+    same = policy.onto(Catalog(WORLD.catalog.items))
+    torch.testing.assert_close(same.slate_logits(contexts()), policy.slate_logits(contexts()), atol=1e-5, rtol=1e-5)
+    films = WORLD.catalog.items[:5]
+    other = Item(films[0].id, "A Book", "A Book. Written by somebody.")
+    there = policy.onto(Catalog([Item("b", "Another Book", other.text), other, *films[1:]]), tmp_path)
+    vectors = there.item_vectors()
+    torch.testing.assert_close(vectors[2:], policy.item_vectors()[1:5], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(vectors[0], vectors[1], atol=1e-5, rtol=1e-5)  # one text, and nothing else
+    said = Dialogue("d", "u", (Turn("user", "Something to read?"),))
+    (sample,) = there.act([said], torch.Generator().manual_seed(0), decide="recommend")
+    assert sample.slate is not None and set(sample.slate.items) <= {item.id for item in there.catalog}
+    there.save_pretrained(tmp_path / "policy")
+    again = Policy.from_pretrained(tmp_path / "policy")
+    torch.testing.assert_close(again.slate_logits([said]), there.slate_logits([said]), atol=1e-5, rtol=1e-5)
+
+
 def test_plackett_luce_by_hand() -> None:
     """Weights 1, 2, 3: P(2, then 0) = 3/6 · 1/3; all ordered pairs sum to one."""
     logits = torch.log(torch.tensor([[1.0, 2.0, 3.0]]))

@@ -141,6 +141,30 @@ def test_new_items_do_not_meet_the_vectors_of_the_old_ones() -> None:
         torch.testing.assert_close(wider(*asked())[:, :-1], made(*asked()))
 
 
+def test_a_head_onto_other_items_keeps_what_it_knows_and_has_the_text_of_the_rest() -> None:
+    """Of three items b (row 1) comes along and goes second; a, its neighbour, does not, c does not either."""
+    near = torch.tensor([[1, 2], [0, 2], [1, 0]], dtype=torch.int32)
+    made = SlateHead(torch.eye(3), torch.zeros(3).numpy(), Associations(torch.arange(3), near, torch.ones(3, 2)), 2)
+    with torch.no_grad():
+        made.item_residual.weight[1] = torch.tensor([0.0, 0.5, 0.0])
+        made.item_bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
+        there = made.onto(torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]), torch.tensor([-1, 1]), bias=-1.0)
+        assert there.item_bias.tolist() == [-1.0, 2.0]
+        assert there.item_vectors().tolist() == [[0.0, 0.0, 1.0], [0.0, 1.5, 0.0]]  # text alone; text and residual
+        assert not there.neighbours(torch.tensor([[0, 1]])).any()  # b's neighbours are not here
+        window = torch.tensor([[0.0, 1.0, 0.0]])  # scale 10: 10 · 0 − 1, and 10 · 1.5 + 2
+        assert there(window, torch.zeros(1, 2), torch.tensor([[-1]])).tolist() == [[-1.0, 17.0]]
+        pair = made.onto(torch.eye(3)[[2, 1]], torch.tensor([2, 1]), bias=0.0)
+        assert pair.neighbours(torch.tensor([[0]])).tolist() == [[0.0, 1.0]]  # c's neighbour b, which now is second
+
+
+def test_a_head_onto_its_own_items_is_itself() -> None:
+    made = head(300)
+    with torch.no_grad():
+        there = made.onto(made.item_text, torch.arange(N), bias=9.0)
+        torch.testing.assert_close(there(*asked()), made(*asked()))
+
+
 def test_a_head_of_an_earlier_version_gives_its_logits() -> None:
     """Which had a residual and int64 neighbours for every item, and no ``history``."""
     made = head(N)

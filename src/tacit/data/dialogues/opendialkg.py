@@ -5,17 +5,20 @@ defines no split; these files split by turn, so a dialogue's turns may lie in se
 train and valid files together, re-divided by dialogue id; the test file alone is the test set. Dialogue ids are kept,
 so test dialogues that also occur in training can be told apart. Nothing says who spoke: splits and intervals go by
 dialogue, and ``Dialogue.user`` is a name made of the dialogue's id.
+
+Two dialogues of three are about films, one is about books. A ``domain`` is one of the two alone: a row belongs to the
+books where its dialogue begins like one of ``dialog_Books.jsonl`` (iEvaLM's extract), and to the films otherwise.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import opendialkg_csv
@@ -25,6 +28,8 @@ from tacit.data.lines import find, keep, read_json, records, require, split
 from tacit.types import Dialogue, InputError, ItemId, Slate, Split, TestSet, Turn
 
 TRAIN, VALID, TEST = (f"{part}_data_processed.jsonl" for part in ("train", "valid", "test"))
+BOOKS = "dialog_Books.jsonl"  # the book dialogues whole: lists of turns with role, text and the items they name
+Domain = Literal["all", "films", "books"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +41,44 @@ class _Row:
     entities: tuple[str, ...]
 
 
-def load_training(folder: Path, limit: float = 1.0, dropped: Counter[str] | None = None) -> tuple[Catalog, Split]:
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What is known of the book dialogues: how they begin, and the items that they name."""
+
+    openings: frozenset[str]
+    items: frozenset[str]
+
+
+def load_training(
+    folder: Path, limit: float = 1.0, dropped: Counter[str] | None = None, domain: Domain = "all"
+) -> tuple[Catalog, Split]:
     if find(folder, (TRAIN,)) is None and (table := find(folder, (opendialkg_csv.NAME,))):
+        _require_all(table, domain)
         return opendialkg_csv.load_training(table, limit, dropped)
     paths = [require(folder, (TRAIN,), "OpenDialKG")]
     paths += [path for path in (find(folder, (VALID,)),) if path]
-    catalog = read_catalog(folder)
-    parts = split(keep(read(paths, catalog, dropped), limit, str(paths[0])))
+    catalog = read_catalog(folder, domain)
+    parts = split(keep(read(paths, catalog, dropped, _rows_of(folder, domain)), limit, str(paths[0])))
     return catalog.with_counts(parts.train), parts
 
 
-def load_test(folder: Path, limit: float = 1.0, dropped: Counter[str] | None = None) -> TestSet:
+def load_test(folder: Path, limit: float = 1.0, dropped: Counter[str] | None = None, domain: Domain = "all") -> TestSet:
     if find(folder, (TEST,)) is None and (table := find(folder, (opendialkg_csv.NAME,))):
+        _require_all(table, domain)
         return opendialkg_csv.load_test(table, limit, dropped)
     path = require(folder, (TEST,), "OpenDialKG")
-    return TestSet(keep(read([path], read_catalog(folder), dropped), limit, str(path)))
+    dialogues = read([path], read_catalog(folder, domain), dropped, _rows_of(folder, domain))
+    return TestSet(keep(dialogues, limit, str(path)))
 
 
-def read_catalog(folder: Path) -> Catalog:
-    """The publisher's candidates (``item_ids.json``) in order, then any other item a turn file recommends.
+def _require_all(table: Path, domain: Domain) -> None:
+    if domain != "all":
+        raise InputError(f"data.domain={domain} is for turn files, not for {table}: leave it at all.")
+
+
+def read_catalog(folder: Path, domain: Domain = "all") -> Catalog:
+    """The publisher's candidates (``item_ids.json``) in order, then any other item a turn file recommends; of a
+    ``domain`` those that the book dialogues name, or do not name, and what its own rows recommend.
 
     Item ids are the keys of ``id2info.json``, whose names are unique. Of the test file only the titles recommended
     are read; without ``item_ids.json`` every item of ``id2info.json`` is a candidate.
@@ -67,10 +91,14 @@ def read_catalog(folder: Path) -> Catalog:
     id_of = {facts["name"]: id for id, facts in info.items()}
     listing, entities = find(folder, ("item_ids.json",)), find(folder, ("entity2id.json",))
     names = _candidates(listing, entities) if listing and entities else list(id_of)
+    if domain != "all":
+        of_books = _read_books(folder).items
+        names = [name for name in names if (name in of_books) == (domain == "books")]
+    belongs = _rows_of(folder, domain)
     for part in (TRAIN, VALID, TEST):
         path = find(folder, (part,))
         for _, _, row in _rows(path) if path else ():
-            names += list(row.recommended)
+            names += list(row.recommended) if belongs(row) else []
     unknown = [name for name in names if name not in id_of]
     if unknown:
         raise InputError(
@@ -79,12 +107,49 @@ def read_catalog(folder: Path) -> Catalog:
     return Catalog([make_item(id_of[name], name, info[id_of[name]]) for name in dict.fromkeys(names)])
 
 
-def read(paths: Sequence[Path], catalog: Catalog, dropped: Counter[str] | None = None) -> list[Dialogue]:
-    """Dialogues in order of appearance: the rows of one dialogue id become one dialogue where their texts agree."""
+def _rows_of(folder: Path, domain: Domain) -> Callable[[_Row], bool]:
+    """Whether a row belongs to the domain: whether its dialogue begins like a book dialogue."""
+    if domain == "all":
+        return _everything
+    openings = _read_books(folder).openings
+    return lambda row: (row.texts[0] in openings) == (domain == "books")
+
+
+def _read_books(folder: Path) -> _Books:
+    path = require(folder, (BOOKS,), "OpenDialKG's books (data.domain)")
+    openings: set[str] = set()
+    items: set[str] = set()
+    for number, turns in records(path):
+        whole = isinstance(turns, list) and turns and all(isinstance(turn, dict) for turn in turns)
+        if not whole or not isinstance(turns[0].get("text"), str):
+            raise InputError(f"{path}:{number}: not a dialogue (a list of turns with text and item): fetch it again.")
+        openings.add(turns[0]["text"])
+        for turn in turns:
+            try:
+                items.update(_texts(turn, "item"))
+            except ValueError as error:
+                raise InputError(f"{path}:{number}: not a dialogue ({error}): fetch it again.") from None
+    return _Books(frozenset(openings), frozenset(items))
+
+
+def _everything(row: _Row) -> bool:
+    return True
+
+
+def read(
+    paths: Sequence[Path],
+    catalog: Catalog,
+    dropped: Counter[str] | None = None,
+    belongs: Callable[[_Row], bool] = _everything,
+) -> list[Dialogue]:
+    """Dialogues in order of appearance: the rows of one dialogue id become one dialogue where their texts agree. Rows
+    that do not belong are left out."""
     rows: dict[str, list[_Row]] = {}
     for path in paths:
         silent: list[int] = []
         for number, id, row in _rows(path):
+            if not belongs(row):
+                continue
             if len(row.texts) < 2:
                 silent.append(number)
             else:

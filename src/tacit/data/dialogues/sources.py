@@ -26,6 +26,8 @@ class DataConfig:
     seed: int = random_seed(default=0)  # synthetic only: which world is generated
     # logs and ReDial: user | time | dialogue; auto = user where users recur
     split: Literal["auto", "user", "time", "dialogue"] = "auto"
+    # OpenDialKG only: films, books (with dialog_Books.jsonl in the folder), or both
+    domain: Literal["all", "films", "books"] = "all"
     # logs only: the largest share of the test that training may hold, by id or word for word
     overlap: float = share(default=0.1)
 
@@ -43,7 +45,7 @@ def load_training(config: DataConfig) -> tuple[Catalog, Split]:
     if config.name == "redial":
         return redial.load_training(_path(config), config.limit, rule=config.split)
     if config.name == "opendialkg":
-        return opendialkg.load_training(_path(config), config.limit)
+        return opendialkg.load_training(_path(config), config.limit, domain=config.domain)
     if config.name == "logs":
         if not 0 <= config.overlap <= 1:
             raise InputError(f"data.overlap is {config.overlap}: it must be from 0 to 1.")
@@ -59,7 +61,7 @@ def load_test(config: DataConfig) -> TestSet:
     if config.name == "redial":
         return redial.load_test(_path(config), config.limit)
     if config.name == "opendialkg":
-        return opendialkg.load_test(_path(config), config.limit)
+        return opendialkg.load_test(_path(config), config.limit, domain=config.domain)
     if config.name == "logs":
         return logs.load_test(_path(config), items_path(config.items), config.limit, config.split)
     raise _unknown(config)

@@ -86,7 +86,7 @@ class EvaluationInputs:
     split: Split
     test: TestSet
     policies: Mapping[str, Policy]
-    world: SimulatedUsers
+    world: SimulatedUsers | None = None  # None: nobody is simulated
     scorer: Scorer | None = None
     labeller: Labeller | None = None
     writers: Mapping[str, Writer] = field(default_factory=dict)
@@ -115,14 +115,14 @@ def run_evaluate(inputs: EvaluationInputs, config: EvaluateConfig, folder: Path,
         path = folder / "ranks" / f"{name}.parquet"
         write_ranks(path, name, score, found, inputs.catalog, inputs.dataset, seed, config.batch)
     for name, policy in inputs.policies.items():
-        if config.users:
+        if config.users and inputs.world is not None:
             users = inputs.world, inputs.scorer, inputs.labeller, config.users, config.max_turns
             path = folder / "users" / f"{name}.parquet"
             write_conversations(path, name, policy, *users, config.batch, seed)
             if name == "sft":
                 path = folder / "users" / f"{FORCED}.parquet"
                 write_conversations(path, FORCED, policy, *users, config.batch, seed, decide="recommend")
-    if config.map and config.users and inputs.policies:
+    if config.map and config.users and inputs.world is not None and inputs.policies:
         encoder = next(iter(inputs.policies.values())).encoder
         talks = {name: table for name, table in _tables(folder / "users").items() if name in inputs.policies}
         write_map(folder / "map.parquet", talks, encoder, config.map, config.map_method, seed)

@@ -139,11 +139,35 @@ class Policy(PolicyNetwork):
         named. Its text is read as the others were, by the encoder as it was before fine-tuning.
         """
         counts = np.concatenate([self.catalog.counts, np.zeros(len(items), np.int64)])
-        reader = TextEncoder.load(self.config.encoder, self.config.encoder_tokens).eval()
+        reader = self._reader()
+        head = self.head.extended(reader.read([item.text for item in items], None)[0], self._bias_of_unnamed())
+        return self._with(head, Catalog((*self.catalog.items, *items), counts), reader)
+
+    def onto(self, catalog: Catalog, cache: Path | None = None) -> Policy:
+        """The same policy, its weights shared, over another catalogue, another domain's as well.
+
+        An item with the same id and text as one of its own is that item; any other has its text alone, as in
+        ``extended``. ``cache`` is a folder for the embeddings of the texts that are read.
+        """
+        own = self.catalog
+        rows = [own.index(i.id) if i.id in own and own[i.id].text == i.text else -1 for i in catalog.items]
+        reader, where = self._reader(), torch.tensor(rows)
+        texts = self.head.item_text.cpu().float()[where.clamp(min=0)]
+        if new := [item.text for item, row in zip(catalog.items, rows, strict=True) if row < 0]:
+            texts[where < 0] = reader.read(new, cache)[0].cpu()
+        return self._with(self.head.onto(texts, where, self._bias_of_unnamed()), catalog, reader)
+
+    def _reader(self) -> TextEncoder:
+        """Of item texts: the encoder as it was before fine-tuning."""
+        return TextEncoder.load(self.config.encoder, self.config.encoder_tokens).eval()
+
+    def _bias_of_unnamed(self) -> float:
+        """Mean bias of the items that training never named."""
         unnamed = self.head.item_bias.detach()[torch.from_numpy(self.catalog.counts == 0)]
-        bias = float(unnamed.mean()) if len(unnamed) else 0.0
-        head = self.head.extended(reader.read([item.text for item in items], None)[0], bias)
-        catalog = Catalog((*self.catalog.items, *items), counts)
+        return float(unnamed.mean()) if len(unnamed) else 0.0
+
+    def _with(self, head: SlateHead, catalog: Catalog, reader: TextEncoder) -> Policy:
+        """This policy with another head and catalogue, whose new texts ``reader`` has read."""
         policy = Policy(self.lm, self.tokenizer, self.encoder, head, catalog, self.config, self.form)
         policy.text_value, policy.slate_value, policy.version = self.text_value, self.slate_value, self.version
         policy.texts_by = self.texts_by if self.texts_by == reader.fingerprint() else None

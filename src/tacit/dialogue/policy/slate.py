@@ -101,6 +101,26 @@ class SlateHead(nn.Module):
         head.load_state_dict(state)
         return head
 
+    def onto(self, item_text: Tensor, rows: Tensor, bias: float) -> SlateHead:
+        """A copy of this head over other items, whose texts are ``item_text`` [n, dim]. ``rows`` [n] says where each of
+        them stands here, −1 where it does not: such an item has no residual, no neighbours, and ``bias``."""
+        state = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
+        known, slots = rows >= 0, _slots(state["history"], len(self.item_text))
+        slot = torch.where(known, slots[rows.clamp(min=0)].long(), -1)
+        history = (slot >= 0).nonzero().squeeze(1)
+        slot = slot[history]
+        place = torch.full((len(self.item_text),), -1, dtype=torch.int32)  # of an item of here, there
+        place[rows[known]] = known.nonzero().squeeze(1).int()
+        near = place[state["near_items"][slot].long()]
+        state["near_weights"] = state["near_weights"][slot] * (near >= 0)
+        state["near_items"], state["history"] = near.clamp(min=0), history
+        state["item_residual.weight"] = state["item_residual.weight"][slot]
+        state["item_bias"] = torch.where(known, state["item_bias"][rows.clamp(min=0)], bias)
+        n_items, dim = item_text.shape
+        head = SlateHead.empty(n_items, dim, {"near": near.shape[1], "history": len(history)}, self.from_lm.in_features)
+        head.load_state_dict(state | {"item_text": item_text.cpu().to(head.item_text.dtype)})
+        return head
+
     def item_vectors(self) -> Tensor:
         """[n_items, dim], differentiable."""
         vectors: Tensor = self.item_projection(self.item_text.float())
