@@ -83,9 +83,11 @@ class Recommender:
     ) -> Reply:
         """What the recommender says next in ``dialogue``, drawn with ``generator``; no call remembers another.
 
-        ``recommend``: it shows items in any case, whether or not the policy would rather talk.
+        ``recommend``: it shows items, whether or not the policy would rather talk, but never beside the answer to a
+        question about those it showed last.
         """
-        decide: Decision | None = "recommend" if recommend else None
+        alone = recommend and self.policy.only_answers(dialogue)
+        decide: Decision | None = "recommend" if recommend and not alone else None
         turn = self.policy.act([dialogue], generator, greedy, decide, temperature)[0].turn()
         titles = tuple(self.catalog[item].title for item in turn.slate.items) if turn.slate is not None else ()
         return Reply(turn.speaker, turn.text, turn.mentions, turn.slate, titles=titles)
@@ -115,7 +117,7 @@ class Chat:
     def say(self, text: str, recommend: bool = False) -> Reply:
         """The user says ``text``; the recommender's answer. Titles in the text count as mentioned.
 
-        ``recommend``: items are shown in any case.
+        ``recommend``: items are shown, but for questions about those shown last.
         """
         self.dialogue = self.dialogue.then(self.recommender.user_turn(text))
         reply = self.recommender.next_turn(

@@ -75,7 +75,7 @@ def _item(policy: Policy, context: Dialogue, reason: Reason) -> ItemWhy:
         if nats >= STRONG and (part != "neighbours" or near)
     ]
     met: dict[bool, list[str]] = {True: [], False: []}
-    for wish in policy.wishes([context])[0].wanted:
+    for wish in policy.wishes([context])[0].current:
         met[bool(policy.wish.reader.index.satisfied(wish.part)[row] > HALF)].append(wish.part.label)
     told = [f"it has what you asked for ({', '.join(met[True])})"] if met[True] else []
     lacks = [f"though the catalogue does not say that it has {', '.join(met[False])}"] if met[False] else []

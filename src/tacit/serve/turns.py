@@ -172,7 +172,7 @@ def open_turns(
         recommends = bool(chance.random() < p_recommend)
         told = policy.answer(one.read)
         answers.append(
-            Answer(one, policy, mixture, p_recommend, recommends, prompt, n, since, wishes.wanted, given=told)
+            Answer(one, policy, mixture, p_recommend, recommends, prompt, n, since, wishes.current, given=told)
         )
     state = cache.feed([[layout.recommend if answer.recommends else layout.chat] for answer in answers])
     if not _draw_slates(policy, answers, state, chance):

@@ -14,6 +14,7 @@ from tacit.dialogue.fact_index import FactIndex
 from tacit.dialogue.policy.act import act
 from tacit.dialogue.policy.answering import answer, question
 from tacit.dialogue.policy.scoring import evaluate
+from tacit.dialogue.policy.wishes.attributes import Part
 from tacit.types import Dialogue, Item, Slate, Turn
 
 
@@ -26,7 +27,7 @@ CATALOG = Catalog(
         item("heat", "Heat (1995)", genre="crime, drama", director="michael mann", star="al pacino, val kilmer"),
         item("alien", "Alien (1979)", "Alien (1979). A crew meets a hungry stranger in deep space.",
              genre="horror", director="ridley scott", star="sigourney weaver"),
-        item("momo", "Momo", genre="fantasy", author="michael ende", year="1973"),
+        item("momo", "Momo", genre="fantasy", author="michael ende", year="1973", pages="288", language="german"),
         item("bare", "Lost Reel"),
     ]
 )  # fmt: skip
@@ -71,6 +72,43 @@ def told(context: Dialogue, room: int = 200) -> str | None:
 )  # fmt: skip
 def test_what_is_asked_of_what_was_shown(said: str, expected: str | None) -> None:
     assert told(after(said)) == expected
+
+
+KINDS = {"scary": "horror", "crime": "crime"}
+
+
+def holds(text: str, item: str) -> list[tuple[Part, bool]]:
+    """The reader's part, by hand: a kind or a person that the question names, and whether the item has it."""
+    of = {value: key for key, values in CATALOG[item].attributes.items() for value in values}
+    kinds = [(Part(kind, "category"), kind in of) for word, kind in KINDS.items() if word in text.lower()]
+    people = [(Part("Val Kilmer", "person"), "val kilmer" in of)] if "Kilmer" in text else []
+    return kinds + people
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("is it scary?", "Not that I know. Heat (1995) is crime and drama."),
+        ("Is the first one scary?", "Yes. Alien (1979) is horror."),
+        ("ok, is the 1st scary", "Yes. Alien (1979) is horror."),
+        ("is it a crime film", "Yes. Heat (1995) is crime and drama."),
+        ("is Val Kilmer in it?", "Yes. Al Pacino and Val Kilmer are in Heat (1995)."),
+        ("is Val Kilmer in the first one?", "Not that I know. Sigourney Weaver is in Alien (1979)."),
+        ("is it any good?", None),
+        ("Is it possible to get something scary?", None),
+        ("do you like scary films?", None),
+        ("how long is it?", "I don't know how long Heat (1995) is."),
+        ("How long is the third one", "Momo (1973): 288 pages."),
+        ("how many pages does the last one have?", "Momo (1973): 288 pages."),
+        ("what language is the third one in?", "Momo (1973): language german."),
+        ("what language do you speak?", None),
+        ("what year is the second one", "Heat (1995) is from 1995."),
+        ("who wrote number 3", "Michael Ende wrote Momo (1973)."),
+    ],
+)
+def test_yes_or_no_lengths_and_other_attributes(said: str, expected: str | None) -> None:
+    found = answer(after(said), CATALOG, lambda item: [], lambda text: True, holds)
+    assert found == expected
 
 
 def test_it_is_what_the_last_answer_was_about_though_other_items_were_shown_with_it() -> None:
@@ -135,5 +173,9 @@ def test_a_given_reply_is_neither_drawn_nor_learnt_from() -> None:
         for row, sample in enumerate(samples):
             scored = again.token_logprobs[row, : len(sample.tokens)]
             assert scored.tolist() == pytest.approx(list(sample.logprobs), abs=1e-4)
+    free = [act(policy, [asks], torch.Generator().manual_seed(seed))[0] for seed in range(8)]
+    assert not any(sample.slate for sample in free)  # an answer stands alone
+    also = Dialogue("c", "u", (shown, Turn("user", "what kind of film is it? and something else please")))
+    assert policy.only_answers(asks) and not policy.only_answers(talks) and not policy.only_answers(also)
     policy.config.answers = "model"
     assert sum(act(policy, [asks], torch.Generator().manual_seed(0))[0].sampled) > 1

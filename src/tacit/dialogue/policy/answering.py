@@ -1,5 +1,6 @@
 """Questions about shown items that the catalogue answers in the policy's own turn: who made it or is in it, when it
-came out, what it is about, what kind it is, and why it was shown.
+came out, how long it is, what it is about, what kind it is, whether it is of a kind ("is it scary?"), any other
+attribute by its name, and why it was shown.
 
 A small model cannot say such things, and a pretrained one that was tuned on dialogues without such answers does not.
 What is answered here is given to the policy's turn, as titles are: no token of it is drawn, and none is learnt from.
@@ -13,14 +14,18 @@ from typing import Literal
 
 from tacit.catalog import Catalog
 from tacit.dialogue.policy.facts import CAST_KEYS, CREATOR_KEYS, NAMED, WRITER_KEYS, Facts, cut, facts
+from tacit.dialogue.policy.wishes.attributes import ABOUT, Part
+from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.types import Dialogue, ItemId, Turn
 from tacit.typography import plain_type
 
-Question = Literal["director", "writer", "maker", "screen", "when", "about", "kind", "why"]
+Question = Literal["director", "writer", "maker", "screen", "when", "long", "about", "kind", "why", "whether", "value"]
+Holds = Callable[[str, ItemId], Sequence[tuple[Part, bool]]]
 
 _IT = (
     r"(?:it|that|this|(?:that|this) (?:one|movie|film|book|game|album|show)|the (?:movie|film|book|game|album|show)|"
-    r"(?:the )?(?:first|second|third|fourth|fifth|last) (?:one|movie|film|book)?|they|them|those|these|he|she)"
+    r"(?:the )?(?:first|second|third|fourth|fifth|last|[1-5](?:st|nd|rd|th))(?: (?:one|movie|film|book))?|"
+    r"(?:number|no\.?|#) ?[1-5]|they|them|those|these|he|she)"
 )
 _WHO = r"\bwho(?:'?s| is| was| are| were|'re| did| has)?"
 _PATTERNS: tuple[tuple[Question, str], ...] = (
@@ -49,11 +54,24 @@ _PATTERNS: tuple[tuple[Question, str], ...] = (
     ("about", rf"\btell me (?:a bit |a little |some |something )?(?:more )?about {_IT}(?!\w)"),
     ("kind", rf"\bwhat(?:'?s)? (?:kind|type|sort|genre)\b.{{0,30}}\b(?:is|are|was) {_IT}(?!\w)"),
     ("kind", rf"\bwhat(?:'s| is) (?:the |its )?genre\b|\bwhat genre is\b|\bwhat (?:kind|type|sort) is {_IT}(?!\w)"),
+    (
+        "long",
+        r"\bhow (?:long|many (?:minutes|hours|pages))\b.{0,20}\b(?:is|are|was|does|do|has|have|in)\b.{0,20}"
+        rf"{_IT}(?!\w)",
+    ),
+    ("value", r"\b(?:what|which|how much)\b.{0,60}$"),
+    (
+        "whether",
+        r"(?:^|[.!?,;]\s*|\b(?:and|so|but|ok|okay|cool|nice|wait|hm+),?\s+)(?:is|are|was|were|does|do|did|has|have)"
+        r"(?:n'?t)? (?!there\b|i\b|we\b|it (?:possible|ok|okay|true)\b).{1,80}$",
+    ),
 )
 _ASKED = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _PATTERNS)
 _OF_PEOPLE = re.compile(r"\b(?:you|your|yours)\b", re.IGNORECASE)
-_ORDINAL = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
-_NTH = re.compile(r"\bthe (first|second|third|fourth|fifth|last)\b(?: one| movie| film| book)?", re.IGNORECASE)
+_THIS = re.compile(rf"(?<!\w){_IT}(?!\w)", re.IGNORECASE)
+_NTH = re.compile(
+    r"\bthe (first|second|third|fourth|fifth|last|[1-5](?:st|nd|rd|th))\b|(?:number|no\.?|#) ?([1-5])\b", re.IGNORECASE
+)
 _SEVERAL = re.compile(r"\b(?:they|them|those|these|both)\b(?! (?:one|movie|film|book)\b)", re.IGNORECASE)
 _MANY = 2  # items of which one answer speaks
 _KEYS: dict[str, tuple[str, ...]] = {
@@ -62,6 +80,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "maker": CREATOR_KEYS,
     "screen": CAST_KEYS,
 }
+_ROLES: tuple[Question, ...] = ("screen", "director", "writer", "maker")
+_LENGTH = re.compile(r"runtime|duration|length|minutes|running|pages?")
 _DONE = {"director": "directed", "writer": "wrote", "maker": "made", "screen": "is in"}
 
 
@@ -80,17 +100,29 @@ def answer(
     catalog: Catalog,
     met: Callable[[ItemId], Sequence[str]],
     fits: Callable[[str], bool],
+    holds: Holds = lambda text, item: (),
 ) -> str | None:
     """The answer to the user's last words; None where they ask nothing of an item, or it would not fit.
 
-    ``met`` tells what of the user's wishes an item has, in words. The catalogue's not knowing is said, too.
+    ``met`` tells what of the user's wishes an item has, in words; ``holds``, what the words of a question ask of an
+    item, and whether it has that. The catalogue's not knowing is said, too.
     """
     said = _last_words(context.turns)
-    asked = question(" ".join(turn.text for turn in said)) if said else None
-    if asked is None:
+    text = " ".join(turn.text for turn in said)
+    asked = question(text) if said else None
+    pointed = _THIS.search(text) or any(turn.mentions for turn in said)
+    if asked is None or (asked in ("whether", "value") and not pointed):
         return None
     items = _meant(context.turns, catalog)
-    sentences = [_sentence(asked, facts(catalog[item]), met(item), fits) for item in items]
+    sentences = []
+    for item in items:
+        known = facts(catalog[item])
+        if asked == "whether":
+            sentences.append(_whether(known, holds(text, item), fits))
+        elif asked == "value":
+            sentences.append(_value(text, known))
+        else:
+            sentences.append(_sentence(asked, known, met(item), fits))
     told = [sentence for sentence in sentences if sentence]
     while told and not fits(" ".join(told)):
         told.pop()
@@ -120,15 +152,20 @@ def _meant(turns: Sequence[Turn], catalog: Catalog) -> tuple[ItemId, ...]:
         shown = turn.slate.items if turn.slate else turn.mentions
         if not shown:
             continue
-        nth = _NTH.search(text)
-        place = _ORDINAL[nth.group(1).lower()] if nth else 0
-        if nth:
+        if nth := _NTH.search(text):
+            place = _place(nth.group(1) or nth.group(2))
             return (shown[place],) if place < len(shown) else ()
         if turn.speaker == "agent" and not any(catalog[item].title in turn.text for item in shown):
             shown = (*catalog.named(turn.text), *shown)
         first = sorted(shown, key=lambda item: _where(turn.text, catalog[item].title))
         return tuple(first[: _MANY if _SEVERAL.search(text) else 1])
     return ()
+
+
+def _place(said: str) -> int:
+    """ "second", "2nd" or "2" → 1, "last" → -1."""
+    plain = said.lower()
+    return -1 if plain == "last" else ORDINAL[plain[:1] if plain[:1].isdigit() else plain]
 
 
 def _where(text: str, title: str) -> int:
@@ -144,6 +181,10 @@ def _sentence(asked: Question, known: Facts, met: Sequence[str], fits: Callable[
             return f"{known.title} is from {known.year}." if known.year else f"I don't know what year {title} is from."
         case "kind":
             return f"{title} is {_listed(known.genres)}." if known.genres else f"I don't know what kind {title} is."
+        case "long":
+            return next((_told(title, key, known) for key in known.other if _LENGTH.search(key)), "") or (
+                f"I don't know how long {title} is."
+            )
         case "about":
             kinds = f"{title} is {_listed(known.genres)}" if known.genres else ""
             if known.plot:
@@ -160,6 +201,45 @@ def _sentence(asked: Question, known: Facts, met: Sequence[str], fits: Callable[
                 return f"I don't know who {_DONE[asked]} {title}."
             verb = "are in" if asked == "screen" and len(names) > 1 else _DONE[asked]
             return f"{_listed(names)} {verb} {title}."
+
+
+def _whether(known: Facts, held: Sequence[tuple[Part, bool]], fits: Callable[[str], bool]) -> str:
+    """ "Is it scary?", "is Tom Hanks in it?": yes or no by the catalogue, and the fact that tells; "" where the words
+    ask nothing that it knows of."""
+    if not held:
+        return ""
+    part = held[0][0]
+    asked: Question = "kind"
+    if part.kind == "person":
+        told = [role for role in _ROLES if any(key in known.people for key in _KEYS[role])]
+        asked = next((role for role in told if _plays(part, role, known)), told[0] if told else "screen")
+    elif part.label.startswith(ABOUT):
+        asked = "about"
+    elif part.kind == "number":
+        asked = "when"
+    fact = _told(known.headline, part.key, known) if part.key in known.other else _sentence(asked, known, (), fits)
+    if fact.startswith("I don't know"):
+        return fact
+    return f"{'Yes' if any(has for _, has in held) else 'Not that I know'}. {fact}"
+
+
+def _plays(part: Part, role: Question, known: Facts) -> bool:
+    names = [name.lower() for key in _KEYS[role] for name in known.people.get(key, ())]
+    return any(part.label.lower() in name for name in names)
+
+
+def _value(text: str, known: Facts) -> str:
+    """Another attribute that the question names: "what language is it in?"; "how much" means the price."""
+    said = set(re.findall(r"\w+", text.lower())) | ({"price", "cost"} if "how much" in text.lower() else set())
+    keys = (key for key in known.other if {key, *key.split("_")} & said)
+    return next((_told(known.headline, key, known) for key in keys), "")
+
+
+def _told(title: str, key: str, known: Facts) -> str:
+    """ "X: 320 pages.", "X: language swedish."."""
+    values = _listed(known.other[key])
+    counts = values.replace(".", "").isdigit() and key.endswith("s")
+    return f"{title}: {values} {key}." if counts else f"{title}: {key.replace('_', ' ')} {values}."
 
 
 def _short(known: Facts) -> str:

@@ -20,6 +20,7 @@ from tacit.dialogue.policy.answering import answer
 from tacit.dialogue.policy.layout import Layout, Lengths, special_tokens, window_text
 from tacit.dialogue.policy.plackett_luce import NEG
 from tacit.dialogue.policy.slate import SlateHead, mask_rows_
+from tacit.dialogue.policy.wishes.attributes import Part
 from tacit.dialogue.policy.wishes.state import Wishes
 from tacit.dialogue.policy.wishes.term import WishTerm
 from tacit.run.limits import at_least
@@ -34,6 +35,7 @@ PRETRAINED_REPLY = 64  # tokens of a pretrained model's reply, its end included
 FACTS = 48  # tokens of a shown item's facts, its title included
 ROOMY = 1024  # positions from which a pretrained model is given facts by itself
 MARKS = 16  # tokens that a template may write around an utterance
+ANSWERED = 12.0  # nats against showing a slate beside the answer to a question about the last one
 MENTIONS = 16  # the most recent items that a query reads
 
 
@@ -198,13 +200,22 @@ class PolicyNetwork(nn.Module):
 
         def met(item: ItemId) -> list[str]:
             row, satisfied = self.catalog.index(item), self.wish.reader.index.satisfied
-            return [w.part.label for w in self.wishes([context])[0].wanted if satisfied(w.part)[row] > 0.5]
+            return [w.part.label for w in self.wishes([context])[0].current if satisfied(w.part)[row] > 0.5]
 
         def fits(text: str) -> bool:
             return len(self.layout.encode(plain(text), room + 1)) <= room
 
-        text = answer(context, self.catalog, met, fits)
+        def holds(text: str, item: ItemId) -> list[tuple[Part, bool]]:
+            row, index = self.catalog.index(item), self.wish.reader.index
+            return [(part, bool(index.satisfied(part)[row] > 0.5)) for part in self.wish.reader.asked_of(text)]
+
+        text = answer(context, self.catalog, met, fits, holds)
         return [*self.layout.encode(plain(text), room), self.layout.eos] if text else []
+
+    def only_answers(self, context: Dialogue) -> bool:
+        """Whether the user's last words ask about what was shown, the catalogue answers, and they wish nothing: no
+        slate belongs beside it."""
+        return bool(self.answer(context)) and not self.wishes([context])[0].asks
 
     def ranking_scores(self, window: Tensor, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
         """Slate logits with nothing masked, differentiable: what supervised training and the ranking table read."""
@@ -252,9 +263,10 @@ class PolicyNetwork(nn.Module):
 
     def decision_logprobs(self, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
         """log P(<recommend>), log P(<chat>) from the states before it: [B, width] → [B, 2]. A turn that asks for
-        something raises the first."""
+        something raises the first; one that asks about what was shown, and nothing else, is answered alone."""
         logits = head_logits(self.lm, state)[:, [self.layout.recommend, self.layout.chat]]
-        asked = self.wish.log_odds(self.wishes(contexts))
+        answered = torch.tensor([float(self.only_answers(context)) for context in contexts], device=state.device)
+        asked = self.wish.log_odds(self.wishes(contexts)) - ANSWERED * answered
         return torch.log_softmax(logits + torch.stack([asked, torch.zeros_like(asked)], dim=1), dim=-1)
 
 

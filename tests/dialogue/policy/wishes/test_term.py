@@ -15,7 +15,7 @@ from tacit.dialogue.evaluate.wish_lists import Facts, make_case
 from tacit.dialogue.evaluate.wishes import score_lists
 from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.policy.wishes.features import FADE, FEATURES, TASTE, excluded, features, unmet
+from tacit.dialogue.policy.wishes.features import FADE, FEATURES, RECEDED, TASTE, excluded, features, unmet
 from tacit.dialogue.policy.wishes.state import Wishes, WishReader
 from tacit.dialogue.policy.wishes.term import WishTerm
 from tacit.text.lm import LMConfig
@@ -42,8 +42,10 @@ def test_features_by_hand() -> None:
 def test_older_wishes_and_tastes_weigh_less() -> None:
     later = unmet(state("I like westerns", ("Yes?",), "a comedy"), READER.index)
     assert later[4] == pytest.approx(1.0)  # the western lacks the comedy
-    assert later[11] == pytest.approx(TASTE * FADE)  # the comedy lacks the western
-    assert later[12] == pytest.approx(1.0 + TASTE * FADE)  # what is unknown is not met
+    assert later[11] == pytest.approx(RECEDED * TASTE * FADE)  # the comedy lacks the western
+    assert later[12] == pytest.approx(1.0 + RECEDED * TASTE * FADE)  # what is unknown is not met
+    refined = unmet(state("a comedy", ("Yes?",), "hello", ("Yes?",), "from the eighties"), READER.index)
+    assert refined[11] == pytest.approx(1.0) and refined[0] == pytest.approx(FADE)  # "hello" ages nothing
 
 
 def test_with_and_without_gradients_the_features_add_the_same() -> None:

@@ -36,6 +36,7 @@ _NUMERIC_SHARE = 0.9  # of a key's values that read as numbers
 _PERSON_SHARE = 0.5  # of a key's values that look like names, where the key's own name does not tell
 MOST_MADE = 20_000  # columns that are no attribute's
 ABOUT = "about "  # with which the label of a topic begins
+FOR_CHILDREN = "for children"  # the label of what suits them
 MOST_PARTLY = 0.9  # of a thing that an item has in part
 DOMINANT = 3.0  # a name means the key, or the person, that holds this many times as many items as the next
 

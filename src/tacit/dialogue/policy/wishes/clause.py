@@ -57,8 +57,8 @@ class Clause:
             replace(e, op=new) if e.op == old and e.part else e for e in self.edits[self.clause :]
         ]
 
-    def _add(self, op: Op, part: Part, said: str = "") -> None:
-        """With "or" between two parts of one sort, either will do."""
+    def _add(self, op: Op, part: Part, said: str = "", adds: bool = False) -> None:
+        """With "or" between two parts of one sort, either will do; ``adds``: it goes on with an earlier wish."""
         last = self.edits[-1] if len(self.edits) > self.clause else None
         if (
             self.join == "or"
@@ -72,5 +72,5 @@ class Clause:
         else:
             either = self.join == "or" and not self.edits
             soft = self.soft and op in ("release", "allow")
-            self.edits.append(Edit(op, part, taste=self.taste, either=either, soft=soft, said=said))
+            self.edits.append(Edit(op, part, taste=self.taste, either=either, adds=adds, soft=soft, said=said))
         self.join = ""

@@ -69,9 +69,10 @@ _CUES: list[tuple[str, str]] = [
         r"have you (?:ever )?(?:seen|"
     
         r"watched|read|heard|played)|did you (?:see|watch)|what is your|are you (?:a|into)|if you (?:like|"
-        r"love|want)|(?:is|was) (?:it|that|this)(?: one)?(?= (?:a|an|the|like|scary|funny|sad|good|any|"
-        
-        r"too|very|violent|old|new|about|from|with|by)\b)|(?:are|were) (?:they|those|these)\b|(?:is|was|"
+        r"love|want)|(?:is|was) (?:it|that|this)(?: one| movie| film| book)?(?= (?!possible|for)\w)|"
+        r"(?:is|was|are|were|does|did|do|has) (?:the )?(?:first|second|third|fourth|fifth|last|[1-5]th)"
+        r"(?: one| movie| film| book)?(?= \w)|how (?:long|old|many|much|scary|funny|violent|gory|sad|good|bad)\b|"
+        r"is (?=(?:\w+ ){1,3}in (?:it|that|this|them)\b)|(?:are|were) (?:they|those|these)\b|(?:is|was|"
         r"are|were) §\d+|(?:does|"
     
         r"did) (?:it|that|this)(?: one)? have|what is that|who (?:is|was|plays?|played|directed|stars?|"
@@ -134,7 +135,8 @@ _CUES: list[tuple[str, str]] = [
         r"literally )*(?:(?<=\d )(?:i|we) know(?= [.,;!?]|$)|read(?= (?:that|it|this|those|both)\b)|seen|"
         r"watched|saw|finished|rewatched)(?: already)?|(?:have|has|had)(?: already|"
         r" both| all)* read|already read|(?:already|i) (?:know|knew|own|have) (?=it\b|that\b|those\b|"
-        r"them\b|this\b|§|both\b|all\b)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there"
+        r"them\b|this\b|§|both\b|all\b)|(?:have |has )?got (?:it|that(?: one)?|them|those)"
+        r"(?= already)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there"
     ),
     ("enough", r"enough(?! of)"),
     ("none_of", r"(?:neither|none) of (?:them|those|these)(?= [.,;!?]|$)"),
@@ -189,7 +191,7 @@ _CUES: list[tuple[str, str]] = [
         r"kind of )?over"
     ),
     ("like_verb", 
-        r"(?<!\S)(?:i|we|he|she|they|who|kids|wife|husband|both|all|also|do|does|did|would|always|still|"
+        r"(?<!\S)(?:i|we|he|she|they|who|kids|wife|husband|both|all|also|do|does|did|always|still|"
         
         r"usually|generally|mostly|mainly|probably|might|may|tend to|friend|mom|mum|dad|family|girlfriend|"
         r"boyfriend|daughter|"
@@ -254,10 +256,6 @@ ORDINAL = {
 }
 HOW_MANY = {"two": 2, "couple": 2, "three": 3, "four": 4}
 
-REPLACES = re.compile(
-    r"\b(?:instead|actually|(?<!but )make it|changed my mind|on second thoughts?|switch to|no wait|wait|"
-    r"i meant|correction|rather)\b"
-)
 ASKS_AGAIN = re.compile(
     r"\b(?:(?:something|anything|what|who|somewhere) else|another (?:one|movie|film|book|suggestion|recommendation)"
     r"|(?:any|some|other|more|few|one more|one other) (?:other |more |good |new )*"

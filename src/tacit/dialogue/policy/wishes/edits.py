@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tacit.dialogue.policy.wishes.attributes import Part
+from tacit.dialogue.policy.wishes.shift import Shift
 
 Op = Literal["want", "avoid", "allow", "release", "seen", "unseen", "reject", "liked", "reset", "undo"]
 
@@ -21,6 +22,8 @@ class Edit:
     key: str = ""
     taste: bool = False
     either: bool = False  # beside what was wanted before: "or the seventies"
+    adds: bool = False  # goes on with what was wished before: "funnier", "with some romance"
+    implied: bool = False  # not said: with "for the kids" goes "no horror"
     soft: bool = False  # a release that refuses nothing, an allowance that asks for nothing
     said: str = ""  # the words for it
 
@@ -29,4 +32,4 @@ class Edit:
 class Reading:
     edits: tuple[Edit, ...]
     asks: bool  # whether the turn asks for a recommendation
-    replaces: bool  # whether what it asks for stands in place of what was asked before
+    shift: Shift  # how it stands to what was wished before

@@ -130,7 +130,7 @@ class Pointing(Clause):
             self.edits.append(Edit("reject", rows=self._whole(rows)))
         elif self.frame == "sim":
             label = " or ".join(self.index.catalog.items[row].title for row in rows)
-            self._add("want", Part(f"like {label}", "likeness", like=rows))
+            self._add("want", Part(f"like {label}", "likeness", like=rows), adds=set(rows) <= set(self.shown))
         elif self.polarity == "want":
             self.edits.append(Edit("liked", rows=rows))
 

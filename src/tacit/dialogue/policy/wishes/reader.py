@@ -11,6 +11,7 @@ from tacit.dialogue.policy.wishes.bounds import Bounds
 from tacit.dialogue.policy.wishes.edits import Edit, Op, Reading
 from tacit.dialogue.policy.wishes.marks import Marker
 from tacit.dialogue.policy.wishes.polarity import Polarity
+from tacit.dialogue.policy.wishes.shift import shift
 from tacit.dialogue.policy.wishes.values import Values
 
 
@@ -33,9 +34,10 @@ class Reader:
         if not any(e.part and e.op in ("want", "avoid") for e in edits):
             edits = [replace(e, soft=False) if e.op == "allow" else e for e in edits]  # "I don't mind a comedy" asks
         states = any(e.op in ("want", "avoid", "reject", "allow", "release") for e in edits)
-        edits += _more_like(edits, joined, self.marker)
+        edits += _more_like(edits, joined, self.marker, shown)
         again = bool(cues.ASKS_AGAIN.search(joined)) or (bool(shown) and any(e.op == "seen" for e in edits))
-        return Reading(tuple(edits), states or again, bool(cues.REPLACES.search(joined)))
+        wishes = any(e.part and e.op == "want" for e in edits)
+        return Reading(tuple(edits), states or again, shift(joined, wishes))
 
     def _answer(self, joined: str, asked: str) -> list[Edit]:
         """ "Do you like horror?" - "not really"."""
@@ -48,14 +50,14 @@ class Reader:
         ]
 
 
-def _more_like(edits: Sequence[Edit], joined: str, marker: Marker) -> list[Edit]:
+def _more_like(edits: Sequence[Edit], joined: str, marker: Marker, shown: Sequence[int]) -> list[Edit]:
     """ "We loved Alien, what else is there?": asked for nothing but more, what was liked is what to be like."""
     liked = tuple(row for e in edits if e.op == "liked" for row in e.rows)
     asks = any(e.part and e.op == "want" and not e.taste for e in edits)
     if not liked or asks or not cues.ASKS_AGAIN.search(joined):
         return []
     label = " or ".join(marker.catalog.items[row].title for row in liked)
-    return [Edit("want", Part(f"like {label}", "likeness", like=liked))]
+    return [Edit("want", Part(f"like {label}", "likeness", like=liked), adds=set(liked) <= set(shown))]
 
 
 class _Scan(Bounds, Polarity, Values):

@@ -11,6 +11,7 @@ from tacit.dialogue.policy.wishes.attributes import ABOUT, AttributeIndex, Part
 from tacit.dialogue.policy.wishes.edits import Edit, Reading
 from tacit.dialogue.policy.wishes.marks import Marker
 from tacit.dialogue.policy.wishes.reader import Reader
+from tacit.dialogue.policy.wishes.shift import carried
 from tacit.dialogue.policy.wishes.spans import complement, intersect, labelled
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary, merged
 from tacit.types import Dialogue, ItemId
@@ -18,11 +19,13 @@ from tacit.types import Dialogue, ItemId
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """``turn`` counts the user's turns from 0; ``taste`` is what the user said to like, beside what was asked for."""
+    """``turn`` counts the turns that wished anything, from 0; ``taste`` is what was said to be liked, not asked for."""
 
     part: Part
     turn: int
     taste: bool = False
+    receded: bool = False  # went with an earlier wish, in place of which another stands
+    implied: bool = False  # not said, but gone with what was
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,13 @@ class Wishes:
     rejected: frozenset[int] = field(default_factory=frozenset)
     liked: tuple[int, ...] = ()
     twins: frozenset[int] = field(default_factory=frozenset)  # works that the user named, under their other ids
-    turn: int = -1  # of the last user turn
+    turn: int = -1  # the last that wished anything
     asks: bool = False
+
+    @property
+    def current(self) -> tuple[Wish, ...]:
+        """What is wanted now."""
+        return tuple(wish for wish in self.wanted if not wish.receded)
 
     def __bool__(self) -> bool:
         return bool(self.wanted or self.unwanted or self.seen or self.rejected or self.liked or self.twins)
@@ -79,15 +87,24 @@ class WishReader:
         last = context.turns[-1] if context.turns else None
         return state if last is None or last.speaker == "user" else replace(state, asks=False)
 
+    def asked_of(self, text: str) -> list[Part]:
+        """The kinds, people, numbers and topics that a question about an item names: "is it scary?"."""
+        marks, _ = self._reader.marker.marks(text)
+        return [mark.parts[0] for mark in marks if mark.name in ("kind", "person", "number", "topic") and mark.parts]
+
     def describe(self, wishes: Wishes) -> list[str]:
         """What is wished, in lines for people: "wants: comedy, 1980–1989", "not: horror", "seen: Alien (1979)"."""
 
         def titles(rows: Iterable[int]) -> str:
             return ", ".join(self.catalog.items[row].title for row in sorted(rows))
 
+        def labels(said: Iterable[Wish]) -> str:
+            return ", ".join(dict.fromkeys(wish.part.label for wish in said))
+
         lines = [
-            ("wants", ", ".join(dict.fromkeys(wish.part.label for wish in wishes.wanted))),
-            ("not", ", ".join(dict.fromkeys(wish.part.label for wish in wishes.unwanted))),
+            ("wants", labels(wishes.current)),
+            ("not", labels(wishes.unwanted)),
+            ("before", labels(wish for wish in wishes.wanted if wish.receded)),
             ("seen", titles(wishes.seen)),
             ("rejected", titles(wishes.rejected)),
             ("liked", titles(wishes.liked)),
@@ -111,9 +128,12 @@ class WishReader:
 
 def apply(state: Wishes, reading: Reading) -> Wishes:
     """The state after one more user turn."""
-    turn = state.turn + 1
-    ledger = _Ledger(state, turn, reading.replaces)
-    for edit in _settled(reading.edits, reading.replaces):
+    corrects = reading.shift == "corrects"
+    turn = state.turn + any(edit.part is not None for edit in reading.edits)
+    edits = _settled(reading.edits, corrects)
+    wanted, unwanted = carried(state.wanted, state.unwanted, edits, reading.shift)
+    ledger = _Ledger(replace(state, wanted=tuple(wanted), unwanted=tuple(unwanted)), turn, corrects)
+    for edit in edits:
         ledger.take(edit)
     return Wishes(
         wanted=tuple(ledger.wanted),
@@ -126,17 +146,17 @@ def apply(state: Wishes, reading: Reading) -> Wishes:
     )
 
 
-def _settled(edits: Iterable[Edit], replaces: bool) -> list[Edit]:
+def _settled(edits: Iterable[Edit], corrects: bool) -> list[Edit]:
     """Within a turn what is asked for by the catalogue's own word outweighs its refusal: "a comedy, nothing silly",
     "horror, but no horror comedies"."""
     edits = list(edits)
     asked = frozenset[int]()
-    if not replaces:
+    if not corrects:
         asked = asked.union(
             *(e.part.columns for e in edits if e.op == "want" and e.part and e.part.exact and not e.taste)
         )
     wanted = frozenset[int]().union(*(e.part.columns for e in edits if e.op == "want" and e.part))
-    others = [e for e in edits if e.op == "want" and e.part and not e.taste and not replaces]
+    others = [e for e in edits if e.op == "want" and e.part and not e.taste and not corrects]
     exact = frozenset[int]().union(*(e.part.columns for e in edits if e.op == "want" and e.part and e.part.exact))
     settled: list[Edit] = []
     for edit in edits:
@@ -157,10 +177,10 @@ def _settled(edits: Iterable[Edit], replaces: bool) -> list[Edit]:
 class _Ledger:
     """The state while the edits of one turn are taken into it."""
 
-    def __init__(self, state: Wishes, turn: int, replaces: bool) -> None:
+    def __init__(self, state: Wishes, turn: int, corrects: bool) -> None:
         self.wanted, self.unwanted = list(state.wanted), list(state.unwanted)
         self.seen, self.rejected, self.liked = set(state.seen), set(state.rejected), list(state.liked)
-        self.turn, self.replaces = turn, replaces
+        self.turn, self.corrects = turn, corrects
 
     def take(self, edit: Edit) -> None:
         getattr(self, f"_{edit.op}")(edit)
@@ -176,7 +196,7 @@ class _Ledger:
             self.wanted.remove(earlier)
             self.wanted.append(Wish(merged((earlier.part, part)), self.turn, edit.taste))
             return
-        if self.replaces:
+        if self.corrects:
             self.wanted = [w for w in self.wanted if w.turn == self.turn or w.part.kind != part.kind]
         self.unwanted = _without(self.unwanted, part)
         if part.label.startswith(ABOUT) and not edit.taste:  # another topic stands in place of an earlier turn's
@@ -224,7 +244,7 @@ class _Ledger:
             return
         part = replace(part, partly=())  # some of its words refuse nothing
         self.wanted = _without(self.wanted, part)
-        self.unwanted = [w for w in self.unwanted if w.part != part] + [Wish(part, self.turn)]
+        self.unwanted = [w for w in self.unwanted if w.part != part] + [Wish(part, self.turn, implied=edit.implied)]
 
     def _allow(self, edit: Edit) -> None:
         """What was refused is no longer; what never was is wanted."""

@@ -12,6 +12,7 @@ from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.dialogue.policy.wishes.edits import Edit
 from tacit.dialogue.policy.wishes.lexicon import THINGS
 from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.shift import adds
 from tacit.dialogue.policy.wishes.years import recent_or_old
 
 # "It was funny" says something of a title; "something that is funny" and "it has to be funny" ask.
@@ -51,7 +52,10 @@ class Values(Clause):
             return
         if op == "avoid" and self._for_whom(mark):
             op = "want"
-        if self.too:
+        if self.too and op == "want" and mark.relative and self.shown:  # "too old": newer than what was shown
+            self.too = False
+            parts = (self._against(-mark.relative, parts[0], ""),)
+        elif self.too:
             op, self.too = "avoid", False
             if _JUDGED.search(self.joined[: mark.start]) and any(e.op == "want" for e in self.edits[self.clause :]):
                 self._flip("want", "avoid")  # "war films are too sad"
@@ -74,11 +78,13 @@ class Values(Clause):
         if self.frame == "sim":
             self.frame = ""
         self.taste, taste = self.taste or beside, self.taste
+        said = self.joined[mark.start : mark.end]
+        more = adds(self.joined[: mark.start], said)
         for part in parts:
-            self._add(op, part, self.joined[mark.start : mark.end])
+            self._add(op, part, said, more)
         self.taste = taste
         if mark.text == "children" and op == "want" and self.marker.vocabulary.children_avoid:
-            self.edits.append(Edit("avoid", self.marker.vocabulary.children_avoid, soft=True))
+            self.edits.append(Edit("avoid", self.marker.vocabulary.children_avoid, soft=True, implied=True))
 
     def _asked_for(self, part: Part) -> bool:
         return any(e.op == "want" and e.part and e.part.columns == part.columns for e in self.edits)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from tacit.dialogue.policy.wishes import lexicon
 from tacit.dialogue.policy.wishes.attributes import (
     DOMINANT,
+    FOR_CHILDREN,
     ON_SCREEN,
     AttributeIndex,
     Part,
@@ -153,7 +154,7 @@ class Vocabulary:
             self._filed(lexicon.CHILDREN_FILED[1].split(", ")),
         ):
             if columns:
-                self.children = Part("for children", "category", columns, exact=False)
+                self.children = Part(FOR_CHILDREN, "category", columns, exact=False)
                 break
         avoid = self._filed(lexicon.CHILDREN_AVOID.split(", "))
         self.children_avoid = Part("horror", "category", avoid, exact=False) if avoid else None
