@@ -205,21 +205,22 @@ def test_what_was_to_be_shown_is_said_to_be_shown_only_if_it_was() -> None:
     people = {"value": 0.3, "low": 0.2, "high": 0.4, "n": 9}
     found: dict[str, Any] = {
         "rounds": [{"hidden_utility": people, "canary": None}],
+        "served_better": {"people": 9, "others": []},
         "refused": {"worse": True, "worst": False},
         "canary_of_the_worst": {"ended": "rollback"},
         "poison": {"sessions": 25, "accounts": 5, "target_shown_to_them": 0, "points": 0.1, "points_without_cap": 2.0},
         "rollback": {"seconds": 1.4},
     }
-    shown = [good for good, _ in report.claims(found)]
+    shown = [good for good, _ in report.claims(found)][1:]  # the first is of test_loop_closing.py
     assert shown == [None, False, True, False, True]  # an attack that reached nobody shows no containment
     found["poison"]["target_shown_to_them"] = 25
     found["rounds"][0]["canary"] = "promote"
     found["refused"]["worst"] = True
-    assert [good for good, _ in report.claims(found)] == [True] * 5
+    assert [good for good, _ in report.claims(found)][1:] == [True] * 5
     found["poison"]["points_without_cap"] = 0.1  # no cap was needed: that it holds is not shown
-    assert [good for good, _ in report.claims(found)][3] is None
+    assert [good for good, _ in report.claims(found)][4] is None
     found["poison"]["points"] = 1.2
-    assert [good for good, _ in report.claims(found)][3] is False
+    assert [good for good, _ in report.claims(found)][4] is False
 
 
 def test_a_visitor_and_an_attacker_are_heard_by_the_real_server(

@@ -21,11 +21,12 @@ from tacit.serve.registry import Registry
 
 KILLS = min(int(os.environ.get("TACIT_SOAK_KILLS", "20")), 12)
 SEED = int(os.environ.get("TACIT_SOAK_SEED", "0") or 0)
-SMALL = ["rounds=1", "poisoned_round=1", "sessions=12", "canary_visits=1", "canary.sessions=4", "canary.window_s=4",
-         "visit.max_turns=2", "learn.step.least_ess=1", "learn.held_out=0.5",
+SMALL = ["rounds=1", "poisoned_round=1", "sessions=12", "fresh_people=12", "canary_visits=1",
+         "canary.sessions=4", "canary.window_s=4", "visit.max_turns=2", "learn.step.least_ess=1", "learn.held_out=0.5",
          "learn.reward.exam.contexts=4"]  # fmt: skip
 STEPS = ("round-1-visit", "round-1-poison", "round-1-learn", "round-1-visit-again", "round-1-pushed", "round-1-gate",
-         "worse-gate", "worst-make", "worst-gate", "worst-promote", "worst-canary", "rollback")  # fmt: skip
+         "worse-gate", "worst-make", "worst-gate", "worst-promote", "worst-canary", "rollback",
+         "fresh-people")  # fmt: skip
 LONG_S = 900.0  # that a loaded machine may take for one step
 
 

@@ -44,10 +44,12 @@ def write_conversations(
     batch: int,
     seed: int,
     decide: Decision | None = None,
+    temperature: float = 1.0,
 ) -> None:
     """Let a policy talk to the evaluation's users and record every agent turn, hidden utility included.
 
-    ``decide`` takes the decision to recommend or to chat out of the policy's hands.
+    ``decide`` takes the decision to recommend or to chat out of the policy's hands; ``temperature`` is that of the
+    replies' words.
     """
     if path.exists():
         return
@@ -60,7 +62,7 @@ def write_conversations(
             samples: list[Sample] = []
             for start in range(0, len(contexts), batch):
                 part = contexts[start : start + batch]
-                samples += policy.act(part, draws, decide=decide)
+                samples += policy.act(part, draws, decide=decide, temperature=temperature)
                 bar.advance(len(part))
             return samples
 

@@ -1,4 +1,5 @@
-"""Serve, observe, label, learn, judge, gate, try, promote or roll back: three times over, and what must be refused."""
+"""Serve, observe, label, learn, judge, gate, try, promote or roll back: three times over; what must be refused; and, of
+the same people, whether they are served better in the end."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from tacit.offpolicy.evaluate import Settings
 from tacit.offpolicy.rewards import Rewards
 from tacit.offpolicy.verdict import Rules
 from tacit.pipelines import dialogue
-from tacit.pipelines.loop import candidates, poisoned, trying
+from tacit.pipelines.loop import candidates, closing, poisoned, trying
 from tacit.pipelines.loop.judging import Unseen, judge
 from tacit.pipelines.loop.learning import labels as labels_of
 from tacit.pipelines.loop.learning import learn
@@ -46,14 +47,14 @@ def run_loop(config: LoopConfig) -> Path:
         with serving(start, folder / "serve", port, _options(config)) as base:
             registry = Registry(folder / "serve" / "registry")
             loop = Loop(config, folder, world, registry, Steps(folder / "steps"), base)
-            for number in range(1, config.rounds + 1):
-                _round(loop, number)
+            gates = {f"round-{number}": _round(loop, number) for number in range(1, config.rounds + 1)}
             worst = _worse_are_refused(loop)
             # by force, past the gate: live signals must end it
             loop.steps.once(
                 "worst-canary", lambda: trying.canary(loop, "worst", worst, "to show that live signals end it")
             )
             loop.steps.once("rollback", lambda: trying.take_back(loop, worst))
+        loop.steps.once("fresh-people", lambda: closing.serve_fresh(loop, gates, worst))
         return write(folder, config, loop.steps.folder, registry)
 
 
@@ -74,7 +75,8 @@ def _options(config: LoopConfig) -> list[str]:
     return ["--stage", "sft", "--epsilon", str(config.epsilon), *given]
 
 
-def _round(loop: Loop, number: int) -> None:
+def _round(loop: Loop, number: int) -> Told:
+    """What the gate said of its candidate."""
     name, config = f"round-{number}", loop.config
     loop.steps.once(f"{name}-visit", lambda: people(loop, config.sessions, name))
     if number == config.poisoned_round:
@@ -86,6 +88,7 @@ def _round(loop: Loop, number: int) -> None:
     asked = loop.steps.once(f"{name}-gate", lambda: _gate(loop, name, made))
     if asked["passed"]:
         loop.steps.once(f"{name}-canary", lambda: trying.canary(loop, name, asked["version"], ""))
+    return asked
 
 
 def _rewards(loop: Loop, name: str) -> Rewards:

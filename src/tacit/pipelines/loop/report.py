@@ -12,6 +12,7 @@ import numpy as np
 
 from tacit.metrics.intervals import bootstrap_mean
 from tacit.offpolicy.verdict import LEADING
+from tacit.pipelines.loop import closing_page
 from tacit.pipelines.loop.settings import LoopConfig
 from tacit.report import page
 from tacit.report.page import Cell, alert, details, short, table
@@ -29,6 +30,7 @@ def write(folder: Path, config: LoopConfig, steps: Path, registry: Registry) -> 
     found["audit"] = {"rows": len(registry.audit.rows()), "faults": registry.faults(), "current": registry.current()}
     atomic_write(folder / "loop.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
     sections = [
+        ("better", "Are people served better?", closing_page.section(found["served_better"])),
         ("rounds", "Rounds", _rounds(found)),
         ("canaries", "Canaries", _canaries(told)),
         ("poison", "The poisoned round", _poison(found)),
@@ -69,6 +71,7 @@ def summary(told: dict[str, Told], config: LoopConfig) -> Told:
         )
     return {
         "rounds": rounds,
+        "served_better": {key: value for key, value in told["fresh-people"].items() if key != "took_s"},
         "refused": {name: bool(told[f"{name}-promote"]["refused"]) for name in ("worse", "worst")},
         "canary_of_the_worst": {key: told["worst-canary"][key] for key in ("ended", "why")},
         "poison": poison(told, config),
@@ -114,12 +117,12 @@ def claims(found: Told) -> Iterator[tuple[bool | None, str]]:
     """(shown? None: neither, a sentence)"""
     rounds = found["rounds"]
     promoted = [one for one in rounds if one["canary"] == "promote"]
-    first, last = rounds[0]["hidden_utility"], rounds[-1]["hidden_utility"]
+    yield closing_page.served_better(found["served_better"])
     yield (
         bool(promoted) or None,
-        f"{len(promoted)} of {len(rounds)} learnt candidates passed the gate and their canary, and were promoted. "
-        f"Hidden utility {short(first['value'])} in the first round, {short(last['value'])} in the last.",
+        f"{len(promoted)} of {len(rounds)} learnt candidates passed the gate and their canary, and were promoted.",
     )
+    yield from closing_page.controls(found["served_better"])
     refused = found["refused"]
     yield all(refused.values()), f"{sum(refused.values())} of {len(refused)} worse candidates were refused."
     worst = found["canary_of_the_worst"]

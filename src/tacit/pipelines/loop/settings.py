@@ -30,6 +30,7 @@ class LoopConfig:
     learn: LearnConfig = field(default_factory=LearnConfig)  # of the log's rounds; store, policy and out are the loop's
     judge_by: RewardName = "click"  # what `tacit ope` judges a candidate by
     label_window_s: float = above(0.0, default=3.0)  # of silence; the users are in a hurry
+    fresh_people: int = at_least(2, default=1000)  # whom the first and the last version both serve, in the end
     epsilon: float = share(default=0.05)  # of the server
     port: int = between(0, 65535, default=0)  # 0: a free one
     seed: int = random_seed(default=0)
