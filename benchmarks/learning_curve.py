@@ -3,9 +3,9 @@
     python benchmarks/learning_curve.py CONFIG OUT SHARE,SHARE,… [KEY=VALUE …]
 
 The shares are nested: a dialogue belongs to each that is above a fixed number of its id. Items, validation and test
-stay whole; popularity and co-mentions are counted in the share. Small shares are read more often (EPOCHS), and validation
-chooses the epoch. New items of the official test, full catalogue, what was named before masked; intervals by person.
-Each share's policy and results stay in OUT, so that what was stopped goes on.
+stay whole; popularity and co-mentions are counted in the share. Small shares are read more often (EPOCHS), and
+validation chooses the epoch. New items of the official test, full catalogue, what was named before masked; intervals
+by person. Each share's policy and results stay in OUT, so that what was stopped goes on.
 """
 
 from __future__ import annotations
