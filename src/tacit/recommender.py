@@ -84,9 +84,9 @@ class Recommender:
         """What the recommender says next in ``dialogue``, drawn with ``generator``; no call remembers another.
 
         ``recommend``: it shows items, whether or not the policy would rather talk, but never beside the answer to a
-        question about those it showed last.
+        question about those it showed last, or a goodbye.
         """
-        alone = recommend and self.policy.only_answers(dialogue)
+        alone = recommend and self.policy.shows_nothing(dialogue)
         decide: Decision | None = "recommend" if recommend and not alone else None
         turn = self.policy.act([dialogue], generator, greedy, decide, temperature)[0].turn()
         titles = tuple(self.catalog[item].title for item in turn.slate.items) if turn.slate is not None else ()
@@ -117,7 +117,7 @@ class Chat:
     def say(self, text: str, recommend: bool = False) -> Reply:
         """The user says ``text``; the recommender's answer. Titles in the text count as mentioned.
 
-        ``recommend``: items are shown, but for questions about those shown last.
+        ``recommend``: items are shown, but for questions about those shown last, and goodbyes.
         """
         self.dialogue = self.dialogue.then(self.recommender.user_turn(text))
         reply = self.recommender.next_turn(

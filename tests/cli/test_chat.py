@@ -90,7 +90,14 @@ def test_bytes_that_are_no_text_and_a_bare_slash(
 ) -> None:
     echo = talk(monkeypatch, b"caf\xe9\n/\n \nnever read\n")
     assert echo.said == [("caf�", False)]
-    assert "/ is no command" in capsys.readouterr().out
+    assert "you> /\n/why" in capsys.readouterr().out
+
+
+def test_a_command_written_otherwise(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    echo = talk(monkeypatch, "/wy\n/ Reset now\n/ quit\nnever read\n")
+    out = capsys.readouterr().out
+    assert "/wy is no command. Did you mean /why?" in out and echo.forgot == 1 and not echo.said
+    assert not talk(monkeypatch, "exit\nnever read\n").said
 
 
 def test_help_names_every_command() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from tacit.catalog import Catalog
@@ -14,8 +15,9 @@ from tacit.run.terminal import printable
 
 HELP = """/why    why these items: what was understood, what speaks for each, and its facts
 /reset  forget what was said
-/help   this
-An empty line or the end of the input ends."""
+/quit   end, as an empty line does
+/help   this"""
+COMMANDS = ("/why", "/reset", "/quit", "/exit", "/help")
 
 
 def chat(
@@ -34,6 +36,8 @@ def chat(
     conversation = recommender.start(seed=seed, greedy=greedy, temperature=temperature)
     print(f"{printable(recommender.speaker)}. An empty line ends; /help lists commands.", file=sys.stderr)
     for text in _lines():
+        if text.replace(" ", "").lower() in ("/quit", "/exit", "quit", "exit"):
+            return
         if text.startswith("/"):
             print(command(text, conversation), flush=True)
         else:
@@ -42,16 +46,18 @@ def chat(
 
 def command(text: str, conversation: Chat) -> str:
     """What a line that begins with a slash is answered; it is no part of the conversation."""
-    match text.split()[0].lower():
+    match "/" + "".join(text[1:].split()[:1]).lower():
         case "/why":
             return "\n".join(map(printable, _explained(conversation)))
         case "/reset":
             conversation.reset()
             return "Forgotten."
-        case "/help":
+        case "/help" | "/":
             return HELP
         case other:
-            return f"{printable(other)} is no command.\n{HELP}"
+            near = get_close_matches(other, COMMANDS, n=1, cutoff=0.75)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            return f"{printable(other)} is no command.{meant}\n{HELP}"
 
 
 def _explained(conversation: Chat) -> list[str]:

@@ -94,7 +94,7 @@ def holds(text: str, item: str) -> list[tuple[Part, bool]]:
         ("is it a crime film", "Yes. Heat (1995) is crime and drama."),
         ("is Val Kilmer in it?", "Yes. Al Pacino and Val Kilmer are in Heat (1995)."),
         ("is Val Kilmer in the first one?", "Not that I know. Sigourney Weaver is in Alien (1979)."),
-        ("is it any good?", None),
+        ("is it any fun?", None),
         ("Is it possible to get something scary?", None),
         ("do you like scary films?", None),
         ("how long is it?", "I don't know how long Heat (1995) is."),
@@ -104,6 +104,22 @@ def holds(text: str, item: str) -> list[tuple[Part, bool]]:
         ("what language do you speak?", None),
         ("what year is the second one", "Heat (1995) is from 1995."),
         ("who wrote number 3", "Michael Ende wrote Momo (1973)."),
+        ("which one is the oldest?", "Momo (1973) is the oldest."),
+        ("which of them is the newest", "Heat (1995) is the newest."),
+        ("Which is the shortest?", "Momo (1973) is the shortest, as far as I know."),
+        ("which is the cheapest?", "I don't know that of any of them."),
+        ("which one is scary?", "Alien (1979)."),
+        ("which of those is a love story", None),
+        ("why?", "You asked for nothing that Heat (1995) has by the catalogue: crime and drama, 1995."),
+        (
+            "is the first one any good?",
+            "I cannot judge that. Alien (1979): A crew meets a hungry stranger in deep space.",
+        ),
+        (
+            "compare the first and the third",
+            "Alien (1979): A crew meets a hungry stranger in deep space. "
+            "Momo (1973) is fantasy, by Michael Ende. I don't know its plot.",
+        ),
     ],
 )
 def test_yes_or_no_lengths_and_other_attributes(said: str, expected: str | None) -> None:
@@ -176,6 +192,12 @@ def test_a_given_reply_is_neither_drawn_nor_learnt_from() -> None:
     free = [act(policy, [asks], torch.Generator().manual_seed(seed))[0] for seed in range(8)]
     assert not any(sample.slate for sample in free)  # an answer stands alone
     also = Dialogue("c", "u", (shown, Turn("user", "what kind of film is it? and something else please")))
-    assert policy.only_answers(asks) and not policy.only_answers(talks) and not policy.only_answers(also)
+    leaves = Dialogue("d", "u", (shown, Turn("user", "thanks, I'll watch the first one")))
+    assert (
+        policy.shows_nothing(leaves)
+        and policy.shows_nothing(asks)
+        and not policy.shows_nothing(talks)
+        and not policy.shows_nothing(also)
+    )
     policy.config.answers = "model"
     assert sum(act(policy, [asks], torch.Generator().manual_seed(0))[0].sampled) > 1

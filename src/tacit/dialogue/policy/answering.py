@@ -19,7 +19,22 @@ from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.types import Dialogue, ItemId, Turn
 from tacit.typography import plain_type
 
-Question = Literal["director", "writer", "maker", "screen", "when", "long", "about", "kind", "why", "whether", "value"]
+Question = Literal[
+    "director",
+    "writer",
+    "maker",
+    "screen",
+    "when",
+    "long",
+    "about",
+    "kind",
+    "why",
+    "most",
+    "which",
+    "view",
+    "whether",
+    "value",
+]
 Holds = Callable[[str, ItemId], Sequence[tuple[Part, bool]]]
 
 _IT = (
@@ -29,6 +44,7 @@ _IT = (
 )
 _WHO = r"\bwho(?:'?s| is| was| are| were|'re| did| has)?"
 _PATTERNS: tuple[tuple[Question, str], ...] = (
+    ("why", r"^\W*(?:but |and |so )?why\W*$"),
     ("why", r"\bwhy (?:this|that|these|those|it|them)\b(?: (?:one|ones|movie|film|book)s?)?\W*$"),
     ("why", r"\bwhy (?:would|do|did|should) (?:you|i) (?:recommend|suggest|pick|choose|like|watch|read|see)\b"),
     ("director", rf"{_WHO} (?:the )?direct(?:or|ed|s|ing)?\b|\bdirected by who"),
@@ -51,6 +67,7 @@ _PATTERNS: tuple[tuple[Question, str], ...] = (
         r"\bwhat(?:'?s| is| was| are|'re)\b.{0,60}\babout\b(?! (?:you|me|us)\b)"
         r"|\bwhat happens in\b|\bwhat(?:'?s| is) the (?:plot|story)\b",
     ),
+    ("about", r"\bdifferences? between\b|\bcompare\b"),
     ("about", rf"\btell me (?:a bit |a little |some |something )?(?:more )?about {_IT}(?!\w)"),
     ("kind", rf"\bwhat(?:'?s)? (?:kind|type|sort|genre)\b.{{0,30}}\b(?:is|are|was) {_IT}(?!\w)"),
     ("kind", rf"\bwhat(?:'s| is) (?:the |its )?genre\b|\bwhat genre is\b|\bwhat (?:kind|type|sort) is {_IT}(?!\w)"),
@@ -59,6 +76,13 @@ _PATTERNS: tuple[tuple[Question, str], ...] = (
         r"\bhow (?:long|many (?:minutes|hours|pages))\b.{0,20}\b(?:is|are|was|does|do|has|have|in)\b.{0,20}"
         rf"{_IT}(?!\w)",
     ),
+    (
+        "most",
+        r"\b(?:which|what)\b(?! (?:year|kind|genre))(?: (?:one|of (?:them|those|these)))? (?:is|was|are) (?:the )?"
+        r"(?:oldest|earliest|newest|latest|most recent|longest|shortest|cheapest|most expensive)\b",
+    ),
+    ("which", r"\bwhich (?:ones?|of (?:them|those|these)|is|are|has|have)\b.{1,60}$"),
+    ("view", rf"\b(?:is|was|are|were) {_IT} (?:any |really |actually )?(?:good|great|worth|decent|better|popular)\b"),
     ("value", r"\b(?:what|which|how much)\b.{0,60}$"),
     (
         "whether",
@@ -81,6 +105,9 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "screen": CAST_KEYS,
 }
 _ROLES: tuple[Question, ...] = ("screen", "director", "writer", "maker")
+_ASKED_MOST = re.compile(r"oldest|earliest|newest|latest|most recent|longest|shortest|cheapest|most expensive")
+_PRICE = re.compile(r"price|cost")
+_NO_VIEW = "I cannot judge that."
 _LENGTH = re.compile(r"runtime|duration|length|minutes|running|pages?")
 _DONE = {"director": "directed", "writer": "wrote", "maker": "made", "screen": "is in"}
 
@@ -113,6 +140,8 @@ def answer(
     pointed = _THIS.search(text) or any(turn.mentions for turn in said)
     if asked is None or (asked in ("whether", "value") and not pointed):
         return None
+    if asked in ("most", "which"):
+        return _of_all(asked, text, _shown(context.turns), catalog, holds, fits)
     items = _meant(context.turns, catalog)
     sentences = []
     for item in items:
@@ -152,9 +181,9 @@ def _meant(turns: Sequence[Turn], catalog: Catalog) -> tuple[ItemId, ...]:
         shown = turn.slate.items if turn.slate else turn.mentions
         if not shown:
             continue
-        if nth := _NTH.search(text):
-            place = _place(nth.group(1) or nth.group(2))
-            return (shown[place],) if place < len(shown) else ()
+        if nth := _NTH.findall(text):
+            places = dict.fromkeys(_place(word or digit) for word, digit in nth[:_MANY])
+            return tuple(shown[place] for place in places if place < len(shown))
         if turn.speaker == "agent" and not any(catalog[item].title in turn.text for item in shown):
             shown = (*catalog.named(turn.text), *shown)
         first = sorted(shown, key=lambda item: _where(turn.text, catalog[item].title))
@@ -193,14 +222,59 @@ def _sentence(asked: Question, known: Facts, met: Sequence[str], fits: Callable[
             who = [f"{'by' if key in CREATOR_KEYS else 'with'} {_listed(names)}" for key, names in known.people.items()]
             told = ", ".join([kinds or title, *who[:_MANY]])
             return f"{told}. I don't know its plot." if kinds or who else f"I don't know what {title} is about."
+        case "view":
+            told = _sentence("about", known, met, lambda text: fits(f"{_NO_VIEW} {text}"))
+            return told if told.startswith("I don't know") else f"{_NO_VIEW} {told}"
         case "why":
-            return f"You asked for {_listed(met)}, and {title} has it: {_short(known)}." if met else ""
+            if met:
+                return f"You asked for {_listed(met)}, and {title} has it: {_short(known)}."
+            return f"You asked for nothing that {title} has by the catalogue: {_short(known)}."
         case _:
             names = [name for key in _KEYS[asked] for name in known.people.get(key, ())]
             if not names:
                 return f"I don't know who {_DONE[asked]} {title}."
             verb = "are in" if asked == "screen" and len(names) > 1 else _DONE[asked]
             return f"{_listed(names)} {verb} {title}."
+
+
+def _shown(turns: Sequence[Turn]) -> tuple[ItemId, ...]:
+    """The last slate, best first."""
+    return next((turn.slate.items for turn in reversed(turns) if turn.slate is not None and turn.slate.items), ())
+
+
+def _of_all(
+    asked: Question, text: str, shown: Sequence[ItemId], catalog: Catalog, holds: Holds, fits: Callable[[str], bool]
+) -> str | None:
+    """ "Which one is the oldest?", "which of them is scary?": among all that was shown last."""
+    known = {item: facts(catalog[item]) for item in shown}
+    if asked == "which":
+        held = {item: [has for _, has in holds(text, item)] for item in shown}
+        if not any(held.values()):
+            return None
+        found = [known[item].headline for item in shown if any(held[item])]
+        told = f"{_listed(found)}." if found else "None of them, that I know."
+        return told if fits(told) else None
+    said = _ASKED_MOST.search(text.lower())
+    if said is None or not shown:
+        return None
+    numbers = {item: _number(known[item], said.group()) for item in shown}
+    told_of = {item: number for item, number in numbers.items() if number is not None}
+    if not told_of:
+        return "I don't know that of any of them."
+    most = max if said.group() in ("newest", "latest", "most recent", "longest", "most expensive") else min
+    best = most(told_of, key=lambda item: told_of[item])
+    others = "" if len(told_of) == len(shown) else ", as far as I know"
+    return f"{known[best].headline} is the {said.group()}{others}."
+
+
+def _number(known: Facts, most: str) -> float | None:
+    """The number by which an item is the ``most`` of some: its year, its length, or its price."""
+    if most in ("oldest", "earliest", "newest", "latest", "most recent"):
+        return known.year
+    keys = _LENGTH if most in ("longest", "shortest") else _PRICE
+    values = [value for key, values in known.other.items() if keys.search(key) for value in values[:1]]
+    found = re.search(r"\d+(?:\.\d+)?", values[0]) if values else None
+    return float(found.group()) if found else None
 
 
 def _whether(known: Facts, held: Sequence[tuple[Part, bool]], fits: Callable[[str], bool]) -> str:

@@ -35,7 +35,7 @@ PRETRAINED_REPLY = 64  # tokens of a pretrained model's reply, its end included
 FACTS = 48  # tokens of a shown item's facts, its title included
 ROOMY = 1024  # positions from which a pretrained model is given facts by itself
 MARKS = 16  # tokens that a template may write around an utterance
-ANSWERED = 12.0  # nats against showing a slate beside the answer to a question about the last one
+SHOWS_NOTHING = 12.0  # nats against a slate beside an answer about the last one, or a goodbye
 MENTIONS = 16  # the most recent items that a query reads
 
 
@@ -212,10 +212,11 @@ class PolicyNetwork(nn.Module):
         text = answer(context, self.catalog, met, fits, holds)
         return [*self.layout.encode(plain(text), room), self.layout.eos] if text else []
 
-    def only_answers(self, context: Dialogue) -> bool:
-        """Whether the user's last words ask about what was shown, the catalogue answers, and they wish nothing: no
-        slate belongs beside it."""
-        return bool(self.answer(context)) and not self.wishes([context])[0].asks
+    def shows_nothing(self, context: Dialogue) -> bool:
+        """Whether no slate belongs to the turn: the user wishes nothing, and asks about what was shown, which the
+        catalogue answers, or takes leave."""
+        wishes = self.wishes([context])[0]
+        return not wishes.asks and (wishes.leaves or bool(self.answer(context)))
 
     def ranking_scores(self, window: Tensor, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
         """Slate logits with nothing masked, differentiable: what supervised training and the ranking table read."""
@@ -263,10 +264,10 @@ class PolicyNetwork(nn.Module):
 
     def decision_logprobs(self, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
         """log P(<recommend>), log P(<chat>) from the states before it: [B, width] → [B, 2]. A turn that asks for
-        something raises the first; one that asks about what was shown, and nothing else, is answered alone."""
+        something raises the first; one that only asks about what was shown, or takes leave, brings no slate."""
         logits = head_logits(self.lm, state)[:, [self.layout.recommend, self.layout.chat]]
-        answered = torch.tensor([float(self.only_answers(context)) for context in contexts], device=state.device)
-        asked = self.wish.log_odds(self.wishes(contexts)) - ANSWERED * answered
+        alone = torch.tensor([float(self.shows_nothing(context)) for context in contexts], device=state.device)
+        asked = self.wish.log_odds(self.wishes(contexts)) - SHOWS_NOTHING * alone
         return torch.log_softmax(logits + torch.stack([asked, torch.zeros_like(asked)], dim=1), dim=-1)
 
 

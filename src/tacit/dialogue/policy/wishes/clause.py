@@ -29,6 +29,7 @@ class Clause:
         self.join = ""  # "or" or "and" since the last part
         self.last_title: tuple[int, ...] = ()
         self.nth_of: tuple[int, ...] = ()  # the title of "the third Rush Hour", for "or the second"
+        self.told: list[Part] = []  # kinds of what was watched of late
         self._object = False  # whether what was seen has been named
         self._now = 0  # where the mark at hand begins
 

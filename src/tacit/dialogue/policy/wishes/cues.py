@@ -138,6 +138,10 @@ _CUES: list[tuple[str, str]] = [
         r"them\b|this\b|§|both\b|all\b)|(?:have |has )?got (?:it|that(?: one)?|them|those)"
         r"(?= already)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there"
     ),
+    ("told",
+        r"(?:have |has )?(?:just |already |only )?(?:had|picked|chose|put on|sat through|binged)(?= (?:a|an|one|two|"
+        r"three|four|five|\d+|some|lots|plenty|so many|too many|nothing but|only|that|this|the)\b)"
+    ),
     ("enough", r"enough(?! of)"),
     ("none_of", r"(?:neither|none) of (?:them|those|these)(?= [.,;!?]|$)"),
     ("reported", r"i (?:had )?(?:said|told you|asked for|mentioned) (?:no|not|nothing|without)\b(?! more)"),
@@ -160,6 +164,7 @@ _CUES: list[tuple[str, str]] = [
     
         r"but no|just not|just no|only not|minus"
     ),
+    ("else", r"(?:anything|something|everything) (?:else|different)|for a change|a change from (?:that|those|it|them)"),
     ("not", 
         r"not(?: a| an| in the| too| so| big| huge| much| that)* (?:mood for|fan of|fans of|into|keen on|"
         r"crazy about|fond of|interested in|up for)"
@@ -264,6 +269,9 @@ ASKS_AGAIN = re.compile(
     r"|(?:can|could|would|do|will) you (?:please |maybe |also )?(?:recommend|suggest|find|give|show|help)"
     r"|(?:recommend|suggest) (?:me|us|some|something|any|anything|a|an|one|another)\b"
     r"|what should i (?:watch|read|see|play)"
+    r"|(?:want|need|would (?:like|love)|fancy|feel like|mood for|craving|prefer) (?:a|an|some|something|anything|to "
+    r"(?:watch|see|read|hear|play))|an? (?:\w+ ){0,2}(?:winner|movie|film|flick|book|novel|album|song|game|recipe)"
+    r"(?: (?:maybe|please|perhaps))?(?= [.!?]|$)"
     r"|looking for|what do you (?:recommend|suggest|have|think i)|surprise me"
     r"|(?:anything|something|some|more|any) similar(?! to)|along (?:those|these|the same) lines(?! (?:of|as))"
     r"|(?:the )?same (?:vibes?|style|kind|sort|type|feel|mood|vein|spirit)(?! (?:of|as)\b)"
@@ -289,5 +297,15 @@ _WELL = r"(?:(?:oh|god|gosh|hell|ugh|eww?|lord|hmm+|well|um|uh|absolutely|defini
 YES = re.compile(
     rf"^{_WELL}(?:yes|yeah|yep|yup|sure|ok|okay|absolutely|of course|definitely|certainly|please do|"
     r"sounds? good|i do|i would|love to|why not)\b"
+)
+LEAVES = re.compile(  # taking what was shown, thanking, taking leave
+    r"\b(?:bye|goodbye|good night|see you|cheers|thanks|thank you|thx|ty|that (?:is|will be) all|"
+    r"(?:have a )?(?:nice|good|great|lovely) (?:day|night|evening|weekend)|"
+    r"i (?:will|am going to) (?:watch|take|try|read|go (?:with|for)|check|get|see|have|start|put)"
+    r"(?! (?:something|anything|a|an)\b))\b"
+)
+DISMISSES = re.compile(  # "too cheesy", said of what was shown
+    rf"^{_WELL}(?:(?:it|that|this|they|those|these)(?: one| all| both)? (?:is|are|looks?|sounds?|seems?|feels?) )?"
+    r"(?:(?:a|bit|little|tad|way|far|all|just) )*too \w+"
 )
 NO = re.compile(rf"^{_WELL}(?:no|nope|nah|not(?: \w+)?$|not particularly|i do not|please no|no thanks|not at all)\b")

@@ -33,3 +33,4 @@ class Reading:
     edits: tuple[Edit, ...]
     asks: bool  # whether the turn asks for a recommendation
     shift: Shift  # how it stands to what was wished before
+    leaves: bool = False  # whether it only takes what was shown, thanks, or says goodbye

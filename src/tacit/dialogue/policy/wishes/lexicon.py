@@ -36,7 +36,8 @@ THINGS = word_set(
     "musician"
 )
 ROLES = word_set(
-    "cowboy outlaw gunslinger gangster mobster mafia spy cop detective soldier superhero superheroe killer monster"
+    "cowboy outlaw gunslinger gangster mobster mafia spy cop detective soldier superhero superheroe killer monster "
+    "marvel pixar regency victorian edwardian tudor elizabethan medieval"
 )
 CONCEPTS: dict[str, Concept] = {
     "horror": _concept(
@@ -52,7 +53,8 @@ CONCEPTS: dict[str, Concept] = {
         "comedy, comedies, humor, humour, humorous, parody, satire",
         "funny, funnier, funniest, hilarious, laugh, laughs, laughing, laughter, humor, humour, humorous, comedic, "
         "silly, goofy, giggle, giggles, chuckle, witty, slapstick, spoof, parody, satire, satirical, lighthearted, "
-        "light hearted, light, cheer me up, crack me up, stand up, comical, comic relief, feel good, cheerful, "
+        "light hearted, light, lighter, "
+        "lighten, cheer me up, crack me up, stand up, comical, comic relief, feel good, cheerful, "
         "ridiculous, absurd, comedys, laugh out loud, jokes",
     ),
     "drama": _concept(
@@ -141,9 +143,8 @@ CONCEPTS: dict[str, Concept] = {
     ),
     "history": _concept(
         "history, historical",
-        "historical, historic, period piece, period pieces, period drama, costume drama, ancient rome, ancient, "
-        "medieval, "
-        "middle ages, historicals",
+        "historical, historic, period piece, period pieces, period drama, costume drama, "
+        "medieval, middle ages, historicals, regency, victorian, edwardian, tudor, elizabethan",
     ),
     "musical": _concept(
         "musical, musicals",
@@ -207,7 +208,8 @@ CHILDREN_NOT = _split(
 NICKNAMES: dict[str, tuple[str, ...]] = {
     short: _split(full)
     for short, full in {
-        "al": "alfred, alan, albert", "alex": "alexander, alexandra", "andy": "andrew", "ben": "benjamin",
+        "al": "alfred, alan, albert", "alex": "alexander, alexandra", "andy": "andrew", "arnie": "arnold",
+        "ben": "benjamin",
         "bill": "william", "bob": "robert", "bobby": "robert", "cate": "catherine", "charlie": "charles",
         "chris": "christopher", "christopher": "chris", "dan": "daniel", "danny": "daniel", "dave": "david",
         "don": "donald", "ed": "edward", "eddie": "edward", "gabe": "gabriel", "greg": "gregory", "jack": "john",
@@ -221,6 +223,9 @@ NICKNAMES: dict[str, tuple[str, ...]] = {
         "will": "william",
     }.items()
 }  # fmt: skip
+
+# Words after a surname that means several of one family: "the Coen brothers".
+FAMILY = word_set("brothers bros sisters siblings")
 
 # What people say who do not want to be frightened.
 FAINT = _split(
@@ -252,13 +257,16 @@ SPREAD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 
+# Days at which people want a film or a book about them.
+SEASONS = word_set("christmas xmas halloween thanksgiving easter hanukkah")
+
 # Values that are everyday words as well: they count beside a noun for items, or alone in their clause.
 EVERYDAY = word_set(
     "short news family music history sport fiction reality television adult love life school home work science art "
-    "business general other new old light heavy space future serious moving cry blood sing songs doc docs light cop "
-    "country dance classic classics mob army cook food travel teen books book religion nature health time people "
+    "business general other new old heavy space future serious moving cry blood sing songs doc docs cop country "
+    "dance classic classics mob army cook food travel teen books book religion nature health time people talk "
     "charming absurd ridiculous touching possession monsters treasure murder combat police football golf poet verse "
-    "habits motivation graphic shooting"
+    "habits motivation graphic shooting light"
 )
 NOUNS = word_set(
     "movie movies film films flick flicks picture pictures show shows book books novel novels read reads song songs "

@@ -169,10 +169,13 @@ class Marker:
             found = vocabulary.name(name) if len(name) > 1 else None
             if found is None and len(name) == 3 and len(name[2]) > 1 and "".join(name).isalnum():  # "di caprio"
                 found = vocabulary.name((name[0], name[1] + name[2]))
+            last = at + length - 1
             if length == 1:
                 found = self._single(row, at, joined[: starts[at]].rstrip())
+                if at + 1 < len(row) and row[at + 1].word in lexicon.FAMILY and (all_of := vocabulary.family(name[0])):
+                    found, last = all_of, at + 1
             if found:
-                end = starts[at + length - 1] + len(row[at + length - 1].word)
+                end = starts[last] + len(row[last].word)
                 label = " ".join(name).title()
                 return Mark(
                     "person", starts[at], end, (vocabulary.person(found, self._role(joined, starts[at], end), label),)
@@ -182,11 +185,14 @@ class Marker:
     def _single(self, row: Sequence[Token], at: int, before: str) -> frozenset[int] | None:
         """A surname (or a first name that means one person): one that is a word as well needs a capital and a cue."""
         word = row[at].word
-        columns = self.vocabulary.surnames.get(word) or (
-            self.vocabulary.surnames.get(word[:-1])
-            if word.endswith("s") and word not in self.vocabulary.everyday
-            else None
-        )
+        columns = self.vocabulary.surnames.get(word)
+        if columns is None and word not in self.vocabulary.everyday:
+            full = (self.vocabulary.surnames.get(name) for name in lexicon.NICKNAMES.get(word, ()))
+            short = len(word) <= 4 and not row[at].capital
+            columns = None if short else next((found for found in full if found), None)
+            if columns is None and word.endswith("s"):
+                columns = self.vocabulary.family(word[:-1]) if before.endswith("the") else None
+                columns = columns or self.vocabulary.surnames.get(word[:-1])
         if columns is None or word in lexicon.NOUNS or word in NO_TITLE:
             return None
         many = before.endswith("the") and word not in self.vocabulary.surnames  # "the Coens"
@@ -196,7 +202,7 @@ class Marker:
         if at and row[at - 1].capital and row[at - 1].word in _OF_PLACES:  # "New York"
             return None
         beside = at + 1 < len(row) and row[at + 1].word in lexicon.NOUNS
-        return columns if cued or beside or row[at].capital or len(word) > 5 else None
+        return columns if cued or beside or row[at].capital or len(word) > 5 or word in lexicon.NICKNAMES else None
 
     @staticmethod
     def _role(joined: str, start: int, end: int) -> str:

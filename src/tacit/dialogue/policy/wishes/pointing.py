@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -11,8 +12,14 @@ from tacit.dialogue.policy.wishes.attributes import ON_SCREEN, Part
 from tacit.dialogue.policy.wishes.clause import Clause
 from tacit.dialogue.policy.wishes.edits import Edit, Op
 from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.spans import label
 
 _LATER = re.compile(r"\bsequel|follow|next|continuation|came|comes?\b|happen|later|after|new|part (?:two|three|2|3)")
+_YEAR_OF = re.compile(
+    r"\b(?:(?P<same>(?:(?:from|in|of) )?(?:the )?same year (?:as|that)|(?:from|in) the year of)|"
+    r"(?P<before>pre|before|prior to|older than|earlier than|predates|predating)|"
+    r"(?P<after>post|after|since|newer than|later than|more recent than))(?: the)? $"
+)
 _ALL_BEFORE = re.compile(r"\b(?:all|both|every)(?: of)?(?: the| those)?(?: \w+)? $")
 _ALL_AFTER = re.compile(r" (?:movies|films|books|series|franchise|trilogy|saga|parts|both|all)\b")
 
@@ -22,10 +29,25 @@ class Pointing(Clause):
     "series" or "question"."""
 
     def _title(self, n: int, mark: Mark) -> None:
+        if not self.frame and self._dated(mark):
+            return
         self._object = True
         self.last_title = mark.rows
         whole = _ALL_BEFORE.search(self.joined[: mark.start]) or _ALL_AFTER.match(self.joined[mark.end :])
         self._about(mark.rows, all_of_it=whole is not None)
+
+    def _dated(self, mark: Mark) -> bool:
+        """ "From the same year as Heat", "older than Heat": the title only tells when."""
+        said = _YEAR_OF.search(self.joined[: mark.start])
+        key = self.index.year_key
+        years = [self.index.number(key, row) for row in mark.rows] if said and key else []
+        known = [year for year in years if year is not None]
+        if not said or not key or not known:
+            return False
+        spans = {"same": (min(known), max(known)), "before": (-math.inf, min(known) - 1)}
+        span = spans[said.lastgroup] if said.lastgroup in spans else (max(known) + 1, math.inf)
+        self._add(self.polarity, Part(label(span), "number", key=key, spans=(span,)))
+        return True
 
     def _pron(self, n: int, mark: Mark) -> None:
         rows = self._pointed(mark)
@@ -122,7 +144,7 @@ class Pointing(Clause):
                 self._add(self.polarity, part)
             else:
                 self.edits.append(Edit("liked", rows=rows))
-        elif self.frame in ("seen", "seen_all"):
+        elif self.frame in ("seen", "seen_all", "told"):
             self.edits.append(Edit("seen", rows=self._whole(rows) if self.frame == "seen_all" or all_of_it else rows))
         elif self.frame == "unseen":
             self.edits.append(Edit("unseen", rows=rows))

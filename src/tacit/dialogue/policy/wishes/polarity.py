@@ -19,12 +19,14 @@ class Polarity(Pointing):
 
     def _set(self, polarity: Op, mark: Mark) -> None:
         self.polarity, self.since = polarity, mark.end
-        if self.frame in ("sim", "question", "seen", "seen_all"):
+        if self.frame in ("sim", "question", "seen", "seen_all", "told"):
             self._close_frame(None)
             self.frame = ""
 
     def _want(self, n: int, mark: Mark) -> None:
-        if self.frame in ("seen", "seen_all", "sim"):
+        if self.frame == "told" and mark.start - self.since <= 1:
+            return  # "had some horror"
+        if self.frame in ("seen", "seen_all", "sim", "told"):
             self._close_frame(n)
             self.frame = ""
         if self.polarity == "avoid" and self.join == "or" and mark.text.startswith("any"):
@@ -81,7 +83,10 @@ class Polarity(Pointing):
     def _by_same(self, n: int, mark: Mark) -> None:
         """ "Another by her": the people of what was shown or named."""
         rows = self.last_title or self.shown[:1]
-        if rows and self.frame not in ("question", "seen"):
+        people = [e for e in self.edits if e.part and e.part.kind == "person"]
+        if people and mark.text.endswith((" him", " her")):  # "I love Brad Pitt. More with him"
+            self.edits[self.edits.index(people[-1])] = replace(people[-1], taste=False)
+        elif rows and self.frame not in ("question", "seen"):
             self.role = "actor" if mark.text.startswith(("with", "starring")) else "maker"
             self._people_of(rows)
 
@@ -92,6 +97,21 @@ class Polarity(Pointing):
             self.edits.append(Edit("reject", rows=self.shown))
         else:
             self.edits = [replace(e, op="avoid") if e.op == "want" and e.part else e for e in self.edits]
+            self._else(n, mark)
+
+    def _told(self, n: int, mark: Mark) -> None:
+        """ "We had three comedies this week": what was watched is no wish."""
+        if self.polarity == "want" and self.frame != "question":
+            self._close_frame(n)
+            self.frame, self.since = "told", mark.end
+
+    def _else(self, n: int, mark: Mark) -> None:
+        """ "Three comedies this week, so anything else": not what was told of."""
+        self.edits += [Edit("avoid", part) for part in self.told]
+        self.told.clear()
+        if self.frame == "told":
+            self.frame = ""
+        self._want(n, mark)
 
     def _reported(self, n: int, mark: Mark) -> None:
         """ "I said no comedies, but ..." tells what was said before."""

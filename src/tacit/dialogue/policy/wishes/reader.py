@@ -29,7 +29,7 @@ class Reader:
         edits = scan.run()
         if not any(e.part for e in edits) and asked and not shown:
             edits += self._answer(joined, asked)
-        if not edits and shown and cues.NO.match(joined):
+        if not edits and shown and (cues.NO.match(joined) or cues.DISMISSES.match(joined)):
             edits.append(Edit("reject", rows=tuple(shown)))
         if not any(e.part and e.op in ("want", "avoid") for e in edits):
             edits = [replace(e, soft=False) if e.op == "allow" else e for e in edits]  # "I don't mind a comedy" asks
@@ -37,7 +37,9 @@ class Reader:
         edits += _more_like(edits, joined, self.marker, shown)
         again = bool(cues.ASKS_AGAIN.search(joined)) or (bool(shown) and any(e.op == "seen" for e in edits))
         wishes = any(e.part and e.op == "want" for e in edits)
-        return Reading(tuple(edits), states or again, shift(joined, wishes))
+        asks = states or again
+        leaves = not asks and "?" not in joined and bool(cues.LEAVES.search(joined))
+        return Reading(tuple(edits), asks, shift(joined, wishes), leaves)
 
     def _answer(self, joined: str, asked: str) -> list[Edit]:
         """ "Do you like horror?" - "not really"."""

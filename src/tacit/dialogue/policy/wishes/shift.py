@@ -52,7 +52,7 @@ _ADDS = re.compile(
     r"make that|if it is|if it was|that is|which is|element of|elements of|mixed with|as well as))"
     r"(?: (?:a|an|of|some|the|little|bit|also|slightly|rather|somewhat|too))* ?$"
 )
-_COMPARED = re.compile(r"^(?:more|less) |(?<!sold)ier$|(?:sad|light|dark|gentl|weird|smart|tens)d?er$")  # "funnier"
+_COMPARED = re.compile(r"^(?:more|less) |(?<!sold)ier$|(?:sad|dark|gentl|weird|smart|tens)d?er$")  # "funnier"
 
 
 def shift(joined: str, asks: bool) -> Shift:

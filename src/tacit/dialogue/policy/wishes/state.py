@@ -40,6 +40,7 @@ class Wishes:
     twins: frozenset[int] = field(default_factory=frozenset)  # works that the user named, under their other ids
     turn: int = -1  # the last that wished anything
     asks: bool = False
+    leaves: bool = False  # the last user turn takes what was shown, thanks, or says goodbye
 
     @property
     def current(self) -> tuple[Wish, ...]:
@@ -85,7 +86,7 @@ class WishReader:
                 elif turn.mentions:
                     shown = turn.mentions
         last = context.turns[-1] if context.turns else None
-        return state if last is None or last.speaker == "user" else replace(state, asks=False)
+        return state if last is None or last.speaker == "user" else replace(state, asks=False, leaves=False)
 
     def asked_of(self, text: str) -> list[Part]:
         """The kinds, people, numbers and topics that a question about an item names: "is it scary?"."""
@@ -143,6 +144,7 @@ def apply(state: Wishes, reading: Reading) -> Wishes:
         liked=tuple(row for row in dict.fromkeys(ledger.liked) if row not in ledger.rejected),
         turn=turn,
         asks=reading.asks,
+        leaves=reading.leaves,
     )
 
 

@@ -101,9 +101,14 @@ class Titles:
         while listed and before[listed - 1].name in ("and", "or", ",", "title"):
             listed -= 1
         frame = before[listed - 1] if listed else None
+        if _dates(row, at):
+            return self._written_out(row, at, starts, 1)
         if frame is None or frame.name not in _BEFORE_TITLES or starts[at] - before[-1].end > 5:
             return self._without_article(row, at, starts)
-        fewest = 1 if frame.name in ("seen", "sim", "unseen", "role_of") else 2
+        return self._written_out(row, at, starts, 1 if frame.name in ("seen", "sim", "unseen", "role_of") else 2)
+
+    def _written_out(self, row: Sequence[Token], at: int, starts: Sequence[int], fewest: int) -> list[Mark]:
+        """The longest title at token ``at``, of ``fewest`` words or more; its article may be missing."""
         for length in range(min(_TITLE_WORDS, len(row) - at), fewest - 1, -1):
             phrase = tuple(token.word for token in row[at : at + length])
             found = self.rows(phrase) or (self.rows(("the", *phrase)) if phrase[0] != "the" else ())
@@ -133,6 +138,12 @@ class Titles:
         if not found or all(word in NO_TITLE for word in phrase):
             return []
         return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=found)]
+
+
+def _dates(row: Sequence[Token], at: int) -> bool:
+    """Whether a title is to tell a time: "pre Matrix", "the same year as"."""
+    before = tuple(token.word for token in row[max(0, at - 3) : at])
+    return before[-1:] in (("pre",), ("post",)) or before in (("same", "year", "as"), ("the", "year", "of"))
 
 
 def _year(title: str) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tacit.dialogue.policy.wishes.attributes import singular, words
-from tacit.dialogue.policy.wishes.lexicon import NOUNS, ROLES, THINGS, word_set
+from tacit.dialogue.policy.wishes.lexicon import NOUNS, ROLES, SEASONS, THINGS, word_set
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.tokens import Token
-from tacit.dialogue.policy.wishes.topics import COMMON, Topics
+from tacit.dialogue.policy.wishes.topics import ALIASES, COMMON, Topics
 from tacit.languages import ENGLISH
 
 LONGEST = 4  # words
@@ -44,6 +44,7 @@ _WHERE = re.compile(r"(?<!\w)(?:where|in which|(?:(?<=hate )|(?<=hates )|(?<=lov
 _PLACE = re.compile(
     r"(?<!\w)in(?! (?:english|french|german|spanish|italian|japanese|chinese|korean|hindi|russian)\b)(?!\w)"
 )
+_SEASON = re.compile(rf"(?<!\w)(?:at|around|for|over|nearly|almost)(?= (?:{'|'.join(sorted(SEASONS))})(?!\w))")
 _HELD = re.compile(
     r"(?<!\w)(?:something|anything|stuff|one|ones|movies?|films?|flicks?|books?|novels?|story|stories) "
     r"(?:with|that (?:has|have)|that is full of|having)(?!\w)"
@@ -54,12 +55,14 @@ _ASKING = ("want", "taste", "like_verb", "not", "except", "just", "seen_all")  #
 _BRIDGES = word_set("on in of at under inside aboard against between during behind")
 _VAGUE = re.compile(r"(?:^|\b)(?:not|get|have|be|need|take|so|that|too|any|some|more|want|let me|rather|never)$")
 _SKIPPED = word_set("a an the some any lots lot of plenty my other real actual certain kind sort all")
+_TAKING = word_set("watching seeing reading watch see read")
 _ENDS = word_set(
     ". , ; ! ? ) : \n and or but / please for from in at as if with without maybe preferably too again instead though "
-    "this that these those i we so because"
+    "this that these those i we so because tonight today tomorrow"
 )
 _REFUSING = word_set("no without zero")
 _STOPS = frozenset(".;!?\n")
+_ALONE = _STOPS | {"or", "and", "/", ","}  # after what nothing else in the clause stands
 _HOW = ("y", "ing", "ed", "ful", "ive", "ous", "al", "er", "est", "able", "ic", "less", "ly")  # how something is
 # People's everyday words about choosing something: those that the seekers of ReDial's training part (CC BY 4.0) use a
 # fifth as often as the plots of its films do, or oftener, names and things left out.
@@ -155,7 +158,7 @@ class TopicMarker:
         if mark.name != "kind" or not mark.parts or mark.parts[0].exact:
             return mark
         named = [word for word in mark.text.split() if word not in ENGLISH.function_words]
-        if not any(singular(word) in THINGS | ROLES for word in named):
+        if " ".join(named) not in ALIASES and not any(singular(word) in THINGS | ROLES for word in named):
             return mark
         part = self.topics.part(named)
         return replace(mark, thing=part) if part else mark
@@ -165,7 +168,7 @@ class TopicMarker:
         found: list[Mark] = []
         capital = {start for start, token in zip(said.starts, said.row, strict=True) if token.capital}
         places = (cue for cue in _PLACE.finditer(said.joined) if cue.end() + 1 in capital)  # "in Las Vegas"
-        cues = (_ABOUT.finditer(said.joined), _WITH.finditer(said.joined), _WHERE.finditer(said.joined), places)
+        cues = (*(cue.finditer(said.joined) for cue in (_ABOUT, _WITH, _WHERE, _SEASON)), places)
         for cue in (cue for kind in cues for cue in kind):
             if any(mark.start <= cue.start() < mark.end and mark.name not in ("want", "sep") for mark in marks):
                 continue
@@ -237,10 +240,11 @@ class TopicMarker:
         word = said.word(n)
         return n < len(said.row) and self._free(marks, said.starts[n]) and word.isalpha() and word not in _NO_TOPIC
 
-    @staticmethod
-    def _of_name(said: _Said, n: int) -> bool:
+    def _of_name(self, said: _Said, n: int) -> bool:
         """Whether a small word is part of a name: "New York"."""
         following = said.row[n + 1] if n + 1 < len(said.row) else None
+        if following is not None and (said.word(n), following.word) in self.topics.names:
+            return following.word not in _NO_TOPIC
         return said.row[n].capital and following is not None and following.capital and following.word.isalpha()
 
     def _before_nouns(self, marks: Sequence[Mark], said: _Said) -> list[Mark]:
@@ -257,7 +261,7 @@ class TopicMarker:
             named = self._thing(word)
             if not named and after in _OF_ITEMS and self._thing(before):  # "a prison break movie"
                 named = word not in _NO_TOPIC and 0 < self.topics.share(word) <= COMMON
-            if (more or kind or after in _OF_ITEMS) and len(word) > 3 and named:
+            if (more or kind or after in _OF_ITEMS) and named:
                 first = (
                     n - 1 if n and self._thing(before) and self._free(marks, said.starts[n - 1]) else n
                 )  # "court room"
@@ -270,7 +274,7 @@ class TopicMarker:
         """Whether a word may be a topic by its place alone; ``doing``: in -ing as well; ``refused``: a commoner one."""
         if word in _NO_TOPIC or not word.isalpha() or len(word) < 3 or singular(word) in _NO_TOPIC:
             return False
-        if self.topics.share(word) > 0 and self.topics.proper(word):
+        if word in ALIASES or (self.topics.share(word) > 0 and self.topics.proper(word)):
             return True
         rare = self.topics.rare(word) or (refused and 0 < self.topics.share(word) <= COMMON)
         how = word.endswith(_HOW) and word in self.topics  # "Christmassy" is no word of the texts: its stem counts
@@ -282,7 +286,7 @@ class TopicMarker:
         asked = [mark for mark in marks if mark.name in _ASKING]
         places = [(mark.end, _ENDS, _VAGUE.search(mark.text) is not None, mark.name != "want") for mark in asked]
         places += [(cue.end(), _ENDS, False, False) for cue in _HELD.finditer(said.joined)]
-        places += [(at, _STOPS, True, False) for at in (0, *(mark.end for mark in marks if mark.name in ("stop", ",")))]
+        places += [(at, _ALONE, True, False) for at in (0, *(mark.end for mark in marks if mark.name in ("stop", ",")))]
         for before, mark in itertools.pairwise(marks):  # "ghosts or demons"
             if mark.name == "or" and before.name == "kind" and mark.start - before.end <= 1:
                 places.append((mark.end, _ENDS, False, False))
@@ -299,14 +303,14 @@ class TopicMarker:
         """The things named from character ``at`` on, with one of ``ends`` after them. Where what stands before is
         ``vague`` they must be many or have a name of their own; ``doing`` lets in words such as "cooking"."""
         first = said.place(at)
-        while said.word(first) in _SKIPPED:
+        while said.word(first) in (_SKIPPED | _TAKING):
             first += 1
         last = first
         while last < len(said.row) and last - first < BARE and self._free(marks, said.starts[last]):
             if not self._thing(said.word(last), doing, refused=said.word(first - 1) in _REFUSING):
                 break
             last += 1
-        does = ends is _STOPS and said.word(last).endswith("ing")  # "lawyers shouting"
+        does = ends is _ALONE and said.word(last).endswith("ing")  # "lawyers shouting"
         if last == first or not (said.word(last) in ends or does):
             return None
         chosen = [said.word(n) for n in range(first, last)]

@@ -8,6 +8,7 @@ them. Its people do not count: a film by John Ford is not about him. Where a wis
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
@@ -15,7 +16,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from tacit.dialogue.policy.wishes.attributes import ABOUT, PEOPLE, Part, singular, words
-from tacit.dialogue.policy.wishes.vocabulary import Vocabulary
+from tacit.dialogue.policy.wishes.vocabulary import Vocabulary, merged
 from tacit.types import Ints64
 
 MOST_ITEMS = 200_000  # of a larger catalogue no text is read
@@ -24,7 +25,36 @@ RARE = 0.02  # of the items that may have a word that nothing but its place make
 FEW = 3  # items, of a small catalogue
 PARTLY = 0.8  # what an item is worth that has some of the words, times their share of what all tell
 
+_PAIR = re.compile(r"(?<=[a-z,] )([A-Z][a-z]+)(?= ([A-Z][a-z]+))")  # not where a sentence begins
 _VOWELS = frozenset("aeiouy")
+# Other words for a topic: any of these will do.
+ALIASES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("christmas", "xmas", "christmas time", "christmastime"), ("christmas", "santa")),
+    **dict.fromkeys(("festive", "holiday season"), ("christmas", "santa")),
+    **dict.fromkeys(
+        ("world war ii", "world war two", "world war 2", "wwii", "ww2", "second world war"),
+        ("world war ii", "wwii", "second world war"),
+    ),
+    **dict.fromkeys(
+        ("world war i", "world war one", "world war 1", "wwi", "ww1", "first world war", "great war"),
+        ("world war i", "wwi", "first world war"),
+    ),
+    **dict.fromkeys(("vietnam", "vietnam war"), ("vietnam",)),
+    **dict.fromkeys(("new york", "new york city", "nyc", "manhattan"), ("new york", "manhattan")),
+    "outer space": ("space",),
+    **dict.fromkeys(("ancient rome", "rome", "roman", "romans"), ("rome", "roman")),
+    **dict.fromkeys(("ancient greece", "greece", "greek", "greeks"), ("greece", "greek")),
+    **dict.fromkeys(("ancient egypt", "egypt", "egyptian", "egyptians"), ("egypt", "egyptian")),
+} | {
+    said: (place, people)
+    for place, people in (
+        ("france", "french"), ("japan", "japanese"), ("germany", "german"), ("italy", "italian"),
+        ("spain", "spanish"), ("russia", "russian"), ("china", "chinese"), ("ireland", "irish"),
+        ("scotland", "scottish"), ("mexico", "mexican"), ("india", "indian"), ("korea", "korean"),
+        ("africa", "african"), ("australia", "australian"), ("sweden", "swedish"), ("norway", "norwegian"),
+    )
+    for said in (place, people)
+}  # fmt: skip
 
 
 class Topics:
@@ -79,8 +109,20 @@ class Topics:
             return False
         return word not in names.everyday and word not in names.first_names and word not in names.surnames
 
+    @cached_property
+    def names(self) -> frozenset[tuple[str, str]]:
+        """Pairs of words that the texts write with capitals side by side: "New York"."""
+        items = self.index.catalog.items
+        found = (_PAIR.findall(item.text) for item in (items if len(items) <= MOST_ITEMS else ()))
+        return frozenset((first.lower(), second.lower()) for pairs in found for first, second in pairs)
+
     def part(self, said: Sequence[str]) -> Part | None:
         """Items whose text has all of the words; those that have some of them meet it in part."""
+        others = [self._one(words(other)) for other in ALIASES.get(" ".join(said), ())]
+        found = [part for part in others if part is not None]
+        return merged(found) if found else self._one(said)
+
+    def _one(self, said: Sequence[str]) -> Part | None:
         telling = [word for word in dict.fromkeys(said) if 0 < self.share(word) <= COMMON]
         if not telling:
             return None

@@ -10,7 +10,7 @@ from tacit.dialogue.policy.wishes.attributes import Part, singular
 from tacit.dialogue.policy.wishes.clause import Clause
 from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.dialogue.policy.wishes.edits import Edit
-from tacit.dialogue.policy.wishes.lexicon import THINGS
+from tacit.dialogue.policy.wishes.lexicon import SEASONS, THINGS
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.shift import adds
 from tacit.dialogue.policy.wishes.years import recent_or_old
@@ -37,7 +37,9 @@ class Values(Clause):
     """What a value of an attribute does where it stands."""
 
     def _attribute(self, n: int, mark: Mark) -> None:
-        if self.frame in ("question", "seen") or not mark.parts:
+        if self.frame in ("told", "seen") and mark.parts:
+            self.told.append(mark.parts[0])
+        if self.frame in ("question", "seen", "told") or not mark.parts:
             return
         parts = mark.parts
         op = self.polarity
@@ -96,6 +98,8 @@ class Values(Clause):
 
     def _comments(self, mark: Mark) -> bool:
         """Whether the words only say something of a title; "that is not" goes on about what is wanted."""
+        if mark.name == "topic" and mark.text in SEASONS:
+            return False  # "it's nearly christmas"
         if self.polarity == "avoid" and re.search(r"\b(?:is|are) not\b[^.,;!?]*$", self.joined[: mark.start]):
             return False
         return bool(_COMMENT.search(self.joined[: mark.start]) or _IN_IT.match(self.joined[mark.end :]))

@@ -41,6 +41,7 @@ class Vocabulary:
         self._for_children()
         self.names: dict[Phrase, frozenset[int]] = {}
         self.surnames: dict[str, frozenset[int]] = {}
+        self._families: dict[str, frozenset[int]] = {}
         self._people()
         self.first_names = {name[0] for name in self.names} | set(lexicon.NICKNAMES)
         self._first: dict[str, int] = {}
@@ -214,6 +215,19 @@ class Vocabulary:
                 continue
             if known is None or len(own) > 2 * len(self._items(known)):
                 self.surnames[single] = first
+
+    def family(self, surname: str) -> frozenset[int]:
+        """All of one surname who worked together, "the Coens"; else the one whom the surname means."""
+        found = self._families.get(surname)
+        if found is None:
+            shared: dict[int, set[frozenset[int]]] = defaultdict(set)
+            for columns in (columns for name, columns in self.names.items() if name[-1] == surname):
+                for row in self._items(columns):
+                    shared[row].add(columns)
+            together = [held for held in shared.values() if len(_same_person(dict.fromkeys(held, 1))) > 1]
+            whole = frozenset().union(*(columns for held in together if len(together) > 1 for columns in held))
+            found = self._families[surname] = whole or self.surnames.get(surname, frozenset())
+        return found
 
     def _items(self, columns: Iterable[int]) -> frozenset[int]:
         return frozenset(int(row) for column in columns for row in self.index.rows[column])
