@@ -6,12 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast, get_args
 
 from tacit.data import fingerprint
 from tacit.data.dialogues.sources import load_test, load_training
 from tacit.dialogue.evaluate.ranking import EvaluationInputs, run_evaluate
-from tacit.dialogue.policy.policy import Policy, Same
+from tacit.dialogue.policy.policy import Policy
 from tacit.metrics.markdown import markdown
 from tacit.metrics.results import combine, save_rows
 from tacit.pipelines.dialogue import load_config
@@ -28,10 +27,8 @@ PAIRS = tuple((model, against) for model in ("sft", "ppo", "policy") for against
 PAIRS += (("ppo", "sft"), ("sft", "co-occurrence"), ("ppo", "co-occurrence"), ("untrained", "popularity"))
 
 
-def transfer(source: Path, config_file: str, overrides: Sequence[str] = (), same: str = "id") -> None:
+def transfer(source: Path, config_file: str, overrides: Sequence[str] = ()) -> None:
     """Write runs/, ranks/ and results.json into ``out`` (by default RUN/transfer/DATA); print its standard protocol."""
-    if same not in get_args(Same):
-        raise InputError(f"--same {same}: choose one of {', '.join(get_args(Same))}.")
     quiet_progress_bars()
     folders = policies_of(source)
     config = load_config(config_file, overrides)
@@ -43,7 +40,6 @@ def transfer(source: Path, config_file: str, overrides: Sequence[str] = (), same
     made = {
         "policies": {name: content_hash(folder) for name, folder in folders.items()},
         "data": fingerprint.of_training(catalog, split) | fingerprint.of_test(test),
-        "same": same,
         "seed": config.seed,
         "replies": config.evaluate.replies,
     }
@@ -54,10 +50,7 @@ def transfer(source: Path, config_file: str, overrides: Sequence[str] = (), same
         catalog=catalog,
         split=split,
         test=test,
-        policies={
-            name: policy.onto(catalog, out / "texts", cast(Same, same))
-            for name, policy in zip(folders, policies, strict=True)
-        },
+        policies={name: policy.onto(catalog, out / "texts") for name, policy in zip(folders, policies, strict=True)},
         pairs=PAIRS,
     )
     rows = run_evaluate(inputs, replace(config.evaluate, users=0, map=0), out, config.seed)

@@ -18,14 +18,11 @@ def transfer(
         str, typer.Argument(metavar="CONFIG", help="Other data: a YAML file such as configs/opendialkg.yaml, or a run.")
     ],
     overrides: Overrides = None,
-    same: Annotated[
-        str, typer.Option(help="What makes an item one that the policy knows: id (and text), or title (and year).")
-    ] = "id",
 ) -> None:
     """Rank the test of other data by policies that never saw them, beside the trivial rankers trained there.
 
-    Items are read from their texts; nothing is trained. An item that the policy knows keeps what was learnt of it, so
-    that a policy at home is itself. Rows: sft, ppo, and untrained, which is the policy
+    Items are read from their texts; nothing is trained. An item with the id and the text of one that the policy knows
+    keeps what was learnt of it, so that a policy at home is itself. Rows: sft, ppo, and untrained, which is the policy
     before any training. Writes the tables into results.json, and run files for `tacit referee` into runs/.
 
     Examples:
@@ -36,4 +33,4 @@ def transfer(
     """
     from tacit.cli.transfer import transfer as measure
 
-    measure(source, config, overrides or [], same)
+    measure(source, config, overrides or [])

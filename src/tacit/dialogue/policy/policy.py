@@ -8,11 +8,9 @@ exact: a two-way softmax, Plackett-Luce over the full catalogue, and the languag
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,7 +18,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from tacit.catalog import Catalog, normalise_title
+from tacit.catalog import Catalog
 from tacit.dialogue.policy import act, scoring
 from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.associations import associations
@@ -39,9 +37,6 @@ from tacit.text.safe_loading import NO_CODE
 from tacit.text.sharding import in_parts
 from tacit.text.tokens import plain
 from tacit.types import Dialogue, InputError, Item, Sample
-
-Same = Literal["id", "title"]  # what makes an item of another catalogue one that is known
-_YEAR = re.compile(r"\s*\(\d{4}\)\s*$")
 
 
 class Policy(PolicyNetwork):
@@ -148,16 +143,14 @@ class Policy(PolicyNetwork):
         head = self.head.extended(reader.read([item.text for item in items], None)[0], self._bias_of_unnamed())
         return self._with(head, Catalog((*self.catalog.items, *items), counts), reader)
 
-    def onto(self, catalog: Catalog, cache: Path | None = None, same: Same = "id") -> Policy:
+    def onto(self, catalog: Catalog, cache: Path | None = None) -> Policy:
         """The same policy, its weights shared, over another catalogue, another domain's as well.
 
-        An item that is the same as one of its own, with the same id and text or (``same="title"``) with the same title
-        and year, is that item; any other has its text alone, as in ``extended``. ``cache`` is a folder for the
-        embeddings of the texts that are read.
+        An item with the same id and text as one of its own is that item; any other has its text alone, as in
+        ``extended``. ``cache`` is a folder for the embeddings of the texts that are read.
         """
-        key = _named if same == "title" else _written
-        own = {key(self.catalog.items[row]): row for row in np.argsort(self.catalog.counts, kind="stable").tolist()}
-        rows = [own.get(key(item), -1) for item in catalog.items]
+        own = self.catalog
+        rows = [own.index(i.id) if i.id in own and own[i.id].text == i.text else -1 for i in catalog.items]
         reader, where = self._reader(), torch.tensor(rows)
         texts = self.head.item_text.cpu().float()[where.clamp(min=0)]
         if new := [item.text for item, row in zip(catalog.items, rows, strict=True) if row < 0]:
@@ -196,16 +189,6 @@ class Policy(PolicyNetwork):
     def evaluate(self, contexts: Sequence[Dialogue], samples: Sequence[Sample]) -> Evaluation:
         """One differentiable pass over finished turns."""
         return scoring.evaluate(self, contexts, samples)
-
-
-def _written(item: Item) -> tuple[str, str]:
-    return item.id, item.text
-
-
-def _named(item: Item) -> tuple[str, str]:
-    """Title and year, the year in parentheses after the title or among the attributes."""
-    title = _YEAR.sub("", item.title)
-    return normalise_title(title), next(iter(item.attributes.get("year", ())), "")
 
 
 def load_known(parts: nn.Module, file: Path) -> None:

@@ -110,7 +110,7 @@ class SlateHead(nn.Module):
         history = (slot >= 0).nonzero().squeeze(1)
         slot = slot[history]
         place = torch.full((len(self.item_text),), -1, dtype=torch.int32)  # of an item of here, there
-        place[rows[known]] = known.nonzero().squeeze(1).int()  # of two that are one here the last
+        place[rows[known]] = known.nonzero().squeeze(1).int()
         near = place[state["near_items"][slot].long()]
         state["near_weights"] = state["near_weights"][slot] * (near >= 0)
         state["near_items"], state["history"] = near.clamp(min=0), history
