@@ -37,6 +37,6 @@ def baseline(name: str, run: str, overrides: Sequence[str]) -> None:
     built = BASELINES[name](Inputs(catalog, split, asked, mine, folder, config.seed))
     made: dict[str, Any] = {"commit": commit(), "chosen": built.chosen, "validation": dict(built.validation)}
     made["settings"] = asdict(mine).get(name, {})
-    what = found, test, catalog, config.data.name, config.seed, config.evaluate.batch
+    what = found, test, catalog, config.data.label, config.seed, config.evaluate.batch
     write_run_file(folder / name, name, built.score, *what, made=made)
     print(printable(folder / name))

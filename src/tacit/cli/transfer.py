@@ -33,7 +33,7 @@ def transfer(source: Path, config_file: str, overrides: Sequence[str] = ()) -> N
     folders = policies_of(source)
     config = load_config(config_file, overrides)
     if not any(word.startswith("out=") for word in overrides):
-        config.out = str(source / "transfer" / "-".join((config.data.name, config.data.domain)).removesuffix("-all"))
+        config.out = str(source / "transfer" / config.data.label)
     settle("cpu", config.threads)
     catalog, split = load_training(config.data)
     test, out = load_test(config.data), Path(config.out)
@@ -46,7 +46,7 @@ def transfer(source: Path, config_file: str, overrides: Sequence[str] = ()) -> N
     _require_same(out, made)
     policies = Policy.several(folders.values())
     inputs = EvaluationInputs(
-        dataset=config.data.name,
+        dataset=config.data.label,
         catalog=catalog,
         split=split,
         test=test,

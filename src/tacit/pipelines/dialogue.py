@@ -263,7 +263,7 @@ def evaluate(run: Run, config: RunConfig, device: str) -> None:
     fingerprint.require_same(run.folder, fingerprint.of_test(test))
     atomic_write(stage.folder / "data.json", json.dumps({"test": data_card(test.dialogues)}, indent=1) + "\n")
     inputs = EvaluationInputs(
-        dataset=config.data.name,
+        dataset=config.data.label,
         catalog=catalog,
         split=split,
         test=test,

@@ -84,6 +84,7 @@ def test_films_and_books_apart(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no dialogues"):
         load_test(config)
     films = DataConfig("opendialkg", str(tmp_path), domain="films")
+    assert (config.label, DataConfig("opendialkg").label) == ("opendialkg-books", "opendialkg")
     catalog, parts = load_training(films)
     assert [item.title for item in catalog] == ["Heat", "Alien", "Alien 3"]
     assert {dialogue.id for dialogue in (*parts.train, *parts.valid)} == {"5", "5#1"}

@@ -34,6 +34,11 @@ class DataConfig:
     def __post_init__(self) -> None:
         self.name = self.name or ("logs" if self.path else "synthetic")
 
+    @property
+    def label(self) -> str:
+        """What numbers on it are called by: a part of a data set is not that data set."""
+        return self.name if self.domain == "all" else f"{self.name}-{self.domain}"
+
 
 def load_training(config: DataConfig) -> tuple[Catalog, Split]:
     """The catalogue with training counts, and the training dialogues with a fixed tenth (by sha256 of the seeker, the

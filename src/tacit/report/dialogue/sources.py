@@ -24,4 +24,4 @@ PAPER = ("redial", "opendialkg")  # the data of arXiv 2508.05289: only beside th
 
 def source_of(run: RunFiles) -> Source:
     """Anything but the public data and the made-up world is a log."""
-    return SOURCES.get(run.dataset, LOGGED)
+    return SOURCES.get(run.dataset.partition("-")[0], LOGGED)  # opendialkg-books is a part of opendialkg
