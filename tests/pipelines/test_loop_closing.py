@@ -95,9 +95,9 @@ def test_other_people_are_not_compared(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gains", "current", "good", "said"),
     [
-        ([0.1] * 8, "v2", True, "+0.100 [0.100, 0.100]: people are served better."),
-        ([-0.1] * 8, "v2", False, "people are served worse."),
-        ([0.4, -0.3] * 4, "v2", None, "that they are served better is not shown."),
+        ([0.1] * 8, "v2", True, "People are served better: hidden utility +0.100 [0.100, 0.100], what"),
+        ([-0.1] * 8, "v2", False, "People are served worse: "),
+        ([0.4, -0.3] * 4, "v2", None, "That people are served better is not shown: "),
         ([0.1] * 8, "v0", None, "Nothing was promoted. The best candidate, not promoted (round-2)"),
     ],
 )
@@ -107,9 +107,8 @@ def test_the_page_says_better_only_where_the_interval_does(
     told = found(tmp_path, gains, current)
     shown, sentence = closing_page.served_better(told)
     assert shown is good and said in sentence and "8 people" in sentence
-    assert list(closing_page.controls(told)) == [
-        (True, "As a control, the worst one that was refused: −0.050 [−0.050, −0.050], of the same people.")
-    ]
+    ((worse, of_the_worst),) = closing_page.controls(told)
+    assert worse is True and "−0.050 [−0.050, −0.050]" in of_the_worst
     assert "v2" in closing_page.section(told) and "emulated" in closing_page.section(told)
 
 

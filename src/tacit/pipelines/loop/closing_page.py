@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tacit.metrics.results import grouped
 from tacit.report.page import EMULATED, Cell, short, table
 
 Told = dict[str, Any]
+
+
+SAID = {1: "People are served better", -1: "People are served worse", 0: "That people are served better is not shown"}
 
 
 def served_better(found: Told) -> tuple[bool | None, str]:
@@ -15,19 +19,16 @@ def served_better(found: Told) -> tuple[bool | None, str]:
     was not promoted."""
     one = next((one for one in found["others"] if one["role"] != "refused"), None)
     if one is None:
-        return (
-            None,
-            "Nothing was promoted, and every candidate was the first version over again: nobody is served better.",
-        )
+        said = "Nothing was promoted, and every candidate was the first version over again"
+        return None, f"{said}: nobody is served better."
     gain = one["gain"]["hidden utility"]
-    among = f"of {found['people']} people whom nobody had met, paired by person"
+    among = f"of the same {grouped(found['people'])} people, whom no other step has met"
     if one["role"] == "not promoted":
-        said = f"Nothing was promoted. The best candidate, not promoted ({one['name']}), changes the hidden utility"
-        return None, f"{said} {among}, by {_with_ends(gain)}."
-    said = f"What is served in the end changes the hidden utility {among}, by {_with_ends(gain)}"
+        said = f"Nothing was promoted. The best candidate, not promoted ({one['name']}), beside the first version:"
+        return None, f"{said} hidden utility {_with_ends(gain)}, {among}."
     sign = _sign(gain)
-    told = {1: "people are served better", -1: "people are served worse", 0: "that they are served better is not shown"}
-    return {1: True, -1: False, 0: None}[sign], f"{said}: {told[sign]}."
+    said = f"{SAID[sign]}: hidden utility {_with_ends(gain)}, what is served in the end beside the first version"
+    return {1: True, -1: False, 0: None}[sign], f"{said}, {among}."
 
 
 def controls(found: Told) -> Iterator[tuple[bool | None, str]]:
@@ -35,8 +36,10 @@ def controls(found: Told) -> Iterator[tuple[bool | None, str]]:
     for one in found["others"]:
         if one["role"] == "refused":
             gain = one["gain"]["hidden utility"]
-            said = f"As a control, the worst one that was refused: {_with_ends(gain)}, of the same people."
-            yield {-1: True, 0: None, 1: False}[_sign(gain)], said
+            said = (
+                f"As a control, the worst version that was refused: {_with_ends(gain)}, beside the first, of the same"
+            )
+            yield {-1: True, 0: None, 1: False}[_sign(gain)], f"{said} people."
 
 
 def _sign(ends: Told) -> int:
@@ -68,9 +71,9 @@ def section(found: Told) -> str:
         cells += [Cell(f"{one[key]['value']:.0%}") for key in ("accepted", "left")]
         rows.append(("strong" if one.get("role") == "promoted" else "", [Cell(name, one["version"][:8]), *cells]))
     caption = (
-        f"Each version talked to the same {found['people']} fresh people: the same tastes, patience, luck and opening "
-        "words, met by no other step. Differences are paired by person; intervals are 95 %, over people. In one "
-        "process, as the server draws, without its ε. "
+        f"Each version talked to the same {grouped(found['people'])} fresh people: the same tastes, patience, luck and "
+        "opening words, met by no other step. Differences are paired by person; intervals are 95 %, over people. In "
+        "one process, as the server draws, without its ε. "
     )
     head = ["version", "hidden utility", "beside the first", "accepted", "left"]
     return table(head, rows, caption + EMULATED)
