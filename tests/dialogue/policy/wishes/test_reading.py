@@ -112,6 +112,17 @@ def said(reader: WishReader, *turns: str | tuple[str, ...]) -> str:
             "wants: like Heartline (2016); liked: Heartline (2016)",
         ),
         ("a drama, deep orbit i've seen", "wants: drama; seen: Deep Orbit (2017); liked: Deep Orbit (2017)"),
+        # another kind than what was watched, and times told by titles
+        ("we had three comedies this week, so anything else", "not: comedy"),
+        ("my wife picked a romance yesterday. a western tonight", "wants: western"),
+        ("from the same year as Iron Meridian (1994)", "wants: 1994"),
+        ("a comedy older than Laugh Factory (1996)", "wants: comedy, up to 1995"),
+        ("post Heartline (2016)", "wants: from 2017"),
+        ("a comedy by Rex Holt, but not in front of the camera", "wants: comedy, Rex Holt"),
+        ("I'd like a western", "wants: western"),
+        ("is it scary?", ""),
+        ("is the second one a comedy?", ""),
+        ("how old is it?", ""),
     ],
 )
 def test_one_turn(text: str, wishes: str) -> None:
@@ -129,6 +140,9 @@ def test_one_turn(text: str, wishes: str) -> None:
         ("more like the last one", "wants: like Dust and Spurs (1968)"),
         ("night howls was awful", "rejected: Night Howls (1981)"),
         ("something newer", "wants: from 1986"),
+        ("too old", "wants: from 1986"),
+        ("too cheesy for us", "rejected: Night Howls (1981), Grave Laughter (1985), Dust and Spurs (1968)"),
+        ("the second one sounds great, thanks", ""),
     ],
 )
 def test_words_that_point_at_what_was_shown(answer: str, wishes: str) -> None:

@@ -136,7 +136,8 @@ _CUES: list[tuple[str, str]] = [
         r"watched|saw|finished|rewatched)(?: already)?|(?:have|has|had)(?: already|"
         r" both| all)* read|already read|(?:already|i) (?:know|knew|own|have) (?=it\b|that\b|those\b|"
         r"them\b|this\b|§|both\b|all\b)|(?:have |has )?got (?:it|that(?: one)?|them|those)"
-        r"(?= already)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there"
+        r"(?= already)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there|"
+        r"had (?=(?:it|that|those|these|them)\b(?! (?:was|is|were|are)))"
     ),
     ("told",
         r"(?:have |has )?(?:just |already |only )?(?:had|picked|chose|put on|sat through|binged)(?= (?:a|an|one|two|"
@@ -145,9 +146,14 @@ _CUES: list[tuple[str, str]] = [
     ("enough", r"enough(?! of)"),
     ("none_of", r"(?:neither|none) of (?:them|those|these)(?= [.,;!?]|$)"),
     ("reported", r"i (?:had )?(?:said|told you|asked for|mentioned) (?:no|not|nothing|without)\b(?! more)"),
+    ("not_in_it",
+        r"(?:(?:but |and )?not|(?:should|must|does|do|did) not be|without (?:him|her|them)) "
+        r"(?:in front of (?:it|the camera)|acting(?: in it)?|starring|as an act(?:or|ress)|in it|on screen)"
+    ),
     ("by_same", r"(?:by|from|with|starring) (?:her|him|(?:the|that) same (?:author|writer|director|actor|"
-    "actress|person|"
-        r"guy)|that (?:author|writer|director|actor|actress))(?= (?:[.,;!?]|but|and|please|in|too|again)|$)"),
+    r"actress|person|band|artist|singer|composer|group|guy)|"
+        r"that (?:author|writer|director|actor|actress|band|artist|singer))"
+        r"(?= (?:[.,;!?]|but|and|please|in|too|again)|$)"),
     ("not", 
         r"(?:walks?|runs?|switch(?:es)?|turns?) (?:out|off|away) (?:if|when|at|over)(?: there (?:is|are))?|"
         r"not (?:a|one) single|not one|"
@@ -171,8 +177,8 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("not", 
         r"(?:do|does|did|can|will|could|would|should|is|are|am|was|were|have|has) not(?: ever| even|"
-        r" want(?: to)?| wish(?: to)?| need| like| love(?! stor| movie| film| affair)| enjoy| watch| see| do|"
-        r" care for| stand| take|"
+        r" want(?: to)?| wish(?: to)?| need| like| love(?! stor| movie| film| affair)| enjoy| watch| see| eat| drink|"
+        r" do| care for| stand| take|"
         r" handle| bear| tolerate| deal with| feel like| go for| appreciate| get| be| have| show me|"
         r" give me| recommend| suggest| include| think i want| feel| find| any| anything| another| a| an|"
         r" so| much| overly| watching)*"
@@ -269,13 +275,15 @@ ASKS_AGAIN = re.compile(
     r"|(?:can|could|would|do|will) you (?:please |maybe |also )?(?:recommend|suggest|find|give|show|help)"
     r"|(?:recommend|suggest) (?:me|us|some|something|any|anything|a|an|one|another)\b"
     r"|what should i (?:watch|read|see|play)"
-    r"|(?:want|need|would (?:like|love)|fancy|feel like|mood for|craving|prefer) (?:a|an|some|something|anything|to "
-    r"(?:watch|see|read|hear|play))|an? (?:\w+ ){0,2}(?:winner|movie|film|flick|book|novel|album|song|game|recipe)"
-    r"(?: (?:maybe|please|perhaps))?(?= [.!?]|$)"
     r"|looking for|what do you (?:recommend|suggest|have|think i)|surprise me"
     r"|(?:anything|something|some|more|any) similar(?! to)|along (?:those|these|the same) lines(?! (?:of|as))"
     r"|(?:the )?same (?:vibes?|style|kind|sort|type|feel|mood|vein|spirit)(?! (?:of|as)\b)"
     r"|in (?:that|this|the same|a similar) (?:vein|style|spirit)(?! (?:of|as)))\b"
+)
+ASKS = re.compile(  # for something that nothing here reads: "an oscar winner", "I need some comfort"
+    r"\b(?:want|need|would like|would love|fancy|feel like|mood for|craving) (?:an?|some|something|anything) \w+"
+    r"|(?:^|[.,!?;] )(?:(?:maybe|perhaps|preferably) )?an? (?:\w+ ){0,2}(?:winner|movie|film|flick|book|novel|album|"
+    r"song|game|recipe)(?: (?:maybe|please|perhaps))?(?= [.!?]|$)"
 )
 SCREEN = re.compile(
     r"(?:with|starring|stars|star|featuring|feat|played by|acting|acts|cast|actor|actress|"

@@ -37,8 +37,9 @@ THINGS = word_set(
 )
 ROLES = word_set(
     "cowboy outlaw gunslinger gangster mobster mafia spy cop detective soldier superhero superheroe killer monster "
-    "marvel pixar regency victorian edwardian tudor elizabethan medieval"
+    "regency victorian edwardian tudor elizabethan"
 )
+BRANDS = word_set("marvel pixar dc")  # asked for, the kind that they make; refused, themselves alone
 CONCEPTS: dict[str, Concept] = {
     "horror": _concept(
         "horror, slasher",
@@ -163,6 +164,17 @@ CONCEPTS: dict[str, Concept] = {
     "poetry": _concept("poetry, poems, verse", "poem, poems, poet, poets, verse, poetic"),
     "self-help": _concept("self help, personal growth", "self improvement, self help, habits, motivation"),
     "cooking": _concept("cooking, cookbook, cookbooks, food", "cookbook, cookbooks, recipes, recipe, cook, baking"),
+    "vegetarian": _concept("vegetarian", "veggie, veggies, veg, meatless, meat free, no meat, without meat"),
+    "vegan": _concept("vegan, plant based", "plant based, no animal products, without animal products"),
+    "dessert": _concept("dessert, desserts", "pudding, puddings, something sweet, sweet, afters, sweet tooth"),
+    "starter": _concept("starter, starters, appetizer, appetizers", "appetizer, appetizers, starters, first course"),
+    "main": _concept("main, main course, mains", "mains, main course, main dish"),
+    "breakfast": _concept("breakfast, brunch", "brunch"),
+    "mellow": _concept(
+        "mellow, calm, relaxing, chill",
+        "calm, calmer, relaxing, relaxed, chilled, soothing, peaceful, laid back, mellower",
+    ),
+    "upbeat": _concept("upbeat, energetic, happy", "energetic, lively, livelier, happy, happier, bouncy, danceable"),
     "travel": _concept("travel", "travelling, traveling, journeys abroad, travelogue"),
     "strategy": _concept("strategy", "strategic, tactical, tactics"),
     "puzzle": _concept("puzzle, puzzles", "puzzles, brain teaser, brain teasers"),

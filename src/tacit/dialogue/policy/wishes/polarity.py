@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from tacit.dialogue.policy.wishes.attributes import words
 from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.dialogue.policy.wishes.edits import Edit, Op
 from tacit.dialogue.policy.wishes.mark import Mark
@@ -89,6 +90,17 @@ class Polarity(Pointing):
         elif rows and self.frame not in ("question", "seen"):
             self.role = "actor" if mark.text.startswith(("with", "starring")) else "maker"
             self._people_of(rows)
+
+    def _not_in_it(self, n: int, mark: Mark) -> None:
+        """ "Clint Eastwood, but not in front of the camera": the part that a person shall not have."""
+        people = [e for e in self.edits if e.part and e.part.kind == "person" and e.op == "want"]
+        whole = self.marker.vocabulary.name(words(people[-1].part.label)) if people and people[-1].part else None
+        if whole:
+            label = people[-1].part.label if people[-1].part else ""
+            maker, screen = (self.marker.vocabulary.person(whole, role, label) for role in ("maker", "screen"))
+            self.edits[self.edits.index(people[-1])] = replace(people[-1], part=maker)
+            if not maker.columns & screen.columns:
+                self.edits.append(Edit("avoid", replace(screen, label=f"{label} on screen")))
 
     def _none_of(self, n: int, mark: Mark) -> None:
         """What was shown; with nothing shown, what was just said: "a drama yesterday, a thriller today, neither of

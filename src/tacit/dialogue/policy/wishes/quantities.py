@@ -23,7 +23,8 @@ _UNITS: list[tuple[str, str, float]] = [  # what is said, the keys it may mean, 
 _AT_MOST = (
     r"under|less than|below|at most|no more than|not more than|max(?:imum)?|up to|shorter than|cheaper than|within|"
     r"fewer than|not over|no longer than|not longer than|nothing over|nothing longer than|not above|lighter than|"
-    r"(?:a )?budget (?:of|is)|budget|no heavier than"
+    r"(?:a )?budget (?:of|is)|budget|no heavier than|"
+    r"(?:have|has|got|only)(?: (?:got|only|just|about|maybe))*(?= \S+ (?:and a half )?(?:hours?|hrs?|minutes?|mins?)\b)"
 )
 _AT_LEAST = (
     r"over|more than|at least|longer than|above|min(?:imum)?|no less than|not less than|upwards of|"
@@ -49,13 +50,13 @@ _LENGTH, _PRICE, _RATING = (
 )
 _WEIGHT = r"weight|mass"
 _LOW = {
-    **dict.fromkeys(("shorter", "short", "quicker", "quick"), _LENGTH),
+    **dict.fromkeys(("shorter", "short", "quicker", "quick", "slim", "slimmer", "thin", "thinner"), _LENGTH),
     **dict.fromkeys(("cheaper", "cheapest", "cheap", "inexpensive", "affordable", "less expensive"), _PRICE),
     **dict.fromkeys(("lighter", "lightweight", "light"), _WEIGHT),
     "easy": r"difficulty",
 }
 _HIGH = {
-    **dict.fromkeys(("longer", "long", "thicker", "thick"), _LENGTH),
+    **dict.fromkeys(("longer", "long", "thicker", "thick", "doorstopper", "doorstop", "hefty"), _LENGTH),
     **dict.fromkeys(("more expensive", "expensive"), _PRICE),
     **dict.fromkeys(("heavier", "heavy"), _WEIGHT),
     **dict.fromkeys(("highly rated", "top rated", "well rated"), _RATING),

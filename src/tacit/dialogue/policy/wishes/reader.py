@@ -35,7 +35,9 @@ class Reader:
             edits = [replace(e, soft=False) if e.op == "allow" else e for e in edits]  # "I don't mind a comedy" asks
         states = any(e.op in ("want", "avoid", "reject", "allow", "release") for e in edits)
         edits += _more_like(edits, joined, self.marker, shown)
-        again = bool(cues.ASKS_AGAIN.search(joined)) or (bool(shown) and any(e.op == "seen" for e in edits))
+        again = bool(cues.ASKS_AGAIN.search(joined) or cues.ASKS.search(joined)) or (
+            bool(shown) and any(e.op == "seen" for e in edits)
+        )
         wishes = any(e.part and e.op == "want" for e in edits)
         asks = states or again
         leaves = not asks and "?" not in joined and bool(cues.LEAVES.search(joined))

@@ -9,7 +9,7 @@ plainly excluded outlives both. "Funnier", "with some romance" and "but from the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tacit.dialogue.policy.wishes.edits import Edit
     from tacit.dialogue.policy.wishes.state import Wish
 
+Keys = Callable[[Part], frozenset[str]]
 Shift = Literal["goes on", "corrects", "changes"]
 
 _CORRECTS = re.compile(
@@ -52,7 +53,13 @@ _ADDS = re.compile(
     r"make that|if it is|if it was|that is|which is|element of|elements of|mixed with|as well as))"
     r"(?: (?:a|an|of|some|the|little|bit|also|slightly|rather|somewhat|too))* ?$"
 )
-_COMPARED = re.compile(r"^(?:more|less) |(?<!sold)ier$|(?:sad|dark|gentl|weird|smart|tens)d?er$")  # "funnier"
+_GOES_ON = re.compile(  # a turn that begins so: all of it
+    r"^(?:(?:yes|yeah|yep|ok|okay|sure|nice|great|cool|good|hmm|well) (?:, )?)*(?:but|and|also|plus) "
+    r"(?!now\b|next\b|then\b)"
+)
+_COMPARED = re.compile(
+    r"^(?:more|less) |(?<!sold)ier$|(?:sad|dark|gentl|weird|smart|tens|calm|mellow)d?er$"
+)  # "funnier"
 
 
 def shift(joined: str, asks: bool) -> Shift:
@@ -64,20 +71,24 @@ def shift(joined: str, asks: bool) -> Shift:
 
 def adds(before: str, said: str) -> bool:
     """Whether a value, by the words ``before`` it in its turn and those that ask for it, goes on with the wish."""
-    return bool(_COMPARED.search(said) or _ADDS.search(before))
+    return bool(_COMPARED.search(said) or _ADDS.search(before) or _GOES_ON.match(before))
 
 
 def carried(
-    wanted: Sequence[Wish], unwanted: Sequence[Wish], edits: Iterable[Edit], how: Shift
+    wanted: Sequence[Wish], unwanted: Sequence[Wish], edits: Iterable[Edit], how: Shift, keys: Keys
 ) -> tuple[list[Wish], list[Wish]]:
-    """What earlier turns wished, and refused, after a turn with ``edits``."""
+    """What earlier turns wished, and refused, after a turn with ``edits``; ``keys`` are the attributes of a part: a
+    genre stands in place of a genre, and goes together with a mood."""
     if how == "changes":
         kept = [replace(wish, receded=True) for wish in wanted if wish.taste]
         return kept, [wish for wish in unwanted if not wish.implied]
     centres = [e.part for e in edits if e.op == "want" and e.part and _central(e, e.part)]
-    if how == "corrects" or not _another(centres, wanted):
+    anchored = any(part.kind == "likeness" for part in centres)
+    of = frozenset[str]().union(*(keys(part) for part in centres))
+    rivals = [w for w in wanted if w.part.like or (_is_kind(w.part) and (anchored or keys(w.part) & of))]
+    if how == "corrects" or not (anchored or _another(centres, rivals)):
         return list(wanted), list(unwanted)
-    replaced = [w for w in wanted if not w.taste and (_is_kind(w.part) or w.part.kind == "likeness")]
+    replaced = [wish for wish in rivals if not wish.taste]
     return [replace(wish, receded=True) for wish in wanted if wish not in replaced], list(unwanted)
 
 
@@ -85,11 +96,9 @@ def _central(edit: Edit, part: Part) -> bool:
     return not (edit.taste or edit.adds or edit.either) and (_is_kind(part) or part.kind == "likeness")
 
 
-def _another(centres: Sequence[Part], wanted: Sequence[Wish]) -> bool:
-    """Whether ``centres`` ask for something else than was wanted: another kind, or likeness to another title."""
-    if any(part.kind == "likeness" for part in centres):
-        return True
-    earlier = [wish.part for wish in wanted if not wish.receded and (_is_kind(wish.part) or wish.part.like)]
+def _another(centres: Sequence[Part], rivals: Sequence[Wish]) -> bool:
+    """Whether ``centres`` ask for other kinds than their ``rivals`` of earlier turns did."""
+    earlier = [wish.part for wish in rivals if not wish.receded]
     again = any(part.columns & old.columns for part in centres for old in earlier)
     return bool(centres) and bool(earlier) and not again
 

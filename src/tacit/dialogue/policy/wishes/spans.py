@@ -10,12 +10,17 @@ Span = tuple[float, float]
 
 
 def label(span: Span) -> str:
-    low, high = span
-    if low == high:
-        return f"{low:g}"
-    if math.isinf(low):
-        return f"up to {high:g}"
-    return f"from {low:g}" if math.isinf(high) else f"{low:g}–{high:g}"
+    low, high = (_plain(end) for end in span)
+    if span[0] == span[1]:
+        return low
+    if math.isinf(span[0]):
+        return f"up to {high}"
+    return f"from {low}" if math.isinf(span[1]) else f"{low}–{high}"
+
+
+def _plain(number: float) -> str:
+    """Where a quantile ends in fractions that nobody said, without them."""
+    return f"{number:.0f}" if math.isfinite(number) and abs(number) >= 100 else f"{number:g}"
 
 
 def labelled(part: Part, spans: tuple[Span, ...]) -> str:

@@ -11,7 +11,7 @@ from tacit.dialogue.policy.wishes.attributes import ABOUT, AttributeIndex, Part
 from tacit.dialogue.policy.wishes.edits import Edit, Reading
 from tacit.dialogue.policy.wishes.marks import Marker
 from tacit.dialogue.policy.wishes.reader import Reader
-from tacit.dialogue.policy.wishes.shift import carried
+from tacit.dialogue.policy.wishes.shift import Keys, carried
 from tacit.dialogue.policy.wishes.spans import complement, intersect, labelled
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary, merged
 from tacit.types import Dialogue, ItemId
@@ -117,22 +117,25 @@ class WishReader:
     ) -> Wishes:
         rows = tuple(self.catalog.index(item) for item in shown)
         reading = self._reading(text, mentions, rows, asked)
-        after = apply(state, reading)
+        after = apply(state, reading, self._keys)
         named = {self.catalog.index(item) for item in mentions}
         twins = state.twins | (self._with_twins(named) - named)
         seen, rejected = self._with_twins(after.seen), self._with_twins(after.rejected)
         return replace(after, seen=seen, rejected=rejected, twins=twins)
 
+    def _keys(self, part: Part) -> frozenset[str]:
+        return frozenset(self.index.columns[column][0] for column in part.columns)
+
     def _with_twins(self, rows: Iterable[int]) -> frozenset[int]:
         return frozenset(twin for row in rows for twin in self._titles.twins(row))
 
 
-def apply(state: Wishes, reading: Reading) -> Wishes:
+def apply(state: Wishes, reading: Reading, keys: Keys) -> Wishes:
     """The state after one more user turn."""
     corrects = reading.shift == "corrects"
     turn = state.turn + any(edit.part is not None for edit in reading.edits)
     edits = _settled(reading.edits, corrects)
-    wanted, unwanted = carried(state.wanted, state.unwanted, edits, reading.shift)
+    wanted, unwanted = carried(state.wanted, state.unwanted, edits, reading.shift, keys)
     ledger = _Ledger(replace(state, wanted=tuple(wanted), unwanted=tuple(unwanted)), turn, corrects)
     for edit in edits:
         ledger.take(edit)

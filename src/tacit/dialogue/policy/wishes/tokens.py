@@ -44,6 +44,10 @@ _WRITTEN_OUT: list[tuple[re.Pattern[str], str]] = [
         (r"\b(\d+) ?(?:yo|y/o|yrs? old)\b", r"\1 year old"),
         (r"\b(\d+)\s*[–-]\s*(\d+s?)\b", r"\1 to \2"),
         (r"\b(\d+)(?:st|nd|rd|th)\b", r"\1th"),
+        (r"\b(?:a )?half an hour\b|\bhalf hour\b", "30 minutes"),
+        (r"\b(?:an|one) hour and a half\b|\bhour and a half\b", "90 minutes"),
+        (r"\bthree quarters of an hour\b", "45 minutes"),
+        (r"\b(?:a )?quarter of an hour\b", "15 minutes"),
         (r"(\d)(pages?|min(?:ute)?s?|h(?:ou)?rs?)\b", r"\1 \2"),
         (r"\s+[–—-]+\s+|--+", " , "),
         (

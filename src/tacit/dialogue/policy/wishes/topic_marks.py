@@ -12,13 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tacit.dialogue.policy.wishes.attributes import singular, words
-from tacit.dialogue.policy.wishes.lexicon import NOUNS, ROLES, SEASONS, THINGS, word_set
+from tacit.dialogue.policy.wishes.counts import COUNT
+from tacit.dialogue.policy.wishes.lexicon import BRANDS, NOUNS, ROLES, SEASONS, THINGS, word_set
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.tokens import Token
 from tacit.dialogue.policy.wishes.topics import ALIASES, COMMON, Topics
 from tacit.languages import ENGLISH
 
 LONGEST = 4  # words
+SHORT = 3  # words of a turn that may be a topic and nothing else
 BARE = 3  # words of a topic that only its place tells
 
 _ON = word_set(  # "a film on chess", "a paper on the war"
@@ -38,6 +40,7 @@ _ABOUT = re.compile(
 )
 _WITH = re.compile(
     r"(?<!\w)(?:(?P<held>with|has|have|having|got)(?: (?:there is|there are|you (?:see|get)))?"
+    r"|(?:cook|make|made|bake|done?) with"
     r"|(?:something|anything|things|stuff|one|ones|movies?|films?|flicks?|books?|story|stories) with an?)(?!\w)"
 )
 _WHERE = re.compile(r"(?<!\w)(?:where|in which|(?:(?<=hate )|(?<=hates )|(?<=love )|(?<=like ))it when)(?!\w)")
@@ -147,9 +150,10 @@ class TopicMarker:
         found += self._before_nouns(marks, said)
         found += self._bare(marks, said)
         found = list({(topic.start, topic.end): topic for topic in reversed(found)}.values())
-        found.sort(key=lambda topic: topic.start)
-        for topic in found:
-            if all(topic.end <= other.start or other.end <= topic.start for other in found if other is not topic):
+        apart: list[Mark] = []
+        for topic in sorted(found, key=lambda topic: topic.start - topic.end):  # the longest first
+            if all(topic.end <= other.start or other.end <= topic.start for other in apart):
+                apart.append(topic)
                 marks = [m for m in marks if m.end <= topic.start or topic.end <= m.start] + [topic]
         return sorted(marks, key=lambda mark: mark.start)
 
@@ -158,7 +162,7 @@ class TopicMarker:
         if mark.name != "kind" or not mark.parts or mark.parts[0].exact:
             return mark
         named = [word for word in mark.text.split() if word not in ENGLISH.function_words]
-        if " ".join(named) not in ALIASES and not any(singular(word) in THINGS | ROLES for word in named):
+        if " ".join(named) not in ALIASES and not any(singular(word) in THINGS | ROLES | BRANDS for word in named):
             return mark
         part = self.topics.part(named)
         return replace(mark, thing=part) if part else mark
@@ -213,6 +217,8 @@ class TopicMarker:
                 if token.word in ("nobody", "nothing", "not", "no", "never", "i", "we", "you"):
                     break
                 continue
+            if chosen and token.word in _BRIDGES and said.word(n + 1) in SEASONS:
+                break  # "in New York at Christmas": two topics
             if chosen and token.word in _BRIDGES and self._goes_on(marks, said, n + 1):
                 continue
             if chosen and token.word in _SKIPPED and said.word(n - 1) in _BRIDGES:
@@ -272,7 +278,7 @@ class TopicMarker:
 
     def _thing(self, word: str, doing: bool = False, refused: bool = False) -> bool:
         """Whether a word may be a topic by its place alone; ``doing``: in -ing as well; ``refused``: a commoner one."""
-        if word in _NO_TOPIC or not word.isalpha() or len(word) < 3 or singular(word) in _NO_TOPIC:
+        if word in _NO_TOPIC or word in COUNT or not word.isalpha() or len(word) < 3 or singular(word) in _NO_TOPIC:
             return False
         if word in ALIASES or (self.topics.share(word) > 0 and self.topics.proper(word)):
             return True
@@ -286,7 +292,10 @@ class TopicMarker:
         asked = [mark for mark in marks if mark.name in _ASKING]
         places = [(mark.end, _ENDS, _VAGUE.search(mark.text) is not None, mark.name != "want") for mark in asked]
         places += [(cue.end(), _ENDS, False, False) for cue in _HELD.finditer(said.joined)]
-        places += [(at, _ALONE, True, False) for at in (0, *(mark.end for mark in marks if mark.name in ("stop", ",")))]
+        alone = len(said.row) <= SHORT  # "piano", "boxing please"
+        places += [
+            (at, _ALONE, not alone, alone) for at in (0, *(mark.end for mark in marks if mark.name in ("stop", ",")))
+        ]
         for before, mark in itertools.pairwise(marks):  # "ghosts or demons"
             if mark.name == "or" and before.name == "kind" and mark.start - before.end <= 1:
                 places.append((mark.end, _ENDS, False, False))

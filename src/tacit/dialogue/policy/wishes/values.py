@@ -10,7 +10,7 @@ from tacit.dialogue.policy.wishes.attributes import Part, singular
 from tacit.dialogue.policy.wishes.clause import Clause
 from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.dialogue.policy.wishes.edits import Edit
-from tacit.dialogue.policy.wishes.lexicon import SEASONS, THINGS
+from tacit.dialogue.policy.wishes.lexicon import BRANDS, SEASONS, THINGS
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.shift import adds
 from tacit.dialogue.policy.wishes.years import recent_or_old
@@ -63,7 +63,7 @@ class Values(Clause):
                 self._flip("want", "avoid")  # "war films are too sad"
                 return
         beside = False  # whether the kind only stands beside a thing in it
-        if mark.thing and op in ("want", "avoid"):
+        if mark.thing and (op == "avoid" or (op == "want" and mark.text not in BRANDS)):
             if op == "avoid":
                 parts = (mark.thing,)
             else:
