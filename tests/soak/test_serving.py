@@ -122,9 +122,9 @@ def test_a_vanished_client_frees_its_place_within_a_second(server: Served, monke
     step, policy = Writing.step, server.state.live.served["tacit"].policy
     policy.layout.lengths = type(policy.layout.lengths)(prompt=40, utterance=10, title=4, reply=100)
 
-    def slow(writing: Writing, generator: Any) -> Any:
+    def slow(writing: Writing, *given: Any) -> Any:
         time.sleep(0.1)
-        return step(writing, generator)
+        return step(writing, *given)
 
     monkeypatch.setattr(Writing, "step", slow)
     monkeypatch.setattr("tacit.serve.turns.Answer.ended", lambda answer: False)
