@@ -265,9 +265,9 @@ def test_a_model_that_hangs_holds_up_no_event_and_a_client_that_goes_frees_its_p
     shown = recommending(browser)["recommendations"]
     go_on, step = threading.Event(), Writing.step
 
-    def hangs(writing: Writing, generator: Any) -> Any:
+    def hangs(writing: Writing, *given: Any) -> Any:
         go_on.wait(60)
-        return step(writing, generator)
+        return step(writing, *given)
 
     monkeypatch.setattr(Writing, "step", hangs)
     with browser.stream("POST", "/v1/chat/completions", json=said(stream=True)) as response:

@@ -152,11 +152,11 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_leaves_at_the_next_token
     browser, opened = served.browser()
     go_on, step, steps = threading.Event(), Writing.step, list[int]()
 
-    def slow(writing: Writing, generator: Any) -> Any:
+    def slow(writing: Writing, *given: Any) -> Any:
         steps.append(len(writing.answers))
         if len(steps) > 1:
             go_on.wait(60)
-        return step(writing, generator)
+        return step(writing, *given)
 
     monkeypatch.setattr(Writing, "step", slow)
     with browser.stream("POST", "/v1/chat/completions", json=said(stream=True)) as response:
@@ -164,7 +164,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_leaves_at_the_next_token
     eventually(lambda: all(ticket.cancelled for ticket in list(served.state.engine._tickets.values())))
     go_on.set()
     eventually(lambda: served.state.engine.active == 0)
-    assert len(steps) <= 3  # of the five that a whole reply may take
+    assert 2 <= len(steps) <= 3  # of the five that a whole reply may take
     eventually(lambda: session(served.state.writer.store, opened["session_id"])[0].delivery is not None)
     delivery = session(served.state.writer.store, opened["session_id"])[0].delivery
     assert delivery is not None and delivery.state in ("partial", "undelivered")
