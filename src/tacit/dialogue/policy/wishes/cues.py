@@ -282,6 +282,8 @@ ASKS_AGAIN = re.compile(
 )
 ASKS = re.compile(  # for something that nothing here reads: "an oscar winner", "I need some comfort"
     r"\b(?:want|need|would like|would love|fancy|feel like|mood for|craving) (?:an?|some|something|anything) \w+"
+    r"|(?:give|show|find|get) (?:me|us) (?:an?|some|something|anything)\b"
+    r"|what would you (?:pick|choose|recommend|suggest)\b"
     r"|(?:^|[.,!?;] )(?:(?:maybe|perhaps|preferably) )?an? (?:\w+ ){0,2}(?:winner|movie|film|flick|book|novel|album|"
     r"song|game|recipe)(?: (?:maybe|please|perhaps))?(?= [.!?]|$)"
 )

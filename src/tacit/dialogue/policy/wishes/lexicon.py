@@ -281,6 +281,7 @@ EVERYDAY = word_set(
     "habits motivation graphic shooting light"
 )
 NOUNS = word_set(
+    "role roles "
     "movie movies film films flick flicks picture pictures show shows book books novel novels read reads song songs "
     "album albums game games story stories comic comics series title titles one ones thing things stuff podcast "
     "podcasts recipe recipes product products item items genre genres piece type kind fare cinema scene scenes"
