@@ -478,6 +478,12 @@ def test_a_failed_examination_stops_ppo_unless_forced(tmp_path: Path) -> None:
     assert ValidationReport.load(tmp_path / "validation.json") == hacked
 
 
+def test_engagement_fails_where_its_whole_interval_lies_below_what_is_asked() -> None:
+    """.6 is asked for: .59 [.52, .64] is not told from it, .57 [.52, .59] is."""
+    for r, low, high, passed in ((0.59, 0.52, 0.64, True), (0.57, 0.52, 0.59, False), (0.61, 0.5, 0.72, True)):
+        assert report(pearson={"engagement": {"r": r, "n": 100.0, "ci_low": low, "ci_high": high}}).passed is passed
+
+
 def test_a_check_on_few_turns_is_neither_passed_nor_failed(tmp_path: Path) -> None:
     """r = .97 on 12 turns says nothing, and neither does r = .1."""
     for r in (0.97, 0.1, None):

@@ -183,17 +183,23 @@ def _channels(report: Mapping[str, Any]) -> str:
     scarce = {name: entry for name, entry in pearson.items() if (entry.get("n") or 0) < FEW}
     lines = [
         ("", [Cell(name), Cell(_number(entry.get("r")), _span(entry),
-                               bad=name == "engagement" and (entry.get("r") or 0) < least),
+                               bad=name == "engagement" and _highest(entry) < least),
               Cell(_count(entry.get("n")))])
         for name, entry in pearson.items() if name not in scarce
     ]  # fmt: skip
     caption = (
         f"Predicted against observed on held-out {escape(turns)}. Pearson's r is 1 where one follows the other exactly "
-        f"and 0 where it tells nothing; {least} is asked of engagement.{_intervals(_unit(report, 'pearson'))} {label}"
+        f"and 0 where it tells nothing; engagement's is red where it lies below {least}, interval and all."
+        f"{_intervals(_unit(report, 'pearson'))} {label}"
     )
     table = page.table(["channel", "Pearson r", "n"], lines, caption) if lines else ""
     told = ", ".join(f"{name} ({int(entry.get('n') or 0)} turns)" for name, entry in scarce.items())
     return table + (f"<p>Too few turns to say anything: {escape(told)}.</p>" if told else "")
+
+
+def _highest(entry: Mapping[str, Any]) -> float:
+    """The upper end of r's interval; r itself where there is none."""
+    return max(entry.get("r") or 0.0, entry.get("ci_high") or 0.0)
 
 
 def _intervals(unit: str) -> str:
