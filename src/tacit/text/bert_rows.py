@@ -15,6 +15,8 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from transformers import BertModel
 
+from tacit.text.products import linear, spare_rows
+
 
 def is_plain(model: SentenceTransformer) -> bool:
     """Whether it is BERT as published, nothing wrapped around its layers, without dropout, mean-pooled, padded on the
@@ -52,32 +54,40 @@ class BertRows:
         bert, device = self.bert, ids.device
         count = torch.tensor(lengths, device=device)
         real = torch.arange(ids.shape[1], device=device) < count.unsqueeze(1)
-        places = real.nonzero()[:, 1]
+        spare = (0, spare_rows(sum(lengths), device))
+        tokens, places = (nn.functional.pad(part, spare) for part in (ids[real], real.nonzero()[:, 1]))
         table = bert.embeddings
-        x = table.word_embeddings(ids[real]) + table.token_type_embeddings.weight[0]
+        words = nn.functional.embedding(tokens, table.word_embeddings.weight, sparse=True)
+        x = words + table.token_type_embeddings.weight[0]
         x = table.LayerNorm(x + nn.functional.embedding(places, table.position_embeddings.weight))
         shapes = [(len(list(rows)), length) for length, rows in groupby(lengths)]
         for layer, (weight, bias) in zip(bert.encoder.layer, self.three, strict=True):
             out, inner, end = layer.attention.output, layer.intermediate.dense, layer.output
-            seen = self._attend(nn.functional.linear(x, weight, bias), shapes)
-            x = out.LayerNorm(out.dense(seen) + x)
-            x = end.LayerNorm(end.dense(nn.functional.gelu(inner(x))) + x)
+            seen = self._attend(linear(x, weight, bias), shapes)
+            x = out.LayerNorm(_through(out.dense, seen) + x)
+            x = end.LayerNorm(_through(end.dense, nn.functional.gelu(_through(inner, x))) + x)
         sums = [
             part.view(rows, length, -1).sum(1) for part, (rows, length) in zip(_parts(x, shapes), shapes, strict=True)
         ]
         return torch.cat(sums) / count.unsqueeze(1)
 
     def _attend(self, three: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
-        """Query, key and value side by side, [T, 3 · width] → [T, width]."""
-        heads, found = self.bert.config.num_attention_heads, []
+        """Query, key and value side by side, [T, 3 · width] → [T, width]; tokens of no row see nothing."""
+        heads, found, width = self.bert.config.num_attention_heads, [], three.shape[1] // 3
         for part, (rows, length) in zip(_parts(three, shapes), shapes, strict=True):
             q, k, v = part.view(rows, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
             found.append(nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2).flatten(0, 1))
+        found.append(three.new_zeros(len(three) - sum(map(len, found)), width))
         return torch.cat(found)
 
 
+def _through(layer: nn.Linear, x: Tensor) -> Tensor:
+    return linear(x, layer.weight, layer.bias)
+
+
 def _parts(x: Tensor, shapes: Sequence[tuple[int, int]]) -> Sequence[Tensor]:
-    parts: Sequence[Tensor] = x.split([rows * length for rows, length in shapes])
+    sizes = [rows * length for rows, length in shapes]
+    parts: Sequence[Tensor] = x[: sum(sizes)].split(sizes)
     return parts
 
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from transformers import GPT2Model
 from transformers.pytorch_utils import Conv1D
 
+from tacit.text.products import linear, worth_it
+
 _FUSED_FROM = 256  # tokens from which oneDNN's product, with GELU inside it, is the faster one on a CPU
 _TANH_GELU = ("gelu_new", "gelu_pytorch_tanh")
 
@@ -45,6 +47,8 @@ def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 
 
 def _times(layer: Conv1D, x: Tensor) -> Tensor:
+    if worth_it(x, layer.weight, layer.bias):
+        return linear(x, layer.weight.t(), layer.bias)
     return (x @ layer.weight).add_(layer.bias)  # ``addmm`` writes the bias first, and reads it again
 
 

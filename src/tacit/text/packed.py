@@ -22,6 +22,7 @@ from transformers import AttentionInterface
 from tacit.text import gpt2_steps
 from tacit.text.lm import read, trunk
 from tacit.text.prefix_trees import prefix_trees
+from tacit.text.products import OwnProducts, spare_rows
 
 Seen = npt.NDArray[np.bool_]
 _NAME = "tacit_packed"
@@ -108,7 +109,7 @@ def packed_states(lm: Any, ids: Tensor, places: Tensor, packing: Packing, past: 
             return _rows_attend(layer, query, key, value, packing, past, 0.0, None).flatten(1)
 
         return gpt2_steps.states(trunk(lm), ids, places, attend)
-    with _own_attention(trunk(lm).config):
+    with _own_attention(trunk(lm).config), OwnProducts():
         out = read(
             lm,
             input_ids=ids.unsqueeze(0),
@@ -126,8 +127,11 @@ def packed_rows(lm: Any, sequences: Sequence[Sequence[int]]) -> Tensor:
     """Last hidden states of whole rows, [B, longest, width], zeros behind each row's end; differentiable."""
     device, width = next(lm.parameters()).device, trunk(lm).config.hidden_size
     trees = prefix_trees(sequences, width)
-    packing = Packing(trees.sizes, device, trees.seen())
-    ids, places = torch.tensor(trees.tokens, device=device), torch.tensor(trees.depths, device=device)
+    spare = spare_rows(len(trees.tokens), device)  # a row that nobody reads
+    others = ([spare], [None]) if spare else ([], [])
+    packing = Packing(trees.sizes + others[0], device, trees.seen() + others[1])
+    ids = torch.tensor(trees.tokens + trees.tokens[:1] * spare, device=device)
+    places = torch.tensor(trees.depths + [0] * spare, device=device)
     states = packed_states(lm, ids, places, packing)
     longest = max(map(len, sequences))
     own = torch.tensor([[*nodes, *[len(ids)] * (longest - len(nodes))] for nodes in trees.nodes], device=device)

@@ -259,7 +259,7 @@ def _sum_rows(table: Tensor, rows: Tensor) -> Tensor:
     counts, flat = real.sum(1), rows[real]
     if table.dtype != torch.float32:
         table, flat = table[flat].float(), torch.arange(len(flat), device=flat.device)
-    return nn.functional.embedding_bag(flat, table, counts.cumsum(0) - counts, mode="sum")
+    return nn.functional.embedding_bag(flat, table, counts.cumsum(0) - counts, mode="sum", sparse=True)
 
 
 class _ProductWithHalf(torch.autograd.Function):
