@@ -150,12 +150,17 @@ _CUES: list[tuple[str, str]] = [
         r"(?:(?:but |and )?not|(?:should|must|does|do|did) not be|without (?:him|her|them)) "
         r"(?:in front of (?:it|the camera)|acting(?: in it)?|starring|as an act(?:or|ress)|in it|on screen)"
     ),
+    ("not_by",
+        r"(?:did|does|do|has|have|was|is) (?:not|nothing to do with) ?(?:direct|directed|make|made|write|written|wrote|"
+        r"star|act|appear|play|produce|it\b|involved)(?: in)?"
+    ),
     ("by_same", r"(?:by|from|with|starring) (?:her|him|(?:the|that) same (?:author|writer|director|actor|"
     r"actress|person|band|artist|singer|composer|group|guy)|"
         r"that (?:author|writer|director|actor|actress|band|artist|singer))"
         r"(?= (?:[.,;!?]|but|and|please|in|too|again)|$)"),
     ("not", 
-        r"(?:walks?|runs?|switch(?:es)?|turns?) (?:out|off|away) (?:if|when|at|over)(?: there (?:is|are))?|"
+        r"(?:am|are) off(?! to| work| on| for)|(?:walks?|runs?|switch(?:es)?|turns?) (?:out|off|away) "
+        r"(?:if|when|at|over)(?: there (?:is|are))?|"
         r"not (?:a|one) single|not one|"
         r"too (?:old|young|grown up|mature|cool) for"
     ),
@@ -197,7 +202,8 @@ _CUES: list[tuple[str, str]] = [
     
         r"(?:had |have had )?enough of|enough with|leave out|leaving out|keep out|stay away from|"
         r"steer clear of|free of|allergic to|lay off|no more|hold the|spare me(?: the)?|(?:scared|afraid|"
-        r"terrified|frightened) (?:of|by)|without|nothing|none(?: of)?|never|neither|nor|no|not|zero|less|"
+        r"terrified|frightened) (?:of|by)|without|nobody|no one|nothing|none(?: of)?|never|neither|nor|"
+        r"no|not|zero|less|"
         r"fewer|lacking|devoid of|burned out on|burnt out on|burnt out by|ban|(?:am|is|are) (?:so |"
         r"kind of )?over"
     ),

@@ -16,7 +16,7 @@ from tacit.types import Bools, Floats32
 FEATURES = ("categories", "numbers", "people", "likeness", "unwanted", "liked")
 START = (2.0, 2.0, 2.0, 1.0, -3.0, 0.0)  # nats, before any training
 _OF_KIND = {"category": 0, "number": 1, "person": 2, "likeness": 3}
-FADE = 0.7  # weight of a wish against one that was said a wishing turn later
+FADE = 0.95  # weight of a wish against one that was said a wishing turn later
 IMPLIED = 0.9  # what lacking a kind costs that other words than its own ask for, against one asked for by name
 RECEDED = 0.3  # weight of what went with an earlier wish, in place of which another stands
 TASTE = 0.5  # weight of "I like comedies" against "a comedy, please"

@@ -36,8 +36,7 @@ THINGS = word_set(
     "musician"
 )
 ROLES = word_set(
-    "cowboy outlaw gunslinger gangster mobster mafia spy cop detective soldier superhero superheroe killer monster "
-    "regency victorian edwardian tudor elizabethan"
+    "cowboy outlaw gunslinger gangster mobster mafia spy cop detective soldier superhero superheroe killer monster"
 )
 BRANDS = word_set("marvel pixar dc")  # asked for, the kind that they make; refused, themselves alone
 CONCEPTS: dict[str, Concept] = {
@@ -134,13 +133,14 @@ CONCEPTS: dict[str, Concept] = {
     ),
     "biography": _concept(
         "biography, biographical, biographies, autobiography, memoir",
-        "biopic, biopics, biographical, biographies, life story, life stories, life of a real person, real person, "
+        "biopic, biopics, biographical, biographies, life story, life stories, life of a real person, real lives, "
+        "real person, "
         "real people, bio pic, bio pics, memoir, memoirs, autobiography",
     ),
     "true story": _concept(
         "biography, biographical, documentary, history, historical",
         "true story, true stories, real life, real events, true events, based on fact, really happened, actually "
-        "happened, real story, real stories",
+        "happened, real story, real stories, true tale, true tales",
     ),
     "history": _concept(
         "history, historical",
@@ -268,6 +268,14 @@ SPREAD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("romance", "comedy"),
     ),
 }
+
+# How catalogues name what an item has won, and how people ask for it.
+AWARD_KEYS = word_set("award awards prize prizes oscars honour honours honor honors won")
+AWARDED = _split(
+    "prize winner, prize winners, prizewinner, prizewinners, prize winning, award winner, award winners, "
+    "award winning, "
+    "won a prize, won an award, won prizes, won awards, won something, with an award, with a prize, with awards"
+)
 
 # Days at which people want a film or a book about them.
 SEASONS = word_set("christmas xmas halloween thanksgiving easter hanukkah")

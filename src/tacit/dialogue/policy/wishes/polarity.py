@@ -102,6 +102,14 @@ class Polarity(Pointing):
             if not maker.columns & screen.columns:
                 self.edits.append(Edit("avoid", replace(screen, label=f"{label} on screen")))
 
+    def _not_by(self, n: int, mark: Mark) -> None:
+        """ "A western that Tarantino did not direct"."""
+        last = self.edits[-1] if len(self.edits) > self.clause else None
+        if last is not None and last.op == "want" and last.part and last.part.kind == "person":
+            self.edits[-1] = replace(last, op="avoid")
+        else:
+            self._not(n, mark)
+
     def _none_of(self, n: int, mark: Mark) -> None:
         """What was shown; with nothing shown, what was just said: "a drama yesterday, a thriller today, neither of
         these"."""

@@ -43,18 +43,20 @@ class Series:
         known = defaultdict(list)
         for row, said in enumerate(whole):
             known[said].append(row)
-        return [self._base(row, said, known) for row, said in enumerate(whole)]
+        begun = {said[:length] for said in known for length in range(2, len(said))}
+        heads = known.keys() & begun  # "The Hunger Games", which others begin with
+        return [said if said in heads else self._base(row, said, known) for row, said in enumerate(whole)]
 
     def _base(self, row: int, said: tuple[str, ...], known: dict[tuple[str, ...], list[int]]) -> tuple[str, ...]:
+        for length in range(len(said) - 1, 1, -1):  # "The Matrix Reloaded", "Mission: Impossible Rogue Nation"
+            if any(self._earlier(other, row) for other in known.get(said[:length], ())):
+                return said[:length]
         title = _undated(self.index.catalog.items[row].title)
         numbered = _NUMBERED.match(title)
         if numbered and (numbered["part"] or words(numbered["base"]) in known or _COUNT[numbered["n"].lower()] == 2):
             said = words(numbered["base"])
         elif _SUBTITLE.search(title):
             said = words(_SUBTITLE.split(title)[0])
-        for length in range(2, len(said)):  # "The Matrix Reloaded"
-            if any(self._earlier(other, row) for other in known.get(said[:length], ())):
-                return said[:length]
         return said
 
     def _earlier(self, first: int, second: int) -> bool:

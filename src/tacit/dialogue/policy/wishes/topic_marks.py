@@ -299,6 +299,15 @@ class TopicMarker:
         for before, mark in itertools.pairwise(marks):  # "ghosts or demons"
             if mark.name == "or" and before.name == "kind" and mark.start - before.end <= 1:
                 places.append((mark.end, _ENDS, False, False))
+        for mark, after in itertools.pairwise(marks):  # "a tennis or golf movie"
+            n = said.place(mark.start) - 1
+            if (
+                mark.name == "or"
+                and after.name == "kind"
+                and after.start - mark.end <= 1
+                and self._free(marks, said.starts[n])
+            ):
+                places.append((said.starts[n], _ALONE, False, True))
         for at, ends, vague, doing in places:
             topic = self._run(at, marks, said, ends, vague, doing)
             while topic is not None:

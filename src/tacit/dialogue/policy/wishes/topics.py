@@ -42,6 +42,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("vietnam", "vietnam war"), ("vietnam",)),
     **dict.fromkeys(("new york", "new york city", "nyc", "manhattan"), ("new york", "manhattan")),
     "outer space": ("space",),
+    **dict.fromkeys(("courtroom", "court room", "legal"), ("courtroom", "trial", "jury", "lawyer", "court")),
     **dict.fromkeys(("ancient rome", "rome", "roman", "romans"), ("rome", "roman")),
     **dict.fromkeys(("ancient greece", "greece", "greek", "greeks"), ("greece", "greek")),
     **dict.fromkeys(("ancient egypt", "egypt", "egyptian", "egyptians"), ("egypt", "egyptian")),

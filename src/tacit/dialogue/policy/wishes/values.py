@@ -68,7 +68,9 @@ class Values(Clause):
                 parts = (mark.thing,)
             else:
                 first = any(singular(word) in THINGS for word in mark.text.split())
-                self.edits.append(Edit("want", mark.thing, taste=self.taste or not first))
+                join, taste, self.taste = self.join, self.taste, self.taste or not first
+                self._add("want", mark.thing, self.joined[mark.start : mark.end])  # "tennis or golf"
+                self.taste, self.join = taste, "" if first else join
                 beside = first
         if op != "want":
             parts, rest = parts[:1], parts[1:]

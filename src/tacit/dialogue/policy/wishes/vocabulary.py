@@ -39,6 +39,7 @@ class Vocabulary:
         self._values()
         self._concepts()
         self._for_children()
+        self._awarded()
         self.names: dict[Phrase, frozenset[int]] = {}
         self.surnames: dict[str, frozenset[int]] = {}
         self._families: dict[str, frozenset[int]] = {}
@@ -140,6 +141,13 @@ class Vocabulary:
             if first in known and second in known and words(said) not in self.kinds:
                 parts = tuple(dict.fromkeys((known[first], known[second])))
                 self.kinds[words(said)] = parts
+
+    def _awarded(self) -> None:
+        """ "A prize winner": whatever holds a value of an attribute of awards."""
+        columns = frozenset(c for c, (key, _) in enumerate(self.index.columns) if key in lexicon.AWARD_KEYS)
+        if columns:
+            for said in lexicon.AWARDED:
+                self.kinds.setdefault(words(said), (Part("awarded", "category", columns, exact=False),))
 
     def _for_children(self) -> None:
         """What suits children: a rating that says so, else what is filed for them, else what is drawn for them."""

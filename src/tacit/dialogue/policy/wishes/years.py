@@ -147,7 +147,8 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
         return Said(found.end(), None)
     else:
         span, relative = recent_or_old(index, name == "recent"), 1 if name == "recent" else -1
-    return Said(found.end(), Part(label(span), "number", key=key, spans=(span,)), relative)
+    part = Part(label(span), "number", key=key, spans=(span,), exact=not relative)
+    return Said(found.end(), part, relative)
 
 
 def _of_somebody(found: re.Match[str]) -> bool:
