@@ -63,7 +63,7 @@ def section(found: Told) -> str:
         "not promoted": "best candidate, not promoted",
         "refused": "worst, refused",
     }
-    everyone = [("served first", found["first"], {})]
+    everyone: list[tuple[str, Told, Told]] = [("served first", found["first"], {})]
     everyone += [(named[one["role"]], one, one["gain"]) for one in found["others"]]
     rows = []
     for name, one, gain in everyone:
