@@ -19,6 +19,9 @@ import torch
 
 from tacit.run.network import quiet_progress_bars
 
+LARGE_BLOCK = 2**20  # bytes
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
+
 
 @contextlib.contextmanager
 def processes(count: int, begin: Callable[..., None] | None = None, *known: Any) -> Iterator[ProcessPoolExecutor]:
@@ -68,8 +71,25 @@ def release_memory() -> None:
     Where there is no ``malloc_trim`` (macOS, musl) only the first half is done.
     """
     gc.collect()
+    trim = _of_c_library("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def return_large_blocks() -> bool:
+    """From now on a block of a megabyte or more goes back to the system as soon as it is freed, at the price of fresh
+    pages for the next one; False where the C library cannot be told (macOS, musl).
+
+    Left alone, glibc raises that limit to 32 MB as blocks are freed, and keeps what is smaller for later: a layer's
+    weights that come together and part again, over and over, then take more memory than a whole model does
+    (mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD).
+    """
+    tell = _of_c_library("mallopt") if _of_c_library("malloc_trim") is not None else None  # musl's does nothing
+    return tell is not None and all(tell(which, LARGE_BLOCK) == 1 for which in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD))
+
+
+def _of_c_library(name: str) -> Any:
     try:
-        trim = ctypes.CDLL(None).malloc_trim
+        return getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError, TypeError):  # the last is what Windows says to None
-        return
-    trim(0)
+        return None

@@ -20,6 +20,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
 from tacit.run.distributed import idle_turns, size
+from tacit.run.processes import return_large_blocks
 from tacit.text.lm import READS, decoder_layers, trunk
 from tacit.types import InputError
 
@@ -39,6 +40,8 @@ def shard(lm: Any, asked: Sharding) -> None:
     if not hasattr(FSDPModule, "set_reduce_scatter_unused_params"):
         raise InputError("holding a model in parts needs torch 2.13 or newer: update it, or set sharding=never.")
     log.info("%d processes hold %.0f million weights in parts (sharding)", size(), lm.num_parameters() / 1e6)
+    if lm.device.type == "cpu":
+        return_large_blocks()  # else what was freed of the other layers stays, and nothing is saved
     mesh = init_device_mesh(lm.device.type, (size(),))
     parts = [*decoder_layers(lm)[1], lm]  # embeddings, head and what else there is come together once a pass
     for part in parts:
