@@ -120,6 +120,7 @@ def said(reader: WishReader, *turns: str | tuple[str, ...]) -> str:
         ("post Heartline (2016)", "wants: from 2017"),
         ("a comedy by Rex Holt, but not in front of the camera", "wants: comedy, Rex Holt"),
         ("I'd like a western", "wants: western"),
+        ("my boss recommended a drama. I'd rather have a comedy, ninties", "wants: comedy, 1990–1999"),
         ("a western that Max Orr did not direct", "wants: western; not: Max Orr"),
         ("a drama where nobody sings and no one fights, no war", "wants: drama; not: action, war"),
         ("something older, eighties say", "wants: 1980–1989"),

@@ -140,7 +140,8 @@ _CUES: list[tuple[str, str]] = [
         r"had (?=(?:it|that|those|these|them)\b(?! (?:was|is|were|are)))"
     ),
     ("told",
-        r"(?:have |has )?(?:just |already |only )?(?:had|picked|chose|put on|sat through|binged)(?= (?:a|an|one|two|"
+        r"(?:have |has )?(?:just |already |only )?(?:had|picked|chose|recommended|"
+        r"put on|sat through|binged)(?= (?:a|an|one|two|"
         r"three|four|five|\d+|some|lots|plenty|so many|too many|nothing but|only|that|this|the)\b)"
     ),
     ("enough", r"enough(?! of)"),
@@ -167,9 +168,11 @@ _CUES: list[tuple[str, str]] = [
     ("except", 
         r"(?:anything|everything|anyone|anybody|everyone|any|all|whatever|any genre|any kind|any movie|any film|"
         r"any book) (?:but|"
-        r"except|other than|besides|apart from|that is not|which is not)(?: for)?|except(?:ing)?(?: for)?|"
+        r"except|other than|besides|apart from|that is not|which is not)(?: for)?|"
+        r"except(?:ing)?(?: for)?|"
         
-        r"excluding|other than|besides|apart from|short of|bar(?:ring)?(?= (?:the|any|all|his|her)\b)|save for|"
+        r"excluding|other than|besides|apart from|short of|"
+        r"bar(?:ring)?(?= (?:the|any|all|his|her|§\d+)\b)|(?<=, )bar\b|save for|"
         r"(?:someone|somebody|something|anything|"
         r"anyone) (?:else|other) than|different from|aside from|rather than|instead of|but not|and not|"
     

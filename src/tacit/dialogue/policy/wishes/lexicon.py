@@ -31,6 +31,7 @@ def _concept(filed: str, spoken: str = "") -> Concept:
 # Things by which people ask for a kind, singular: "zombies" for horror. Of the first, what has the thing is meant, of
 # that kind if it may be; of the others, the kind, with the thing in it if it may be.
 THINGS = word_set(
+    "haunted "
     "zombie zomby vampire ghost alien robot android space spaceship dragon wizard elf hobbit unicorn pirate heist "
     "travel exorcism boxer boxing football baseball basketball soccer hockey golf surfing wrestling olympics karate "
     "musician"
@@ -163,7 +164,9 @@ CONCEPTS: dict[str, Concept] = {
     "short": _concept("short", "short film, short films, shorts"),
     "poetry": _concept("poetry, poems, verse", "poem, poems, poet, poets, verse, poetic"),
     "self-help": _concept("self help, personal growth", "self improvement, self help, habits, motivation"),
-    "cooking": _concept("cooking, cookbook, cookbooks, food", "cookbook, cookbooks, recipes, recipe, cook, baking"),
+    "cooking": _concept(
+        "cooking, cookery, cookbook, cookbooks, food", "cookbook, cookbooks, recipes, recipe, cook, baking"
+    ),
     "vegetarian": _concept("vegetarian", "veggie, veggies, veg, meatless, meat free, no meat, without meat"),
     "vegan": _concept("vegan, plant based", "plant based, no animal products, without animal products"),
     "dessert": _concept("dessert, desserts", "pudding, puddings, something sweet, sweet, afters, sweet tooth"),

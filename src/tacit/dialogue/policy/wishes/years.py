@@ -11,6 +11,7 @@ from tacit.dialogue.policy.wishes.spans import Span, label
 
 _TENS = {
     **{"twenties": 20, "thirties": 30, "forties": 40, "fifties": 50},
+    **{"fiftys": 50, "sixtys": 60, "seventys": 70, "eightys": 80, "ninetys": 90, "ninties": 90, "ninetees": 90},
     **{"sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90},
 }
 _DECADE = (
