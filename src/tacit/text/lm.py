@@ -31,7 +31,7 @@ from tacit.text.adapters import merged, read_adapters
 from tacit.text.added_rows import begin_rows, train_rows_alone
 from tacit.text.chat_markup import Markup, chat_markup
 from tacit.text.gguf import gguf_folder, is_gguf
-from tacit.text.products import OwnProducts
+from tacit.text.products import OwnProducts, spare_rows
 from tacit.text.safe_loading import NO_CODE, WEIGHTS, refuse_code
 from tacit.text.tokens import AGENT, CHAT, DESCRIBED, EOS, PAD, RECOMMEND, REPLY, SLOTS, SPECIALS, USER
 from tacit.types import InputError
@@ -275,8 +275,11 @@ def head_logits(lm: Any, states: Tensor) -> Tensor:
     ``final_logit_softcapping``.
     """
     config = lm.config.get_text_config()
+    rows = len(states)
+    if states.requires_grad:  # where few shapes are worth more than few rows
+        states = nn.functional.pad(states, (0, 0, 0, spare_rows(rows, states.device)))
     with OwnProducts():
-        logits: Tensor = lm.get_output_embeddings()(states).float()
+        logits: Tensor = lm.get_output_embeddings()(states)[:rows].float()
     if getattr(config, "logit_scale", None) is not None:
         logits = logits * config.logit_scale
     if getattr(config, "logits_scaling", None) is not None:

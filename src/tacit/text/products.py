@@ -56,12 +56,13 @@ class OwnProducts(TorchFunctionMode):
 
 def worth_it(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
     """Whether ``linear`` goes its own way: single precision on a CPU, plain tensors, and enough of them."""
-    plain = x.dtype == weight.dtype == torch.float32 and x.device.type == weight.device.type == "cpu"
-    if not plain or weight.dim() != 2 or not torch.backends.mkldnn.is_available() or torch.is_autocast_enabled("cpu"):
-        return False
-    kinds = {type(part) for part in (x, weight, bias) if part is not None}
     rows = x.numel() // max(x.shape[-1], 1)
-    return kinds <= {Tensor, nn.Parameter} and rows >= _ROWS and rows * weight.numel() >= _LEAST
+    if rows < _ROWS or rows * weight.numel() < _LEAST or weight.dim() != 2:
+        return False
+    plain = x.dtype == weight.dtype == torch.float32 and x.device.type == weight.device.type == "cpu"
+    kinds = {type(part) for part in (x, weight, bias) if part is not None}
+    usual = torch.backends.mkldnn.is_available() and not torch.is_autocast_enabled("cpu")
+    return plain and usual and kinds <= {Tensor, nn.Parameter}
 
 
 def _times(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
