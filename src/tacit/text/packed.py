@@ -127,9 +127,11 @@ def packed_rows(lm: Any, sequences: Sequence[Sequence[int]]) -> Tensor:
     """Last hidden states of whole rows, [B, longest, width], zeros behind each row's end; differentiable."""
     device, width = next(lm.parameters()).device, trunk(lm).config.hidden_size
     trees = prefix_trees(sequences, width)
-    spare = spare_rows(len(trees.tokens), device)  # a row that nobody reads
-    others = ([spare], [None]) if spare else ([], [])
-    packing = Packing(trees.sizes + others[0], device, trees.seen() + others[1])
+    sizes, seen, spare = [*trees.sizes], trees.seen(), spare_rows(len(trees.tokens), device)
+    if spare:  # a row that nobody reads
+        sizes.append(spare)
+        seen.append(None)
+    packing = Packing(sizes, device, seen)
     ids = torch.tensor(trees.tokens + trees.tokens[:1] * spare, device=device)
     places = torch.tensor(trees.depths + [0] * spare, device=device)
     states = packed_states(lm, ids, places, packing)
