@@ -72,7 +72,12 @@ class FakePolicy:
         return SimpleNamespace(token_logprobs=drawn * math.log(0.5))
 
     def act(
-        self, contexts: Sequence[Dialogue], generator: torch.Generator, greedy: bool = False, decide: str | None = None
+        self,
+        contexts: Sequence[Dialogue],
+        generator: torch.Generator,
+        greedy: bool = False,
+        decide: str | None = None,
+        temperature: float = 1.0,
     ) -> list[Sample]:
         self.calls += 1
         best = self.slate_logits(contexts).topk(3, dim=-1).indices.tolist()
@@ -230,7 +235,12 @@ def test_the_supervised_policy_also_meets_the_users_with_its_decision_forced(tmp
 
     class Shy(FakePolicy):
         def act(
-            self, contexts: Sequence[Dialogue], generator: torch.Generator, greedy: bool = False, decide: str = ""
+            self,
+            contexts: Sequence[Dialogue],
+            generator: torch.Generator,
+            greedy: bool = False,
+            decide: str | None = None,
+            temperature: float = 1.0,
         ) -> list[Sample]:
             if decide == "recommend":
                 return super().act(contexts, generator, greedy)

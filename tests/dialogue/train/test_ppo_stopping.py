@@ -66,7 +66,7 @@ def test_a_bonus_below_what_waiting_costs_does_not_keep_people_talking(tmp_path:
 def test_a_bonus_above_it_does_and_the_user_pays(tmp_path: Path) -> None:
     """The reward asks for it: the learner is right, the reward is wrong."""
     last = learnt(tmp_path, COSTS, bonus=0.3)
-    assert last["talk"] > 1.6 and last["worth"] < 0.6
+    assert last["talk"] > 1.6 and last["worth"] < 0.7  # 1 at best
 
 
 @pytest.mark.parametrize("bonus", [0.0, 0.2])
