@@ -231,10 +231,14 @@ def added_up(tensor: Tensor) -> Tensor:
 
 def sum_gradients(optimizer: Optimizer) -> None:
     """Every process's gradients become the sum over all; what none has stays ``None``, and is not stepped along. Those
-    of weights that are held in parts are sums already."""
+    of weights that are held in parts are sums already. Sparse ones (``text.bert_rows``) become dense, as a step takes
+    them."""
+    every = [p for group in optimizer.param_groups for p in group["params"]]
+    for parameter in every:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.to_dense()
     if size() == 1:
         return
-    every = [p for group in optimizer.param_groups for p in group["params"]]
     parameters = [p for p in every if not isinstance(p, DTensor)]
     there = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32)
     with _collective():

@@ -49,13 +49,6 @@ def clipped_step(optimizer: Optimizer, parameters: Sequence[nn.Parameter], grad_
     return norm
 
 
-def make_dense(optimizer: Optimizer) -> None:
-    """Sparse gradients (``text.bert_rows``), summed over the pieces of a batch, become what a step takes."""
-    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-        if parameter.grad is not None and parameter.grad.is_sparse:
-            parameter.grad = parameter.grad.to_dense()
-
-
 class ClippedSettings(Protocol):
     """What both systems' PPO settings have in common."""
 

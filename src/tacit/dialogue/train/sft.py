@@ -26,7 +26,7 @@ from tacit.run.distributed import barrier, dealt, is_writer, sum_gradients, summ
 from tacit.run.folder import Stage
 from tacit.run.progress import Ticker, progress
 from tacit.run.resume import Resumable
-from tacit.run.steps import clipped_step, make_dense
+from tacit.run.steps import clipped_step
 from tacit.run.stopped import not_finite_number, stop, stopped_folder
 from tacit.text.sharding import Sharding, pass_along, shard
 from tacit.types import InputError, Split
@@ -173,7 +173,6 @@ def gradients(
         found["text"] += parts[0].item()
         found["slate"] += parts[1].item()
     pass_along(policy.lm, lambda piece: torch.stack(parts_of(piece)).sum(), ordered, size)
-    make_dense(optimizer)
     sum_gradients(optimizer)
     found = summed(found)
     return found["text"], found["slate"]
