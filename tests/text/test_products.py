@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from tacit.text.products import OwnProducts, linear, spare_rows, worth_it
+from tacit.text.products import OwnProducts, linear, spare_rows, torch_is_narrow, worth_it
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor whose widest instructions torch's own products leave unused, whatever this one is."""
+    monkeypatch.setattr("tacit.text.products.torch_is_narrow", lambda: True)
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -71,3 +77,25 @@ def test_spare_rows_make_the_next_multiple_of_32() -> None:
     cpu = torch.device("cpu")
     assert [spare_rows(n, cpu) for n in (1, 31, 32, 33, 64)] == [31, 1, 0, 31, 0]
     assert spare_rows(33, torch.device("meta")) == 0
+
+
+@pytest.mark.parametrize(
+    ("capability", "maker", "narrow"),
+    [
+        ("AVX512", "AuthenticAMD", True),
+        ("AVX512", "GenuineIntel", False),
+        ("AVX2", "AuthenticAMD", False),
+        ("DEFAULT", "", False),
+    ],
+)
+def test_torch_is_narrow_where_avx512_is_not_intel_s(
+    monkeypatch: pytest.MonkeyPatch, capability: str, maker: str, narrow: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr("tacit.text.products.vendor", lambda: maker)
+    assert torch_is_narrow.__wrapped__() is narrow
+
+
+def test_where_torch_is_not_narrow_all_goes_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tacit.text.products.torch_is_narrow", lambda: False)
+    assert not worth_it(drawn(96, 128), drawn(192, 128)) and spare_rows(33, torch.device("cpu")) == 0

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tacit.run.processor import instruction_sets, usable_cores, vendor
 from tacit.run.version import DISTRIBUTION, VERSION
 from tacit.types import InputError
 
@@ -99,25 +100,8 @@ def torch_lines() -> Iterator[Line]:
     named = ", ".join(flags) or "none that was looked for"
     fast = "avx512_bf16" in flags or "amx_bf16" in flags
     slow = "" if fast else "; bfloat16 is likely slow (dtype=auto finds out when a run begins)"
-    yield Line(
-        "instruction sets", f"{platform.machine()}, torch uses {torch.backends.cpu.get_cpu_capability()}, {named}{slow}"
-    )
-
-
-def usable_cores() -> int:
-    """Those this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def instruction_sets() -> list[str]:
-    """Of those that matter here, what Linux says the processor has; empty where it does not say."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    lines = (line.partition(":")[2] for line in text.splitlines() if line.lower().startswith(("flags", "features")))
-    found = set(next(lines, "").split())
-    return [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16") if name in found]
+    made = " ".join(part for part in (platform.machine(), vendor()) if part)
+    yield Line("instruction sets", f"{made}, torch uses {torch.backends.cpu.get_cpu_capability()}, {named}{slow}")
 
 
 def memory_bytes() -> int:

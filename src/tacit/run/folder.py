@@ -25,6 +25,7 @@ from tacit.run.checkpoint import Checkpoint, Checkpoints, pack_optimizer, pack_r
 from tacit.run.config import differences
 from tacit.run.distributed import barrier, is_writer
 from tacit.run.files import atomic_folder, atomic_write, read_json, says_when_full, says_when_unwritable, sync_tree
+from tacit.run.processor import instructions
 from tacit.run.progress import progress
 from tacit.run.version import VERSION
 from tacit.types import InputError
@@ -259,13 +260,6 @@ def commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return f"release {VERSION}"
     return head.strip() + ("+changes" if status.strip() else "")
-
-
-def instructions() -> str:
-    """The widest instruction set that torch's own kernels use here: AVX2 and AVX512 round differently."""
-    import torch  # late: a folder may be opened to be read
-
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def versions() -> dict[str, str]:
