@@ -7,7 +7,7 @@ batched with, so that it comes out the same in this process, in one of several, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -77,6 +77,23 @@ def play_group(players: Players, group: Group) -> Played:
     with precision(policy, players.dtype):
         episodes = play(lambda contexts: policy.act(contexts, draws), crowd, players.scorer, group.max_turns)
     return Played(episodes, list(crowd.dialogues), players.keep(crowd))
+
+
+def meet_group(players: Players, group: Group) -> Any:
+    """What is kept of a group that nobody scores."""
+    return play_group(replace(players, scorer=None), group).kept
+
+
+def in_groups(
+    name: str, conversations: int, at_once: int, max_turns: int, seeds: tuple[int, ...], version: str
+) -> list[Group]:
+    """So many conversations in groups of ``at_once`` that are played apart, all in one where that is 0."""
+    if at_once == 0:
+        return [Group(f"{name}-", conversations, max_turns, seeds, version)]
+    return [
+        Group(f"{name}-{start}-", min(at_once, conversations - start), max_turns, (*seeds, start), version)
+        for start in range(0, conversations, at_once)
+    ]
 
 
 def generators(*seeds: int) -> tuple[np.random.Generator, torch.Generator, torch.Generator]:

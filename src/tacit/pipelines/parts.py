@@ -26,7 +26,7 @@ from tacit.run.folder import Run
 from tacit.run.limits import at_least
 from tacit.run.ray_cluster import Actors, cluster
 from tacit.run.stages import settle
-from tacit.types import Episode, InputError
+from tacit.types import Episode, Floats64, InputError
 
 
 @dataclass
@@ -62,6 +62,9 @@ class HiddenRecorder:
             "hidden_utility_total": float(np.mean(totals)) if len(totals) else 0.0,
             "redrawn_lines": float(sum(redrawn for _, redrawn in kept)),
         }
+
+    def utility(self, kept: tuple[oracle.Hidden, int]) -> Floats64:
+        return kept[0].total
 
 
 def load_policy(run: Run, stage: str, device: str) -> Policy:

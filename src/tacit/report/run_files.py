@@ -36,6 +36,7 @@ class RunFiles:
     titles: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)  # cards of the training, validation and test dialogues
     prepared: dict[str, Any] = field(default_factory=dict)
+    aligned: dict[str, Any] = field(default_factory=dict)  # what PPO finished with
 
     @classmethod
     def read(cls, folder: Path) -> RunFiles:
@@ -62,6 +63,7 @@ class RunFiles:
             {item.id: item.title for item in catalog} if catalog else {},
             (_object(folder / "prepare" / "data.json") or {}) | (_object(folder / "evaluate" / "data.json") or {}),
             _object(folder / "prepare" / "done.json") or {},
+            _object(folder / "ppo" / "done.json") or {},
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from ppo_fakes import FakeCrowd, FakeWorld, Taste, tiny_policy
+from ppo_fakes import FakeCrowd, FakeWorld, Killed, Taste, dying, tiny_policy
 from safetensors.torch import load_file
 from together import together
 
@@ -308,10 +308,6 @@ def test_epochs_stop_early_when_the_policy_has_moved(tmp_path: Path) -> None:
     assert 1 <= Stage("ppo", tmp_path).log.rows()[-1]["steps"] < 50
 
 
-class Killed(Exception):
-    pass
-
-
 class Killer(FakeWorld):
     """Dies in the middle of the rollout of one iteration."""
 
@@ -323,19 +319,6 @@ class Killer(FakeWorld):
         if ids_prefix == f"ppo{self.at}-":
             crowd.step = dying(crowd.step, 2)  # type: ignore[method-assign]
         return crowd
-
-
-def dying(real: Callable[..., object], at: int) -> Callable[..., object]:
-    """``real``, but the ``at``-th call is the end."""
-    calls: list[int] = []
-
-    def once_more(*args: object, **more: object) -> object:
-        calls.append(1)
-        if len(calls) == at:
-            raise Killed
-        return real(*args, **more)
-
-    return once_more
 
 
 @pytest.mark.parametrize("where", ["mid-rollout", "mid-update", "before the checkpoint"])

@@ -18,7 +18,17 @@ import numpy as np
 from torch import Tensor
 
 from tacit import losses
-from tacit.dialogue.players import Group, Hands, Players, generators, own_hands, play_group, precision
+from tacit.dialogue.players import (
+    Group,
+    Hands,
+    Players,
+    generators,
+    in_groups,
+    meet_group,
+    own_hands,
+    play_group,
+    precision,
+)
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.rollout import SimulatedUsers, Users
 from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
@@ -32,9 +42,11 @@ from tacit.run.distributed import from_writer, is_writer, size
 from tacit.run.folder import MetricLog, Stage, atomic_folder, progress
 from tacit.run.stopped import require_finite, stopped_folder
 from tacit.text.sharding import Sharding, shard, whole_inside
-from tacit.types import Dialogue, Episode, Scorer
+from tacit.types import Dialogue, Episode, Floats64, Scorer
 
 log = logging.getLogger("tacit")
+
+HELD_OUT = 1_299_709  # beyond every iteration: held-out people, and the draws for them, are nobody else's
 
 
 class Recorder(Protocol):
@@ -49,6 +61,9 @@ class Recorder(Protocol):
     def __call__(
         self, path: Path, episodes: Sequence[Episode], kept: Sequence[Any], columns: Mapping[str, Sequence[float]]
     ) -> Mapping[str, float]: ...
+
+    def utility(self, kept: Any) -> Floats64:
+        """[users] how well off the users of one crowd were. Read of held-out users alone, and to stop by."""
 
 
 def run_ppo(
@@ -71,7 +86,8 @@ def run_ppo(
     ``config.sft_weight`` above 0, as SFT reads ``rejected``.
 
     Writes metrics.jsonl, timings.jsonl, rollouts/*.parquet, checkpoints/ and policy/ into the stage's folder, and
-    finishes it with the last iteration's metrics. A scorer that embeds text shares ``policy.encoder``: its cache is
+    finishes it with the last iteration's metrics. With ``config.patience`` the policy is that of the iteration after
+    which held-out users were best off (``early_stopping``). A scorer that embeds text shares ``policy.encoder``: its cache is
     emptied before each iteration, which bit-exact resuming needs. ``dtype="bfloat16"`` runs under autocast; the
     first ratio is then 1 to two digits only.
     """
@@ -94,20 +110,46 @@ def run_ppo(
         bar.resume(done)
         for iteration in range(done, config.iterations):
             started = time.monotonic()
+            told = look(learner, hands, record, config, seed, iteration)  # after a kill once more, and the same
+            if learner.best and learner.best.worse >= config.patience:
+                break
             with precision(policy, dtype):
                 metrics = iterate(learner, reference, hands, scorer, record, auxiliary, config, stage, seed, iteration)
-            stage.log.append(iteration + 1, **metrics)
+            stage.log.append(iteration + 1, **metrics, **told)
             learner.save(stage, iteration + 1)
             timings.append(iteration + 1, seconds=time.monotonic() - started)
             bar.advance(note=f"reward {metrics['reward']:.3f}, KL {metrics['kl_text'] + metrics['kl_slate']:.2f}")
+        else:
+            told = look(learner, hands, record, config, seed, config.iterations)
+    rows = stage.log.rows()
+    summary = {**(rows[-1] if rows else {}), **told}
     policy.version = f"ppo-{config.iterations}"
+    if learner.best:
+        learner.best.put_back()
+        policy.version = f"ppo-{learner.best.iteration}"
+        summary["best_iteration"] = learner.best.iteration
+        log.info("ppo: %d iterations; held-out users were best off after %d", len(rows), learner.best.iteration)
     weights = policy.weights()
     if is_writer():
         with atomic_folder(stage.folder / "policy") as folder:
             policy.save_pretrained(folder, weights)
-    rows = stage.log.rows()
-    stage.finish(rows[-1] if rows else {})
+    stage.finish(summary)
     return policy
+
+
+def look(
+    learner: Learner, hands: Hands, record: Recorder, config: PPOConfig, seed: int, iteration: int
+) -> dict[str, float]:
+    """Held-out users talk to the policy as it is after ``iteration`` iterations, always the same and with the same
+    draws. Nobody does without ``config.patience``, nor where value warm-up has left the policy as it was."""
+    if learner.best is None or 0 < iteration <= config.value_warmup:
+        return {}
+    users, turns = config.held_out_users, config.max_turns
+    parts = in_groups("held-out", users, config.group, turns, (seed, HELD_OUT), f"ppo-{iteration}")
+    with whole_inside(learner.policy.lm):
+        met = [record.utility(kept) for kept in hands(meet_group, parts)]
+    learner.policy.encoder.clear_cache()  # which of them this process has met must not show
+    return learner.best.look(iteration, np.concatenate(met))
 
 
 def iterate(
@@ -163,20 +205,9 @@ def iterate(
 
 
 def groups(config: PPOConfig, seed: int, iteration: int) -> list[Group]:
-    """The conversations of one iteration in groups that are played apart, all in one where ``config.group`` is 0."""
-    version, whole = f"ppo-{iteration}", config.trajectories
-    if config.group == 0:
-        return [Group(f"ppo{iteration}-", whole, config.max_turns, (seed, iteration), version)]
-    return [
-        Group(
-            f"ppo{iteration}-{start}-",
-            min(config.group, whole - start),
-            config.max_turns,
-            (seed, iteration, start),
-            version,
-        )
-        for start in range(0, whole, config.group)
-    ]
+    """The conversations of one iteration."""
+    whole, turns = config.trajectories, config.max_turns
+    return in_groups(f"ppo{iteration}", whole, config.group, turns, (seed, iteration), f"ppo-{iteration}")
 
 
 def turn_rewards(batch: Batch, moments: losses.Moments, config: PPOConfig) -> tuple[Tensor, losses.Moments]:

@@ -10,6 +10,7 @@ from torch import nn
 
 from tacit import losses
 from tacit.dialogue.policy.policy import Policy
+from tacit.dialogue.train.early_stopping import Best
 from tacit.run.folder import Stage
 from tacit.run.limits import above, at_least, between, learning_rate, share
 from tacit.run.resume import Resumable
@@ -24,6 +25,7 @@ class Learner:
     kl_text_coef: float
     kl_slate_coef: float
     moments: losses.Moments = field(default_factory=losses.Moments)
+    best: Best | None = None  # with ``patience``
 
     @classmethod
     def of(cls, policy: Policy, config: PPOConfig) -> Learner:
@@ -36,7 +38,8 @@ class Learner:
                 groups[kind].append(parameter)
         parts = [{"params": group, "lr": getattr(config, kind), "kind": kind} for kind, group in groups.items()]
         optimizer = torch.optim.AdamW(parts, eps=1e-5, weight_decay=0.0)
-        return cls(policy, optimizer, config.kl_text_coef, config.kl_slate_coef)
+        best = Best(_trained(policy)) if config.patience else None
+        return cls(policy, optimizer, config.kl_text_coef, config.kl_slate_coef, best=best)
 
     def value_parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimizer.param_groups if group["kind"] == "value_lr" for p in group["params"]]
@@ -47,7 +50,8 @@ class Learner:
     def save(self, stage: Stage, iteration: int) -> None:
         moments = [self.moments.count, self.moments.mean, self.moments.squares]
         coefs = {"kl_text_coef": self.kl_text_coef, "kl_slate_coef": self.kl_slate_coef}
-        self._resumable(stage).save(iteration, {"moments": moments, **coefs})
+        best = {"best": self.best.state()} if self.best else {}
+        self._resumable(stage).save(iteration, {"moments": moments, **coefs, **best})
 
     def restore(self, stage: Stage) -> int:
         """Continue from the newest whole checkpoint; returns how many iterations are behind us."""
@@ -55,11 +59,18 @@ class Learner:
         if place:
             self.moments = losses.Moments(*place["moments"])
             self.kl_text_coef, self.kl_slate_coef = place["kl_text_coef"], place["kl_slate_coef"]
+            if self.best:
+                self.best.load(place["best"])
         return done
 
     def _resumable(self, stage: Stage) -> Resumable:
-        weights = {f"policy.{name}": p for name, p in self.policy.named_parameters() if p.requires_grad}
-        return Resumable(stage, weights, self.optimizer)
+        weights = {f"policy.{name}": p for name, p in _trained(self.policy).items()}
+        kept = {f"best.{name}": p for name, p in self.best.weights.items()} if self.best else {}
+        return Resumable(stage, {**weights, **kept}, self.optimizer)
+
+
+def _trained(policy: Policy) -> dict[str, nn.Parameter]:
+    return {name: p for name, p in policy.named_parameters() if p.requires_grad}
 
 
 def leave_alone(policy: Policy, config: PPOConfig) -> None:
@@ -111,6 +122,10 @@ class PPOConfig:
     kl_gain: float = at_least(0.0, default=0.5)  # how fast both coefficients follow (0 = fixed; Ziegler et al.: 0.1)
     kl_stop: float = above(0.0, default=0.03)  # KL(new, old) per token or slate place that ends an iteration's epochs
     kl_limit: float = above(0.0, default=50.0)  # nats a turn from the supervised policy that stop the run
+    # looks in a row at which held-out simulated users are told to be worse off than at the best one, which end training;
+    # the policy is then that of the best look. 0: every iteration, and the policy of the last
+    patience: int = at_least(0, default=0)
+    held_out_users: int = at_least(2, default=64)  # whose hidden utility is looked at before every iteration
     min_entropy: float = at_least(0.0, default=1e-3)  # nats a token below which the run stops
     grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
 

@@ -44,6 +44,13 @@ def training(run: RunFiles) -> str:
             f"never sees. They should rise together. {EMULATED}",
         )
     )
+    if "best_iteration" in run.aligned:
+        parts.append(
+            f"<p>The policy is that after <strong>{run.aligned['best_iteration']}</strong> of {len(run.ppo)} iterations: "
+            "then held-out users, other people than those of training and of the results, were best off "
+            "(<code>ppo.patience</code>). Their hidden utility, drawn below, chose it, so it flatters what was chosen."
+            f" {EMULATED}</p>"
+        )
     panels = [panel for panel in (_panel(run.ppo, x, *what) for what in PANELS) if panel is not None]
     caption = (
         "From <code>ppo/metrics.jsonl</code>. Entropy: how spread the choices are. Divergence: how far the policy has "
@@ -70,6 +77,7 @@ PANELS: tuple[tuple[str, Mapping[str, str]], ...] = (
     ("Reply length, tokens", {"reply_tokens": "tokens"}),
     ("How it ends", {"accept_rate": "accepted", "leave_rate": "left"}),
     ("Popularity of shown items", {"popularity": "mentions"}),
+    ("Hidden utility of held-out users", {"held_out_utility": "of a conversation"}),
     ("Distinct-2", {"distinct_2": "distinct"}),
     ("Replies that end", {"eos_rate": "share"}),
 )
