@@ -266,6 +266,18 @@ def test_training_charts_fold_away_behind_one(run: Path) -> None:
     assert training.index("<svg") < training.index("<details>")
 
 
+def test_who_chose_where_training_ends_is_told(run: Path) -> None:
+    assert "held-out users" not in part(write_report(run).read_text(encoding="utf-8"), "training")
+    log = MetricLog(run / "ppo" / "metrics.jsonl")
+    looked = {1: 0.4, 3: 0.5, 4: 0.3}  # not during value warm-up
+    for row in (rows := log.rows()):
+        row |= {"held_out_utility": looked[row["step"]]} if row["step"] in looked else {}
+    (run / "ppo" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (run / "ppo" / "done.json").write_text(json.dumps({"best_iteration": 2}))
+    training = part(write_report(run).read_text(encoding="utf-8"), "training")
+    assert "after <strong>2</strong> of 12 iterations" in training and "held-out users" in training
+
+
 def with_data(run: Path, name: str) -> str:
     for file in ("results.json", "config.yaml"):
         text = (run / file).read_text(encoding="utf-8")
