@@ -1,6 +1,6 @@
 """What a grade adds to learning from outcomes, on validation: `tacit outcomes` with other grades, beside its control.
 
-    python benchmarks/outcome_grades.py OUT RUN[,RUN...] GRADES ...      # GRADES: seen=-0.5,named=0 and so on; "" = plain
+    python benchmarks/outcome_grades.py OUT RUN[,RUN...] GRADES ...      # as seen=-0.5,named=0; "" = the defaults
 
 Each RUN has a finished sft stage (another seed each), and is read once for all GRADES. Every learner of LEARNT is
 trained from its policy with each, the control too. The table: learner − control, then − the same learner with the first
@@ -29,10 +29,10 @@ from tacit.pipelines.outcomes.config import OutcomesRunConfig
 from tacit.pipelines.outcomes.stages import Judge
 from tacit.run.stages import load_settings
 from tacit.text.sentiment import load_sentiment
-from tacit.types import Floats64
 
 LEARNT = (("importance", 3.0), ("importance", 10.0), ("set_dpo", 1.0), ("group_credit", 10.0))
-Values = dict[str, Floats64]  # measure → [cases]
+SEEKERS = "seekers"
+Values = dict[str, np.ndarray]  # measure, or who asked → [cases]
 
 
 def grades_of(said: str) -> Grades:
@@ -41,8 +41,8 @@ def grades_of(said: str) -> Grades:
     return replace(Grades(), **{name: float(value) for name, value in pairs})
 
 
-def trials(run: Path, every: Sequence[str], out: Path) -> Iterator[tuple[str, Values, np.ndarray]]:
-    """(name of the file, values, seeker of each case) of the control and of each learner with each of the grades."""
+def trials(run: Path, every: Sequence[str], out: Path) -> Iterator[tuple[str, Values]]:
+    """(name, values) of the control and of each learner with each of the grades."""
     config = load_settings(OutcomesRunConfig, run, [])
     names = [(CONTROL, 0.0, every[0]), *((*learner, said) for said in every for learner in LEARNT)]
     paths = [out / f"{run.name} {learner} {weight:g} {said or 'plain'}.npz" for learner, weight, said in names]
@@ -50,28 +50,29 @@ def trials(run: Path, every: Sequence[str], out: Path) -> Iterator[tuple[str, Va
         catalog, split = load_training(config.data)
         a, b = folds(split.train, config.first_fold, config.seed)
         policy = Policy.from_pretrained(run / "sft" / "policy")
-        odds, sentiment, judge = ItemOdds.counted(a, policy.catalog), load_sentiment("vader"), Judge(policy, split.valid)
+        odds, judge = ItemOdds.counted(a, policy.catalog), Judge(policy, split.valid)
         read = Read.of(policy, [user.context for user in replayed(b, catalog, Grades())])
         seekers = np.array([case.context.user for case in judge.cases])
         for path, (learner, weight, said) in zip(paths, names, strict=True):
             if path.is_file():
                 continue
-            outcomes = Outcomes.of(replayed(b, catalog, grades_of(said), sentiment))
+            outcomes = Outcomes.of(replayed(b, catalog, grades_of(said), load_sentiment("vader")))
             weights = Recalibration(policy.head, odds)
             told = learn(weights, read, outcomes, learner, weight, config.learn, config.seed)
-            np.savez(path, seekers=seekers, **outcome_values(judge.cases, judge.ranks(weights)))
+            np.savez(path, **{SEEKERS: seekers}, **outcome_values(judge.cases, judge.ranks(weights)))
             print(path.stem, {name: round(value, 3) for name, value in told.items()}, file=sys.stderr, flush=True)
     for path in paths:
         kept = np.load(path)
-        yield path.stem.removeprefix(run.name).strip(), {name: kept[name] for name in MEASURES}, kept["seekers"]
+        yield path.stem.removeprefix(run.name).strip(), {name: kept[name] for name in (*MEASURES, SEEKERS)}
 
 
 def main(out: Path, runs: Sequence[Path], every: Sequence[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    found, seekers = dict[str, list[Values]](), np.array([])
+    found = dict[str, list[Values]]()
     for run in runs:
-        for name, values, seekers in trials(run, every, out):
+        for name, values in trials(run, every, out):
             found.setdefault(name, []).append(values)
+    seekers = next(iter(found.values()))[0][SEEKERS]
     mean = {name: {m: np.mean([v[m] for v in of], axis=0) for m in MEASURES} for name, of in found.items()}
     control = next(name for name in mean if name.startswith(CONTROL))
     print(f"| {len(runs)} seeds | " + " | ".join(MEASURES) + " |\n|---" + "|---" * len(MEASURES) + "|")

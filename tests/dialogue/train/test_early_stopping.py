@@ -1,4 +1,4 @@
-"""PPO that ends where held-out users are worse off: past the peak of a reward that is hacked, never on an honest one."""
+"""PPO ends where held-out users are worse off: past the peak of a reward that is hacked, never on an honest one."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Best:
         self.weights = {name: weight.detach().clone() for name, weight in self.live.items()}
 
     def look(self, iteration: int, utility: Floats64) -> dict[str, float]:
-        """Take in what the policy after ``iteration`` iterations is worth to the people [users]; what a log is to know."""
+        """Take in what the policy after ``iteration`` iterations is worth to the people [users]; returns the log."""
         told = {"held_out_utility": float(utility.mean())}
         if self.utility is None:
             self._keep(iteration, utility)
@@ -55,7 +55,8 @@ class Best:
 
     def state(self) -> dict[str, Any]:
         """All but the weights, as JSON can hold it."""
-        return {"iteration": self.iteration, "utility": [] if self.utility is None else self.utility.tolist(), "worse": self.worse}
+        utility = [] if self.utility is None else self.utility.tolist()
+        return {"iteration": self.iteration, "utility": utility, "worse": self.worse}
 
     def load(self, state: Mapping[str, Any]) -> None:
         self.iteration, self.worse = state["iteration"], state["worse"]

@@ -87,9 +87,10 @@ def run_ppo(
 
     Writes metrics.jsonl, timings.jsonl, rollouts/*.parquet, checkpoints/ and policy/ into the stage's folder, and
     finishes it with the last iteration's metrics. With ``config.patience`` the policy is that of the iteration after
-    which held-out users were best off (``early_stopping``). A scorer that embeds text shares ``policy.encoder``: its cache is
-    emptied before each iteration, which bit-exact resuming needs. ``dtype="bfloat16"`` runs under autocast; the
-    first ratio is then 1 to two digits only.
+    which held-out users were best off (``early_stopping``).
+
+    A scorer that embeds text shares ``policy.encoder``: its cache is emptied before each iteration, which bit-exact
+    resuming needs. ``dtype="bfloat16"`` runs under autocast; the first ratio is then 1 to two digits only.
     """
     check_types(config, "ppo.")
     policy.eval()  # dropout would make the ratio differ from 1 before any update

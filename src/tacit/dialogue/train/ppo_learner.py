@@ -122,8 +122,8 @@ class PPOConfig:
     kl_gain: float = at_least(0.0, default=0.5)  # how fast both coefficients follow (0 = fixed; Ziegler et al.: 0.1)
     kl_stop: float = above(0.0, default=0.03)  # KL(new, old) per token or slate place that ends an iteration's epochs
     kl_limit: float = above(0.0, default=50.0)  # nats a turn from the supervised policy that stop the run
-    # looks in a row at which held-out simulated users are told to be worse off than at the best one, which end training;
-    # the policy is then that of the best look. 0: every iteration, and the policy of the last
+    # looks in a row at which held-out simulated users are told to be worse off than at the best one, which end
+    # training; the policy is then that of the best look. 0: every iteration, and the policy of the last
     patience: int = at_least(0, default=0)
     held_out_users: int = at_least(2, default=64)  # whose hidden utility is looked at before every iteration
     min_entropy: float = at_least(0.0, default=1e-3)  # nats a token below which the run stops

@@ -46,8 +46,8 @@ def training(run: RunFiles) -> str:
     )
     if "best_iteration" in run.aligned:
         parts.append(
-            f"<p>The policy is that after <strong>{run.aligned['best_iteration']}</strong> of {len(run.ppo)} iterations: "
-            "then held-out users, other people than those of training and of the results, were best off "
+            f"<p>The policy is that after <strong>{run.aligned['best_iteration']}</strong> of {len(run.ppo)} "
+            "iterations: then held-out users, other people than those of training and of the results, were best off "
             "(<code>ppo.patience</code>). Their hidden utility, drawn below, chose it, so it flatters what was chosen."
             f" {EMULATED}</p>"
         )
