@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tacit.offpolicy import Log, Settings, evaluate
 from tacit.offpolicy import estimators as e
-from tacit.offpolicy.checks import one_probability, recount
+from tacit.offpolicy.checks import inverse_counts, one_probability, recount
 from tacit.offpolicy.evaluate import estimators
 from tacit.offpolicy.inference import MOST_GROUPS, intervals
 from tacit.offpolicy.ratios import place_ratios, prefix_ratios, slate_ratios
@@ -336,6 +337,31 @@ def test_draws_are_counted_by_hand() -> None:
 # --- intervals ------------------------------------------------------------------------------------------------------
 
 
+def test_a_sum_of_inverse_probabilities_beyond_all_rounds_is_noticed_without_contexts() -> None:
+    """40 rounds, item a drawn 30 times with 1/2: Σ 1/p is 60 where 40 is the most, Σ (1 − p)/p² is 60, z = 20/√60."""
+    item = np.array(["a"] * 30 + ["b"] * 10)
+    log = Log(np.full(40, 0.5), np.full(40, 0.5), np.ones((40, 1)), items=item)
+    assert stats.norm.sf(20 / np.sqrt(60)) * 2 == pytest.approx(0.0098, abs=1e-4)  # two items: not below 0.001
+    assert inverse_counts(log).passed is True
+    found = inverse_counts(log.rows(np.tile(np.arange(40), 2)))  # twice as many: z is √2 times as large
+    assert found.passed is False and "Item 'a' was drawn 60 times" in found.said and "120 rounds of 80" in found.said
+    assert inverse_counts(replace(log, logged=np.where(item == "a", 0.75, 0.25))).passed is True
+    assert inverse_counts(replace(log, items=None)).passed is None
+
+
+def test_wrong_probabilities_that_leave_the_mean_weight_at_1_are_noticed_by_items() -> None:
+    """Drawn with 0.6, 0.3, 0.1, written down as 0.5, 0.3, 0.2: 0.6 · 0.45/0.5 + 0.3 · 0.37/0.3 + 0.1 · 0.18/0.2 = 1."""
+    generator = np.random.default_rng(0)
+    item = generator.choice(3, size=3000, p=[0.6, 0.3, 0.1])
+    log = Log(
+        np.array([0.5, 0.3, 0.2])[item], np.array([0.45, 0.37, 0.18])[item], generator.random((3000, 1)),
+        users=np.arange(3000), items=item,
+    )  # fmt: skip
+    found = evaluate(log, FAST)
+    assert found.checks["mean weight"].passed is True
+    assert found.checks["inverse counts"].passed is False and found.verdict == "insufficient evidence"
+
+
 def test_rounds_that_share_a_session_or_a_person_are_one_group() -> None:
     log = Log(
         np.full(6, 0.5), np.full(6, 0.5), np.ones((6, 1)),
@@ -400,6 +426,13 @@ def test_intervals_of_a_small_world_cover() -> None:
         ({"rewards": [[1.0], [float("nan")]]}, "rewards of round 2, place 1"),
         ({"rewards": [[1.0, 2.0], [1.0, 2.0]]}, "rewards has the shape"),
         ({"weight": [0.0, 0.0]}, "above 0 somewhere"),
+        ({"logged": [0.5, float("nan")]}, "Round 2 has no logged probability"),
+        ({"rewards": [1e300, 0.0]}, "rewards of round 1 is 1e.300 .*count in other units"),
+        ({"features": [[0.0, 1.0], [0.0, float("inf")]]}, "features of round 2, column 2 is inf"),
+        (
+            {"logged": np.full((2, 60), 0.01), "target": np.ones((2, 60)), "rewards": [1.0, 0.0]},
+            "in round 1 is 1e120 times likelier",
+        ),
         ({"logged_decision": [1.0, 1.0]}, "go together"),
         ({"logged": [], "target": [], "rewards": []}, "no round"),
     ],

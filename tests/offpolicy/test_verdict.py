@@ -10,7 +10,7 @@ import pytest
 from tacit.metrics.intervals import Estimate
 from tacit.metrics.weights import effective_sample_size
 from tacit.offpolicy.diagnostics import calibration, tail_index
-from tacit.offpolicy.verdict import Check, Rules, verdict
+from tacit.offpolicy.verdict import Check, Rules, percent, verdict
 
 UP, DOWN, BOTH = Estimate(2.0, 1.0, 3.0, 9, 9), Estimate(-2.0, -3.0, -1.0, 9, 9), Estimate(0.5, -1.0, 2.0, 9, 9)
 FINE = {"ess": 200.0, "ess_share": 0.01, "unsupported_mass": 0.05}
@@ -72,6 +72,22 @@ def test_an_interval_without_ends_is_no_evidence() -> None:
     for ends in ((-math.inf, math.inf), (math.nan, math.nan)):
         assert verdict({"SNIPS": Estimate(1.0, *ends, 3, 1)}, **FINE, checks={})[0] == "insufficient evidence"
     assert verdict({}, **FINE, checks={})[0] == "insufficient evidence"
+
+
+def test_no_difference_and_no_interval_are_said_as_such() -> None:
+    same, lone = Estimate(0.0, 0.0, 0.0, 9, 9), Estimate(0.5, -math.inf, math.inf, 9, 1)
+    assert verdict({"SNIPS": same}, **FINE, checks=HELD) == (
+        "not told apart",
+        ["SNIPS: exactly what was served, in every resample of persons."],
+    )
+    found, because = verdict({"SNIPS": lone}, **FINE, checks=HELD)
+    assert found == "insufficient evidence" and "is +0.5, and no interval can be told" in because[0]
+
+
+def test_shares_are_said_with_two_digits() -> None:
+    assert [percent(part) for part in (0.00051, 0.01, 0.0949, 0.0951, 0.694, 1.0)] == [
+        "0.051 %", "1 %", "9.5 %", "10 %", "69 %", "100 %",
+    ]  # fmt: skip
 
 
 def test_the_floors_can_be_moved() -> None:

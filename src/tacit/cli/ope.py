@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, cast, get_args
 import numpy as np
 
 from tacit.events.store import Store, open_store
+from tacit.metrics.intervals import Estimate
 from tacit.offpolicy import page
 from tacit.offpolicy.evaluate import Evaluation, Settings, evaluate
 from tacit.offpolicy.rewards import Earned, Rewards
@@ -133,12 +135,20 @@ def tell(found: Evaluation, out: Path, log: str) -> None:
     print(printable(f"{found.verdict}: {found.target}"))
     for sentence in found.because:
         print(printable(f"  {sentence}"))
-    print(printable(f"as served: {found.logged_value}"))
+    print(f"as served: {_value(found.logged_value)}")
     for name in LEADING:
         if name in found.estimates:
-            print(printable(f"{name}: {found.estimates[name]}"))
+            print(f"{name}: {_value(found.estimates[name])}")
     print(printable(f"effective rounds: {found.diagnostics.ess:.0f} of {found.rounds}"))
     _say(str(report))
+
+
+def _value(estimate: Estimate) -> str:
+    """Four digits that count: clicks a round may be few in a thousand."""
+    if not math.isfinite(estimate.value):
+        return "not told"
+    ends = estimate.ends
+    return f"{estimate.value:.4g} " + (f"[{ends[0]:.4g}, {ends[1]:.4g}]" if ends else "without an interval")
 
 
 def _say(line: str) -> None:

@@ -22,6 +22,7 @@ WIDER = 3.2905 / 1.9600  # from 95 to 99.9 %
 RARE = 1e-3
 FEW = 5.0  # the least count that is expected in a cell of a chi-square test
 EXACT = 1e-9
+SELDOM, DRAWN = 0.01, 25  # below, and of fewer draws, a sum of 1 / p is too uneven to be tested
 CLOSE = 1e-5  # two probabilities in float32 are one
 
 
@@ -146,6 +147,40 @@ def explored_share(log: Log) -> Check:
         p = 0.0
     said = f"{found} of {int(rounds.sum())} slates are marked as explored; {mean:.4g} were to be expected"
     return Check(p >= RARE, said + ("." if p >= RARE else ": the mark, or the share drawn uniformly, is wrong."))
+
+
+def inverse_counts(log: Log) -> Check:
+    """Σ 1 / p over the rounds that drew an item estimates in how many of all n it could be drawn: n is the most.
+
+    E[1{drawn} / p] is 1 where the item was to be had and 0 elsewhere, whatever the contexts, the items before it and
+    the policy, so that no context need be named; its variance is E[1{drawn} (1 − p) / p²]. Tested by place and item,
+    from above, with Bonferroni's share of the error for each. Rounds with p below ``SELDOM`` count 0, which keeps the
+    terms small and the test valid.
+    """
+    if log.items is None:
+        return Check(None, "Items have no names, so that their probabilities cannot be added up.")
+    found, cells = list[tuple[float, str, int, float, int]](), 0
+    for k in range(log.places):
+        rows = log.shown[:, k]
+        names, item = np.unique(log.items[rows, k].astype(str), return_inverse=True)
+        p, cells = log.logged[rows, k], cells + len(names)
+        often = p >= SELDOM
+        drawn = np.bincount(item[often], minlength=len(names))
+        rounds = np.bincount(item[often], 1.0 / p[often], len(names))
+        spread = np.bincount(item[often], (1.0 - p[often]) / p[often] ** 2, len(names))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.where((drawn >= DRAWN) & (spread > 0.0), (rounds - len(p)) / np.sqrt(spread), -np.inf)
+        if len(z):
+            most = int(z.argmax())
+            found.append((float(z[most]), str(names[most]), int(drawn[most]), float(rounds[most]), len(p)))
+    z_most, name, times, rounds_most, n = max(found, default=(-np.inf, "", 0, 0.0, 0))
+    if cells * float(stats.norm.sf(z_most)) < RARE:
+        return Check(
+            False,
+            f"Item {name!r} was drawn {times:,} times, which its logged probabilities make {rounds_most:,.0f} rounds "
+            f"of {n:,}: they are too small, or another policy's.",
+        )
+    return Check(True, "No item was drawn oftener than its logged probabilities allow.")
 
 
 def recount(log: Log) -> tuple[Check, tuple[tuple[float, float, float], ...]]:

@@ -236,6 +236,7 @@ def _diagnose(
         "versions agree": checks.versions_agree(_named(found, "part version ")),
         "uniform rounds": checks.uniform_truth(found.get("part uniform")),
         "one probability": checks.one_probability(log),
+        "inverse counts": checks.inverse_counts(log),
         "recount": recounted,
         "rounding": checks.rounding(log),
         "uniform share": checks.mixture_floor(log),

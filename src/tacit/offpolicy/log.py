@@ -16,6 +16,8 @@ from tacit.types import Bools, Floats64, InputError, Ints64
 Names = npt.NDArray[Any]
 # A probability written in float32 may pass 1 by one part in eight million (obp's sum to 1.0000000149): that is 1.
 SLACK = 1e-6
+# Products of weights and rewards, squared and added up, must stay numbers: the largest weight is 1 / LEAST.
+LEAST, LARGEST = 1e-100, 1e15
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +94,7 @@ class Log:
                 object.__setattr__(self, name, np.asarray(value))
         self._check_shapes()
         self._check_probabilities()
-        self._check_rewards()
+        self._check_numbers()
 
     @property
     def n(self) -> int:
@@ -203,28 +205,49 @@ class Log:
         beyond = self.shown.shape[1] and (np.diff(self.shown.astype(np.int8), axis=1) > 0).any()
         if beyond:
             raise InputError("A slate has an item after a place without one: logged must be NaN from its end on.")
+        if self.logged_decision is None and not self.recommends.all():
+            bare = int(np.flatnonzero(~self.recommends)[0]) + 1
+            raise InputError(f"Round {bare} has no logged probability: give one, or the decision to show nothing.")
         for name in _PROBABILITIES:
             value = getattr(self, name)
             if value is None:
                 continue
             seen = self.shown if value.ndim == 2 else np.ones(self.n, dtype=np.bool_)
-            own = name.startswith("logged")
-            wrong = seen & ~((value > 0.0 if own else value >= 0.0) & (value <= 1.0 + SLACK))
-            if wrong.any():
-                raise InputError(_outside(name, value, wrong, "(0, 1]" if own else "[0, 1]"))
+            self._check(name, seen)
             object.__setattr__(self, name, np.where(seen, np.minimum(value, 1.0), np.nan))
+        self._check_ratios()
 
-    def _check_rewards(self) -> None:
-        seen = self.shown if self.by_place else np.ones(self.n, dtype=np.bool_)
-        wrong = seen & ~np.isfinite(self.rewards)
+    def _check_ratios(self) -> None:
+        """Products of many ratios leave what numbers hold, however right each is."""
+        with np.errstate(divide="ignore", invalid="ignore"):  # of a target of 0, and past a slate's end
+            exponents = np.where(self.shown, np.log10(self.target) - np.log10(self.logged), 0.0)
+            if self.logged_decision is not None and self.target_decision is not None:
+                exponents[:, 0] += np.log10(self.target_decision) - np.log10(self.logged_decision)
+        highest = np.cumsum(exponents, axis=1).max(axis=1)
+        if (beyond := highest > -np.log10(LEAST)).any():
+            found = int(np.flatnonzero(beyond)[0])
+            raise InputError(
+                f"What was shown in round {found + 1} is 1e{highest[found]:.0f} times likelier under the policy to be "
+                f"judged ({int(beyond.sum())} such): no weight can be told; look at logged and target there."
+            )
+
+    def _check_numbers(self) -> None:
+        for name in ("rewards", "clicks", "weight", "features", "target_clicks", "epsilon", "candidates"):
+            if (value := getattr(self, name)) is not None:
+                of_places = name in ("rewards", "clicks") and value.ndim == 2
+                self._check(name, self.shown if of_places else np.ones(value.shape, dtype=np.bool_))
+        if self.weight is not None and not self.weight.any():
+            raise InputError("weight must be above 0 somewhere.")
+
+    def _check(self, name: str, seen: Bools) -> None:
+        value = getattr(self, name)
+        wrong, said = unfit(name, value, seen)
         if wrong.any():
-            raise InputError(_where("rewards", self.rewards, wrong) + "leave rounds without a reward out, or say 0.")
-        if self.weight is not None:
-            wrong = ~(np.isfinite(self.weight) & (self.weight >= 0.0))
-            if wrong.any() or not self.weight.any():
-                raise InputError("weight must be finite, at least 0, and above 0 somewhere.")
-        if self.features is not None and not np.isfinite(self.features).all():
-            raise InputError("features must be finite: fill in what is missing.")
+            first = np.argwhere(wrong)[0]
+            column = "column" if name == "features" else "place"
+            place = f", {column} {first[1] + 1}" if len(first) == 2 else ""
+            found = f"{name} of round {first[0] + 1}{place} is {value[tuple(first)]:.6g} ({int(wrong.sum())} such): "
+            raise InputError(found + said)
 
 
 _NUMBERS = (
@@ -240,23 +263,41 @@ _PROBABILITIES = (
     "logged", "target", "logged_decision", "target_decision", "logged_marginal", "target_marginal", "logged_click",
     "target_click",
 )  # fmt: skip
+_LOWEST = {"weight": 0.0, "clicks": 0.0, "target_clicks": 0.0, "epsilon": 0.0, "candidates": 1.0}
 
 
-def _where(name: str, value: Floats64, wrong: Bools) -> str:
-    first = np.argwhere(wrong)[0]
-    place = f", place {first[1] + 1}" if len(first) == 2 else ""
-    return f"{name} of round {first[0] + 1}{place} is {value[tuple(first)]:g} ({int(wrong.sum())} such): "
+def unfit(name: str, value: Floats64, seen: Bools) -> tuple[Bools, str]:
+    """Which of the numbers ``seen`` of a field of ``Log`` cannot be, in their shape; and of the first of them in words
+    what it must be, and what usually lies behind it."""
+    with np.errstate(invalid="ignore"):
+        if name in _PROBABILITIES:
+            least = LEAST if name.startswith("logged") else 0.0
+            wrong = seen & ~((value >= least) & (value <= 1.0 + SLACK))
+        elif name in _LOWEST:
+            wrong = seen & ~((value >= _LOWEST[name]) & (value <= (1.0 if name == "epsilon" else LARGEST)))
+        else:
+            wrong = seen & ~(np.abs(value) <= LARGEST)
+    if name == "candidates":
+        wrong &= ~np.isnan(value)
+    return wrong, _remedy(name, float(value[wrong][0])) if wrong.any() else ""
 
 
-def _outside(name: str, value: Floats64, wrong: Bools, allowed: str) -> str:
-    """Why a probability is refused, and what usually lies behind it."""
-    found = float(value[tuple(np.argwhere(wrong)[0])])
-    if found == 0.0:
-        remedy = "what was drawn had a chance; log the probability that it was drawn with."
-    elif np.isnan(found):
-        remedy = "every item of a slate needs one."
+def _remedy(name: str, found: float) -> str:
+    if name not in _PROBABILITIES:
+        if np.isnan(found):
+            return "leave rounds without one out, or say 0."
+        least = f" and at least {_LOWEST[name]:g}" if name in _LOWEST else ""
+        most = "1: it is a share" if name == "epsilon" else f"{LARGEST:g} in size: count in other units"
+        return f"it must be a number{least}, at most {most}."
+    own = name.startswith("logged")
+    if np.isnan(found):
+        why = "every item of a slate needs one."
     elif found < 0.0:
-        remedy = "it looks like a logarithm; give its exponential." if name == "logged" else "it must not be negative."
+        why = "it looks like a logarithm; give its exponential."
+    elif found > 1.0:
+        why = "a probability above 1 was scaled, or is a weight; log the one it was drawn with."
+    elif found == 0.0:
+        why = "what was drawn had a chance; log the probability that it was drawn with."
     else:
-        remedy = "a probability above 1 was scaled, or is a weight; log the one it was drawn with."
-    return _where(name, value, wrong) + f"it must be in {allowed}: {remedy}"
+        why = f"nothing is ever drawn with less than {LEAST:g}, and its weight could not be computed with."
+    return f"it must be in {'(0, 1]' if own else '[0, 1]'}: {why}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tacit.metrics.intervals import Estimate
 from tacit.metrics.results import grouped
 from tacit.offpolicy.evaluate import Evaluation
-from tacit.offpolicy.verdict import LEADING
+from tacit.offpolicy.verdict import LEADING, percent
 from tacit.report import page
 from tacit.report.page import Cell, short
 from tacit.run.files import atomic_write
@@ -85,13 +85,13 @@ def _weights(found: Evaluation) -> str:
     places = ", ".join(f"{ess:.0f}" for ess in seen.ess_by_place)
     tail = "not told" if seen.tail_index is None else f"{seen.tail_index:.2f}"
     values = {
-        "effective rounds": f"{seen.ess:.0f} of {grouped(found.rounds)} ({100 * seen.ess_share:.2g} %)",
+        "effective rounds": f"{seen.ess:.0f} of {grouped(found.rounds)} ({percent(seen.ess_share)})",
         "up to each place": places,
         **{f"of version {name}": f"{ess:.0f}" for name, ess in seen.ess_by_version.items()},
-        "largest weight": f"{100 * seen.max_weight_share:.2g} % of all weight",
+        "largest weight": f"{percent(seen.max_weight_share)} of all weight",
         "weights, 99 % and 99.9 % below": f"{seen.weight_p99:.3g}, {seen.weight_p999:.3g}",
         "tail index (below 2: no variance)": tail,
-        "hardly ever served": f"{100 * seen.unsupported_mass:.2g} % of what the policy would do",
+        "hardly ever served": f"{percent(seen.unsupported_mass)} of what the policy would do",
         "mean weight (should be 1)": str(seen.mean_weight),
     }
     body = page.pairs(values, ("", ""))

@@ -6,6 +6,7 @@ column, the row (from 1, the header not counted) and what to do.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from tacit.offpolicy.columns import Table
+from tacit.offpolicy.lists import unfolded
 from tacit.offpolicy.log import Log, Names
-from tacit.types import Floats64, InputError, Ints64
+from tacit.types import Bools, Floats64, InputError, Ints64
 
 READERS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 # Numbers of each item that was shown, by our name: the field of ``Log``.
@@ -31,8 +34,8 @@ OF_ROUNDS = {
 NAMES = {"session": "sessions", "user": "users", "version": "versions", "context": "contexts"}
 FLAGS = {"explored": "explored", "uniform": "uniform"}
 COLUMNS = ("round", "place", "item", *OF_ITEMS, *OF_ROUNDS, *NAMES, *FLAGS)
+EARNED = ("reward", "slate_reward", "click")
 FEATURE = "feature_"  # columns that begin so are features of the context
-_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
 def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
@@ -50,98 +53,137 @@ def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
     return mapping
 
 
-def read_frame(path: Path) -> pl.DataFrame:
-    """The table in a file, by the ending of its name."""
+def read(path: Path, mapping: Mapping[str, str]) -> Table:
+    """The table in a file, by the ending of its name, one row an item, with those columns of ``mapping`` {our name:
+    theirs} that it has (``all_mapped``)."""
+    frame = _frame(path)
+    theirs = {ours: name for ours, name in mapping.items() if name in frame.columns}
+    named = frame.with_columns(pl.col(name).alias(ours) for ours, name in theirs.items())
+    # What is a reward under another name of ours is none under its own.
+    named = named.drop(name for name in EARNED if name in theirs.values() and name not in theirs)
+    return unfolded(
+        Table(named, str(path), theirs), ("item", "place", *OF_ITEMS), ("round", *OF_ROUNDS, *NAMES, *FLAGS)
+    )
+
+
+def all_mapped(mapping: Mapping[str, str], *tables: Table) -> None:
+    """``InputError`` where a column of ``mapping`` is in none of the tables."""
+    for ours, name in mapping.items():
+        if not any(ours in table.theirs for table in tables):
+            has = "; ".join(f"{table.where}: {table.columns}" for table in tables)
+            raise InputError(f"There is no column {name!r}, which --map gives to {ours}. {has}.")
+
+
+def _frame(path: Path) -> pl.DataFrame:
+    """As it was written: of csv every column is text, so that names such as 007 stay what they are."""
     kind = READERS.get(path.suffix.lower())
     if kind is None:
         raise InputError(f"{path}: a table ends in {', '.join(READERS)}; convert it to one of these.")
     if not path.is_file():
         raise InputError(f"{path} does not exist: give the file of a log.")
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         if kind == "csv":
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            return pl.read_csv(path, separator=separator, infer_schema_length=None)
-        return pl.read_ndjson(path, infer_schema_length=None) if kind == "jsonl" else pl.read_parquet(path)
+            _separated(path, separator)
+            frame = pl.read_csv(path, separator=separator, infer_schema=False)
+        else:
+            frame = pl.read_ndjson(path, infer_schema_length=None) if kind == "jsonl" else pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{path} cannot be read as {kind} ({reason}): write it again.") from None
+        uneven, utf8 = (_uneven(path, separator), ", in UTF-8") if kind == "csv" else ("", "")
+        raise InputError(f"{path}{uneven} cannot be read as {kind} ({reason}): write it again{utf8}.") from None
+    stripped = [name.strip() for name in frame.columns]
+    return frame.rename(dict(zip(frame.columns, stripped, strict=True))) if len(set(stripped)) == frame.width else frame
 
 
-def renamed(frame: pl.DataFrame, mapping: Mapping[str, str], where: str, partly: bool = False) -> pl.DataFrame:
-    """With our names. ``partly``: columns of the mapping that this table lacks belong to another one."""
-    for ours, theirs in mapping.items():
-        if theirs not in frame.columns and not partly:
-            raise InputError(f"{where} has no column {theirs!r}, which --map gives to {ours}: {_columns(frame)}.")
-    return frame.with_columns(pl.col(theirs).alias(ours) for ours, theirs in mapping.items() if theirs in frame.columns)
+def _separated(path: Path, separator: str) -> None:
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        header = lines.readline()
+    if ";" in header and separator not in header:
+        raise InputError(f"{path} is separated by semicolons: write it with commas, and a point in numbers.")
 
 
-def unfolded(frame: pl.DataFrame, where: str) -> pl.DataFrame:
-    """One row an item: where columns hold lists, each row was a whole round."""
-    lists = [name for name in frame.columns if name in COLUMNS and isinstance(frame[name].dtype, pl.List | pl.Array)]
-    if not lists:
-        return frame
-    lengths = frame.select(pl.col(name).list.len().alias(name) for name in lists)
-    uneven = lengths.select(pl.concat_list(lists).list.n_unique() > 1).to_series()
-    if uneven.any():
-        row = int(uneven.arg_true()[0]) + 1
-        raise InputError(f"{where}, row {row}: {', '.join(lists)} must have as many entries each.")
-    if "round" not in frame.columns:
-        frame = frame.with_row_index("round")
-    return frame.explode(lists)
+def _uneven(path: Path, separator: str) -> str:
+    """Where a csv has another number of fields than its header: ", row 3 (4 fields, the header has 3)"."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as lines:
+        rows = csv.reader(lines, delimiter=separator)
+        wanted = len(next(rows, []))
+        for number, row in enumerate(rows, start=1):
+            if row and len(row) != wanted:
+                return f", row {number} ({len(row)} fields, the header has {wanted})"
+    return ""
 
 
-def to_log(frame: pl.DataFrame, where: str = "the table", **more: Any) -> Log:
-    """A ``Log`` of a frame with our column names; ``more`` are fields of it. Rows of one ``round`` are a slate."""
-    frame = unfolded(frame, where)
-    _require(frame, where)
-    rounds, places = shape(frame, where)
+def to_log(table: Table, **more: Any) -> Log:
+    """A ``Log`` of a table of one row an item; ``more`` are fields of it. Rows of one ``round`` are a slate."""
+    _require(table)
+    rounds, places = shape(table)
     n, k = int(rounds.max()) + 1, int(places.max()) + 1
     fields: dict[str, Any] = dict(more)
+    decides = "logged_decision" in table  # then a round may have no item, and only then
+    bare = np.isnan(table.fitting("logged", "logged", empty=decides))
+    _of_bare_rounds(table, bare, rounds)
     for name, ours in OF_ITEMS.items():
-        if name in frame.columns and ours not in fields:
-            empty = name in ("logged", "target", "reward") and "logged_decision" in frame.columns
-            fields[ours] = spread(numbers(frame, name, where, empty), rounds, places, n, k)
+        if name in table and ours not in fields:
+            fields[ours] = spread(_of_items(table, name, ours, bare), rounds, places, n, k)
     for name, ours in OF_ROUNDS.items():
-        if name in frame.columns and not (name == "slate_reward" and "rewards" in fields):
-            fields[ours] = _of_round(numbers(frame, name, where), rounds, n, name, where)
+        if name in table:
+            fields[ours] = _of_round(table, table.fitting(name, ours), rounds, n, name)
     for name, ours in NAMES.items():
-        if name in frame.columns:
-            fields[ours] = _of_round(texts(frame, name), rounds, n, name, where)
+        if name in table:
+            fields[ours] = _of_round(table, table.names(name), rounds, n, name)
     for name, ours in FLAGS.items():
-        if name in frame.columns:
-            fields[ours] = _of_round(_flags(frame, name, where), rounds, n, name, where)
-    if "item" in frame.columns:
-        fields["items"] = spread(texts(frame, "item"), rounds, places, n, k)
-    features = sorted(name for name in frame.columns if name.startswith(FEATURE))
+        if name in table:
+            fields[ours] = _of_round(table, table.flags(name), rounds, n, name)
+    if "item" in table and "items" not in fields:
+        fields["items"] = spread(table.names("item"), rounds, places, n, k)
+    features = sorted(name for name in table.frame.columns if name.startswith(FEATURE))
     if features:
-        columns = [_of_round(numbers(frame, name, where), rounds, n, name, where) for name in features]
+        columns = [_of_round(table, table.fitting(name, "features"), rounds, n, name) for name in features]
         fields["features"] = np.stack(columns, axis=1)
     try:
         return Log(**fields)
     except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+        raise InputError(f"{table.where}: {error}") from None
 
 
-def shape(frame: pl.DataFrame, where: str) -> tuple[Ints64, Ints64]:
+def shape(table: Table) -> tuple[Ints64, Ints64]:
     """The round and the place of each row, from 0. Without ``round`` each row is one; without ``place`` rows follow."""
-    if "round" not in frame.columns:
-        return np.arange(frame.height), np.zeros(frame.height, dtype=np.int64)
-    names = texts(frame, "round")
+    if "round" not in table:
+        return np.arange(table.height), np.zeros(table.height, dtype=np.int64)
+    names = table.names("round")
+    table.refuse(names == "", f"{table.called('round')} is empty{{more}}: say which rows are one slate.")
     _, first, codes = np.unique(names, return_index=True, return_inverse=True)
     rounds = np.argsort(np.argsort(first))[codes]  # in the order of the table
-    if "place" in frame.columns:
-        order = numbers(frame, "place", where)
-        doubled = frame.select("round", "place").is_duplicated()
-        if doubled.any():
-            row = int(doubled.arg_true()[0])
-            raise InputError(f"{where}, row {row + 1}: round {names[row]!r} has place {order[row]:g} twice: keep one.")
-    else:
-        order = np.arange(frame.height, dtype=np.float64)
+    order = table.numbers("place") if "place" in table else np.arange(table.height, dtype=np.float64)
     by_round = np.lexsort((order, rounds))
     starts = np.concatenate([[0], np.cumsum(np.bincount(rounds))[:-1]])
-    places = np.empty(frame.height, dtype=np.int64)
-    places[by_round] = np.arange(frame.height) - starts[rounds[by_round]]
+    places = np.empty(table.height, dtype=np.int64)
+    places[by_round] = np.arange(table.height) - starts[rounds[by_round]]
+    if "place" in table:
+        _of_slates(table, repeated(rounds, order), "round {} has this place twice{{more}}: keep one.", names)
+        gap = order != places + min(1.0, order.min())  # with a row its probability is lost
+        said = "round {} lacks a place before this one{{more}}: give all rows of a slate, places 1, 2, 3 and so on."
+        _of_slates(table, gap, said, names)
+    elif "item" in table:
+        _, item = np.unique(table.names("item").astype(str), return_inverse=True)
+        said = "round {} has this item twice{{more}}: keep one, or number what was shown by place."
+        _of_slates(table, repeated(rounds, item), said, names)
     return rounds.astype(np.int64), places
+
+
+def _of_slates(table: Table, wrong: Bools, said: str, names: Names) -> None:
+    if wrong.any():
+        table.refuse(wrong, said.format(repr(names[wrong][0])))
+
+
+def repeated(*keys: Names) -> Bools:
+    """[rows]: those that an earlier row has all ``keys`` [rows] in common with."""
+    order = np.lexsort(keys)
+    same = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])
+    again = np.zeros(len(order), dtype=np.bool_)
+    again[order[1:]] = same
+    return again
 
 
 def spread(values: Names, rounds: Ints64, places: Ints64, n: int, k: int) -> Names:
@@ -151,71 +193,50 @@ def spread(values: Names, rounds: Ints64, places: Ints64, n: int, k: int) -> Nam
     return wide
 
 
-def numbers(frame: pl.DataFrame, name: str, where: str, empty: bool = False) -> Floats64:
-    """A column in float64; ``empty``: rows may have none, which become NaN."""
-    column = frame[name]
-    if column.dtype == pl.String:
-        column = column.str.strip_chars().replace("", None)
-    found = column.cast(pl.Float64, strict=False)
-    wrong = found.is_null() & (column.is_not_null() | (not empty))
-    if wrong.any():
-        row = int(wrong.arg_true()[0])
-        value = frame[name][row]
-        what = "is empty" if value is None or value == "" else f"is {str(value)[:40]!r}, no number"
-        raise InputError(
-            f"{where}, row {row + 1}: {name} {what} ({int(wrong.sum())} such rows): fill it in, or leave the rows out."
-        )
-    return np.asarray(found.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+def _of_bare_rounds(table: Table, bare: Bools, rounds: Ints64) -> None:
+    """A row without a probability stands for a round without items: nothing else is in it, nor was earned by it."""
+    crowded = bare & (np.bincount(rounds)[rounds] > 1)
+    table.refuse(crowded, f"{table.called('logged')} is empty{{more}}: every item of a slate needs one.")
+    if "reward" in table:
+        earned = np.nan_to_num(table.numbers("reward", empty=True))
+        said = "a reward where nothing was shown{more}: give rewards of rounds, by slate_reward=COLUMN."
+        table.refuse(bare & (earned != 0.0), said)
 
 
-def texts(frame: pl.DataFrame, name: str) -> Names:
-    """A column of names; "" where there is none."""
-    return np.array(frame[name].cast(pl.String).fill_null("").to_list(), dtype=object)
+def _of_items(table: Table, name: str, ours: str, bare: Bools) -> Floats64:
+    """A number of each item; rows without one have none."""
+    values = table.fitting(name, ours, empty=bool(bare.any()))
+    lacking = np.isnan(values) & ~bare
+    table.refuse(lacking, f"{table.called(name)} is empty{{more}}: fill it in, or leave the rows out.")
+    return np.where(bare, np.nan, values)
 
 
-def _flags(frame: pl.DataFrame, name: str, where: str) -> Names:
-    words = [str(word).strip().lower() for word in texts(frame, name)]
-    for row, word in enumerate(words, start=1):
-        if word not in _TRUE + _FALSE:
-            raise InputError(f"{where}, row {row}: {name} is {word[:40]!r}: write true or false.")
-    return np.array([word in _TRUE for word in words], dtype=np.bool_)
-
-
-def _of_round(values: Names, rounds: Ints64, n: int, name: str, where: str) -> Names:
+def _of_round(table: Table, values: Names, rounds: Ints64, n: int, name: str) -> Names:
     """[n] of a column that must be the same in all rows of a round."""
     single = np.empty(n, dtype=values.dtype)
     single[rounds] = values
     differs = single[rounds] != values
-    if differs.any():
-        row = int(np.flatnonzero(differs)[0])
-        raise InputError(
-            f"{where}, row {row + 1}: {name} is another than in the other rows of its round: make them equal."
-        )
+    table.refuse(differs, f"{table.called(name)} is another than in the other rows of its round: make them equal.")
     return single
 
 
-def _require(frame: pl.DataFrame, where: str) -> None:
-    rewards = {"reward", "slate_reward"} & set(frame.columns)
+def _require(table: Table) -> None:
     for name in ("logged", "target"):
-        if name not in frame.columns:
+        if name not in table:
             more = ", or give a second table with --target" if name == "target" else ""
             raise InputError(
-                f"{where} has no column {name!r} ({_MEANING[name]}): name yours with --map {name}=COLUMN{more}; "
-                f"{_columns(frame)}."
+                f"{table.where} has no column {name!r} ({_MEANING[name]}): name yours with --map {name}=COLUMN{more}; "
+                f"{table.columns}."
             )
+    rewards = [name for name in ("reward", "slate_reward") if name in table]
     if len(rewards) != 1:
         what = "both reward and slate_reward: keep" if rewards else "neither reward nor slate_reward: give"
-        raise InputError(f"{where} has {what} one, such as --map reward=click; {_columns(frame)}.")
-    if frame.height == 0:
-        raise InputError(f"{where} has no row: there is nothing to estimate from.")
+        raise InputError(f"{table.where} has {what} one, such as --map reward=click; {table.columns}.")
+    if table.height == 0:
+        raise InputError(f"{table.where} has no row: there is nothing to estimate from.")
 
 
 _MEANING = {
     "logged": "the probability that each item was drawn with",
     "target": "the probability with which the policy to be judged would have drawn it",
 }
-
-
-def _columns(frame: pl.DataFrame) -> str:
-    shown = ", ".join(frame.columns[:20]) + (", ..." if len(frame.columns) > 20 else "")
-    return f"it has {shown or 'none'}"

@@ -58,13 +58,13 @@ def verdict(
         lacking.append(f"The log speaks of this policy with {ess:.0f} effective rounds; {rules.ess:g} are needed.")
     if not ess_share >= rules.ess_share:
         lacking.append(
-            f"Only {_percent(ess_share)} of the rounds count effectively; {_percent(rules.ess_share)} are needed: "
+            f"Only {percent(ess_share)} of the rounds count effectively; {percent(rules.ess_share)} are needed: "
             "the policy is too far from the one that was served."
         )
     if not unsupported_mass <= rules.unsupported:
         lacking.append(
-            f"{_percent(unsupported_mass)} of what the policy would do was hardly ever served; "
-            f"{_percent(rules.unsupported)} is allowed."
+            f"{percent(unsupported_mass)} of what the policy would do was hardly ever served; "
+            f"{percent(rules.unsupported)} is allowed."
         )
     lacking += [check.said for check in checks.values() if check.passed is False]
     if lacking:
@@ -88,6 +88,10 @@ def deciding(primary: Primary) -> tuple[str, ...]:
 
 
 def _told(name: str, estimate: Estimate, decides: bool) -> str:
+    if not np.isfinite([estimate.low, estimate.high]).all():
+        return f"{name}: the difference from what was served is {estimate.value:+.4g}, and no interval can be told."
+    if estimate.low == estimate.high == 0.0:
+        return f"{name}: exactly what was served, in every resample of persons."
     where = "above" if estimate.low > 0.0 else "below" if estimate.high < 0.0 else "on both sides of"
     return (
         f"{name}: the difference from what was served is {estimate.value:+.4g}, "
@@ -96,5 +100,6 @@ def _told(name: str, estimate: Estimate, decides: bool) -> str:
     )
 
 
-def _percent(part: float) -> str:
-    return f"{100.0 * part:.2g} %"
+def percent(part: float) -> str:
+    """A share in words, with two digits that count."""
+    return f"{100.0 * part:.2g} %" if part < 0.095 else f"{100.0 * part:.0f} %"
