@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from tacit.offpolicy import read_table
+from tacit.offpolicy.checks import mixture_floor
 from tacit.offpolicy.table import read_mapping
 from tacit.types import InputError
 
@@ -67,7 +70,12 @@ def test_lists_are_slates(tmp_path: Path) -> None:
         read_table(path)
 
 
-LISTS = {"logged": [[0.5, 0.25], [1.0]], "target": [[0.25, 0.5], [0.5]], "reward": [[0, 1], [1]], "item": [[7, 8], [7]]}
+LISTS: dict[str, list[list[Any]]] = {
+    "logged": [[0.5, 0.25], [1.0]],
+    "target": [[0.25, 0.5], [0.5]],
+    "reward": [[0, 1], [1]],
+    "item": [[7, 8], [7]],
+}
 
 
 def test_lists_written_as_json_are_slates(tmp_path: Path) -> None:
@@ -138,6 +146,13 @@ def test_a_reward_that_is_mapped_counts_under_one_name_alone(tmp_path: Path) -> 
     assert not log.by_place and log.rewards.tolist() == [3.0]
 
 
+def test_how_many_candidates_there_were_need_not_be_known_of_every_round(tmp_path: Path) -> None:
+    text = "logged,target,reward,epsilon,candidates\n0.5,0.5,1,0.1,4\n0.02,0.5,1,0.1,\n"
+    log = read_table(written(tmp_path, text))
+    assert log.candidates is not None and np.isnan(log.candidates).tolist() == [False, True]
+    assert mixture_floor(log).passed is True  # 0.02 is below 0.1 / 4, which the second round does not say
+
+
 def test_a_mapping_must_be_in_one_of_two_tables(tmp_path: Path) -> None:
     first = written(tmp_path, "item,logged,reward\na,0.5,1\n")
     with pytest.raises(InputError, match="no column 'person', which --map gives to user"):
@@ -151,7 +166,10 @@ def test_their_name_of_a_column_is_said(tmp_path: Path) -> None:
 
 
 def _put(frame: pl.DataFrame, path: Path) -> Path:
-    {".csv": frame.write_csv, ".jsonl": frame.write_ndjson, ".parquet": frame.write_parquet}[path.suffix](path)
+    write: dict[str, Callable[[Path], object]] = {
+        ".csv": frame.write_csv, ".jsonl": frame.write_ndjson, ".parquet": frame.write_parquet,
+    }  # fmt: skip
+    write[path.suffix](path)
     return path
 
 

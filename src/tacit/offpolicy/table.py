@@ -128,7 +128,8 @@ def to_log(table: Table, **more: Any) -> Log:
             fields[ours] = spread(_of_items(table, name, ours, bare), rounds, places, n, k)
     for name, ours in OF_ROUNDS.items():
         if name in table:
-            fields[ours] = _of_round(table, table.fitting(name, ours), rounds, n, name)
+            values = table.fitting(name, ours, empty=name == "candidates")  # a log may not know it of every round
+            fields[ours] = _of_round(table, values, rounds, n, name)
     for name, ours in NAMES.items():
         if name in table:
             fields[ours] = _of_round(table, table.names(name), rounds, n, name)
@@ -216,6 +217,8 @@ def _of_round(table: Table, values: Names, rounds: Ints64, n: int, name: str) ->
     single = np.empty(n, dtype=values.dtype)
     single[rounds] = values
     differs = single[rounds] != values
+    if values.dtype.kind == "f":
+        differs &= ~(np.isnan(single[rounds]) & np.isnan(values))
     table.refuse(differs, f"{table.called(name)} is another than in the other rows of its round: make them equal.")
     return single
 
