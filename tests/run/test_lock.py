@@ -61,5 +61,8 @@ def test_one_process_may_hold_a_folder_twice(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot be written.*out="), exclusive(tmp_path / "file" / "run"):
+    with (
+        pytest.raises(InputError, match=r"cannot be written.*choose another folder"),
+        exclusive(tmp_path / "file" / "run"),
+    ):
         pass

@@ -88,6 +88,62 @@ def test_an_end_cut_off_and_a_pointer_written_by_hand_show(tmp_path: Path) -> No
     assert any("written by something else" in fault for fault in registry.faults())
 
 
+def of_two(folder: Path) -> Registry:
+    """Two versions, the second current."""
+    registry = Registry(folder)
+    for weights in ("one", "two"):
+        policy = folder / weights
+        policy.mkdir()
+        (policy / "policy.json").write_text("{}")
+        (policy / "weights").write_text(weights)
+        registry.promote(registry.add(policy), force="for this test")
+    return registry
+
+
+def test_rows_that_are_gone_stay_a_fault_after_the_next_move(tmp_path: Path) -> None:
+    registry = of_two(tmp_path)
+    write(registry.audit, lines(registry.audit)[:1])
+    registry.rollback("worse")
+    assert [row.what for row in registry.audit.rows()] == ["first", "lost", "rollback"]
+    assert registry.audit.faults() == []
+    assert any("Row 2 of the audit says: rows before it are missing" in fault for fault in registry.faults())
+
+
+def test_a_pointer_that_is_gone_shows_and_stays_a_fault(tmp_path: Path) -> None:
+    registry = of_two(tmp_path)
+    (tmp_path / "current.json").unlink()
+    assert any("current.json is missing or empty" in fault for fault in registry.faults())
+    registry.promote(registry.versions()[0])  # nothing is current: the first of all needs no gate
+    assert [row.what for row in registry.audit.rows()] == ["first", "promote", "lost", "first"]
+    assert any("Row 3 of the audit says: current.json was missing" in fault for fault in registry.faults())
+
+
+def test_a_row_whose_fields_are_of_another_kind_is_none(audit: Audit) -> None:
+    for field, value in {"n": "2", "details": [], "why": None, "version": 7}.items():
+        row = {**json.loads(lines(audit)[1]), field: value}
+        write(audit, [lines(audit)[0], json.dumps(row), *lines(audit)[2:]])
+        with pytest.raises(InputError, match=r"audit\.jsonl:2 is damaged"):
+            audit.rows()
+        write(audit, [lines(audit)[0]])
+        audit.append("promote", "v2", "v1", "better")
+
+
+def test_a_pointer_of_another_format_is_not_read_as_empty(tmp_path: Path) -> None:
+    (tmp_path / "current.json").write_text('{"format": 2, "history": []}')
+    with pytest.raises(InputError, match=r"has format 2, and this version reads 1: update tacit"):
+        Registry(tmp_path).current()
+
+
+def test_a_version_that_was_never_current_is_looked_at_too(tmp_path: Path) -> None:
+    registry = of_two(tmp_path)
+    (tmp_path / "three").mkdir()
+    (tmp_path / "three" / "policy.json").write_text("{}")
+    version = registry.add(tmp_path / "three")
+    assert registry.faults() == []
+    (registry.path(version) / "policy.json").write_text("[]")
+    assert any(version in fault for fault in registry.faults())
+
+
 def test_a_report_that_was_changed_shows(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     name = registry.keep_report(b"{}")

@@ -49,6 +49,34 @@ def test_the_same_files_are_one_version_and_other_files_another(registry: Regist
     assert len(registry.versions()) == 2 and registry.current() is None
 
 
+def test_the_gates_word_counts_with_its_report_and_in_an_audit_that_is_whole(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (_,) = promoted(registry, tmp_path, "one")
+    two = registry.add(policy(tmp_path / "two", "two"))
+    report = registry.folder / "reports" / f"{pass_gate(registry, two)}.json"
+    content = report.read_bytes()
+    report.unlink()
+    with pytest.raises(InputError, match=r"report .* is missing or changed: run `tacit gate` again"):
+        registry.promote(two)
+    report.write_bytes(content)
+    audit = registry.audit.path.read_text()
+    registry.audit.path.write_text(audit.replace('"why":"better"', '"why":"Better"'))
+    with pytest.raises(InputError, match=r"audit.jsonl was changed, see `tacit versions`"):
+        registry.begin_canary(two, 0.5)
+    registry.audit.path.write_text(audit)
+    registry.promote(two)
+    assert registry.current() == two
+
+
+def test_a_reason_of_spaces_is_none(registry: Registry, tmp_path: Path) -> None:
+    (one,) = promoted(registry, tmp_path, "one")
+    two = registry.add(policy(tmp_path / "two", "two"))
+    with pytest.raises(InputError, match="The gate has not let"):
+        registry.promote(two, force="  ")
+    assert registry.current() == one
+
+
 def test_rollback_goes_back_step_by_step_and_no_further(registry: Registry, tmp_path: Path) -> None:
     one, two, three = promoted(registry, tmp_path, "one", "two", "three")
     assert registry.current() == three

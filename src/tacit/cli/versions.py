@@ -97,7 +97,7 @@ def show_versions(state: Path, audit: bool) -> int:
     faults = registry.faults()
     for fault in faults:
         print(printable(fault))
-    _say("no fault" if not faults else f"{len(faults):,} faults")
+    _say("no fault" if not faults else "1 fault" if len(faults) == 1 else f"{len(faults):,} faults")
     return len(faults)
 
 
@@ -134,9 +134,8 @@ def _told(row: Row) -> str:
     forced = " by force" if row.forced else ""
     beside = f" after {row.previous_version}" if row.previous_version else ""
     report = f" report {row.report}" if row.report else ""
-    return (
-        f"{row.n}  {row.at}  {row.who}  {row.what}{forced} {row.version or ''}{beside}: {row.why}{report}  {row.hash}"
-    )
+    why = row.why or "no reason given"
+    return f"{row.n}  {row.at}  {row.who}  {row.what}{forced} {row.version or ''}{beside}: {why}{report}  {row.hash}"
 
 
 def _say(line: str) -> None:

@@ -108,7 +108,7 @@ def says_when_unwritable(path: str | Path) -> Iterator[None]:
         if error.errno not in _UNWRITABLE:
             raise
         raise InputError(
-            f"{path} cannot be written ({error.strerror}): make it writable, or choose another folder with out=..."
+            f"{path} cannot be written ({error.strerror}): make it writable, or choose another folder."
         ) from error
 
 
@@ -116,6 +116,8 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     """The JSON object in a small file of ours; ``InputError`` with the ``remedy`` where it is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): make it readable.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): {remedy}") from error
     except ValueError as error:  # no JSON, or no UTF-8

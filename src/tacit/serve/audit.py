@@ -25,7 +25,7 @@ from typing import Any, Literal
 from tacit.run.files import says_when_unwritable, sync_folder
 from tacit.types import InputError
 
-What = Literal["first", "gate", "promote", "canary", "share", "rollback", "abandoned"]
+What = Literal["first", "gate", "promote", "canary", "share", "rollback", "abandoned", "lost"]
 MOVES = ("first", "promote", "canary", "share", "rollback")  # what changes which version is served
 START = "0" * 64  # what the first row says of the row before it
 
@@ -123,10 +123,11 @@ class Audit:
             raise InputError(f"{self.path} cannot be read ({error.strerror}): make it readable.") from None
         for number, line in enumerate(content.split(b"\n")[:-1], start=1):
             try:
-                yield Row(**json.loads(line)), line
+                yield _row(json.loads(line)), line
             except (ValueError, TypeError):
                 raise InputError(
-                    f"{self.path}:{number} is damaged, it holds no row of an audit: put the file back from a copy."
+                    f"{self.path}:{number} is damaged, it holds no row of an audit: put the file back from a copy, or "
+                    "move it elsewhere, which the next row will say."
                 ) from None
 
 
@@ -136,6 +137,21 @@ def user_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name
         return f"uid {os.getuid()}"
+
+
+def _row(content: Any) -> Row:
+    """``TypeError`` where it is none, or a field is of another kind."""
+    row = Row(**content)
+    texts = (row.at, row.who, row.what, row.why, row.before, row.hash)
+    names = (row.version, row.previous_version, row.report)
+    if (
+        type(row.n) is not int
+        or not isinstance(row.details, Mapping)
+        or not all(isinstance(one, str) for one in texts)
+        or not all(one is None or isinstance(one, str) for one in names)
+    ):
+        raise TypeError("a field of another kind")
+    return row
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 from tacit.run.files import atomic_write, read_json
 from tacit.types import InputError
 
-FILE = "current.json"
+FILE, FORMAT = "current.json", 1
 REMEDY = "put it back from a copy, or remove it and register the policy again."
 
 
@@ -47,7 +47,7 @@ class Pointer:
     audit: str | None = None  # hash of the row that moved it
 
     def to_json(self) -> dict[str, Any]:
-        content: dict[str, Any] = {"format": 1, "history": list(self.history)}
+        content: dict[str, Any] = {"format": FORMAT, "history": list(self.history)}
         if self.canary is not None:
             content["canary"] = {**asdict(self.canary), "shares": [list(one) for one in self.canary.shares]}
         return content if self.audit is None else {**content, "audit": self.audit}
@@ -67,11 +67,14 @@ def read_pointer(folder: Path) -> Pointer:
     if not path.is_file():
         return Pointer()
     content = read_json(path, REMEDY)
+    if content.get("format") != FORMAT:
+        raise InputError(f"{path} has format {content.get('format')!r}, and this version reads {FORMAT}: update tacit.")
     names = content.get("history")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(f"{path} is damaged, it names no versions: {REMEDY}")
+    moved = content.get("audit")
     try:
-        return Pointer(tuple(names), _canary(content.get("canary")), content.get("audit"))
+        return Pointer(tuple(names), _canary(content.get("canary")), None if moved is None else str(moved))
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path} is damaged, its canary is none: {REMEDY}") from None
 

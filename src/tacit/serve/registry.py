@@ -21,7 +21,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,8 +143,12 @@ class Registry:
         with self._changing():
             self._versions.require_whole(version)
             pointer, current = self.pointer(), self.current()
-            if current is None or current == version:
-                raise InputError(f"{version} cannot be tried beside itself: it is current, or nothing is.")
+            if current is None:
+                raise InputError(
+                    f"Nothing is current that {version} could be tried beside: promote it without --share."
+                )
+            if current == version:
+                raise InputError(f"{version} is current, and cannot be tried beside itself: give another version.")
             self._no_other_canary(pointer, version)
             if pointer.canary is not None:
                 raise InputError(f"{version} is being tried already: see `tacit versions`.")
@@ -191,18 +195,28 @@ class Registry:
             yield f"{self.audit.path} lacks the row that moved {path.name}: rows were taken out, or it is older."
         elif row is None and pointer.history and any(row.what in MOVES for row in rows):
             yield f"{path} was written by something else: it names no row of the audit."
+        elif row is None and len(_moves(rows)) > 1:
+            yield f"{path} is missing or empty, which rows of the audit say was moved: put it back from a copy."
         elif row is not None and row.details.get("pointer") != pointer.decided():
             yield f"{path} is not what row {row.n} of the audit decided."
+        for row in rows:
+            if row.what == "lost":
+                yield f"Row {row.n} of the audit says: {row.why}."
 
     def _file_faults(self) -> Iterator[str]:
         pointer = self.pointer()
         canary = (pointer.canary.version,) if pointer.canary else ()
-        for version in dict.fromkeys((*pointer.history, *canary)):
+        for version in dict.fromkeys((*pointer.history, *canary, *self.versions())):
             if wrong := self._versions.damage(version):
                 yield wrong
         for row in self.audit.rows():
-            if row.report and (not (path := self._report(row.report)).is_file() or sha256(path) != row.report):
-                yield f"The report of row {row.n} of the audit is missing or was changed: {path}."
+            if row.report and self._lost(row):
+                yield f"The report of row {row.n} of the audit is missing or was changed: {self._report(row.report)}."
+
+    def _lost(self, row: Row) -> bool:
+        """Is the report that a row names not there as it was?"""
+        path = self._report(row.report or "")
+        return not path.is_file() or sha256(path) != row.report
 
     def _report(self, name: str) -> Path:
         return self.folder / "reports" / f"{name}.json"
@@ -241,12 +255,17 @@ class Registry:
         tried was permitted when that began."""
         if pointer.canary is not None:
             return next((row.report for row in reversed(self.audit.rows()) if row.what == "canary"), None)
-        row = self.passed(version)
-        if row is None and not force:
-            raise InputError(
-                f"The gate has not let {version} pass beside {self.current()}, which is current: run `tacit gate`, or "
-                'give --force "reason", which the audit keeps.'
-            )
+        row, reason = self.passed(version), 'give --force "reason", which the audit keeps.'
+        if not force.strip():
+            if row is None:
+                raise InputError(
+                    f"The gate has not let {version} pass beside {self.current()}, which is current: run `tacit gate`, "
+                    f"or {reason}"
+                )
+            if self.audit.faults():
+                raise InputError(f"{self.audit.path} was changed, see `tacit versions`: put it back, or {reason}")
+            if self._lost(row):
+                raise InputError(f"The report by which {version} passed is missing or changed: run `tacit gate` again.")
         return row.report if row else None
 
     def _move(
@@ -262,21 +281,34 @@ class Registry:
         details: Mapping[str, Any] | None = None,
     ) -> None:
         """The row, and then the pointer."""
-        self._note_abandoned(who)
+        self._note_what_was_before(who)
         pointer = replace(pointer, history=pointer.history[-MOST:], audit=None)
         said = {**(details or {}), "pointer": pointer.decided()}
-        row = self.audit.append(what, version, left, force or why, who, bool(force), report, said)
+        forced = force.strip()
+        row = self.audit.append(what, version, left, forced or why, who, bool(forced), report, said)
         replace(pointer, audit=row.hash).save(self.folder)
 
-    def _note_abandoned(self, who: str) -> None:
-        """A row that no pointer followed: its process was killed, or the disk was full."""
-        left = None
-        for row in self.audit.rows():
-            if row.what in (*MOVES, "abandoned"):
-                left = row if row.what in MOVES else None
-        if left is not None and left.hash != self.pointer().audit:
-            why = f"row {left.n} was not carried out"
-            self.audit.append("abandoned", left.version, None, why, who, details={"row": left.hash})
+    def _note_what_was_before(self, who: str) -> None:
+        """Pointer and audit must follow from one another. A row that no pointer followed was abandoned: its process was
+        killed, or the disk was full. Where rows or the pointer are gone, that stays a fault for ever."""
+        rows, pointer = self.audit.rows(), self.pointer()
+        moves = _moves(rows)
+        if pointer.audit is not None and all(row.hash != pointer.audit for row in rows):
+            self._note("lost", None, f"rows before it are missing, with the one that moved {FILE}", who, pointer.audit)
+        elif pointer.audit is None and len(moves) > 1:
+            self._note("lost", None, f"{FILE} was missing, or written by something else", who, moves[-1].hash)
+        elif moves and moves[-1].hash != pointer.audit:
+            why = f"row {moves[-1].n} was not carried out"
+            self._note("abandoned", moves[-1].version, why, who, moves[-1].hash)
+
+    def _note(self, what: What, version: str | None, why: str, who: str, row: str) -> None:
+        self.audit.append(what, version, None, why, who, details={"row": row})
+
+
+def _moves(rows: Sequence[Row]) -> list[Row]:
+    """Rows that moved the pointer, or were about to: all but those noted as abandoned."""
+    abandoned = {row.details.get("row") for row in rows if row.what == "abandoned"}
+    return [row for row in rows if row.what in MOVES and row.hash not in abandoned]
 
 
 def _checked(share: float) -> float:
