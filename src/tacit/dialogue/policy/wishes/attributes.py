@@ -45,7 +45,8 @@ DOMINANT = 3.0  # a name means the key, or the person, that holds this many time
 class Part:
     """One thing an item has or lacks: any of ``columns``, a number of ``key`` in any of ``spans``, or likeness to any
     of the item rows ``like``. ``exact`` tells a catalogue's own word from a synonym. ``partly`` are alternatives: an
-    item without any of ``columns`` has as much of the thing as its (column, weight) pairs sum to, never all."""
+    item without any of ``columns`` has as much of the thing as its (column, weight) pairs sum to, never all. ``same``
+    are columns of other words for it, refused with it."""
 
     label: str
     kind: Kind
@@ -55,6 +56,7 @@ class Part:
     like: tuple[int, ...] = ()
     exact: bool = True
     partly: tuple[tuple[tuple[int, float], ...], ...] = ()
+    same: frozenset[int] = frozenset()
 
     def less(self, columns: frozenset[int]) -> Part | None:
         """Without these columns; None when nothing is left."""

@@ -25,6 +25,7 @@ class Clause:
         self.role = ""  # the words before a title that mean its people: "the director of"
         self.taste = False
         self.too = False
+        self.degree = False  # after "less" it is but one quality that is refused
         self.soft = self.non = False
         self.join = ""  # "or" or "and" since the last part
         self.last_title: tuple[int, ...] = ()
@@ -35,6 +36,7 @@ class Clause:
 
     def _fresh(self) -> None:
         self.polarity, self.frame, self.taste, self.too, self.join = "want", "", False, False, ""
+        self.degree = False
         self.clause = len(self.edits)
 
     def _gap(self, at: int) -> int:

@@ -40,7 +40,7 @@ class Polarity(Pointing):
 
     def _not(self, n: int, mark: Mark) -> None:
         self._set("avoid", mark)
-        self.taste = False
+        self.taste, self.degree = False, mark.text == "less"
 
     _except = _not
 

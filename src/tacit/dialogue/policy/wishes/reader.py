@@ -12,6 +12,8 @@ from tacit.dialogue.policy.wishes.edits import Edit, Op, Reading
 from tacit.dialogue.policy.wishes.marks import Marker
 from tacit.dialogue.policy.wishes.polarity import Polarity
 from tacit.dialogue.policy.wishes.shift import shift
+from tacit.dialogue.policy.wishes.topics import Topics
+from tacit.dialogue.policy.wishes.unread import Unread, unread
 from tacit.dialogue.policy.wishes.values import Values
 
 
@@ -25,8 +27,9 @@ class Reader:
         """``asked`` is what the agent said last: "yes" and "no" answer it."""
         named = (*mentions, *(self.marker.catalog.items[row].id for row in shown))
         marks, joined = self.marker.marks(text, named)
+        topics = self.marker.topics.topics
         scan = _Scan(self.marker, marks, joined, tuple(shown))
-        edits = scan.run()
+        edits = scan.run(unread(marks, joined, topics))
         if not any(e.part for e in edits) and asked and not shown:
             edits += self._answer(joined, asked)
         if not edits and shown and (cues.NO.match(joined) or cues.DISMISSES.match(joined)):
@@ -40,6 +43,8 @@ class Reader:
         )
         wishes = any(e.part and e.op == "want" for e in edits)
         asks = states or again
+        if asks:
+            edits += _rest(scan.left, wishes, topics)
         leaves = not asks and "?" not in joined and bool(cues.LEAVES.search(joined))
         return Reading(tuple(edits), asks, shift(joined, wishes), leaves)
 
@@ -52,6 +57,14 @@ class Reader:
         return [
             Edit(op, part, taste=True) for mark in marks if mark.name in ("kind", "person") for part in mark.parts[:1]
         ]
+
+
+def _rest(left: Sequence[Unread], wishes: bool, topics: Topics) -> list[Edit]:
+    """Unread words that say which ("a medical drama"), or that are all of the wish; else a hint."""
+    telling = [said.word for said in left if said.which] or ([] if wishes else [said.word for said in left])
+    rest = [said.word for said in left if said.word not in telling]
+    parts = ((topics.part(said), hint) for said, hint in ((telling, False), (rest, True)) if said)
+    return [Edit("want", part, taste=True, adds=True, hint=hint) for part, hint in parts if part]
 
 
 def _more_like(edits: Sequence[Edit], joined: str, marker: Marker, shown: Sequence[int]) -> list[Edit]:
@@ -67,12 +80,23 @@ def _more_like(edits: Sequence[Edit], joined: str, marker: Marker, shown: Sequen
 class _Scan(Bounds, Polarity, Values):
     """One pass over the marks: each is read by the method of its name."""
 
-    def run(self) -> list[Edit]:
-        for n, mark in enumerate(self.marks):
+    def run(self, unread: Sequence[Unread]) -> list[Edit]:
+        """``left`` are those of ``unread`` that stand where something is asked for."""
+        self.left: list[Unread] = []
+        waiting = [*unread]
+        for n, mark in enumerate(self.marks):  # which a mark may change ahead of itself
+            self._take(waiting, mark.start)
             self._now = mark.start
             getattr(self, f"_{_HANDLER.get(mark.name, mark.name)}")(n, mark)
+        self._take(waiting, len(self.joined))
         self._close_frame(None)
         return self.edits
+
+    def _take(self, waiting: list[Unread], end: int) -> None:
+        while waiting and waiting[0].start < end:
+            word = waiting.pop(0)
+            if self.polarity == "want" and not self.frame and not self.too:
+                self.left.append(word)
 
 
 _HANDLER = {"kind": "attribute", "person": "attribute", "number": "attribute", "topic": "attribute", ",": "comma"}

@@ -25,6 +25,7 @@ class Wish:
     turn: int
     taste: bool = False
     receded: bool = False  # went with an earlier wish, in place of which another stands
+    hint: bool = False  # words that nothing tells the sense of
     implied: bool = False  # not said, but gone with what was
 
 
@@ -212,7 +213,7 @@ class _Ledger:
         self.wanted = [
             w for w in self.wanted if w.part != part and not (part.columns and w.part.columns == part.columns)
         ]
-        self.wanted.append(Wish(part, self.turn, taste))
+        self.wanted.append(Wish(part, self.turn, taste, hint=edit.hint))
 
     def _number(self, part: Part, taste: bool, either: bool) -> None:
         """A later turn's span stands in place of an earlier one's; within a turn bounds meet and decades add up."""
@@ -247,7 +248,7 @@ class _Ledger:
         if part.kind == "likeness":
             self.rejected |= set(part.like)
             return
-        part = replace(part, partly=())  # some of its words refuse nothing
+        part = replace(part, columns=part.columns | part.same, partly=(), same=frozenset())  # some words refuse nothing
         self.wanted = _without(self.wanted, part)
         self.unwanted = [w for w in self.unwanted if w.part != part] + [Wish(part, self.turn, implied=edit.implied)]
 

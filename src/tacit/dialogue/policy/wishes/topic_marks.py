@@ -15,6 +15,7 @@ from tacit.dialogue.policy.wishes.attributes import singular, words
 from tacit.dialogue.policy.wishes.counts import COUNT
 from tacit.dialogue.policy.wishes.lexicon import BRANDS, NOUNS, ROLES, SEASONS, THINGS, word_set
 from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.talk import NO_TOPIC
 from tacit.dialogue.policy.wishes.tokens import Token
 from tacit.dialogue.policy.wishes.topics import ALIASES, COMMON, Topics
 from tacit.languages import ENGLISH
@@ -67,56 +68,6 @@ _REFUSING = word_set("no without zero")
 _STOPS = frozenset(".;!?\n")
 _ALONE = _STOPS | {"or", "and", "/", ","}  # after what nothing else in the clause stands
 _HOW = ("y", "ing", "ed", "ful", "ive", "ous", "al", "er", "est", "able", "ic", "less", "ly")  # how something is
-# People's everyday words about choosing something: those that the seekers of ReDial's training part (CC BY 4.0) use a
-# fifth as often as the plots of its films do, or oftener, names and things left out.
-_TALK = word_set(
-    """able absolute absolutely acting actually add adding admit ads advertised advice afternoon ago agree agreed ahead
-    ala alley along already alright also although alway animated another anymore anyway anywhere apparently
-    appreciate appreciated appropriate arent asking asleep assuming available awful bad beat because beside bet
-    billion boring both bout bro bunch busy butt bye came cant care category certain chat check checking cheer
-    cheesy chick chill choice choose combination comedic compare completely confused confusing consider content
-    conversation correct couldnt course cracked crap craving cry cup curious current currently cute def definitely
-    delay depend deserved didnt directing disappointed doe doesnt doing done dont dry dude dvd earlier either else
-    ended enjoy enjoying enough especially etc even evening ever exactly excellent except excited exciting expand
-    expect familiar fan fantastic felt few fine finished forget forgot forward franchise freaky friendly funny gal
-    gave give glitch gonna goo goodbye goodnight goofy google goosebump got gotta gotten graphic gross guess gut
-    hank hasnt hate hated haven havent hear hearing hearted helped helpful helping hilarious historical honest hoot
-    hopefully hoping howdy huge hype ill independant intense interest interested intriguing irreverent isnt ive joke
-    kid know laugh laughing lean least lighter liked likely liking line list listen literally look looking lot
-    lovely mainly many matter may mean meant merry might mind mine missed mix mixture morning mostly much multiple
-    myself necessarily neither newest non nor nostalgic obvious omg open opinion option packed partially per perhap
-    personally pick planning played plus prefer premise prequel pretty preview probably provoking psychological
-    quite rated rather raunchy realistic realized reason rec recall recently regardless related relaxing remake
-    remember reminded reminder rent rest revisit rip romantic sad said same saw say saying scare scared seeking seem
-    seemed sequel sequence serious sery sexy shall shame should silly since sit slow sometime somewhat somewhere
-    sorry sound speaking spelling started stick still stream submit such suggest super supposed surprised
-    surprisingly suspense sweet talked talking taste tear tend thank theatre theme these theyd think thinking those
-    though thought thrill thrilling till timeless tip tired today ton totally trailer tried trilogy truly twice
-    typical understand unsure version very vintage visual wait wanted wanting warm wasnt watched week went werent
-    weve whatever winner witty wonderful wondering wont worth wouldnt yesterday yet youre youve"""
-)
-# Words that say how an item is, or how it is watched, and not what it is about.
-_NO_TOPIC = ENGLISH.function_words | NOUNS | word_set(
-    """twist twists ending endings end plot story cast message lead leads character characters humor humour pace budget
-    rating soundtrack score heart happy strong good great best better nice big decent solid proper right different
-    similar foreign popular famous favorite favourite favorites favourites recent random whole entire long short light
-    fun cool interesting
-    awesome amazing beautiful perfect weird crazy dumb stupid smart clever simple easy hard friend friends girlfriend
-    boyfriend wife husband partner mom mum dad brother sister family kids popcorn wine beer dinner date tonight night
-    day weekend hour hours minutes minute time year years watch watching see seeing seen read recommend suggestion
-    mood feel feeling low high independent indie cult blockbuster hidden underrated overrated quality top
-    thing things stuff way bit little couple people person someone somebody anyone everyone everything nothing idea
-    main full self name kind type sort genre style like love want need please thanks maybe really subtitles subtitle
-    english language tv netflix streaming theater cinema oscar award winning made based real true own next last first
-    second third new old older newer modern classic original seriousness depth meaning substance anything
-    something popularity reviews review stars star actor actress director again lately going
-    goes gets getting trying being suggestions ideas options recommendations others picks choices hints tips
-    around worse set experience dialogue most almost mostly
-    problem problems worry worries clue doubt luck preference fuss hurry rush evening stuff gory
-    side perspective view pov age ages"""
-) | _TALK  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class _Said:
     """A turn: its tokens and where each begins in the joined words."""
@@ -212,7 +163,7 @@ class TopicMarker:
                 title = words(self.topics.index.catalog.items[over.rows[0]].title.split(" (")[0])
                 part = self.topics.part([word for word in title if word not in ENGLISH.function_words])
                 return Mark("topic", over.start, over.end, (part,), text=" ".join(title)) if part else None
-            small = token.word in _NO_TOPIC and not self._of_name(said, n)
+            small = token.word in NO_TOPIC and not self._of_name(said, n)
             if skipping and (small or (over is not None and over.name == "pron")) and token.word.isalpha():
                 if token.word in ("nobody", "nothing", "not", "no", "never", "i", "we", "you"):
                     break
@@ -244,13 +195,13 @@ class TopicMarker:
         while said.word(n) in _SKIPPED:
             n += 1
         word = said.word(n)
-        return n < len(said.row) and self._free(marks, said.starts[n]) and word.isalpha() and word not in _NO_TOPIC
+        return n < len(said.row) and self._free(marks, said.starts[n]) and word.isalpha() and word not in NO_TOPIC
 
     def _of_name(self, said: _Said, n: int) -> bool:
         """Whether a small word is part of a name: "New York"."""
         following = said.row[n + 1] if n + 1 < len(said.row) else None
         if following is not None and (said.word(n), following.word) in self.topics.names:
-            return following.word not in _NO_TOPIC
+            return following.word not in NO_TOPIC
         return said.row[n].capital and following is not None and following.capital and following.word.isalpha()
 
     def _before_nouns(self, marks: Sequence[Mark], said: _Said) -> list[Mark]:
@@ -266,7 +217,7 @@ class TopicMarker:
             )
             named = self._thing(word)
             if not named and after in _OF_ITEMS and self._thing(before):  # "a prison break movie"
-                named = word not in _NO_TOPIC and 0 < self.topics.share(word) <= COMMON
+                named = word not in NO_TOPIC and 0 < self.topics.share(word) <= COMMON
             if (more or kind or after in _OF_ITEMS) and named:
                 first = (
                     n - 1 if n and self._thing(before) and self._free(marks, said.starts[n - 1]) else n
@@ -278,7 +229,7 @@ class TopicMarker:
 
     def _thing(self, word: str, doing: bool = False, refused: bool = False) -> bool:
         """Whether a word may be a topic by its place alone; ``doing``: in -ing as well; ``refused``: a commoner one."""
-        if word in _NO_TOPIC or word in COUNT or not word.isalpha() or len(word) < 3 or singular(word) in _NO_TOPIC:
+        if word in NO_TOPIC or word in COUNT or not word.isalpha() or len(word) < 3 or singular(word) in NO_TOPIC:
             return False
         if word in ALIASES or (self.topics.share(word) > 0 and self.topics.proper(word)):
             return True

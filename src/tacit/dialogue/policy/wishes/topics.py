@@ -2,7 +2,8 @@
 
 "A film about chess", "something set in Paris", "a submarine movie": an item meets it whose text (its plot, mostly)
 holds all of the words, in any of their forms ("kidnaps", "kidnapped", "kidnapping"), and meets it in part by some of
-them. Its people do not count: a film by John Ford is not about him. Where a wish names topics, ``topic_marks`` tells.
+them, or by others that ``wordnet`` relates to them ("canine" by dogs). Its people do not count: a film by John Ford is
+not about him. Where a wish names topics, ``topic_marks`` tells.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
 import numpy as np
 
 from tacit.dialogue.policy.wishes.attributes import ABOUT, PEOPLE, Part, singular, words
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary, merged
+from tacit.dialogue.policy.wishes.wordnet import related
 from tacit.types import Ints64
 
 MOST_ITEMS = 200_000  # of a larger catalogue no text is read
@@ -24,6 +26,7 @@ COMMON = 0.1  # of the items: a word that more of them have tells nothing
 RARE = 0.02  # of the items that may have a word that nothing but its place makes a topic
 FEW = 3  # items, of a small catalogue
 PARTLY = 0.8  # what an item is worth that has some of the words, times their share of what all tell
+SAME = 0.6  # how far another word must tell of a topic to be refused with it
 
 _PAIR = re.compile(r"(?<=[a-z,] )([A-Z][a-z]+)(?= ([A-Z][a-z]+))")  # not where a sentence begins
 _VOWELS = frozenset("aeiouy")
@@ -64,6 +67,7 @@ class Topics:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary, self.index = vocabulary, vocabulary.index
         self._family = lru_cache(maxsize=16384)(self._holding_any_form)
+        self._related = lru_cache(maxsize=4096)(self._by_relation)
 
     @cached_property
     def _rows(self) -> dict[str, Ints64]:
@@ -97,11 +101,15 @@ class Topics:
     def share(self, word: str) -> float:
         return len(self.rows(word)) / max(self.index.n_items, 1)
 
+    def told(self, word: str) -> float:
+        """The share of the items whose text has the word, else of those that have another for it."""
+        return self.share(word) or sum(map(len, self._near(word).values())) / max(self.index.n_items, 1)
+
     def __contains__(self, word: str) -> bool:
         return singular(word) in self._rows
 
     def rare(self, word: str) -> bool:
-        return 0 < self.share(word) <= max(RARE, FEW / self.index.n_items)
+        return 0 < self.told(word) <= max(RARE, FEW / self.index.n_items)
 
     def proper(self, word: str) -> bool:
         """Whether the texts have the word as a name alone, never in lower case, and not as a person's ("Batman")."""
@@ -124,22 +132,48 @@ class Topics:
         return merged(found) if found else self._one(said)
 
     def _one(self, said: Sequence[str]) -> Part | None:
-        telling = [word for word in dict.fromkeys(said) if 0 < self.share(word) <= COMMON]
+        telling = [word for word in dict.fromkeys(said) if 0 < self.told(word) <= COMMON]
         if not telling:
             return None
         column = self.index.column_of("text", " ".join(telling), self._holding(telling))
         if column is None:
             return None
-        return Part(f"{ABOUT}{' '.join(telling)}", "category", frozenset({column}), partly=self._each(telling))
+        near = self._near(" ".join(said)) if len(said) > 1 else {}
+        each = [] if len(telling) < 2 else list(self._each(telling))
+        alone = self._near(telling[0]) if len(telling) == 1 else {}
+        columns = {worth: self._column_near(" ".join(telling), worth, rows) for worth, rows in (near or alone).items()}
+        pairs = [(column, worth) for worth, column in columns.items() if column is not None]
+        same = frozenset(column for column, worth in pairs if worth >= SAME)
+        partly = (tuple(each + pairs),) if each or pairs else ()
+        return Part(f"{ABOUT}{' '.join(telling)}", "category", frozenset({column}), partly=partly, same=same)
 
-    def _each(self, said: Sequence[str]) -> tuple[tuple[tuple[int, float], ...], ...]:
-        """A column a word, weighted by what it tells (−log of its share)."""
-        if len(said) < 2:
-            return ()
-        told = [-math.log(self.share(word)) for word in said]
-        columns = [self.index.column_of("text", word, self.rows(word)) for word in said]
-        pairs = zip(columns, told, strict=True)
-        return (tuple((column, PARTLY * t / sum(told)) for column, t in pairs if column is not None),)
+    def _each(self, said: Sequence[str]) -> Iterator[tuple[int, float]]:
+        """A column a word, weighted by what it tells (−log of its share), and by how far the word itself is there."""
+        told = {word: -math.log(self.told(word)) for word in said}
+        for word in said:
+            weight = PARTLY * told[word] / sum(told.values())
+            near = [(1.0, self.rows(word)), *self._near(word).items()]
+            for worth, rows in near:
+                column = self._column_near(word, worth, rows)
+                if column is not None:
+                    yield column, weight * worth
+
+    def _column_near(self, said: str, worth: float, rows: Ints64) -> int | None:
+        return self.index.column_of("text", said if worth == 1.0 else f"{said} ~{worth:g}", rows)
+
+    def _near(self, said: str) -> dict[float, Ints64]:
+        """How far other words tell of it → the rows that have them, each at its highest, without those that have it."""
+        found: dict[float, Ints64] = self._related(said)
+        return found
+
+    def _by_relation(self, said: str) -> dict[float, Ints64]:
+        worth = np.zeros(self.index.n_items)
+        for other, told in related(said).items():
+            rows = self._holding(words(other))
+            if 0 < len(rows) <= COMMON * self.index.n_items or len(rows) == 1:
+                worth[rows] = np.maximum(worth[rows], math.floor(10 * told) / 10)
+        worth[self._holding(words(said))] = 0.0
+        return {level: np.flatnonzero(worth == level) for level in np.unique(worth)[::-1].tolist() if level > 0}
 
     def _holding(self, said: Sequence[str]) -> Ints64:
         rows = self.rows(said[0])

@@ -42,6 +42,10 @@ class Values(Clause):
         if self.frame in ("question", "seen", "told") or not mark.parts:
             return
         parts = mark.parts
+        if self.degree and n:
+            if self._gap(n) or self.marks[n - 1].name != "not":
+                self.polarity = "want"  # "a less confusing thriller", "a less scary thriller"
+            self.degree = self.marks[n - 1].name == "not" and not self._gap(n)
         op = self.polarity
         if self.frame == "seen_all":
             op = "avoid"
@@ -82,6 +86,8 @@ class Values(Clause):
         if self.frame == "sim":
             self.frame = ""
         self.taste, taste = self.taste or beside, self.taste
+        if mark.name == "topic" and op == "want" and not any(len(self.index.rows[c]) for c in parts[0].columns):
+            self.taste = True  # the texts have but other words for it
         said = self.joined[mark.start : mark.end]
         more = adds(self.joined[: mark.start], said)
         for part in parts:

@@ -283,4 +283,5 @@ def merged(parts: Sequence[Part]) -> Part:
         like=tuple(row for part in parts for row in part.like),
         exact=all(part.exact for part in parts),
         partly=tuple(pairs for part in parts for pairs in part.partly),
+        same=frozenset().union(*(part.same for part in parts)),
     )

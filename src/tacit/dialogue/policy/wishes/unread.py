@@ -1,0 +1,45 @@
+"""Words of a turn that no mark holds, and that may tell what is asked for: rare in the catalogue's texts, no small talk.
+
+They are a wish of less weight, in a turn that asks: what was read by its value or its place goes first, and of items that
+meet that those whose text has the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tacit.dialogue.policy.wishes.attributes import singular
+from tacit.dialogue.policy.wishes.counts import COUNT
+from tacit.dialogue.policy.wishes.lexicon import NOUNS
+from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.talk import NO_TOPIC
+from tacit.dialogue.policy.wishes.topics import COMMON, Topics
+
+SHORTEST = 4  # letters
+MOST = 4  # words of a turn: more are a story and no wish
+_WORD = re.compile(r"(?<!\S)[^\W\d_]+(?!\S)")
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    start: int
+    word: str
+    which: bool  # whether it stands before a kind or a noun for items: "a medical drama"
+
+
+def unread(marks: Sequence[Mark], joined: str, topics: Topics) -> list[Unread]:
+    """In order; none that a mark of the turn has in another place."""
+    kinds = {mark.start for mark in marks if mark.name == "kind"}
+    read = {singular(word) for mark in marks for word in joined[mark.start : mark.end].split()}
+    found: list[Unread] = []
+    for said in _WORD.finditer(joined):
+        word, start = said.group(), said.start()
+        if len(word) < SHORTEST or {word, singular(word)} & NO_TOPIC or word in COUNT or singular(word) in read:
+            continue
+        if 0 < topics.told(word) <= COMMON:
+            after = said.end() + 1
+            following = joined[after : joined.find(" ", after) if " " in joined[after:] else None]
+            found.append(Unread(start, word, after in kinds or following in NOUNS))
+    return found if len(found) <= MOST else []
