@@ -109,8 +109,8 @@ def main(folder: Path) -> None:
     rows = []
     for key, lemmas in chosen.items():
         synset = all_of[key]
-        rank = dict(ranks[key])
-        said = [f"{lemma}:{rank[lemma]}" if rank.get(lemma) else lemma for lemma in lemmas if lemma in rank]
+        place = dict(ranks[key])
+        said = [f"{lemma}:{place[lemma]}" if place.get(lemma) else lemma for lemma in lemmas if lemma in place]
         links: dict[str, list[str]] = defaultdict(list)
         for symbol, target, here, there in synset.links:
             if symbol in ("+", "\\", "<") and target in chosen:

@@ -46,7 +46,8 @@ class Part:
     """One thing an item has or lacks: any of ``columns``, a number of ``key`` in any of ``spans``, or likeness to any
     of the item rows ``like``. ``exact`` tells a catalogue's own word from a synonym. ``partly`` are alternatives: an
     item without any of ``columns`` has as much of the thing as its (column, weight) pairs sum to, never all. ``same``
-    are columns of other words for it, refused with it."""
+    are columns of other words for it, refused with it. A ``hint`` is only that: nothing tells the sense of its words,
+    or the texts have but others for them."""
 
     label: str
     kind: Kind
@@ -57,6 +58,7 @@ class Part:
     exact: bool = True
     partly: tuple[tuple[tuple[int, float], ...], ...] = ()
     same: frozenset[int] = frozenset()
+    hint: bool = False
 
     def less(self, columns: frozenset[int]) -> Part | None:
         """Without these columns; None when nothing is left."""

@@ -295,7 +295,6 @@ ASKS = re.compile(  # for something that nothing here reads: "an oscar winner", 
     r"|what would you (?:pick|choose|recommend|suggest)\b"
     r"|(?:^|[.,!?;] )(?:(?:maybe|perhaps|preferably) )?an? (?:\w+ ){0,4}(?:winner|movie|film|flick|book|novel|album|"
     r"song|game|recipe)(?: (?:maybe|please|perhaps))?(?= [.!?]|$)"
-    r"|^(?:\w+ ){1,3}(?:movies|films|flicks|books|novels|stories|albums|songs|games|recipes)(?: please)?$"
     r"|(?:^|[.,!?;] |\b(?:maybe|perhaps|about|got) )(?:something|anything|an? (?:film|movie|flick|book|novel|one)|one) "
     r"(?:with|about|where|in which|set|in|on|from|for|like)\b"
     r"|^(?:\w+ ){1,3}please$"

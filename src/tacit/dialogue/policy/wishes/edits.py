@@ -23,7 +23,6 @@ class Edit:
     taste: bool = False
     either: bool = False  # beside what was wanted before: "or the seventies"
     adds: bool = False  # goes on with what was wished before: "funnier", "with some romance"
-    hint: bool = False  # words that nothing tells the sense of
     implied: bool = False  # not said: with "for the kids" goes "no horror"
     soft: bool = False  # a release that refuses nothing, an allowance that asks for nothing
     said: str = ""  # the words for it

@@ -16,6 +16,8 @@ from tacit.dialogue.policy.wishes.topics import Topics
 from tacit.dialogue.policy.wishes.unread import Unread, unread
 from tacit.dialogue.policy.wishes.values import Values
 
+SHORT = 5  # words of a turn that is nothing but a wish
+
 
 class Reader:
     """Reads one turn at a time; ``shown`` are the item rows of the last slate, best first."""
@@ -42,9 +44,10 @@ class Reader:
             bool(shown) and any(e.op == "seen" for e in edits)
         )
         wishes = any(e.part and e.op == "want" for e in edits)
-        asks = states or again
+        short = len(joined.split()) <= SHORT and any(word.which for word in scan.left)  # "cooking movies"
+        asks = states or again or short
         if asks:
-            edits += _rest(scan.left, wishes, topics)
+            edits = [*_rest(scan.left, wishes, topics), *edits]
         leaves = not asks and "?" not in joined and bool(cues.LEAVES.search(joined))
         return Reading(tuple(edits), asks, shift(joined, wishes), leaves)
 
@@ -64,7 +67,7 @@ def _rest(left: Sequence[Unread], wishes: bool, topics: Topics) -> list[Edit]:
     telling = [said.word for said in left if said.which] or ([] if wishes else [said.word for said in left])
     rest = [said.word for said in left if said.word not in telling]
     parts = ((topics.part(said), hint) for said, hint in ((telling, False), (rest, True)) if said)
-    return [Edit("want", part, taste=True, adds=True, hint=hint) for part, hint in parts if part]
+    return [Edit("want", replace(part, hint=hint or part.hint), taste=True, adds=True) for part, hint in parts if part]
 
 
 def _more_like(edits: Sequence[Edit], joined: str, marker: Marker, shown: Sequence[int]) -> list[Edit]:
@@ -81,8 +84,7 @@ class _Scan(Bounds, Polarity, Values):
     """One pass over the marks: each is read by the method of its name."""
 
     def run(self, unread: Sequence[Unread]) -> list[Edit]:
-        """``left`` are those of ``unread`` that stand where something is asked for."""
-        self.left: list[Unread] = []
+        """``unread`` are words that no mark holds."""
         waiting = [*unread]
         for n, mark in enumerate(self.marks):  # which a mark may change ahead of itself
             self._take(waiting, mark.start)

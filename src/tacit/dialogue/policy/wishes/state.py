@@ -25,7 +25,6 @@ class Wish:
     turn: int
     taste: bool = False
     receded: bool = False  # went with an earlier wish, in place of which another stands
-    hint: bool = False  # words that nothing tells the sense of
     implied: bool = False  # not said, but gone with what was
 
 
@@ -213,7 +212,7 @@ class _Ledger:
         self.wanted = [
             w for w in self.wanted if w.part != part and not (part.columns and w.part.columns == part.columns)
         ]
-        self.wanted.append(Wish(part, self.turn, taste, hint=edit.hint))
+        self.wanted.append(Wish(part, self.turn, taste))
 
     def _number(self, part: Part, taste: bool, either: bool) -> None:
         """A later turn's span stands in place of an earlier one's; within a turn bounds meet and decades add up."""

@@ -52,5 +52,7 @@ NO_TOPIC = ENGLISH.function_words | NOUNS | word_set(
     around worse set experience dialogue most almost mostly
     problem problems worry worries clue doubt luck preference fuss hurry rush evening stuff gory
     side perspective view pov age ages must ought take takes taking place happen happens obsessed mad keen fond
-    nothing here there where while also lol haha please"""
+    nothing here there where while also lol haha please
+    other others find help tell make makes made making work works used use hope instance example moment back put end
+    wow possibly normally"""
 ) | _TALK  # fmt: skip

@@ -68,6 +68,8 @@ _REFUSING = word_set("no without zero")
 _STOPS = frozenset(".;!?\n")
 _ALONE = _STOPS | {"or", "and", "/", ","}  # after what nothing else in the clause stands
 _HOW = ("y", "ing", "ed", "ful", "ive", "ous", "al", "er", "est", "able", "ic", "less", "ly")  # how something is
+
+
 @dataclass(frozen=True, slots=True)
 class _Said:
     """A turn: its tokens and where each begins in the joined words."""
@@ -110,7 +112,7 @@ class TopicMarker:
 
     def _with_thing(self, mark: Mark) -> Mark:
         """A kind asked for by a thing in it ("zombies") also means the thing itself, and alone where it is refused."""
-        if mark.name != "kind" or not mark.parts or mark.parts[0].exact:
+        if mark.name != "kind" or mark.thing or not mark.parts or mark.parts[0].exact:
             return mark
         named = [word for word in mark.text.split() if word not in ENGLISH.function_words]
         if " ".join(named) not in ALIASES and not any(singular(word) in THINGS | ROLES | BRANDS for word in named):

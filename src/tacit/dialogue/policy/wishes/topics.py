@@ -18,7 +18,7 @@ import numpy as np
 
 from tacit.dialogue.policy.wishes.attributes import ABOUT, PEOPLE, Part, singular, words
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary, merged
-from tacit.dialogue.policy.wishes.wordnet import related
+from tacit.dialogue.policy.wishes.wordnet import related, tangible
 from tacit.types import Ints64
 
 MOST_ITEMS = 200_000  # of a larger catalogue no text is read
@@ -109,6 +109,10 @@ class Topics:
         return singular(word) in self._rows
 
     def rare(self, word: str) -> bool:
+        return (word in self or tangible(word)) and self.telling(word)
+
+    def telling(self, word: str) -> bool:
+        """Whether few enough items have the word, or others for it."""
         return 0 < self.told(word) <= max(RARE, FEW / self.index.n_items)
 
     def proper(self, word: str) -> bool:
@@ -135,17 +139,27 @@ class Topics:
         telling = [word for word in dict.fromkeys(said) if 0 < self.told(word) <= COMMON]
         if not telling:
             return None
-        column = self.index.column_of("text", " ".join(telling), self._holding(telling))
+        all_of, rows = " ".join(telling), self._holding(telling)
+        column = self.index.column_of("text", all_of, rows)
         if column is None:
             return None
-        near = self._near(" ".join(said)) if len(said) > 1 else {}
-        each = [] if len(telling) < 2 else list(self._each(telling))
-        alone = self._near(telling[0]) if len(telling) == 1 else {}
-        columns = {worth: self._column_near(" ".join(telling), worth, rows) for worth, rows in (near or alone).items()}
-        pairs = [(column, worth) for worth, column in columns.items() if column is not None]
-        same = frozenset(column for column, worth in pairs if worth >= SAME)
-        partly = (tuple(each + pairs),) if each or pairs else ()
-        return Part(f"{ABOUT}{' '.join(telling)}", "category", frozenset({column}), partly=partly, same=same)
+        near = self._near(all_of if len(telling) == 1 else " ".join(said))
+        pairs = [
+            (other, worth)
+            for worth, held in near.items()
+            if (other := self._column_near(all_of, worth, held)) is not None
+        ]
+        same = frozenset(other for other, worth in pairs if worth >= SAME)
+        if len(telling) > 1:
+            pairs += self._each(telling)
+        return Part(
+            f"{ABOUT}{all_of}",
+            "category",
+            frozenset({column}),
+            partly=(tuple(pairs),) if pairs else (),
+            same=same,
+            hint=not any(self.share(word) for word in telling),
+        )
 
     def _each(self, said: Sequence[str]) -> Iterator[tuple[int, float]]:
         """A column a word, weighted by what it tells (−log of its share), and by how far the word itself is there."""

@@ -86,8 +86,6 @@ class Values(Clause):
         if self.frame == "sim":
             self.frame = ""
         self.taste, taste = self.taste or beside, self.taste
-        if mark.name == "topic" and op == "want" and not any(len(self.index.rows[c]) for c in parts[0].columns):
-            self.taste = True  # the texts have but other words for it
         said = self.joined[mark.start : mark.end]
         more = adds(self.joined[: mark.start], said)
         for part in parts:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -18,12 +19,16 @@ from tacit.dialogue.policy.wishes.attributes import (
     words,
 )
 from tacit.dialogue.policy.wishes.lexicon import word_set
+from tacit.dialogue.policy.wishes.sorts import Sorts
+from tacit.dialogue.policy.wishes.talk import NO_TOPIC
 
 Phrase = tuple[str, ...]
 LONGEST = 7  # words of a phrase
 _GENERIC = lexicon.NOUNS | frozenset(singular(word) for word in lexicon.NOUNS)
 _SUFFIXES = word_set("jr sr ii iii iv")
 _FEWEST = 3  # items of a person that a surname alone may mean
+_MOST_VALUES = 300  # of a key, above which other words for them are not read
+_JOINS = re.compile(r"\s*(?:,|&|/|\+|\band\b)\s*")
 _MISSPELT = 5  # letters from which one wrong letter is forgiven
 
 
@@ -40,6 +45,8 @@ class Vocabulary:
         self._concepts()
         self._for_children()
         self._awarded()
+        self._pieces()
+        self.sorts = Sorts(self._forms())
         self.names: dict[Phrase, frozenset[int]] = {}
         self.surnames: dict[str, frozenset[int]] = {}
         self._families: dict[str, frozenset[int]] = {}
@@ -103,6 +110,23 @@ class Vocabulary:
                     part = Part(label, "category", self._holding(form))
                     for said in (form, (*form[:-1], singular(form[-1]))):
                         self.kinds.setdefault(said, (part,))
+
+    def _pieces(self) -> None:
+        """Each of what one value names ("home & garden")."""
+        for column in self._tokens:
+            pieces = [words(piece) for piece in _JOINS.split(self.index.columns[column][1])]
+            for piece in pieces if len(pieces) > 1 else ():
+                if piece and not NO_TOPIC.issuperset(piece):
+                    self.kinds.setdefault(piece, (Part(" ".join(piece), "category", self._holding(piece)),))
+
+    def _forms(self) -> dict[str, frozenset[int]]:
+        """The values as they are, but of keys with very many, with their columns."""
+        counts = Counter(self.index.columns[column][0] for column in self._tokens)
+        forms: dict[str, set[int]] = defaultdict(set)
+        for column, phrase in self._tokens.items():
+            if phrase and counts[self.index.columns[column][0]] <= _MOST_VALUES:
+                forms[" ".join((*phrase[:-1], singular(phrase[-1])))].add(column)
+        return {said: frozenset(columns) for said, columns in forms.items()}
 
     def _core(self, phrase: Phrase) -> Phrase:
         """Without a noun for items at its end: "romance film" → "romance"."""
@@ -284,4 +308,5 @@ def merged(parts: Sequence[Part]) -> Part:
         exact=all(part.exact for part in parts),
         partly=tuple(pairs for part in parts for pairs in part.partly),
         same=frozenset().union(*(part.same for part in parts)),
+        hint=all(part.hint for part in parts),
     )

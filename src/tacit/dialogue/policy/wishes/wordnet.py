@@ -22,6 +22,8 @@ FAMILY, SYNONYM, NARROWER, WITHIN = 0.9, 0.8, 0.7, 0.6  # how far another word t
 RANK = 0.8  # of that, in a rarer sense
 DEEPEST = 4  # levels
 MOST = 400  # sorts of a thing: a word that has more is too wide to tell
+_TOUCHED = ("animal", "artifact", "body", "event", "food", "location", "object", "person", "plant", "substance")
+TANGIBLE = frozenset({"adj.pert", *(f"noun.{field}" for field in _TOUCHED)})
 
 _UP, _WHOLE, _GROUP, _ALIKE = range(2, 6)  # columns of a synset's line
 
@@ -106,6 +108,12 @@ def lemma_of(said: str) -> str | None:
     return next((form for form in forms if form in wordnet()), None)
 
 
+def tangible(said: str) -> bool:
+    """Whether the commonest sense is a living being, a place, or a thing to be touched, or an adjective of one."""
+    lemma = lemma_of(said)
+    return lemma is not None and wordnet().field(wordnet().senses(lemma)[0][1]) in TANGIBLE
+
+
 @lru_cache(maxsize=4096)
 def related(said: str) -> dict[str, float]:
     """Other words that tell of what was said, and how far, in (0, 1)."""
@@ -125,7 +133,7 @@ def related(said: str) -> dict[str, float]:
                 for other, its in net.lemmas(lower):
                     if level == 0 or its <= 1:
                         found[other] = max(found[other], here * (NARROWER * RANK**its if level else SYNONYM))
-            for other in (*net.alike(synset), *net.within(synset)):
-                for name, _ in net.lemmas(other):
+            for beside in (*net.alike(synset), *net.within(synset)):
+                for name, _ in net.lemmas(beside):
                     found[name] = max(found[name], here * WITHIN)
     return {word: worth for word, worth in found.items() if word not in (said, lemma)}
