@@ -24,9 +24,17 @@ WANTS = [
     RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried ..."),
     RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
     RuntimeError("can't start new thread"),
+    RuntimeError("could not create a primitive"),
     ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     Exception("I/O error: Cannot allocate memory (os error 12)"),
     Panic("OS can't spawn worker thread: Resource temporarily unavailable (os error 11)"),
+]
+OTHERS = [
+    InputError("a sentence"),
+    KeyboardInterrupt(),
+    ValueError("memory"),
+    RuntimeError("could not create a primitive descriptor for an inner product"),
+    SystemExit(3),
 ]
 
 
@@ -49,7 +57,7 @@ def test_torch_reports_it_in_these_words() -> None:
         torch.empty(2**55)
 
 
-@pytest.mark.parametrize("error", [InputError("a sentence"), KeyboardInterrupt(), ValueError("memory"), SystemExit(3)])
+@pytest.mark.parametrize("error", OTHERS, ids=repr)
 def test_other_errors_pass_through(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught, says_when_memory_ends():
         raise error

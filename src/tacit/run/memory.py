@@ -18,6 +18,8 @@ _SAYS = (
     "can't start new thread",
     "can't spawn worker thread",
 )
+# oneDNN's whole message: where these words go on ("… descriptor for …"), a product is not to be had at all.
+_ONEDNN = ("could not create a primitive", "could not execute a primitive")
 
 
 @contextlib.contextmanager
@@ -50,7 +52,8 @@ def for_want_of_memory(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
-        if any(words in str(error).lower() for words in _SAYS):
+        said = str(error).lower()
+        if said.strip() in _ONEDNN or any(words in said for words in _SAYS):
             return True
         error = error.__cause__ or error.__context__
     return False
