@@ -42,7 +42,7 @@ def test_a_table_gets_a_verdict_a_file_and_a_page(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "out" / "ope.json").read_text())
     assert (found["verdict"], found["target"], found["reward"]) == ("better", "v<2>", "click")
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "v&lt;2&gt; would have earned more than what was served" in page
+    assert "“v&lt;2&gt;” would have earned more than what was served" in page
     assert "v<2>" not in page
     assert all(check["said"][:20].replace("'", "&#x27;") in page for check in found["checks"].values())
 
@@ -55,11 +55,32 @@ def test_the_estimator_that_decides_is_named_in_the_report(tmp_path: Path) -> No
     assert "snRIPS decides, named beforehand" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_a_page_without_evidence_says_that_its_numbers_are_not_to_be_believed(tmp_path: Path) -> None:
+    result = call(str(table(tmp_path, 150)), *MAP, "--out", str(tmp_path / "out"), "--draws", "200")
+    assert result.stdout.startswith("insufficient evidence: target\n")
+    assert "Not to be believed, for the reasons above." in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_four_digits_of_a_small_reward_are_told(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"logged": [0.5] * 1000, "target": [0.5] * 1000, "reward": [1, *[0] * 999]})
+    frame.write_csv(tmp_path / "rare.csv")
+    result = call(str(tmp_path / "rare.csv"), "--out", str(tmp_path / "out"), "--draws", "200")
+    assert "as served: 0.001 " in result.stdout and "SNIPS: 0.001 " in result.stdout
+
+
 def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     for words, said in {
         (str(tmp_path / "none.csv"),): "does not exist",
         (str(table(tmp_path, 9)),): "no column 'logged'",
         (str(table(tmp_path, 9)), "--map", "p=q"): "no column 'p'",
+        (str(table(tmp_path, 9)), "--labels", "labels"): "--labels is for our own log, which needs --policy: leave it",
+        (
+            str(tmp_path / "log.sqlite"),
+            "--policy",
+            "run",
+            "--map",
+            "logged=p",
+        ): "--map is for a table, without --policy",
         (str(table(tmp_path, 9)), "--primary", "snrips"): "give one of both, SNIPS, snRIPS",
     }.items():
         result = call(*words, "--out", str(tmp_path / "out"))

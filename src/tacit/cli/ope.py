@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
@@ -37,6 +37,13 @@ def rules_of(primary: str) -> Rules:
     if primary not in get_args(Primary):
         raise InputError(f"--primary {primary}: give one of {', '.join(get_args(Primary))}.")
     return Rules(primary=cast(Primary, primary))
+
+
+def only_of(what: str, given: Mapping[str, object]) -> None:
+    """``InputError`` where an option was given that would say nothing here."""
+    for option, value in given.items():
+        if value is not None:
+            raise InputError(f"{option} is for {what}: leave it out.")
 
 
 def of_table(table: Path, pairs: Sequence[str], target: Path | None, name: str, out: Path, settings: Settings) -> None:

@@ -31,6 +31,7 @@ from tacit.run.limits import at_least, random_seed
 from tacit.types import Floats64
 
 LOGGED = "logged"
+NO_VERSION = "logged"  # what drew the log, where it names no version
 SMALL_VERSION = 200  # versions with fewer rounds are not judged by themselves
 
 
@@ -278,7 +279,7 @@ def _conclude(
             "too narrow."
         )
     return Evaluation(
-        loggers=tuple(_all_versions(log)) or ("logged",),
+        loggers=tuple(_all_versions(log)) or (NO_VERSION,),
         target=target,
         reward=reward,
         rounds=log.n,

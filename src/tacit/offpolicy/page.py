@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tacit.metrics.intervals import Estimate
 from tacit.metrics.results import grouped
-from tacit.offpolicy.evaluate import Evaluation
+from tacit.offpolicy.evaluate import NO_VERSION, Evaluation
 from tacit.offpolicy.verdict import LEADING, percent
 from tacit.report import page
 from tacit.report.page import Cell, short
@@ -17,10 +17,10 @@ from tacit.run.files import atomic_write
 
 FILE = "ope.json"
 _LEAD = {
-    "better": "{target} would have earned more than what was served, as far as this log can tell.",
-    "worse": "{target} would have earned less than what was served, as far as this log can tell.",
-    "not told apart": "This log does not tell {target} and what was served apart.",
-    "insufficient evidence": "This log does not say what {target} would have earned.",
+    "better": "“{target}” would have earned more than what was served, as far as this log can tell.",
+    "worse": "“{target}” would have earned less than what was served, as far as this log can tell.",
+    "not told apart": "This log does not tell “{target}” and what was served apart.",
+    "insufficient evidence": "This log does not say what “{target}” would have earned.",
 }
 # Of each estimator, when it is right, and what to make of it.
 READ = {
@@ -43,7 +43,8 @@ def write(folder: Path, found: Evaluation, meta: str = "") -> Path:
     atomic_write(folder / FILE, json.dumps(found.as_json(), indent=1, allow_nan=False) + "\n")
     persons = f"{grouped(found.persons)} persons, " if found.persons else ""
     sessions = f"{grouped(found.sessions)} sessions, " if found.sessions else ""
-    counts = f"{persons}{sessions}{grouped(found.rounds)} rounds of {', '.join(found.loggers)}; reward: {found.reward}"
+    versions = "" if found.loggers == (NO_VERSION,) else f" of {', '.join(found.loggers)}"
+    counts = f"{persons}{sessions}{grouped(found.rounds)} rounds{versions}; reward: {found.reward}"
     decides = {"both": "both intervals decide"}.get(found.primary, f"{found.primary} decides, named beforehand")
     sections = [
         ("estimates", "What it would have earned", _estimates(found)),
@@ -65,19 +66,20 @@ def _lead(found: Evaluation) -> str:
 
 
 def _estimates(found: Evaluation) -> str:
-    rows = [("strong", [Cell("as served"), _value(found.logged_value), Cell(""), Cell(""), Cell("")])]
-    for name in (*READ, *(name for name in found.estimates if name not in READ)):
-        if name not in found.estimates:
-            continue
-        right, use = READ.get(name, ("", ""))
-        style = "strong" if name in LEADING else ""
+    names = [name for name in READ if name in found.estimates]
+    rows = [("strong", [Cell("as served"), _value(found.logged_value), Cell("")])]
+    for name in names:
         cells = [_value(found.estimates[name]), _value(found.differences[name], signed=True)]
-        rows.append((style, [Cell(name), *cells, Cell(right, left=True), Cell(use, left=True)]))
+        rows.append(("strong" if name in LEADING else "", [Cell(name), *cells]))
     caption = (
         "Reward a round, with 95 % intervals over persons (sessions, where persons are not known). Differences are "
         "paired: the same rounds. An interval knows chance alone, not a wrong assumption or probability."
     )
-    return page.table(["", "value", "difference", "right", "use"], rows, caption)
+    if found.verdict == "insufficient evidence":
+        caption = f"<b>Not to be believed, for the reasons above.</b> {caption}"
+    meanings = [("", [Cell(name), *(Cell(words, left=True) for words in READ[name])]) for name in names]
+    table = page.table(["", "value", "difference"], rows, caption)
+    return table + page.table(["", "right", "use"], meanings, "When each estimator is right, and what it is for.")
 
 
 def _weights(found: Evaluation) -> str:

@@ -24,15 +24,20 @@ def ope(
         Path | None, typer.Option("--policy", help="Of our own log: the run or policy folder to be judged.")
     ] = None,
     reward: Annotated[
-        str, typer.Option("--reward", help="Of our own log: click, accept, 'item label' or 'turn label'.")
-    ] = "click",
+        str | None,
+        typer.Option("--reward", help="Of our own log: click (default), accept, 'item label' or 'turn label'."),
+    ] = None,
     labels: Annotated[Path | None, typer.Option("--labels", help="A folder of `tacit labels`.")] = None,
     state: Annotated[
         Path | None,
         typer.Option("--state", help="The server's folder: the policies that were served are asked again, as a check."),
     ] = None,
-    past_sessions: Annotated[int, typer.Option("--past-sessions", min=0, help="As the server was told.")] = 3,
-    name: Annotated[str, typer.Option("--name", help="What to call the policy of a table.")] = "target",
+    past_sessions: Annotated[
+        int, typer.Option("--past-sessions", min=0, help="Of our own log: as the server was told.")
+    ] = 3,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call the policy of a table. Default: target.")
+    ] = None,
     primary: Annotated[
         str,
         typer.Option("--primary", help="Whose interval decides, named beforehand: both, SNIPS or snRIPS."),
@@ -42,14 +47,23 @@ def ope(
 ) -> None:
     """What would another policy have earned? Says so from a log, or says that the log cannot tell.
 
-    Examples: `tacit ope log.parquet --map logged=pscore --map reward=click --target policy.csv`, and
-    `tacit ope serve/log.sqlite --policy runs/new --labels labels --reward "turn label" --state serve`
+    A table needs the columns logged, target and reward (or slate_reward); with round, place, item, context, session,
+    user and version more can be checked. The verdict and its reasons are printed, report.html says what may be
+    believed, and ope.json is what `tacit gate` reads.
+
+    Examples:
+
+    `tacit ope log.csv --map logged=pscore --map reward=click --target policy.csv`
+
+    `tacit ope runs/mine/serve/log.sqlite --policy runs/new --state runs/mine/serve`
     """
-    from tacit.cli.ope import of_store, of_table, rules_of
+    from tacit.cli.ope import of_store, of_table, only_of, rules_of
     from tacit.offpolicy.evaluate import Settings
 
     settings = Settings(draws=draws, seed=seed, rules=rules_of(primary))
     if policy is None:
-        of_table(Path(log), map or [], target, name, out, settings)
+        only_of("our own log, which needs --policy", {"--reward": reward, "--labels": labels, "--state": state})
+        of_table(Path(log), map or [], target, name or "target", out, settings)
     else:
-        of_store(log, policy, reward, labels, state, past_sessions, out, settings)
+        only_of("a table, without --policy", {"--map": map, "--target": target, "--name": name})
+        of_store(log, policy, reward or "click", labels, state, past_sessions, out, settings)
