@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import polars as pl
+import pytest
 from tiny_log import START_MS, Log, exposure
 from typer.testing import CliRunner
 
 from tacit.cli.main import app
+from tacit.data.trainer_forms import Answer, Form, write
+from tacit.types import InputError
 
 LATER = "2026-09-23T00:00:00Z"
 
@@ -62,6 +65,31 @@ def test_verl(tmp_path: Path) -> None:
     truth = json.loads(row["reward_model"]["ground_truth"])
     assert truth["items"] == ["a", "b"] and truth["response"] == "Or these." and -1 <= truth["reward"] <= 1
     assert row["extra_info"]["index"] == 1 and row["extra_info"]["exposure_id"] == "x2"
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "said"), [("verl", "t.jsonl", "Parquet: give"), ("trl-dpo", "t.parquet", "JSON lines: give")]
+)
+def test_a_name_of_another_kind_of_file_is_refused(form: Form, name: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=said):
+        write(tmp_path / name, [([], [Answer("Try these.", ("a",), 1.0, "u1", "x1")])], form, 0.0)
+    assert not (tmp_path / name).exists()
+
+
+def test_why_there_is_nothing_to_learn_from_is_told(tmp_path: Path) -> None:
+    """One answer a turn makes no pair, and one reward for all no turn that was liked."""
+    with Log(tmp_path) as log:
+        for k in range(2):
+            log.send(log.event(log.show(exposure(f"x{k}", session_id=f"s{k}"))))
+    labels = str(tmp_path / "labels")
+    assert (
+        CliRunner().invoke(app, ["labels", str(tmp_path / "log.sqlite"), "--out", labels, "--as-of", LATER]).exit_code
+        == 0
+    )
+    for form, said in {"trl-dpo": "no turn was answered twice", "trl-kto": "every turn has the reward"}.items():
+        words = ["labels", "export", labels, "--store", str(tmp_path / "log.sqlite"), "--form", form]
+        done = CliRunner().invoke(app, [*words, "--to", str(tmp_path / "t.jsonl")])
+        assert done.exit_code == 2 and said in done.output and not (tmp_path / "t.jsonl").exists()
 
 
 def test_nothing_to_write_is_told(tmp_path: Path) -> None:

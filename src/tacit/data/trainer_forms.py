@@ -18,6 +18,7 @@ import polars as pl
 
 from tacit.data.dialogues.logs import write_rows
 from tacit.run.files import write_parquet
+from tacit.types import InputError
 
 Form = Literal["trl-kto", "trl-dpo", "verl"]
 Messages = list[dict[str, str]]  # role (user, assistant) and content; a prompt ends with the user
@@ -54,7 +55,14 @@ Answered = tuple[Messages, list[Answer]]  # a prompt, and what was answered to i
 
 
 def write(path: Path, turns: Iterable[Answered], form: Form, threshold: float) -> int:
-    """How many rows now stand in ``path``; where there are none it is not written. ``threshold``: of KTO's labels."""
+    """How many rows now stand in ``path``; where there are none it is not written. ``threshold``: of KTO's labels.
+
+    ``InputError`` where the file's name says that it is of another kind.
+    """
+    ending = path.suffix.lower()
+    if ending in ((".jsonl", ".json") if form == "verl" else (".parquet",)):
+        kind, name = ("Parquet", ".parquet") if form == "verl" else ("JSON lines", ".jsonl")
+        raise InputError(f"{path}: {form} is {kind}: give a name that ends in {name}.")
     if form == "verl":
         table = pl.DataFrame(list(verl(turns)), schema=VERL, orient="row")
         write_parquet(path, table)

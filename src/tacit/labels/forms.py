@@ -24,11 +24,22 @@ Label = Mapping[str, Any]
 def write_form(store: Store, labels: Path, form: Form, path: Path, left_out: Counter[str]) -> int:
     """How many rows now stand in ``path``: those of sessions of people who agree to training, with their words."""
     known = turn_labels(labels)
+    rewards = {label["reward"] for label in known.values()}
+    if form == "trl-kto" and len(rewards) == 1:
+        raise InputError(
+            f"{path} was not written: every turn has the reward {rewards.pop():g}, so that none stands out."
+        )
     answered = (turn for session in spoken(store, left_out) for turn in _turns(session, known))
     count = write(path, answered, form, mean_reward(known))
     if not count:
-        raise InputError(f"{path} was not written: no turn has a reward and its words; see `tacit labels` for why.")
+        raise InputError(f"{path} was not written: {_NOTHING[form == 'trl-dpo']}.")
     return count
+
+
+_NOTHING = {
+    False: "no turn has a reward and its words; see `tacit labels` for why",
+    True: "no turn was answered twice with rewards that differ, which pairs are made of; trl-kto takes single answers",
+}
 
 
 def turn_labels(labels: Path) -> dict[str, Label]:
