@@ -61,6 +61,16 @@ def test_a_page_without_evidence_says_that_its_numbers_are_not_to_be_believed(tm
     assert "Not to be believed, for the reasons above." in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_a_table_may_say_what_is_judged_and_the_option_has_the_last_word(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("logged,target,reward,target_version\n0.5,0.5,1,3f1c9a52\n0.5,0.5,0,3f1c9a52\n")
+    given = [str(log), "--out", str(tmp_path / "out"), "--draws", "100"]
+    assert call(*given).stdout.startswith("insufficient evidence: 3f1c9a52\n")
+    assert call(*given, "--name", "v2").stdout.startswith("insufficient evidence: v2\n")
+    log.write_text(log.read_text() + "0.5,0.5,0,77\n")
+    assert "row 3: target_version is another than in the first row: judge one" in call(*given).stderr
+
+
 def test_four_digits_of_a_small_reward_are_told(tmp_path: Path) -> None:
     frame = pl.DataFrame({"logged": [0.5] * 1000, "target": [0.5] * 1000, "reward": [1, *[0] * 999]})
     frame.write_csv(tmp_path / "rare.csv")

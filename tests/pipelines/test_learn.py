@@ -267,5 +267,6 @@ def test_the_candidate_is_judged_on_people_who_taught_nothing(served: tuple[Path
     assert not any(user.encode() in (whole / "step" / "held_out.parquet").read_bytes() for user in users.values())
     assert rows["round"].n_unique() == told["step"]["held_out"]
     assert told["step"]["exposures"] + told["step"]["held_out"] > 20
+    assert set(rows["target_version"]) == {version_of(whole / "step" / "policy")}  # the gate asks for it
     found = evaluate(read_table(whole / "step" / "held_out.parquet"))
     assert found.verdict == "insufficient evidence"  # of some ten slates

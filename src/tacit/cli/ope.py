@@ -18,8 +18,8 @@ from tacit.offpolicy import page
 from tacit.offpolicy.evaluate import Evaluation, Settings, evaluate
 from tacit.offpolicy.rewards import Earned, Rewards
 from tacit.offpolicy.served import Judged, judged, same_again, to_log
-from tacit.offpolicy.table import READERS, read_mapping
-from tacit.offpolicy.targets import read_table
+from tacit.offpolicy.table import READERS, judged_version, read_mapping
+from tacit.offpolicy.targets import log_of, read_tables
 from tacit.offpolicy.verdict import LEADING, Check, Primary, Rules
 from tacit.run.terminal import printable
 from tacit.types import InputError
@@ -46,11 +46,14 @@ def only_of(what: str, given: Mapping[str, object]) -> None:
             raise InputError(f"{option} is for {what}: leave it out.")
 
 
-def of_table(table: Path, pairs: Sequence[str], target: Path | None, name: str, out: Path, settings: Settings) -> None:
+def of_table(
+    table: Path, pairs: Sequence[str], target: Path | None, name: str | None, out: Path, settings: Settings
+) -> None:
     if table.is_dir() or (table.is_file() and table.suffix.lower() not in READERS):
         raise InputError(f"{table} is no table ({', '.join(READERS)}): of our own log, give --policy RUN to be judged.")
     mapping = read_mapping(pairs)
-    log = read_table(table, mapping, target)
+    tables = read_tables(table, mapping, target)
+    log, name = log_of(tables), name or judged_version(tables) or "target"
     reward = mapping.get("reward") or mapping.get("slate_reward") or ("reward" if log.by_place else "slate_reward")
     tell(evaluate(log, settings, name, reward), out, str(table))
 

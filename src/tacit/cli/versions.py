@@ -28,9 +28,11 @@ def ask_gate(
     """Did it pass?"""
     from tacit.dialogue.reward.verdict import ValidationReport
     from tacit.offpolicy.gate import GateConfig
+    from tacit.run.network import quiet_progress_bars
     from tacit.serve.gatekeeper import ask
     from tacit.serve.live import policy_folder
 
+    quiet_progress_bars()
     config = load(GateConfig, None, settings)
     registry = registry_of(state or default_folder(policy))
     folder = policy_folder(policy, stage)

@@ -7,7 +7,7 @@ column, the row (from 1, the header not counted) and what to do.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ OF_ROUNDS = {
 }  # fmt: skip
 NAMES = {"session": "sessions", "user": "users", "version": "versions", "context": "contexts"}
 FLAGS = {"explored": "explored", "uniform": "uniform"}
-COLUMNS = ("round", "place", "item", *OF_ITEMS, *OF_ROUNDS, *NAMES, *FLAGS)
+JUDGED = "target_version"  # what the policy to be judged is called
+COLUMNS = ("round", "place", "item", JUDGED, *OF_ITEMS, *OF_ROUNDS, *NAMES, *FLAGS)
 EARNED = ("reward", "slate_reward", "click")
 FEATURE = "feature_"  # columns that begin so are features of the context
 
@@ -64,6 +65,18 @@ def read(path: Path, mapping: Mapping[str, str]) -> Table:
     return unfolded(
         Table(named, str(path), theirs), ("item", "place", *OF_ITEMS), ("round", *OF_ROUNDS, *NAMES, *FLAGS)
     )
+
+
+def judged_version(tables: Sequence[Table]) -> str | None:
+    """What the tables call the policy to be judged; None where they do not."""
+    for table in tables:
+        if JUDGED in table and table.height:
+            names = table.names(JUDGED)
+            table.refuse(
+                names != names[0], f"{table.called(JUDGED)} is another than in the first row{{more}}: judge one."
+            )
+            return str(names[0]) or None
+    return None
 
 
 def all_mapped(mapping: Mapping[str, str], *tables: Table) -> None:

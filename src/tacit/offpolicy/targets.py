@@ -24,8 +24,20 @@ CLOSE = 1e-4  # sums of probabilities in float32 miss 1 by less
 
 def read_table(path: str | Path, mapping: Mapping[str, str] | None = None, target: str | Path | None = None) -> Log:
     """The log in a file, with columns by ``mapping`` {our name: theirs}. ``target``: a second table (``join``)."""
+    return log_of(read_tables(path, mapping, target))
+
+
+def read_tables(
+    path: str | Path, mapping: Mapping[str, str] | None = None, target: str | Path | None = None
+) -> list[Table]:
+    """The same as one table or two."""
     tables = [read(Path(one), mapping or {}) for one in (path, target) if one is not None]
     all_mapped(mapping or {}, *tables)
+    return tables
+
+
+def log_of(tables: Sequence[Table]) -> Log:
+    """Of one table, or of two (``join``)."""
     return join(*tables) if len(tables) == 2 else to_log(tables[0])
 
 

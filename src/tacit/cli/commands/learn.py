@@ -32,6 +32,8 @@ def learn(
         tacit learn log.sqlite --run runs/mine method=kto step.kl_limit=0.2 labels.window_s=3600
 
         tacit learn log.sqlite --run runs/mine --watch --least 2000
+
+    Is the candidate better? `tacit ope` on its step/held_out.parquet, or on a later log, says so; then `tacit gate`.
     """
     from tacit.cli.learn import learn as begin
 

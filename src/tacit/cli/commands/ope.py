@@ -36,7 +36,7 @@ def ope(
         int, typer.Option("--past-sessions", min=0, help="Of our own log: as the server was told.")
     ] = 3,
     name: Annotated[
-        str | None, typer.Option("--name", help="What to call the policy of a table. Default: target.")
+        str | None, typer.Option("--name", help="What to call the policy of a table. Default: its target_version.")
     ] = None,
     primary: Annotated[
         str,
@@ -63,7 +63,7 @@ def ope(
     settings = Settings(draws=draws, seed=seed, rules=rules_of(primary))
     if policy is None:
         only_of("our own log, which needs --policy", {"--reward": reward, "--labels": labels, "--state": state})
-        of_table(Path(log), map or [], target, name or "target", out, settings)
+        of_table(Path(log), map or [], target, name, out, settings)
     else:
         only_of("a table, without --policy", {"--map": map, "--target": target, "--name": name})
         of_store(log, policy, reward or "click", labels, state, past_sessions, out, settings)

@@ -19,16 +19,22 @@ CHUNK = 256
 
 
 def write_evidence(
-    path: Path, policy: Policy, exposures: Sequence[Exposure], contexts: Sequence[Context], known: Known
+    path: Path,
+    policy: Policy,
+    version: str,
+    exposures: Sequence[Exposure],
+    contexts: Sequence[Context],
+    known: Known,
 ) -> int:
     """A row an item shown, in the columns of `tacit ope`; how many exposures. Decisions are the logging policy's.
 
-    Without exposures there is nothing to write.
+    ``version`` of the candidate: what the gate asks the report for. Without exposures there is nothing to write.
     """
     if not exposures:
         return 0
     logged = tensors(exposures, known, policy.catalog)
-    write_parquet(path, table(exposures, logged, _targets(policy, contexts, logged)))
+    rows = table(exposures, logged, _targets(policy, contexts, logged))
+    write_parquet(path, rows.with_columns(target_version=pl.lit(version)))
     return len(exposures)
 
 

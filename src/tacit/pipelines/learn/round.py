@@ -123,7 +123,8 @@ def _from_the_log(run: Run, config: LearnConfig, device: str) -> None:
     with atomic_folder(stage.folder / "policy") as folder:
         policy.save_pretrained(folder)
     judged = [list(column) for column in zip(*kept, strict=True)] if kept else [[], []]
-    rounds = write_evidence(stage.folder / "held_out.parquet", policy, judged[0], judged[1], known)
+    candidate = version_of(stage.folder / "policy")
+    rounds = write_evidence(stage.folder / "held_out.parquet", policy, candidate, judged[0], judged[1], known)
     version = version_of(Path(config.policy))
     own = sum(exposure.policy_version == version for exposure, _ in train) / len(train)
     if own < 1.0:

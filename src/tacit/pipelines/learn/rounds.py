@@ -33,8 +33,12 @@ def once(config: LearnConfig, run_folder: Path, now_ms: int | None = None) -> Ru
     """The round that was begun and not ended, else a new one. ``config.out`` and ``as_of`` are the round's own."""
     run = run_round(_begun(config, run_folder) or _next(config, run_folder, now_ms))
     found = summary(run)
-    log.info("learn: %s: %s", run.folder, ", ".join(f"{k} {v}" for k, v in found["step"].items() if k in TOLD))
+    log.info("learn: %s: %s", run.folder, ", ".join(_told(k, v) for k, v in found["step"].items() if k in TOLD))
     return run
+
+
+def _told(name: str, value: object) -> str:
+    return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
 
 
 def watch(
