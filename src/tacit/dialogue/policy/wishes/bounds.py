@@ -9,6 +9,7 @@ from tacit.dialogue.policy.wishes.pointing import Pointing
 
 _OTHERS = re.compile(r"(?:^|[.!?;] )(?:my|he|she|they|his|her|everyone|everybody|the kids)\b[^.!?;]*$")
 _BUT_I = re.compile(r" (?:i|we) (?:want|would|prefer|need|am|are|like|love|feel)\b")
+_LISTED = ("kind", "person", "number", "title", "topic", "or", "and", ",")
 
 
 class Bounds(Pointing):
@@ -47,6 +48,9 @@ class Bounds(Pointing):
 
     def _list_goes_on(self, n: int) -> bool:
         """Whether bare parts follow, up to a last one after "or" or "and"."""
+        rest = next((mark.name for mark in self.marks[n + 1 :] if mark.name not in _LISTED), "")
+        if rest == "good":  # "no plastic, glass or steel would be nicer"
+            return False
         parts = 0
         for at in range(n + 1, len(self.marks)):
             mark, gap = self.marks[at], self._gap(at)

@@ -115,7 +115,8 @@ _CUES: list[tuple[str, str]] = [
     ("good", 
         r"(?:is|are|would be|will be|can be|could be|might be|sounds?)(?: also| perfectly| actually| all|"
         r" just)? (?:fine|ok|okay|alright|all right|acceptable|allowed|cool|no problem|not a problem|"
-        r"not (?:so|that|too) bad|welcome|an option|good|great|nice|lovely|perfect|fun|awesome)\b|"
+        r"not (?:so|that|too) bad|welcome|an option|good|great|nicer?|better|preferable|ideal|best|lovely|"
+        r"perfect|fun|awesome)\b|"
         r"after all|works?(?: too)? for (?:me|us)|will do|would (?:work|do)|(?:is|are) not (?:a problem|"
         r"an issue|off limits)"
     ),

@@ -196,7 +196,12 @@ NEAR: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 # For children: how catalogues file it, first choice first, and what must then stay away.
-CHILDREN_FILED = ("family, children, childrens, children s, kids", "animation, animated, cartoon")
+CHILDREN_FILED = (
+    "family, children, childrens, children s, kids",
+    "animation, animated, cartoon",
+    "child, junior, toy, toys, baby, toddler",
+)
+CHILDREN_NAMED = word_set("child children childrens kid kids junior toddler toddlers")
 CHILDREN_AVOID = "horror, slasher, erotic, erotica, adult"
 CHILDREN_RATINGS = ("g", "pg", "tv g", "tv y", "tv y7", "u", "all ages", "everyone", "e")
 CHILDREN = _split(

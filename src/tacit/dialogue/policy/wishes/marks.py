@@ -36,6 +36,7 @@ _AFTER = word_set(
 )
 _OF_PLACES = word_set("new san los las fort port mount lake north south east west saint")
 _LENGTH_SAID = re.compile(r"\b(?:minutes?|mins?|hours?|hrs?)\b")
+_ANY_PART = re.compile(r"(?:directed|made|wrote|starred(?: in)?|acted(?: in)?|is in|was in) or ")
 _NAME_WORDS = 5
 _SEQUELS = (("sequel",), ("sequels",))
 
@@ -219,6 +220,8 @@ class Marker:
     def _role(joined: str, start: int, end: int) -> str:
         before, after = joined[:start].rstrip(), joined[end:].lstrip()
         listed = before.rsplit(" and ", 1)[0] if before.endswith(" and") or before.endswith(" or") else before
+        if _ANY_PART.match(after):
+            return "any"
         if cues.DIRECTOR.search(listed) or cues.DIRECTED_AFTER.match(after):
             return "director"
         if cues.MAKER.search(listed):

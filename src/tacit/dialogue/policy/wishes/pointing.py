@@ -21,7 +21,7 @@ _YEAR_OF = re.compile(
     r"(?P<after>post|after|since|newer than|later than|more recent than))(?: the)? $"
 )
 _ALL_BEFORE = re.compile(r"\b(?:all|both|every)(?: of)?(?: the| those)?(?: \w+)? $")
-_ALL_AFTER = re.compile(r" (?:movies|films|books|series|franchise|trilogy|saga|parts|both|all)\b")
+_ALL_AFTER = re.compile(r" (?:ones|movies|films|books|series|franchise|trilogy|saga|parts|both|all)\b")
 
 
 class Pointing(Clause):

@@ -185,7 +185,9 @@ class Polarity(Pointing):
 
     def _enough(self, n: int, mark: Mark) -> None:
         """ "not funny enough" asks for more of it."""
-        if self.edits and self.edits[-1].op == "avoid" and len(self.edits) > self.clause:
+        last = self.marks[n - 1] if n else None
+        of_it = last is not None and last.name == "kind" and not self._gap(n)
+        if of_it and self.edits and self.edits[-1].op == "avoid" and len(self.edits) > self.clause:
             self.edits[-1] = replace(self.edits[-1], op="want")
 
     def _bad(self, n: int, mark: Mark) -> None:

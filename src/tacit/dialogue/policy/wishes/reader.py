@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from tacit.dialogue.policy.wishes import cues
-from tacit.dialogue.policy.wishes.attributes import Part
+from tacit.dialogue.policy.wishes.attributes import ABOUT, Part
 from tacit.dialogue.policy.wishes.bounds import Bounds
 from tacit.dialogue.policy.wishes.edits import Edit, Op, Reading
 from tacit.dialogue.policy.wishes.marks import Marker
@@ -16,6 +17,15 @@ from tacit.dialogue.policy.wishes.topics import Topics
 from tacit.dialogue.policy.wishes.unread import Unread, unread
 from tacit.dialogue.policy.wishes.values import Values
 
+_HIS = re.compile(
+    r"\b(?:of|by|with|from|starring) (?:his|hers?|him|theirs?|them)\b"
+    r"|\b(?:his|her|their) (?:films|movies|books|novels)\b"
+)
+_NARROWS = re.compile(  # an agent's question within a wish: "comedy or drama?", "from which era?"
+    r"\b(?:or|which|whom?|whose|where|when|how (?:long|old|much|many|big|far)|any (?:particular|special|favou?rite|"
+    r"preferred|preference)|(?:what|any) (?:kind|sort|type|period|era|decade|age|size|colou?r|budget|price|length|"
+    r"language|mood|style))\b[^?]*\?"
+)
 SHORT = 5  # words of a turn that is nothing but a wish
 
 
@@ -32,7 +42,7 @@ class Reader:
         topics = self.marker.topics.topics
         scan = _Scan(self.marker, marks, joined, tuple(shown))
         edits = scan.run(unread(marks, joined, topics))
-        if not any(e.part for e in edits) and asked and not shown:
+        if not any(e.part and not e.part.label.startswith(ABOUT) for e in edits) and asked:
             edits += self._answer(joined, asked)
         if not edits and shown and (cues.NO.match(joined) or cues.DISMISSES.match(joined)):
             edits.append(Edit("reject", rows=tuple(shown)))
@@ -48,15 +58,20 @@ class Reader:
         asks = states or again or short
         if asks:
             edits = [*_rest(scan.left, wishes, topics), *edits]
+        how = shift(joined, wishes)
+        if how == "goes on" and _NARROWS.search(asked.lower()):  # an answer goes on with what was asked about
+            edits = [replace(e, adds=True) if e.op == "want" else e for e in edits]
         leaves = not asks and "?" not in joined and bool(cues.LEAVES.search(joined))
-        return Reading(tuple(edits), asks, shift(joined, wishes), leaves)
+        return Reading(tuple(edits), asks, how, leaves)
 
     def _answer(self, joined: str, asked: str) -> list[Edit]:
-        """ "Do you like horror?" - "not really"."""
+        """ "Do you like horror?" - "not really"; "Miyazaki would be one." - "which of his have you got?"."""
         op: Op | None = "avoid" if cues.NO.match(joined) else "want" if cues.YES.match(joined) else None
+        marks, _ = self.marker.marks(asked)
+        if op != "avoid" and _HIS.search(joined) and (people := [m for m in marks if m.name == "person" and m.parts]):
+            return [Edit("want", people[-1].parts[0])]
         if op is None or "?" not in asked:
             return []
-        marks, _ = self.marker.marks(asked)
         return [
             Edit(op, part, taste=True) for mark in marks if mark.name in ("kind", "person") for part in mark.parts[:1]
         ]

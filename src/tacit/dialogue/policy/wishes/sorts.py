@@ -34,16 +34,17 @@ class Sort:
 
 
 class Sorts:
-    """``values`` are those of categories, singular, with their columns."""
+    """``values`` are those of categories, with their columns."""
 
     def __init__(self, values: Mapping[str, frozenset[int]]) -> None:
         self._values: dict[str, frozenset[int]] = {}
         self._ends: dict[str, list[str]] = defaultdict(list)  # last word of a longer value → such values
         for said, columns in values.items():
-            self._values[lemma_of(said) or said] = columns
-            last = said.rpartition(" ")[2]
-            if last != said and len(last) > 2 and last.isalpha() and last not in NO_TOPIC:
-                self._ends[last].append(lemma_of(said) or said)
+            value = _lemma(said)
+            self._values[value] = columns
+            last = singular(said.rpartition(" ")[2])
+            if " " in said and len(last) > 2 and last.isalpha() and last not in NO_TOPIC:
+                self._ends[last].append(value)
         self.of = lru_cache(maxsize=4096)(self._of)
 
     def _of(self, said: str) -> Sort | None:
@@ -100,3 +101,11 @@ class Sorts:
         """Values that end so: of sneakers running shoes, where there are no shoes."""
         lemmas = (lemma for lemma, rank in wordnet().lemmas(synset) if rank <= RAREST)
         return [value for lemma in lemmas for value in self._ends.get(lemma, ())]
+
+
+def _lemma(value: str) -> str:
+    """Of a value, in the singular where that is a noun: shoes, but not news."""
+    first, _, last = value.rpartition(" ")
+    one = f"{first} {singular(last)}".strip()
+    nouns = any(wordnet().field(synset).startswith("noun.") for _, synset in wordnet().senses(one))
+    return one if nouns else lemma_of(value) or value

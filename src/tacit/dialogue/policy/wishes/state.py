@@ -80,7 +80,7 @@ class WishReader:
                 state = self._after(state, turn.text, turn.mentions, shown, asked)
                 asked = ""
             else:
-                asked = turn.text
+                asked = turn.text if turn.slate is None and not turn.mentions else ""
                 if turn.slate is not None:
                     shown = turn.slate.items
                 elif turn.mentions:
@@ -265,7 +265,9 @@ class _Ledger:
         """ "Forget the eighties": what was wanted or refused is neither. What was neither is meant as a refusal."""
         part = edit.part
         if part is None:
-            self.wanted = [w for w in self.wanted if edit.key not in (w.part.kind, w.part.key)]
+            self.wanted = [
+                w for w in self.wanted if edit.key not in (w.part.kind, w.part.key) or w.part.label.startswith(ABOUT)
+            ]
             return
         if part.kind == "number":
             self.wanted = [w for w in self.wanted if w.part.key != part.key]

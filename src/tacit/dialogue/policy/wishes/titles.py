@@ -15,6 +15,7 @@ from tacit.dialogue.policy.wishes.vocabulary import Vocabulary
 
 _BEFORE_TITLES = ("seen", "sim", "unseen", "role_of", "not", "except", "taste", "like_verb")
 _SEEN_AFTER = re.compile(r" ,? ?(?:i|we) (?:have |had )?(?:already |both |all |just )*(?:seen|watched|saw|read)\b")
+_SERIES_AFTER = frozenset({"ones", "movies", "films", "books", "series", "franchise", "saga"})
 _TITLE_WORDS = 9
 NO_TITLE = word_set(
     "a an the it that this them those these one ones you me us i we they he she and or but not no some any all none "
@@ -111,7 +112,9 @@ class Titles:
         """The longest title at token ``at``, of ``fewest`` words or more; its article may be missing."""
         for length in range(min(_TITLE_WORDS, len(row) - at), fewest - 1, -1):
             phrase = tuple(token.word for token in row[at : at + length])
-            found = self.rows(phrase) or (self.rows(("the", *phrase)) if phrase[0] != "the" else ())
+            after = row[at + length].word if at + length < len(row) else "."
+            series = self.rows(phrase[1:]) if length > 1 and phrase[0] == "the" and after in _SERIES_AFTER else ()
+            found = series or self.rows(phrase) or (self.rows(("the", *phrase)) if phrase[0] != "the" else ())
             if found and not all(word in NO_TITLE for word in phrase):
                 return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=found)]
         return []

@@ -54,6 +54,7 @@ _HELD = re.compile(
     r"(?:with|that (?:has|have)|that is full of|having)(?!\w)"
 )
 _IN_IT = re.compile(r" in (?:it|them)(?!\w)")
+_LISTED = re.compile(r"(?<!\S)(\w+) (?:, )?(?:,|or|and|/) (?:(?:an?|the|some) )?$")
 _GOES_ON = re.compile(r" (?:, )?(?:or|and|/)(?: (?:about|on|in|at|with|being|getting))*(?= )")
 _ASKING = ("want", "taste", "like_verb", "not", "except", "just", "seen_all")  # cues after which a bare topic may stand
 _BRIDGES = word_set("on in of at under inside aboard against between during behind")
@@ -102,6 +103,7 @@ class TopicMarker:
         found = self._told(marks, said)
         found += self._before_nouns(marks, said)
         found += self._bare(marks, said)
+        found += self._listed(found, marks, said)
         found = list({(topic.start, topic.end): topic for topic in reversed(found)}.values())
         apart: list[Mark] = []
         for topic in sorted(found, key=lambda topic: topic.start - topic.end):  # the longest first
@@ -141,6 +143,17 @@ class TopicMarker:
                         break
                     found.append(topic)
         return found
+
+    def _listed(self, found: Sequence[Mark], marks: Sequence[Mark], said: _Said) -> Iterator[Mark]:
+        """What stands before a topic in its list: "a dog, a whale or the like"."""
+        for topic in found:
+            while before := _LISTED.search(said.joined[: topic.start]):
+                n = said.place(before.start(1))
+                part = self.topics.part([before[1]]) if self._thing(before[1], refused=True) else None
+                if part is None or not self._free(marks, said.starts[n]):
+                    break
+                topic = Mark("topic", said.starts[n], said.end(n), (part,), text=before[1])
+                yield topic
 
     @staticmethod
     def _of_item(at: int, marks: Sequence[Mark], said: _Said) -> bool:

@@ -29,13 +29,14 @@ _WORD = re.compile(r"(?<!\S)[^\W\d_]+(?!\S)")
 class Unread:
     start: int
     word: str
-    which: bool  # whether it stands before a kind or a noun for items: "a medical drama"
+    which: bool  # whether it stands before a kind or a noun for items, or is what is liked: "a medical drama"
 
 
 def unread(marks: Sequence[Mark], joined: str, topics: Topics) -> list[Unread]:
     """In order, in sentences that want something; none that a mark of the turn has in another place."""
     kinds = {mark.start for mark in marks if mark.name == "kind"}
     read = {singular(word) for mark in marks for word in joined[mark.start : mark.end].split()}
+    liked = {mark.end for mark in marks if mark.name in ("taste", "like_verb")}
     stops = [mark.start for mark in marks if mark.name == "stop"]
     wanting = {bisect(stops, mark.start) for mark in marks if mark.parts or mark.name == "want"}
     found: list[Unread] = []
@@ -49,7 +50,7 @@ def unread(marks: Sequence[Mark], joined: str, topics: Topics) -> list[Unread]:
             continue
         after = said.end() + 1
         following = joined[after : joined.find(" ", after) if " " in joined[after:] else None]
-        which = after in kinds or following in NOUNS
+        which = after in kinds or following in NOUNS or start - 1 in liked
         rare = topics.telling(word) and not word.endswith(_DOING)
         if rare or (which and 0 < topics.told(word) <= COMMON):
             found.append(Unread(start, word, which))

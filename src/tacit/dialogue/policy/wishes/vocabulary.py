@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from tacit.dialogue.policy.wishes import lexicon
 from tacit.dialogue.policy.wishes.attributes import (
     DOMINANT,
@@ -27,6 +29,7 @@ LONGEST = 7  # words of a phrase
 _GENERIC = lexicon.NOUNS | frozenset(singular(word) for word in lexicon.NOUNS)
 _SUFFIXES = word_set("jr sr ii iii iv")
 _FEWEST = 3  # items of a person that a surname alone may mean
+DRAWN = 0.8  # how far what is animated suits children, where other things are filed for them
 _MOST_VALUES = 300  # of a key, above which other words for them are not read
 _JOINS = re.compile(r"\s*(?:,|&|/|\+|\band\b)\s*")
 _MISSPELT = 5  # letters from which one wrong letter is forgiven
@@ -75,8 +78,8 @@ class Vocabulary:
         )  # a word beside its own: "shouting" is no "shooting"
 
     def person(self, columns: frozenset[int], role: str, label: str) -> Part:
-        """``role``: "screen" (with, starring), "maker" (by, directed by) or "". Without one, a name means what the
-        person is known for: the key that holds most, where it holds ``DOMINANT`` times as many as any other."""
+        """``role``: "screen" (with, starring), "maker" (by, directed by), "any" or "". Without one, a name means what
+        the person is known for: the key that holds most, where it holds ``DOMINANT`` times as many as any other."""
         keys = {c: self.index.columns[c][0] for c in columns}
         fits = {
             "screen": frozenset(c for c, key in keys.items() if key in ON_SCREEN),
@@ -85,6 +88,8 @@ class Vocabulary:
         }.get(role, frozenset())
         if fits:
             return Part(label, "person", fits)
+        if role == "any":
+            return Part(label, "person", columns)
         sizes = sorted(((len(self.index.rows[c]), c) for c in columns), reverse=True)
         if len(sizes) > 1 and sizes[0][0] >= DOMINANT * sizes[1][0]:
             columns = frozenset({sizes[0][1]})
@@ -125,7 +130,7 @@ class Vocabulary:
         forms: dict[str, set[int]] = defaultdict(set)
         for column, phrase in self._tokens.items():
             if phrase and counts[self.index.columns[column][0]] <= _MOST_VALUES:
-                forms[" ".join((*phrase[:-1], singular(phrase[-1])))].add(column)
+                forms[" ".join(phrase)].add(column)
         return {said: frozenset(columns) for said, columns in forms.items()}
 
     def _core(self, phrase: Phrase) -> Phrase:
@@ -181,16 +186,20 @@ class Vocabulary:
             if ("rating" in key or "certificate" in key or key == "age")
             and " ".join(words(value)) in lexicon.CHILDREN_RATINGS
         )
-        for columns in (
-            self._filed(lexicon.CHILDREN_FILED[:1][0].split(", ")),
-            rated,
-            self._filed(lexicon.CHILDREN_FILED[1].split(", ")),
-        ):
-            if columns:
-                self.children = Part(FOR_CHILDREN, "category", columns, exact=False)
-                break
+        filed, drawn, named = (self._filed(said.split(", ")) for said in lexicon.CHILDREN_FILED)
+        columns = filed or rated or drawn or named or self._said_of_children()
+        if columns:
+            partly = (tuple((column, DRAWN) for column in drawn - columns),) if drawn - columns else ()
+            self.children = Part(FOR_CHILDREN, "category", columns, exact=False, partly=partly)
         avoid = self._filed(lexicon.CHILDREN_AVOID.split(", "))
         self.children_avoid = Part("horror", "category", avoid, exact=False) if avoid else None
+
+    def _said_of_children(self) -> frozenset[int]:
+        """Where nothing is filed: items whose text names them."""
+        said = [words(item.text) for item in self.index.catalog.items]
+        rows = [row for row, held in enumerate(said) if not lexicon.CHILDREN_NAMED.isdisjoint(held)]
+        column = self.index.column_of("text", FOR_CHILDREN, np.array(rows, dtype=np.int64)) if rows else None
+        return frozenset() if column is None else frozenset({column})
 
     def _people(self) -> None:
         names: dict[Phrase, set[int]] = defaultdict(set)

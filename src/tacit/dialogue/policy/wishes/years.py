@@ -39,6 +39,11 @@ _RULES = [
     ("at_least", rf"(?:{_NOT_OLDER}) (?:the )?(?:year )?{_POINT.format(*['c'] * 9)}"),
     ("at_most", rf"(?:{_NOT_NEWER}) (?:the )?(?:year )?{_POINT.format(*['d'] * 9)}"),
     ("lower", rf"(?P<eword>{_LOWER}) (?:the )?(?:year )?{_POINT.format(*['e'] * 9)}"),
+    (
+        "upper",
+        rf"(?P<fword>before) (?:i|he|she|we|they|my \w+) (?:was|were) born (?:, )?"
+        rf"(?:(?:which|and that|that) (?:was|is) |so |in |(?:so )?i was born )*(?:in )?{_POINT.format(*['f'] * 9)}",
+    ),
     ("upper", rf"(?P<fword>{_UPPER}) (?:the )?(?:year )?{_POINT.format(*['f'] * 9)}"),
     (
         "at_least",
