@@ -19,6 +19,7 @@ import numpy as np
 from tacit.data.dialogues.folds import folds
 from tacit.data.dialogues.sources import load_training
 from tacit.dialogue.evaluate.outcomes import MEASURES, outcome_values
+from tacit.dialogue.players import precision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train.outcomes.learn import CONTROL, learn
 from tacit.dialogue.train.outcomes.recalibration import ItemOdds, Read, Recalibration
@@ -30,7 +31,7 @@ from tacit.pipelines.outcomes.stages import Judge
 from tacit.run.stages import load_settings
 from tacit.text.sentiment import load_sentiment
 
-LEARNT = (("importance", 3.0), ("importance", 10.0), ("set_dpo", 1.0), ("group_credit", 10.0))
+LEARNT = (("importance", 3.0), ("set_dpo", 1.0), ("group_credit", 10.0))
 SEEKERS = "seekers"
 Values = dict[str, np.ndarray]  # measure, or who asked → [cases]
 
@@ -50,8 +51,10 @@ def trials(run: Path, every: Sequence[str], out: Path) -> Iterator[tuple[str, Va
         catalog, split = load_training(config.data)
         a, b = folds(split.train, config.first_fold, config.seed)
         policy = Policy.from_pretrained(run / "sft" / "policy")
-        odds, judge = ItemOdds.counted(a, policy.catalog), Judge(policy, split.valid)
-        read = Read.of(policy, [user.context for user in replayed(b, catalog, Grades())])
+        odds = ItemOdds.counted(a, policy.catalog)
+        with precision(policy, config.dtype):
+            judge = Judge(policy, split.valid)
+            read = Read.of(policy, [user.context for user in replayed(b, catalog, Grades())])
         seekers = np.array([case.context.user for case in judge.cases])
         for path, (learner, weight, said) in zip(paths, names, strict=True):
             if path.is_file():
