@@ -27,6 +27,7 @@ from tacit.data.dialogues.folds import folds
 from tacit.data.dialogues.sources import load_training
 from tacit.data.lines import share as place_of
 from tacit.dialogue.evaluate.protocols import Case, cases, contexts
+from tacit.dialogue.players import precision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.slate import NEAR, mask_rows
 from tacit.dialogue.train.outcomes.recalibration import ItemOdds
@@ -102,8 +103,9 @@ def read(run: Path, out: Path, share: float = 0.5) -> None:
         parts, ranks = list[Table](), list[tuple[int, int, int]]()
         for start in range(0, len(groups), CHUNK):
             part = groups[start : start + CHUNK]
-            parts.append(chunk(policy, odds, years, part))
-            logits = policy.slate_logits([group[0].context for group in part]).numpy()  # texts are read once
+            with precision(policy, config.dtype):
+                parts.append(chunk(policy, odds, years, part))
+                logits = policy.slate_logits([group[0].context for group in part]).numpy()  # texts are read once
             ranks += [(start + k, gold, rank) for k, gold, rank in ranks_of(logits, part)]
             print(f"{name}: {start + len(part)} of {len(groups)}", file=sys.stderr, flush=True)
         whole = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
