@@ -46,6 +46,8 @@ CHANGES: tuple[Renamed | Gone | GoneValues, ...] = (
     Gone("ppo.entropy_weight", 0.0, "no run was made with it"),
     Gone("ppo.mask_unfinished", False, "no run was made with it"),
     GoneValues("ppo.reward_norm", ("none",), "no run was made with it"),
+    Gone("grades.again", 0.0, "on ReDial nothing was learnt from it"),
+    Gone("grades.sentiment", 0.0, "on ReDial nothing was learnt from it"),
     # rerankers
     Renamed("lists.variant", values={"literal": "kar_lists"}),
     GoneValues("knowledge.mode", ("factors",), "texts are no longer read factor by factor"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from ppo_fakes import catalog
 
 from tacit.dialogue.users.replay import Grades, replayed
 from tacit.types import Dialogue, Feedback, Judgement, Slate, Turn
 
-GRADES = Grades(liked=1.0, named=0.5, disliked=-1.0, rejected=-0.25, seen=-0.5, again=0.0, sentiment=0.0)
+GRADES = Grades(liked=1.0, named=0.5, disliked=-1.0, rejected=-0.25, seen=-0.5)
 
 
 def shows(*items: str, feedback: Feedback | None = None) -> Turn:
@@ -46,20 +45,6 @@ def test_events_of_own_logs_are_read_alike() -> None:
     dialogue = Dialogue("d", "u", (Turn("user", "hi"), shows("i1", "i2", feedback=seen)))
     (only,) = replayed([dialogue], catalog(), GRADES)
     assert only.gains == (1.0, -0.25)
-
-
-def test_what_followed_is_added_where_it_is_asked_for() -> None:
-    """The first slate was followed by another one and by bad words, the second ended the search with good ones."""
-    grades = Grades(named=0.0, again=-0.2, sentiment=0.5)
-    heard: list[list[str]] = []
-
-    def sentiment(texts: list[str]) -> list[float]:
-        heard.append(texts)
-        return [-1.0, 0.8]
-
-    first, second = replayed([talk()], catalog(), grades, sentiment)  # type: ignore[arg-type]
-    assert heard == [["no, awful", "great, thanks"]]
-    assert first.gains == pytest.approx((-0.7, -0.7, 0.4)) and second.gains == pytest.approx((0.4,))
 
 
 def test_nothing_is_replayed_before_a_word_was_said() -> None:

@@ -7,36 +7,33 @@ A published dialogue and a session of one's own log are read alike: both are ``D
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tacit.catalog import Catalog
 from tacit.dialogue.responses import Response, responses
-from tacit.text.sentiment import Sentiment
 from tacit.types import Dialogue, ItemId
 
 
 @dataclass
 class Grades:
-    """What an answer is worth. The first that holds of disliked, liked, rejected, named; the others are added."""
+    """What an answer is worth: the first that holds of disliked, liked, rejected, named, and ``seen`` besides."""
 
     liked: float = 1.0
     named: float = 0.5  # shown, and no word on it
     disliked: float = -1.0
     rejected: float = -0.5  # own logs: not taken where taking is logged, and not clicked
     seen: float = 0.0  # added where the person knew it already
-    again: float = 0.0  # added where another item was shown after it: it did not end the search
-    sentiment: float = 0.0  # times the sentiment in [-1, 1] of the person's next words
 
-    def of(self, response: Response, again: bool = False, sentiment: float = 0.0) -> float:
-        """Of one item. Published forms say liked and seen; own logs clicks, acceptance and what followed."""
+    def of(self, response: Response) -> float:
+        """Of one item. Published forms say liked and seen; own logs clicks and acceptance."""
         if response.liked is not None:
             worth = self.liked if response.liked else self.disliked
         elif response.accepted or response.clicked:
             worth = self.liked
         else:
             worth = self.rejected if response.rejected else self.named
-        return worth + self.seen * bool(response.seen) + self.again * again + self.sentiment * sentiment
+        return worth + self.seen * bool(response.seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +59,14 @@ class Replayed:
         return [known.get(row, 0.0) for row in slate]
 
 
-def replayed(
-    dialogues: Sequence[Dialogue], catalog: Catalog, grades: Grades, sentiment: Sentiment | None = None
-) -> list[Replayed]:
+def replayed(dialogues: Sequence[Dialogue], catalog: Catalog, grades: Grades) -> list[Replayed]:
     """Every agent turn that showed an item after something was said, with the outcomes of it and of later turns.
 
-    An item named before the turn, by either side, is left out: a slate never holds it. ``sentiment`` reads the
-    person's next words, and is needed where ``grades.sentiment`` is not 0.
+    An item named before the turn, by either side, is left out: a slate never holds it.
     """
     found = []
     for dialogue in dialogues:
-        worth = _worth(dialogue, grades, sentiment)
+        worth = _worth(dialogue, grades)
         for t, given in worth.items():
             context = dialogue.before(t)
             if not any(turn.text.strip() or turn.mentions for turn in context.turns):
@@ -90,20 +84,7 @@ def replayed(
     return found
 
 
-def _worth(dialogue: Dialogue, grades: Grades, sentiment: Sentiment | None) -> Mapping[int, Mapping[ItemId, float]]:
+def _worth(dialogue: Dialogue, grades: Grades) -> Mapping[int, Mapping[ItemId, float]]:
     """Turn → item → gain, for each agent turn with a slate, in order."""
     shows = [t for t, turn in enumerate(dialogue.turns) if turn.speaker == "agent" and turn.slate]
-    words = ["" if not grades.sentiment else " ".join(_next_words(dialogue, t)) for t in shows]
-    felt = sentiment(words) if sentiment and grades.sentiment else [0.0] * len(shows)
-    return {
-        t: {item: grades.of(answer, t != shows[-1], mood) for item, answer in responses(dialogue, t).items()}
-        for t, mood in zip(shows, felt, strict=True)
-    }
-
-
-def _next_words(dialogue: Dialogue, t: int) -> Iterator[str]:
-    """What the person says before the agent speaks again."""
-    for turn in dialogue.turns[t + 1 :]:
-        if turn.speaker == "agent":
-            return
-        yield turn.text
+    return {t: {item: grades.of(answer) for item, answer in responses(dialogue, t).items()} for t in shows}

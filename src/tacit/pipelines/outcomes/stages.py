@@ -37,7 +37,6 @@ from tacit.run.files import atomic_folder, atomic_write, read_json, write_parque
 from tacit.run.folder import Run
 from tacit.run.progress import progress
 from tacit.run.stages import StageTable
-from tacit.text.sentiment import load_sentiment
 from tacit.types import Dialogue, Split, TestSet
 
 log = logging.getLogger("tacit")
@@ -80,8 +79,7 @@ def learned(run: Run, config: OutcomesRunConfig, device: str) -> None:
     _, a, b, split = _folds(config)
     policy = Policy.from_pretrained(run.folder / "sft" / "policy").to(device)
     odds = ItemOdds.counted(a, policy.catalog)
-    sentiment = load_sentiment("vader") if config.grades.sentiment else None
-    users = replayed(b, policy.catalog, config.grades, sentiment)
+    users = replayed(b, policy.catalog, config.grades)
     outcomes, read = Outcomes.of(users), _read(policy, [user.context for user in users], "fold B")
     judge = Judge(policy, split.valid)
     stage, trials = run.stage("learn"), list[Trial]()
