@@ -51,7 +51,8 @@ def test_too_little_memory_harms_nothing(system: str, tmp_path: Path) -> None:
         print(f"{system}: {size:,} of {most:,} bytes: exit {code}: {sentences(said)}{said[-300:] if code == 1 else ''}")
         by_openblas = code == 1 and "OpenBLAS error: Memory allocation" in said  # it ends the process by itself
         assert code == 0 or (code == 2 and len(sentences(said)) == 1) or code < 0 or by_openblas, said
-        assert "Traceback" not in said, said
+        ours = said.partition("Exception ignored in atexit callback")[0]  # torch's own last words may want memory, too
+        assert "Traceback" not in ours, said
         ended.append(code)
     assert set(ended) != {0}
     code, said = finish(words, tmp_path / "run")
