@@ -88,6 +88,13 @@ def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
             str(tmp_path / "log.sqlite"),
             "--policy",
             "run",
+            "--state",
+            str(tmp_path),
+        ): "holds no registry: give the folder",
+        (
+            str(tmp_path / "log.sqlite"),
+            "--policy",
+            "run",
             "--map",
             "logged=p",
         ): "--map is for a table, without --policy",

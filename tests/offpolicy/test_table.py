@@ -270,6 +270,7 @@ WRONG = {
     "round,place,logged,target,reward\nr,1,0.5,0.5,1\ns,2,0.5,0.5,1\n": "row 2: round 's' lacks a place before this",
     "round,item,logged,target,reward\nr,a,0.5,0.5,1\nr,a,0.5,0.5,1\n": "row 2: round 'r' has this item twice",
     "logged,target,reward\n0.5,0.5,1\n0.5,0.5,1,7\n": "row 2 .4 fields, the header has 3. cannot be read as csv",
+    "logged,target,reward,reward\n0.5,0.5,1,0\n": "has two columns 'reward': name one of them otherwise",
     "logged;target;reward\n0,5;0,5;1\n": "separated by semicolons: write it with commas",
     "item,logged,target,reward\n\"['a' 'b']\",0.5,0.5,1\n": "row 1: item is .*, no list: write JSON",
     'item,logged,target,reward\n"[1, 2]",0.5,0.5,1\n': "logged is one value a row, where item is a list",

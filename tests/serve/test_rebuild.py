@@ -27,6 +27,7 @@ from tacit.offpolicy.rewards import Earned, Rewards
 from tacit.offpolicy.served import judged, to_log
 from tacit.serve.items import Changes, Shelf
 from tacit.serve.rebuild import GREEDY, MASKED, UNDELIVERED, rebuilt, why_not
+from tacit.serve.registry import Registry
 from tacit.serve.versions import version_of
 
 
@@ -82,8 +83,9 @@ def test_who_drew_the_log_draws_it_again(served: Path, log: Store) -> None:
         exposure = turn.record.exposure
         assert turn.p_recommend == pytest.approx(exposure.p_recommend, rel=1e-4)
         assert turn.places == pytest.approx([item.probability for item in exposure.items], rel=1e-4)
-    assert asked_again(log, turns, served / "serve", 3).passed is True
-    assert asked_again(log, turns, served / "serve", 0).passed is False  # the past was left out
+    registry = Registry(served / "serve" / "registry")
+    assert asked_again(log, turns, registry, 3).passed is True
+    assert asked_again(log, turns, registry, 0).passed is False  # the past was left out
     assert asked_again(log, turns, None, 3).passed is None
     clicked = [any(event.kind == "click" for _, event in turn.record.events) for turn in turns]
     table = to_log(turns)

@@ -27,6 +27,7 @@ from tacit.types import InputError
 if TYPE_CHECKING:  # a table needs neither torch nor a server
     from tacit.dialogue.policy.policy import Policy
     from tacit.serve.rebuild import Rebuilt
+    from tacit.serve.registry import Registry
 
 BATCH = 16  # turns that a policy reads at once
 ASKED_AGAIN = 200  # turns of each policy that was served
@@ -68,12 +69,14 @@ def of_store(
     out: Path,
     settings: Settings,
 ) -> None:
+    from tacit.cli.versions import registry_of
     from tacit.dialogue.policy.policy import Policy
     from tacit.run.network import quiet_progress_bars
     from tacit.serve.live import policy_folder
     from tacit.serve.versions import version_of
 
     quiet_progress_bars()
+    registry = None if state is None else registry_of(state)
     if Path(where).is_dir():
         raise InputError(
             f"{where} is a folder: an export holds no words, and without them no policy can say what it would have "
@@ -87,7 +90,7 @@ def of_store(
     for why, count in sorted(left_out.items()):
         _say(f"left out: {count:,} {why}")
     log = to_log(turns)
-    checks = {"asked again": asked_again(store, turns, state, past_sessions)}
+    checks = {"asked again": asked_again(store, turns, registry, past_sessions)}
     tell(evaluate(log, settings, version_of(folder), rewards.name, checks), out, where)
 
 
@@ -122,14 +125,13 @@ def judge(
             yield judged(turn.record, earned, p, row, policy.catalog, size, generator, sampled)
 
 
-def asked_again(store: Store, turns: Sequence[Judged], state: Path | None, past_sessions: int) -> Check:
-    """The policies that were served, as far as the server's folder has them, against their logged probabilities."""
+def asked_again(store: Store, turns: Sequence[Judged], registry: Registry | None, past_sessions: int) -> Check:
+    """The policies that were served, as far as the registry has them, against their logged probabilities."""
     from tacit.dialogue.policy.policy import Policy
-    from tacit.serve.registry import Registry
 
-    if state is None:
+    if registry is None:
         return Check(None, "Without --state, the policies that were served are not asked again.")
-    registry, again = Registry(state / "registry"), list[Judged]()
+    again = list[Judged]()
     for version in sorted({turn.record.exposure.policy_version for turn in turns}):
         if version not in registry.versions():
             continue

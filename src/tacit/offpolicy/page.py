@@ -122,10 +122,10 @@ def _checks(found: Evaluation) -> str:
 def _value(estimate: Estimate, signed: bool = False) -> Cell:
     if not math.isfinite(estimate.value):
         return Cell("not told")
-    sign = "+" if signed and estimate.value > 0 else ""
-    ends = estimate.ends
+    ends, value = estimate.ends, _digits(estimate.value)
+    sign = "+" if signed and estimate.value > 0 and value.strip("0.") else ""
     interval = f"{_digits(ends[0])} to {_digits(ends[1])}" if ends else "no interval"
-    return Cell(sign + _digits(estimate.value), interval)
+    return Cell(sign + value, interval)
 
 
 def _digits(number: float) -> str:

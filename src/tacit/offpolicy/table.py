@@ -6,6 +6,7 @@ column, the row (from 1, the header not counted) and what to do.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -97,28 +98,33 @@ def _frame(path: Path) -> pl.DataFrame:
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         if kind == "csv":
-            _separated(path, separator)
+            _check_header(path, separator)
             frame = pl.read_csv(path, separator=separator, infer_schema=False)
         else:
             frame = pl.read_ndjson(path, infer_schema_length=None) if kind == "jsonl" else pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+    except (pl.exceptions.PolarsError, OSError, ValueError, csv.Error) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        uneven, utf8 = (_uneven(path, separator), ", in UTF-8") if kind == "csv" else ("", "")
-        raise InputError(f"{path}{uneven} cannot be read as {kind} ({reason}): write it again{utf8}.") from None
+        uneven = _uneven(path, separator) if kind == "csv" else ""
+        again = {"csv": ", in UTF-8", "jsonl": ", one object a line"}.get(kind, "")
+        raise InputError(f"{path}{uneven} cannot be read as {kind} ({reason}): write it again{again}.") from None
     stripped = [name.strip() for name in frame.columns]
     return frame.rename(dict(zip(frame.columns, stripped, strict=True))) if len(set(stripped)) == frame.width else frame
 
 
-def _separated(path: Path, separator: str) -> None:
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        header = lines.readline()
-    if ";" in header and separator not in header:
+def _check_header(path: Path, separator: str) -> None:
+    """Of a csv: ``InputError`` where it is another kind, or two columns have one name."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        header = next(csv.reader(lines, delimiter=separator), [])
+    if len(header) == 1 and ";" in header[0]:
         raise InputError(f"{path} is separated by semicolons: write it with commas, and a point in numbers.")
+    names = [name.strip() for name in header]
+    if twice := [name for name in names if names.count(name) > 1 and name]:
+        raise InputError(f"{path} has two columns {twice[0]!r}: name one of them otherwise.")
 
 
 def _uneven(path: Path, separator: str) -> str:
     """Where a csv has another number of fields than its header: ", row 3 (4 fields, the header has 3)"."""
-    with path.open(encoding="utf-8", errors="replace", newline="") as lines:
+    with path.open(encoding="utf-8", errors="replace", newline="") as lines, contextlib.suppress(csv.Error):
         rows = csv.reader(lines, delimiter=separator)
         wanted = len(next(rows, []))
         for number, row in enumerate(rows, start=1):

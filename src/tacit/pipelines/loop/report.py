@@ -163,7 +163,7 @@ def _rounds(found: Told) -> str:
             _gain(one["gain"].get(deciding)),
             _gain(one["gain"].get("SNIPS")),
             Cell(f"{one['ess']:.0f}", f"of {one['logged_rounds']}, {one['judged_by']} people"),
-            Cell("passed" if one["passed"] else "refused", ", ".join(said)),
+            Cell("passed" if one["passed"] else "refused", ", ".join(said), left=True),
         ]
         rows.append(("", cells))
     primary = found["rounds"][0]["primary"]
