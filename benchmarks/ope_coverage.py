@@ -14,6 +14,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tacit.offpolicy import Log, Settings, evaluate
 from tacit.offpolicy.evaluate import LOGGED, estimators
 from tacit.offpolicy.inference import intervals
 from tacit.offpolicy.reward_model import cross_fitted
-from tacit.offpolicy.worlds import FAULTS, Fault, Rewards, World, corrupted
+from tacit.offpolicy.worlds import FAULTS, Fault, Rewards, World, corrupted, probabilities
 from tacit.run.files import atomic_write
 from tacit.types import Floats64, InputError
 
@@ -35,6 +36,7 @@ DRAWS = 300
 EPSILON = 0.1
 REWARDS: tuple[Rewards, ...] = ("independent", "cascade", "whole slate")
 ESTIMATORS = ("SNIPS", "snRIPS", "cascade-DR", "snPI", "IIPS", "IPS", "RIPS")
+SHARED = ("other logits", "logits doubled")
 # Relative gains of the policies to be judged, from and to; drawn evenly.
 GAINS = {"worse by 2 to 20 %": (-0.2, -0.02), "as good": (0.0, 0.0), "better by 10 to 20 %": (0.1, 0.2)}
 
@@ -96,6 +98,21 @@ def faults(fault: Fault, number: int) -> dict[str, Any]:
     return {"noticed": _noticed(log, fault, other, logged, number)}
 
 
+def shared_faults(fault: str, number: int) -> dict[str, Any]:
+    """What is noticed where both policies' probabilities are wrong alike, in a table without contexts and versions."""
+    made, logged, generator = world(30, number, "cascade")
+    target = with_gain(made, logged, 0.1, generator)
+    log = made.log(logged, target, ROUNDS, generator, EPSILON)
+    assert log.contexts is not None and log.items is not None
+    contexts, slates = log.contexts.astype(np.int64), log.items.astype(np.int64)
+    drift = 0.7 * generator.normal(size=logged.shape)
+    wrong = [policy + drift if fault == "other logits" else 2.0 * policy for policy in (logged, target)]
+    p = [probabilities(policy[contexts], slates, EPSILON) for policy in wrong]
+    bare = replace(log, contexts=None, versions=None, explored=None, epsilon=None, candidates=None)
+    found = evaluate(replace(bare, logged=p[0], target=p[1]), Settings(draws=DRAWS, seed=number))
+    return {"noticed": [name for name, check in found.checks.items() if check.passed is False]}
+
+
 def _noticed(log: Log, fault: Fault, other: Floats64, logged: Floats64, number: int) -> list[str]:
     try:
         found = evaluate(corrupted(log, fault, other, logged), Settings(draws=DRAWS, seed=number))
@@ -115,6 +132,8 @@ def work(share: float) -> dict[str, tuple[int, Callable[[int], dict[str, Any]]]]
     jobs["verdict, 180 rounds: better by 10 to 20 %"] = worlds, lambda i: verdicts("better by 10 to 20 %", 180, i)
     for fault in FAULTS:
         jobs[f"fault: {fault}"] = worlds, lambda i, f=fault: faults(f, i)
+    for alike in SHARED:
+        jobs[f"fault of both: {alike}"] = worlds, lambda i, f=alike: shared_faults(f, i)
     return jobs
 
 
@@ -143,7 +162,7 @@ def report(name: str, rows: list[Any]) -> None:
             held, gain, width, off = np.mean([row[estimator] for row in rows], axis=0)
             print(f"  {estimator:11} holds the value {held:6.1%}, the gain {gain:6.1%}", end="")
             print(f", width {width:6.1%}, bias {off:+6.2%}")
-    elif kind == "fault":
+    elif kind.startswith("fault"):
         print(f"  noticed {np.mean([bool(row['noticed']) for row in rows]):.1%}", end="; by ")
         print(dict(Counter(first for row in rows for first in row["noticed"]).most_common()))
     else:
