@@ -69,6 +69,16 @@ def test_the_gates_word_counts_with_its_report_and_in_an_audit_that_is_whole(
     assert registry.current() == two
 
 
+def test_the_remedy_for_a_changed_version_is_one_that_the_registry_has(registry: Registry, tmp_path: Path) -> None:
+    version = registry.add(policy(tmp_path / "one", "one"))
+    (registry.path(version) / "policy.safetensors").write_text("other")
+    with pytest.raises(InputError, match=r"differs.: put it back from a copy, or remove it and register the policy"):
+        registry.promote(version)
+    (tmp_path / "one" / "policy.safetensors").write_text("other")
+    with pytest.raises(InputError, match=r"differs.: restore the folder from a copy, or make the policy again"):
+        registry.add(tmp_path / "one")
+
+
 def test_a_reason_of_spaces_is_none(registry: Registry, tmp_path: Path) -> None:
     (one,) = promoted(registry, tmp_path, "one")
     two = registry.add(policy(tmp_path / "two", "two"))

@@ -48,8 +48,15 @@ def content_hash(folder: Path) -> str:
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
-def verify(folder: str | Path) -> None:
-    """``InputError`` naming the first file that is missing or is not what was saved; files beside them may be there."""
+_REMEDY = (
+    "restore the folder from a copy, delete the stage's folder and run it again, or load it unchecked "
+    "(verify=False, on the command line --no-verify)."
+)
+
+
+def verify(folder: str | Path, remedy: str = _REMEDY) -> None:
+    """``InputError`` naming the first file that is missing or is not what was saved, and the ``remedy``; files beside
+    them may be there."""
     folder = Path(folder)
     path = folder / FILE
     if not path.is_file():
@@ -59,15 +66,15 @@ def verify(folder: str | Path) -> None:
         expected = {str(name): (str(one["sha256"]), int(one["bytes"])) for name, one in manifest["files"].items()}
         version = manifest["format"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{path} is damaged: {_REMEDY}") from None
+        raise InputError(f"{path} is damaged: {remedy}") from None
     if version != _FORMAT:
         raise InputError(f"{path} has format {version}, and this version reads {_FORMAT}: update tacit.")
     for name, (digest, size) in expected.items():
         part = folder / name
         if not part.is_file():
-            raise InputError(f"{part} is missing: {_REMEDY}")
+            raise InputError(f"{part} is missing: {remedy}")
         if part.stat().st_size != size or sha256(part) != digest:
-            raise InputError(f"{part} is not the file that was saved (its sha256 differs): {_REMEDY}")
+            raise InputError(f"{part} is not the file that was saved (its sha256 differs): {remedy}")
 
 
 def verify_if_sealed(folder: str | Path) -> None:
@@ -79,9 +86,3 @@ def verify_if_sealed(folder: str | Path) -> None:
         return
     if sealed:
         verify(folder)
-
-
-_REMEDY = (
-    "restore the folder from a copy, delete the stage's folder and run it again, or load it unchecked "
-    "(verify=False, on the command line --no-verify)."
-)

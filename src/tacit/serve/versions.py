@@ -29,7 +29,7 @@ class Versions:
 
     def add(self, policy: Path) -> str:
         """Copy a policy folder in, if it is not there; its version. ``InputError`` where its files are damaged."""
-        manifest.verify(policy)
+        manifest.verify(policy, "restore the folder from a copy, or make the policy again.")
         version = version_of(policy)
         place = self.folder / version
         if place.is_dir() and not self.damage(version):
@@ -45,7 +45,7 @@ class Versions:
         """What is wrong with a version's files; "" where they are whole."""
         place = self.folder / version
         try:
-            manifest.verify(place)
+            manifest.verify(place, REMEDY)
             return "" if version_of(place) == version else f"{place} is not what its name says: {REMEDY}"
         except (InputError, OSError) as error:
             return str(error)
