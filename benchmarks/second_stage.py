@@ -52,13 +52,15 @@ Table = dict[str, np.ndarray]
 
 
 @torch.no_grad()
-def chunk(policy: Policy, odds: ItemOdds, years: torch.Tensor, groups: list[list[Case]]) -> Table:
-    """Of B contexts: top [B, 200] rows of items, features [B, 200, F], gold [B, 200], named [B, MOST] rows or −1."""
+def chunk(policy: Policy, odds: ItemOdds, years: torch.Tensor, groups: list[list[Case]]) -> tuple[Table, torch.Tensor]:
+    """Of B contexts: top [B, 200] rows of items, features [B, 200, F], gold [B, 200], named [B, MOST] rows or −1; and all
+    logits [B, items], nothing masked.
+    """
     part = [group[0].context for group in groups]
     window, state = policy.read(part)
     named = policy.mentioned(part)
-    logits = mask_rows(torch.as_tensor(policy.ranking_scores(window, state, part)), named)
-    score, top = logits.topk(TOP)
+    logits = policy.ranking_scores(window, state, part)
+    score, top = mask_rows(logits, named).topk(TOP)
     near = policy.head.neighbours(named)
     wish = policy.wish.add_features(torch.zeros_like(logits), policy.wishes(part))
     cosine = torch.nn.functional.normalize(window.float(), dim=1) @ policy.head.item_text.float().T
@@ -74,7 +76,7 @@ def chunk(policy: Policy, odds: ItemOdds, years: torch.Tensor, groups: list[list
     gold = [[item in wanted for item in row] for row, wanted in zip(top.tolist(), golds, strict=True)]
     padded = torch.nn.functional.pad(named, (0, max(0, MOST - named.shape[1])), value=-1)[:, :MOST]
     made = {"top": top.numpy(), "features": torch.stack(columns, 2).numpy(), "gold": np.array(gold)}
-    return made | {"named": padded.numpy()}
+    return made | {"named": padded.numpy()}, logits
 
 
 def ranks_of(logits: np.ndarray, groups: list[list[Case]]) -> Iterator[tuple[int, int, int]]:
@@ -97,6 +99,8 @@ def read(run: Path, out: Path, share: float = 0.5) -> None:
     some = [dialogue for dialogue in b if place_of(dialogue.user) < share]
     out.mkdir(parents=True, exist_ok=True)
     for name, dialogues in (("valid", split.valid), ("b", some)):
+        if (out / f"{name}.npz").is_file():
+            continue
         groups = [
             g for g in contexts(cases(TestSet(tuple(dialogues)), policy.catalog)) if not all(c.repeated for c in g)
         ]
@@ -104,9 +108,9 @@ def read(run: Path, out: Path, share: float = 0.5) -> None:
         for start in range(0, len(groups), CHUNK):
             part = groups[start : start + CHUNK]
             with precision(policy, config.dtype):
-                parts.append(chunk(policy, odds, years, part))
-                logits = policy.slate_logits([group[0].context for group in part]).numpy()  # texts are read once
-            ranks += [(start + k, gold, rank) for k, gold, rank in ranks_of(logits, part)]
+                table, logits = chunk(policy, odds, years, part)
+            parts.append(table)
+            ranks += [(start + k, gold, rank) for k, gold, rank in ranks_of(logits.numpy(), part)]
             print(f"{name}: {start + len(part)} of {len(groups)}", file=sys.stderr, flush=True)
         whole = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         np.savez(out / f"{name}.npz", **whole, ranks=ranks, who=[group[0].context.user for group in groups])
