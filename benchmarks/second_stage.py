@@ -53,8 +53,8 @@ Table = dict[str, np.ndarray]
 
 @torch.no_grad()
 def chunk(policy: Policy, odds: ItemOdds, years: torch.Tensor, groups: list[list[Case]]) -> tuple[Table, torch.Tensor]:
-    """Of B contexts: top [B, 200] rows of items, features [B, 200, F], gold [B, 200], named [B, MOST] rows or −1; and all
-    logits [B, items], nothing masked.
+    """Of B contexts: top [B, 200] rows of items, features [B, 200, F], gold [B, 200], named [B, MOST] rows or −1; and
+    all logits [B, items], nothing masked.
     """
     part = [group[0].context for group in groups]
     window, state = policy.read(part)
