@@ -88,6 +88,12 @@ def test_lists_written_as_json_are_slates(tmp_path: Path) -> None:
     assert plain.items is not None and plain.items.tolist() == [["7", "8"], ["7", ""]]
 
 
+def test_an_item_called_like_a_list_is_a_name(tmp_path: Path) -> None:
+    log = read_table(written(tmp_path, "item,user,logged,target,reward\n[REC],[deleted],0.5,0.5,1\n"))
+    assert log.items is not None and log.users is not None
+    assert log.items.tolist() == [["[REC]"]] and log.users.tolist() == ["[deleted]"]
+
+
 def test_arrays_of_one_length_are_slates(tmp_path: Path) -> None:
     frame = pl.DataFrame({"logged": [[0.5, 0.25]], "target": [[0.25, 0.5]], "slate_reward": [2]})
     frame = frame.with_columns(pl.col("logged", "target").list.to_array(2))
@@ -272,8 +278,8 @@ WRONG = {
     "logged,target,reward\n0.5,0.5,1\n0.5,0.5,1,7\n": "row 2 .4 fields, the header has 3. cannot be read as csv",
     "logged,target,reward,reward\n0.5,0.5,1,0\n": "has two columns 'reward': name one of them otherwise",
     "logged;target;reward\n0,5;0,5;1\n": "separated by semicolons: write it with commas",
-    "item,logged,target,reward\n\"['a' 'b']\",0.5,0.5,1\n": "row 1: item is .*, no list: write JSON",
-    'item,logged,target,reward\n"[1, 2]",0.5,0.5,1\n': "logged is one value a row, where item is a list",
+    "item,logged,target,reward\n\"['a' 'b']\",\"[0.5, 0.5]\",1,1\n": "row 1: item is .*, no list: write JSON",
+    'target,logged,reward\n"[0.1, 0.2]",0.5,1\n': "logged is one value a row, where target is a list",
     "logged,target,reward,logged_decision,target_decision\n,,1,0.5,0.5\n": "row 1: a reward where nothing was shown",
     "logged,target,reward,weight\n0.5,0.5,1,-1\n": "row 1: weight is -1: it must be a number and at least 0",
 }

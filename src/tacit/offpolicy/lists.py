@@ -16,7 +16,7 @@ def unfolded(table: Table, of_items: Sequence[str], of_rounds: Sequence[str]) ->
     """One row an item, with its row and entry in the file. Of the columns ``of_items`` all or none are lists; those
     ``of_rounds`` are one value a row. A row whose lists are empty becomes a row without an item."""
     table = table.replaced(table.frame.with_row_index(ROW, offset=1))
-    table = _decoded(table, [name for name in (*of_items, *of_rounds) if name in table])
+    table = _decoded(table, [name for name in of_items if name in table])
     lists = [name for name in of_items if name in table and isinstance(table.frame[name].dtype, pl.List)]
     for name in of_rounds:
         if name in table and isinstance(table.frame[name].dtype, pl.List):
@@ -46,19 +46,20 @@ def unfolded(table: Table, of_items: Sequence[str], of_rounds: Sequence[str]) ->
 
 
 def _decoded(table: Table, names: Sequence[str]) -> Table:
-    """Fixed-size arrays as lists, and text that begins like a list read as JSON."""
-    made = []
-    for name in names:
-        column = table.frame[name]
-        if isinstance(column.dtype, pl.Array):
-            made.append(column.arr.to_list())
-        elif column.dtype == pl.String and _begins_like_a_list(column):
-            made.append(pl.Series(name, _from_json(table, name), dtype=pl.List(pl.String)))
+    """Fixed-size arrays as lists, and text that begins like a list read as JSON. An item may be called "[REC]": its
+    text is a list where numbers of items are lists, too."""
+    arrays = [name for name in names if isinstance(table.frame[name].dtype, pl.Array)]
+    table = table.replaced(table.frame.with_columns(pl.col(arrays).arr.to_list()))
+    texts = [name for name in names if _begins_like_a_list(table.frame[name])]
+    lists = any(isinstance(table.frame[name].dtype, pl.List) for name in names if name != "item")
+    if not lists and set(texts) <= {"item"}:
+        return table
+    made = [pl.Series(name, _from_json(table, name), dtype=pl.List(pl.String)) for name in texts]
     return table.replaced(table.frame.with_columns(made))
 
 
 def _begins_like_a_list(column: pl.Series) -> bool:
-    given = column.drop_nulls().head(1)
+    given = column.drop_nulls().head(1) if column.dtype == pl.String else column.clear()
     return bool(len(given)) and str(given[0]).lstrip().startswith("[")
 
 
