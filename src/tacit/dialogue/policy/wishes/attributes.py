@@ -47,7 +47,7 @@ class Part:
     of the item rows ``like``. ``exact`` tells a catalogue's own word from a synonym. ``partly`` are alternatives: an
     item without any of ``columns`` has as much of the thing as its (column, weight) pairs sum to, never all. ``same``
     are columns of other words for it, refused with it. A ``hint`` is only that: nothing tells the sense of its words,
-    or the texts have but others for them."""
+    or the texts have but others for them. ``tells`` is what a topic weighs: less where many texts have its words."""
 
     label: str
     kind: Kind
@@ -59,6 +59,7 @@ class Part:
     partly: tuple[tuple[tuple[int, float], ...], ...] = ()
     same: frozenset[int] = frozenset()
     hint: bool = False
+    tells: float = 1.0
 
     def less(self, columns: frozenset[int]) -> Part | None:
         """Without these columns; None when nothing is left."""

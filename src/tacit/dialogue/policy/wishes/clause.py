@@ -15,8 +15,9 @@ from tacit.dialogue.policy.wishes.vocabulary import merged
 class Clause:
     """``polarity`` is what the words so far say of what follows; a stop makes all of it fresh."""
 
-    def __init__(self, marker: Marker, marks: list[Mark], joined: str, shown: tuple[int, ...]) -> None:
+    def __init__(self, marker: Marker, marks: list[Mark], joined: str, shown: tuple[int, ...], asked: str) -> None:
         self.marker, self.marks, self.joined, self.shown = marker, marks, joined, shown
+        self.asked = asked  # what the agent said before
         self.index = marker.vocabulary.index
         self.edits: list[Edit] = []
         self.clause = 0  # where the edits of this clause begin

@@ -6,6 +6,7 @@ import re
 
 # Order decides where two begin at one place. Written for text as ``tokens`` leaves it: "don't" is "do not".
 _CUES: list[tuple[str, str]] = [
+    ("grown", r"for (?:the )?(?:adults?|grown ?ups?)(?: only)?|(?:adults?|grown ?ups?) only"),
     ("needless", 
         r"(?:is|are) not (?:a must|necessary|important|required|needed|essential|mandatory)|(?:is|"
         r"are) optional"
@@ -156,9 +157,10 @@ _CUES: list[tuple[str, str]] = [
         r"(?:did|does|do|has|have|was|is) (?:not|nothing to do with) ?(?:direct|directed|make|made|write|written|wrote|"
         r"star|act|appear|play|produce|it\b|involved)(?: in)?"
     ),
-    ("by_same", r"(?:by|from|with|starring) (?:her|him|(?:the|that) same (?:author|writer|director|actor|"
+    ("by_same", r"(?:did|has|have|does) (?:he|she|they) (?:make|made|direct|directed|write|written|do|done|star|play)|"
+        r"(?:by|from|with|starring) (?:her|him|(?:the|that|this) same (?:author|writer|director|actor|"
     r"actress|person|band|artist|singer|composer|group|guy)|"
-        r"that (?:author|writer|director|actor|actress|band|artist|singer))"
+        r"(?:that|this) (?:author|writer|director|actor|actress|band|artist|singer))"
         r"(?= (?:[.,;!?]|but|and|please|in|too|again)|$)"),
     ("not", 
         r"(?:am|are) off(?! to| work| on| for)|(?:walks?|runs?|switch(?:es)?|turns?) (?:out|off|away) "
@@ -205,7 +207,8 @@ _CUES: list[tuple[str, str]] = [
         r"are )?done with|through with|could do without|bored (?:of|with|by)|fed up with|over with|"
     
         r"(?:had |have had )?enough of|enough with|leave out|leaving out|keep out|stay away from|"
-        r"steer clear of|free of|allergic to|lay off|no more|hold the|spare me(?: the)?|(?:scared|afraid|"
+        r"steer clear of|free of|allergic to|lay off|no more|hold the|spare me(?: the)?|(?:fear|phobia|scared|"
+        r"afraid|"
         r"terrified|frightened) (?:of|by)|without|nobody|no one|nothing|none(?: of)?|never|neither|nor|"
         r"no|not|zero|less|"
         r"fewer|lacking|devoid of|burned out on|burnt out on|burnt out by|ban|(?:am|is|are) (?:so |"
@@ -257,7 +260,8 @@ _CUES: list[tuple[str, str]] = [
         r"because|cause|cuz|since (?:i|we|my|the|it|she|he|they)\b|as (?:i|we|my|she|he|they)\b"
     ),
     ("pron", 
-        r"(?:the )?(?P<nth>first|second|third|fourth|fifth|last|1th|2th|3th|4th|5th)(?: (?P<howmany>two|"
+        r"(?:the )?(?P<nth>(?:first|second)(?! world war)|third|fourth|fifth|last|1th|2th|3th|4th|5th)"
+        r"(?: (?P<howmany>two|"
         r"three|four|couple))?(?: (?:one|ones|movie|film|book|title|suggestion|pick|"
         r"option))?(?: you (?:said|mentioned|named|gave|suggested|recommended))?|(?:number|option|"
         r"#) ?(?P<digit>[1-9]|one|two|three|four|five)|(?P<all>both(?: of (?:them|those|these))?|(?:all|"

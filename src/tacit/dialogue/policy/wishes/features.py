@@ -24,7 +24,8 @@ TASTE = 0.5  # weight of "I like comedies" against "a comedy, please"
 
 
 def weight(wish: Wish, wishes: Wishes) -> float:
-    share = TASTE if wish.taste or wish.part.hint else 1.0
+    share = wish.part.tells
+    share *= TASTE if wish.taste or wish.part.hint else 1.0
     if wish.part.hint and any(not (other.receded or other.part.hint) for other in wishes.wanted):
         share = HINT
     return float(FADE ** (wishes.turn - wish.turn)) * share * (RECEDED if wish.receded else 1.0)

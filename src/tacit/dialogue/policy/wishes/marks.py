@@ -36,6 +36,7 @@ _AFTER = word_set(
 )
 _OF_PLACES = word_set("new san los las fort port mount lake north south east west saint")
 _LENGTH_SAID = re.compile(r"\b(?:minutes?|mins?|hours?|hrs?)\b")
+_TELL = word_set("says said thinks thought told tells recommended recommends insists claims swears suggested")
 _ANY_PART = re.compile(r"(?:directed|made|wrote|starred(?: in)?|acted(?: in)?|is in|was in) or ")
 _NAME_WORDS = 5
 _SEQUELS = (("sequel",), ("sequels",))
@@ -128,6 +129,8 @@ class Marker:
             if phrase in self._not_children:
                 away = {"bed", "asleep", "away", "gone", "sleeping", "out", "without", "around"} & set(phrase)
                 return Mark("away" if away else "skip", starts[at], end)
+            if phrase in self._children and at + length < len(row) and row[at + length].word in _TELL:
+                return Mark("skip", starts[at], end)  # "my grandson says"
             if phrase in self._children and self._children_meant(row, at, length):
                 children = self.vocabulary.children
                 return Mark("kind", starts[at], end, (children,) if children else (), text="children")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from tacit.dialogue.policy.wishes.attributes import words
+from tacit.dialogue.policy.wishes.attributes import Part, words
 from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.dialogue.policy.wishes.edits import Edit, Op
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.pointing import Pointing
 
 _ASKED_PEOPLE = re.compile(r"\b(?:with|by|starring|featuring|having|from|of|want|more) $")
+_OF_AGENT = re.compile(r"\b(?:this|that|same) \w+$| (?:him|her)$|^(?:did|has|have|does) ")
+_DOES = re.compile(r"(?:did|has|have|does) ")
+_POINTS = re.compile(r" (?:him|her)$|^(?:did|has|have|does) ")
 _TOLD = re.compile(r" (?:movie |film |book )?(?:is|was|are|were|did|does|had|has|looks?|made|makes)\b")
 
 
@@ -85,11 +88,20 @@ class Polarity(Pointing):
         """ "Another by her": the people of what was shown or named."""
         rows = self.last_title or self.shown[:1]
         people = [e for e in self.edits if e.part and e.part.kind == "person"]
-        if people and mark.text.endswith((" him", " her")):  # "I love Brad Pitt. More with him"
-            self.edits[self.edits.index(people[-1])] = replace(people[-1], taste=False)
-        elif rows and self.frame not in ("question", "seen"):
+        if people and _POINTS.search(mark.text):  # "I love Brad Pitt. More with him", "What else did he make?"
+            self.edits[self.edits.index(people[-1])] = replace(people[-1], op="want", taste=False)
+        elif self.asked and _OF_AGENT.search(mark.text) and (named := self._named_by_agent()):
+            self._add("want", named)
+        elif (
+            rows and self.frame not in ("question", "seen") and not mark.text.startswith(("did", "has", "have", "does"))
+        ):
             self.role = "actor" if mark.text.startswith(("with", "starring")) else "maker"
             self._people_of(rows)
+
+    def _named_by_agent(self) -> Part | None:
+        """ "That is Liar Liar with Jim Carrey." - "another with this actor"."""
+        marks, _ = self.marker.marks(self.asked)
+        return next((m.parts[0] for m in reversed(marks) if m.name == "person" and m.parts), None)
 
     def _not_in_it(self, n: int, mark: Mark) -> None:
         """ "Clint Eastwood, but not in front of the camera": the part that a person shall not have."""
@@ -175,7 +187,8 @@ class Polarity(Pointing):
 
     def _than(self, n: int, mark: Mark) -> None:
         """ "Comedy over drama", "I prefer comedies to dramas"."""
-        sides = [m.name for m in self.marks[max(n - 1, 0) : n + 3] if m.name != "want"][:3]
+        before = [m.name for m in self.marks[:n] if m.name != "want"][-1:]
+        sides = [*before, "than", *(m.name for m in self.marks[n + 1 : n + 3] if m.name != "want")][:3]
         chosen = mark.text != "to" or "prefer" in self.joined
         if chosen and sides == ["kind", "than", "kind"] and self._gap(n) + self._gap(n + 1) <= 1:
             self._set("avoid", mark)
@@ -198,6 +211,8 @@ class Polarity(Pointing):
             and not self._parts_since()
         ):
             return
+        if self.polarity == "avoid" and self._parts_since():
+            return  # "more of his, but not that one, it is rubbish"
         self._flip("want", "avoid")
         self._turn_titles(n, "reject")
 
@@ -219,6 +234,11 @@ class Polarity(Pointing):
     def _faint(self, n: int, mark: Mark) -> None:
         """ "I scare easily"."""
         self.edits += [Edit("avoid", part, soft=True) for part in mark.parts]
+
+    def _grown(self, n: int, mark: Mark) -> None:
+        """ "An animated film, but for adults"."""
+        if self.marker.vocabulary.children:
+            self.edits.append(Edit("avoid", self.marker.vocabulary.children))
 
     def _away(self, n: int, mark: Mark) -> None:
         """The children are in bed."""

@@ -65,7 +65,8 @@ _HIGH = {
 # Words with which a quantity can begin.
 STARTS = frozenset(
     re.findall(
-        r"[a-z]+", " ".join((_AT_MOST, _AT_LEAST, "about around roughly", "between from", *COUNT, *_LOW, *_HIGH))
+        r"[a-z]+",
+        " ".join((_AT_MOST, _AT_LEAST, "about around roughly minimum maximum between from", *COUNT, *_LOW, *_HIGH)),
     )
 )
 

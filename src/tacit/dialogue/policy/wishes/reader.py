@@ -35,15 +35,23 @@ class Reader:
     def __init__(self, marker: Marker) -> None:
         self.marker = marker
 
-    def read(self, text: str, mentions: Sequence[str] = (), shown: Sequence[int] = (), asked: str = "") -> Reading:
-        """``asked`` is what the agent said last: "yes" and "no" answer it."""
+    def read(
+        self,
+        text: str,
+        mentions: Sequence[str] = (),
+        shown: Sequence[int] = (),
+        asked: str = "",
+        offered: bool = False,
+    ) -> Reading:
+        """``asked`` is what the agent said last: "yes" and "no" answer it where it ``offered`` nothing."""
         named = (*mentions, *(self.marker.catalog.items[row].id for row in shown))
         marks, joined = self.marker.marks(text, named)
         topics = self.marker.topics.topics
-        scan = _Scan(self.marker, marks, joined, tuple(shown))
+        scan = _Scan(self.marker, marks, joined, tuple(shown), asked)
         edits = scan.run(unread(marks, joined, topics))
-        if not any(e.part and not e.part.label.startswith(ABOUT) for e in edits) and asked:
-            edits += self._answer(joined, asked)
+        if asked and not offered:
+            said = {e.part.kind for e in edits if e.part and not e.part.label.startswith(ABOUT)}
+            edits += [e for e in self._answer(joined, asked) if e.part and e.part.kind not in said]
         if not edits and shown and (cues.NO.match(joined) or cues.DISMISSES.match(joined)):
             edits.append(Edit("reject", rows=tuple(shown)))
         if not any(e.part and e.op in ("want", "avoid") for e in edits):
@@ -59,7 +67,9 @@ class Reader:
         if asks:
             edits = [*_rest(scan.left, wishes, topics), *edits]
         how = shift(joined, wishes)
-        if how == "goes on" and _NARROWS.search(asked.lower()):  # an answer goes on with what was asked about
+        if (
+            how == "goes on" and not offered and _NARROWS.search(asked.lower())
+        ):  # an answer goes on with what was asked about
             edits = [replace(e, adds=True) if e.op == "want" else e for e in edits]
         leaves = not asks and "?" not in joined and bool(cues.LEAVES.search(joined))
         return Reading(tuple(edits), asks, how, leaves)

@@ -73,14 +73,14 @@ class WishReader:
 
     def read(self, context: Dialogue) -> Wishes:
         """The wishes after all turns of ``context``."""
-        state, asked = Wishes(), ""
+        state, asked, offered = Wishes(), "", False
         shown: tuple[ItemId, ...] = ()
         for turn in context.turns:
             if turn.speaker == "user":
-                state = self._after(state, turn.text, turn.mentions, shown, asked)
+                state = self._after(state, turn.text, turn.mentions, shown, asked, offered)
                 asked = ""
             else:
-                asked = turn.text if turn.slate is None and not turn.mentions else ""
+                asked, offered = turn.text, turn.slate is not None or bool(turn.mentions)
                 if turn.slate is not None:
                     shown = turn.slate.items
                 elif turn.mentions:
@@ -113,10 +113,16 @@ class WishReader:
         return [f"{name}: {said}" for name, said in lines if said]
 
     def _step(
-        self, state: Wishes, text: str, mentions: tuple[ItemId, ...], shown: tuple[ItemId, ...], asked: str
+        self,
+        state: Wishes,
+        text: str,
+        mentions: tuple[ItemId, ...],
+        shown: tuple[ItemId, ...],
+        asked: str,
+        offered: bool,
     ) -> Wishes:
         rows = tuple(self.catalog.index(item) for item in shown)
-        reading = self._reading(text, mentions, rows, asked)
+        reading = self._reading(text, mentions, rows, asked, offered)
         after = apply(state, reading, self._keys)
         named = {self.catalog.index(item) for item in mentions}
         twins = state.twins | (self._with_twins(named) - named)

@@ -54,5 +54,6 @@ NO_TOPIC = ENGLISH.function_words | NOUNS | word_set(
     side perspective view pov age ages must ought take takes taking place happen happens obsessed mad keen fond
     nothing here there where while also lol haha please
     other others find help tell make makes made making work works used use hope instance example moment back put end
-    wow possibly normally heard focus possible general given missing written fabulous special wrong later hell"""
+    fiction wow possibly normally heard focus possible general given missing written fabulous special wrong later
+    hell"""
 ) | _TALK  # fmt: skip

@@ -34,7 +34,7 @@ _WRITTEN_OUT: list[tuple[re.Pattern[str], str]] = [
         (r"\bgimme\b", "give me"),
         (r"\blemme\b", "let me"),
         (r"\bw/o\b", "without"),
-        (r"\bw/", "with "),
+        (r"\bw/|\bw (?=\w)", "with "),
         (r"'?(\d0)(?:'s|ies)\b", r"\1s"),
         (r"'(\d0s)\b", r"\1"),
         (r"(?<!\w)'([2-9]\d)\b", r"19\1"),
@@ -57,6 +57,8 @@ _WRITTEN_OUT: list[tuple[re.Pattern[str], str]] = [
         ),
     )
 ]
+_DIGITS = ("a", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_HUNDREDS = re.compile(rf"\b({'|'.join(_DIGITS)}) (hundred|thousand)\b(?! and)", re.IGNORECASE)
 _TOKEN = re.compile(rf"{TITLE}\d+|\d+[.,]\d+|\w+(?:'\w+)*|[.,;:!?()/&$€£+\n]")
 
 
@@ -75,8 +77,13 @@ def tokens(text: str, titles: Sequence[tuple[int, int]]) -> list[Token]:
     plain, _ = plain_type_with_places("".join([*parts, text[last:]]))
     for pattern, written in _WRITTEN_OUT:
         plain = pattern.sub(written, plain)
+    plain = _HUNDREDS.sub(_in_digits, plain)
     plain = re.sub(r"(?<=\w)[-'](?=\w)", " ", plain)
     return [Token(_bare(word), word[:1].isupper()) for word in _TOKEN.findall(plain)]
+
+
+def _in_digits(said: re.Match[str]) -> str:
+    return f"{max(_DIGITS.index(said[1].lower()), 1)}{'00' if said[2].lower() == 'hundred' else '000'}"
 
 
 def _bare(word: str) -> str:

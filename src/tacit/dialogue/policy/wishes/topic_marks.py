@@ -56,7 +56,16 @@ _HELD = re.compile(
 _IN_IT = re.compile(r" in (?:it|them)(?!\w)")
 _LISTED = re.compile(r"(?<!\S)(\w+) (?:, )?(?:,|or|and|/) (?:(?:an?|the|some) )?$")
 _GOES_ON = re.compile(r" (?:, )?(?:or|and|/)(?: (?:about|on|in|at|with|being|getting))*(?= )")
-_ASKING = ("want", "taste", "like_verb", "not", "except", "just", "seen_all")  # cues after which a bare topic may stand
+_ASKING = (
+    "want",
+    "taste",
+    "like_verb",
+    "not",
+    "except",
+    "just",
+    "seen_all",
+    "else",
+)  # cues after which a bare topic may stand
 _BRIDGES = word_set("on in of at under inside aboard against between during behind")
 _VAGUE = re.compile(r"(?:^|\b)(?:not|get|have|be|need|take|so|that|too|any|some|more|want|let me|rather|never)$")
 _SKIPPED = word_set("a an the some any lots lot of plenty my other real actual certain kind sort all")

@@ -95,6 +95,12 @@ class Topics:
 
     def _holding_any_form(self, word: str) -> Ints64:
         forms = self._forms.get(base(word, self._rows), [])
+        if not forms and word not in self._rows:  # "spiderman"
+            for at in range(3, len(word) - 2):
+                if word[:at] in self._rows and word[at:] in self._rows:
+                    both = np.intersect1d(self._rows[word[:at]], self._rows[word[at:]])
+                    if len(both) >= FEW:
+                        return both
         held = [self._rows[form] for form in forms or [word] if form in self._rows]
         return np.unique(np.concatenate(held)) if held else np.zeros(0, dtype=np.int64)
 
@@ -159,6 +165,7 @@ class Topics:
             partly=(tuple(pairs),) if pairs else (),
             same=same,
             hint=not any(self.share(word) for word in telling),
+            tells=min(1.0, math.log(max(len(rows), 1) / self.index.n_items) / math.log(RARE)),
         )
 
     def _each(self, said: Sequence[str]) -> Iterator[tuple[int, float]]:

@@ -17,7 +17,7 @@ from tacit.dialogue.policy.wishes.lexicon import NOUNS
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.talk import NO_TOPIC
 from tacit.dialogue.policy.wishes.topics import COMMON, Topics
-from tacit.dialogue.policy.wishes.wordnet import lemma_of
+from tacit.dialogue.policy.wishes.wordnet import lemma_of, tangible
 
 SHORTEST = 4  # letters
 MOST = 4  # words of a turn: more are a story and no wish
@@ -51,7 +51,7 @@ def unread(marks: Sequence[Mark], joined: str, topics: Topics) -> list[Unread]:
         after = said.end() + 1
         following = joined[after : joined.find(" ", after) if " " in joined[after:] else None]
         which = after in kinds or following in NOUNS or start - 1 in liked
-        rare = topics.telling(word) and not word.endswith(_DOING)
-        if rare or (which and 0 < topics.told(word) <= COMMON):
+        plain = not word.endswith(_DOING) and (topics.telling(word) or tangible(word))
+        if (plain or which) and 0 < topics.told(word) <= COMMON:
             found.append(Unread(start, word, which))
     return found if len(found) <= MOST else []

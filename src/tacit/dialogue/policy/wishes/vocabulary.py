@@ -318,4 +318,5 @@ def merged(parts: Sequence[Part]) -> Part:
         partly=tuple(pairs for part in parts for pairs in part.partly),
         same=frozenset().union(*(part.same for part in parts)),
         hint=all(part.hint for part in parts),
+        tells=max(part.tells for part in parts),
     )

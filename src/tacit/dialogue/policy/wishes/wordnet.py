@@ -72,14 +72,14 @@ class WordNet:
         return self._linked(synset, _ALIKE)
 
     def below(self, synset: int, deepest: int = DEEPEST) -> Iterator[tuple[int, int]]:
-        """(level, synset) of the sorts of a thing, level by level; nothing where they are more than ``MOST``."""
+        """(level, synset) of the sorts of a thing, level by level, as far as they are at most ``MOST``."""
         found = {synset: 0}
         ring = [synset]
         for level in range(1, deepest + 1):
             ring = [lower for upper in ring for lower in self._below.get(upper, ()) if lower not in found]
+            if len(found) + len(ring) > MOST:
+                break
             found.update(dict.fromkeys(ring, level))
-            if len(found) > MOST:
-                return
         yield from ((level, lower) for lower, level in found.items() if level)
 
     def within(self, synset: int) -> list[int]:
