@@ -13,7 +13,7 @@ from wish_shops import goods, novels
 from tacit.catalog import Catalog
 from tacit.dialogue.evaluate.wish_lists import SHIPPED, Facts, read_cases
 from tacit.dialogue.evaluate.wish_templates import TEMPLATES, generate
-from tacit.dialogue.evaluate.wishes import _estimate, popular, satisfied_share, score_lists, within_wish
+from tacit.dialogue.evaluate.wishes import popular, satisfied_share, score_lists, share_interval, within_wish
 from tacit.dialogue.policy.wishes.state import WishReader
 from tacit.types import InputError
 
@@ -123,18 +123,21 @@ def test_rows_of_every_list_without_a_policy(tmp_path: Path) -> None:
     ]
 
 
-def test_an_interval_of_shares_holds_shares(tmp_path: Path) -> None:
-    """One miss in ten: the symmetric interval would end far beyond all and none."""
-    rows = [{"id": f"w{k}", "turns": ["a comedy"], "want": [{"genre": ["comedy"]}]} for k in range(10)]
-    cases, _ = read_cases(write(tmp_path, *rows), CATALOG)
-    for shares in ([1.0] * 9 + [0.4], [0.0] * 9 + [0.6]):
-        found = _estimate(np.array(shares), cases, 0, 1000)
-        assert found.value == pytest.approx(np.mean(shares)) and 0.0 <= found.low < found.value < found.high <= 1.0
+def test_an_interval_of_shares_by_hand() -> None:
+    """All of 40 wishes met: (α/2)^(1/40); none: one minus that; one of two: what 2 p - p² and p² give."""
+    edge = 0.025 ** (1 / 40)
+    assert share_interval(np.ones(40))[0] == pytest.approx(edge) and share_interval(np.ones(40))[1] == 1.0
+    assert share_interval(np.zeros(40)) == pytest.approx((0.0, 1.0 - edge))
+    low, high = share_interval(np.array([1.0, 0.0]))
+    assert 1 - (1 - low) ** 2 == pytest.approx(0.025) and 1 - high**2 == pytest.approx(0.025)
+    low, high = share_interval(np.array([1.0] * 39 + [0.4]))  # one miss: no interval from nothing to all
+    assert 0.85 < low < 0.985 < high < 1.0
 
 
 def test_the_shipped_lists_are_well_formed() -> None:
     files = sorted(SHIPPED.glob("*.jsonl"))
     sizes = {"films-development": 50, "films-everyday": 90, "films-fresh": 50, "films-held-back": 50}
+    sizes |= {f"films-blind-{n}": 40 for n in (1, 2, 3)}
     sizes |= {
         "films-other-writer": 40,
         "films-registers": 40,
