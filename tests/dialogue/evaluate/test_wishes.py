@@ -149,3 +149,11 @@ def test_the_shipped_lists_are_well_formed() -> None:
         rows = [json.loads(line) for line in file.read_text().splitlines()]
         assert len(rows) == sizes[file.stem] == len({row["id"] for row in rows})
         read_cases(file, CATALOG)
+
+
+@pytest.mark.parametrize("kind", ["books", "goods"])
+def test_the_lists_of_another_hand_can_be_met(kind: str) -> None:
+    folder = Path(__file__).parents[2] / "fixtures"
+    catalog = Catalog.load(folder / f"blind-{kind}.jsonl")
+    sizes = [read_cases(folder / f"wishes-blind-{kind}-{n}.jsonl", catalog) for n in (1, 2, 3)]
+    assert [(len(cases), left_out) for cases, left_out in sizes] == [(10 if kind == "books" else 5, 0)] * 3
