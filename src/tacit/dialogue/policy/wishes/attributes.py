@@ -45,9 +45,8 @@ DOMINANT = 3.0  # a name means the key, or the person, that holds this many time
 class Part:
     """One thing an item has or lacks: any of ``columns``, a number of ``key`` in any of ``spans``, or likeness to any
     of the item rows ``like``. ``exact`` tells a catalogue's own word from a synonym. ``partly`` are alternatives: an
-    item without any of ``columns`` has as much of the thing as its (column, weight) pairs sum to, never all. ``same``
-    are columns of other words for it, refused with it. A ``hint`` is only that: nothing tells the sense of its words,
-    or the texts have but others for them. ``tells`` is what a topic weighs: less where many texts have its words."""
+    item without any of ``columns`` has as much of the thing as its (column, weight) pairs sum to, never all. ``tells``
+    is what a topic weighs: less where many texts have its words."""
 
     label: str
     kind: Kind
@@ -57,8 +56,6 @@ class Part:
     like: tuple[int, ...] = ()
     exact: bool = True
     partly: tuple[tuple[tuple[int, float], ...], ...] = ()
-    same: frozenset[int] = frozenset()
-    hint: bool = False
     tells: float = 1.0
 
     def less(self, columns: frozenset[int]) -> Part | None:

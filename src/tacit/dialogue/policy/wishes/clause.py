@@ -8,7 +8,6 @@ from tacit.dialogue.policy.wishes.attributes import Part
 from tacit.dialogue.policy.wishes.edits import Edit, Op
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.marks import Marker
-from tacit.dialogue.policy.wishes.unread import Unread
 from tacit.dialogue.policy.wishes.vocabulary import merged
 
 
@@ -21,8 +20,6 @@ class Clause:
         self.index = marker.vocabulary.index
         self.edits: list[Edit] = []
         self.clause = 0  # where the edits of this clause begin
-        self.left: list[Unread] = []  # words that no mark holds, where something is asked for
-        self.left_before = 0  # as many of them as stand before this clause
         self.polarity: Op = "want"
         self.since = 0  # the end of the cue that set the polarity
         self.frame = ""  # seen, unseen, seen_all, sim, role, question
@@ -41,7 +38,7 @@ class Clause:
     def _fresh(self) -> None:
         self.polarity, self.frame, self.taste, self.too, self.join = "want", "", False, False, ""
         self.degree = False
-        self.clause, self.left_before = len(self.edits), len(self.left)
+        self.clause = len(self.edits)
 
     def _gap(self, at: int) -> int:
         """Words without a mark before mark ``at``."""
@@ -60,8 +57,6 @@ class Clause:
         return max(stops, default=0)
 
     def _flip(self, old: Op, new: Op) -> None:
-        if new == "avoid":
-            del self.left[self.left_before :]
         self.edits[self.clause :] = [
             replace(e, op=new) if e.op == old and e.part else e for e in self.edits[self.clause :]
         ]

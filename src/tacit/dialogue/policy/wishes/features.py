@@ -19,15 +19,11 @@ _OF_KIND = {"category": 0, "number": 1, "person": 2, "likeness": 3}
 FADE = 0.95  # weight of a wish against one that was said a wishing turn later
 IMPLIED = 0.9  # what lacking a kind costs that other words than its own ask for, against one asked for by name
 RECEDED = 0.3  # weight of what went with an earlier wish, in place of which another stands
-HINT = 0.1  # weight of a hint beside what is told plainly; alone it is a taste
 TASTE = 0.5  # weight of "I like comedies" against "a comedy, please"
 
 
 def weight(wish: Wish, wishes: Wishes) -> float:
-    share = wish.part.tells
-    share *= TASTE if wish.taste or wish.part.hint else 1.0
-    if wish.part.hint and any(not (other.receded or other.part.hint) for other in wishes.wanted):
-        share = HINT
+    share = wish.part.tells * (TASTE if wish.taste else 1.0)
     return float(FADE ** (wishes.turn - wish.turn)) * share * (RECEDED if wish.receded else 1.0)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tacit.catalog import Catalog
 from tacit.dialogue.policy.wishes import cues, lexicon
-from tacit.dialogue.policy.wishes.attributes import ABOUT, Part, words
+from tacit.dialogue.policy.wishes.attributes import words
 from tacit.dialogue.policy.wishes.cues import CUE
 from tacit.dialogue.policy.wishes.lexicon import word_set
 from tacit.dialogue.policy.wishes.mark import Mark
@@ -141,18 +141,10 @@ class Marker:
             parts = self.vocabulary.kind(phrase)
             if parts and (length > 1 or phrase[0] not in lexicon.EVERYDAY or self._meant(row, at)):
                 return Mark("kind", starts[at], end, parts, text=" ".join(phrase))
-        return self._sort(row, at, starts)
-
-    def _sort(self, row: Sequence[Token], at: int, starts: Sequence[int]) -> Mark | None:
-        """A word for a thing that is filed under another; the word itself goes with it where that is wider."""
-        for length in range(min(_NAME_WORDS - 2, len(row) - at), 0, -1):
-            said = " ".join(token.word for token in row[at : at + length])
-            sort = self.vocabulary.sorts.of(said) if said[:1].isalpha() else None
-            if sort is not None and (not sort.art or self._meant(row, at, length)):
-                unknown = Part(f"{ABOUT}{said}", "category")
-                thing = (self.topics.topics.part(said.split()) or unknown) if sort.wider else None
-                return Mark("kind", starts[at], starts[at] + len(said), (sort.part,), text=said, thing=thing)
-        return None
+        headed = self.vocabulary.head_nouns.of(row[at].word)
+        return (
+            Mark("kind", starts[at], starts[at] + len(row[at].word), (headed,), text=row[at].word) if headed else None
+        )
 
     @staticmethod
     def _children_meant(row: Sequence[Token], at: int, length: int) -> bool:

@@ -13,8 +13,6 @@ from tacit.dialogue.policy.wishes.edits import Edit, Op, Reading
 from tacit.dialogue.policy.wishes.marks import Marker
 from tacit.dialogue.policy.wishes.polarity import Polarity
 from tacit.dialogue.policy.wishes.shift import shift
-from tacit.dialogue.policy.wishes.topics import Topics
-from tacit.dialogue.policy.wishes.unread import Unread, unread
 from tacit.dialogue.policy.wishes.values import Values
 
 _HIS = re.compile(
@@ -26,7 +24,6 @@ _NARROWS = re.compile(  # an agent's question within a wish: "comedy or drama?",
     r"preferred|preference)|(?:what|any) (?:kind|sort|type|period|era|decade|age|size|colou?r|budget|price|length|"
     r"language|mood|style))\b[^?]*\?"
 )
-SHORT = 5  # words of a turn that is nothing but a wish
 
 
 class Reader:
@@ -46,9 +43,8 @@ class Reader:
         """``asked`` is what the agent said last: "yes" and "no" answer it where it ``offered`` nothing."""
         named = (*mentions, *(self.marker.catalog.items[row].id for row in shown))
         marks, joined = self.marker.marks(text, named)
-        topics = self.marker.topics.topics
         scan = _Scan(self.marker, marks, joined, tuple(shown), asked)
-        edits = scan.run(unread(marks, joined, topics))
+        edits = scan.run()
         if asked and not offered:
             said = {e.part.kind for e in edits if e.part and not e.part.label.startswith(ABOUT)}
             edits += [e for e in self._answer(joined, asked) if e.part and e.part.kind not in said]
@@ -62,10 +58,7 @@ class Reader:
             bool(shown) and any(e.op == "seen" for e in edits)
         )
         wishes = any(e.part and e.op == "want" for e in edits)
-        short = len(joined.split()) <= SHORT and any(word.which for word in scan.left)  # "cooking movies"
-        asks = states or again or short
-        if asks:
-            edits = [*_rest(scan.left, wishes, topics), *edits]
+        asks = states or again
         how = shift(joined, wishes)
         if (
             how == "goes on" and not offered and _NARROWS.search(asked.lower())
@@ -87,14 +80,6 @@ class Reader:
         ]
 
 
-def _rest(left: Sequence[Unread], wishes: bool, topics: Topics) -> list[Edit]:
-    """Unread words that say which ("a medical drama"), or that are all of the wish; else a hint."""
-    telling = [said.word for said in left if said.which] or ([] if wishes else [said.word for said in left])
-    rest = [said.word for said in left if said.word not in telling]
-    parts = ((topics.part(said), hint) for said, hint in ((telling, False), (rest, True)) if said)
-    return [Edit("want", replace(part, hint=hint or part.hint), taste=True, adds=True) for part, hint in parts if part]
-
-
 def _more_like(edits: Sequence[Edit], joined: str, marker: Marker, shown: Sequence[int]) -> list[Edit]:
     """ "We loved Alien, what else is there?": asked for nothing but more, what was liked is what to be like."""
     liked = tuple(row for e in edits if e.op == "liked" for row in e.rows)
@@ -108,22 +93,12 @@ def _more_like(edits: Sequence[Edit], joined: str, marker: Marker, shown: Sequen
 class _Scan(Bounds, Polarity, Values):
     """One pass over the marks: each is read by the method of its name."""
 
-    def run(self, unread: Sequence[Unread]) -> list[Edit]:
-        """``unread`` are words that no mark holds."""
-        waiting = [*unread]
+    def run(self) -> list[Edit]:
         for n, mark in enumerate(self.marks):  # which a mark may change ahead of itself
-            self._take(waiting, mark.start)
             self._now = mark.start
             getattr(self, f"_{_HANDLER.get(mark.name, mark.name)}")(n, mark)
-        self._take(waiting, len(self.joined))
         self._close_frame(None)
         return self.edits
-
-    def _take(self, waiting: list[Unread], end: int) -> None:
-        while waiting and waiting[0].start < end:
-            word = waiting.pop(0)
-            if self.polarity == "want" and not self.frame and not self.too:
-                self.left.append(word)
 
 
 _HANDLER = {"kind": "attribute", "person": "attribute", "number": "attribute", "topic": "attribute", ",": "comma"}

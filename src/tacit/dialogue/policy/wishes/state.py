@@ -253,7 +253,7 @@ class _Ledger:
         if part.kind == "likeness":
             self.rejected |= set(part.like)
             return
-        part = replace(part, columns=part.columns | part.same, partly=(), same=frozenset())  # some words refuse nothing
+        part = replace(part, partly=())  # some of its words refuse nothing
         self.wanted = _without(self.wanted, part)
         self.unwanted = [w for w in self.unwanted if w.part != part] + [Wish(part, self.turn, implied=edit.implied)]
 

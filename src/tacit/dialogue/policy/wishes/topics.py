@@ -2,8 +2,7 @@
 
 "A film about chess", "something set in Paris", "a submarine movie": an item meets it whose text (its plot, mostly)
 holds all of the words, in any of their forms ("kidnaps", "kidnapped", "kidnapping"), and meets it in part by some of
-them, or by others that ``wordnet`` relates to them ("canine" by dogs). Its people do not count: a film by John Ford is
-not about him. Where a wish names topics, ``topic_marks`` tells.
+them. Its people do not count: a film by John Ford is not about him. Where a wish names topics, ``topic_marks`` tells.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import numpy as np
 
 from tacit.dialogue.policy.wishes.attributes import ABOUT, PEOPLE, Part, singular, words
 from tacit.dialogue.policy.wishes.vocabulary import Vocabulary, merged
-from tacit.dialogue.policy.wishes.wordnet import related, tangible
 from tacit.types import Ints64
 
 MOST_ITEMS = 200_000  # of a larger catalogue no text is read
@@ -26,7 +24,6 @@ COMMON = 0.1  # of the items: a word that more of them have tells nothing
 RARE = 0.02  # of the items that may have a word that nothing but its place makes a topic
 FEW = 3  # items, of a small catalogue
 PARTLY = 0.8  # what an item is worth that has some of the words, times their share of what all tell
-SAME = 0.6  # how far another word must tell of a topic to be refused with it
 
 _PAIR = re.compile(r"(?<=[a-z,] )([A-Z][a-z]+)(?= ([A-Z][a-z]+))")  # not where a sentence begins
 _VOWELS = frozenset("aeiouy")
@@ -67,7 +64,6 @@ class Topics:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary, self.index = vocabulary, vocabulary.index
         self._family = lru_cache(maxsize=16384)(self._holding_any_form)
-        self._related = lru_cache(maxsize=4096)(self._by_relation)
 
     @cached_property
     def _rows(self) -> dict[str, Ints64]:
@@ -107,19 +103,12 @@ class Topics:
     def share(self, word: str) -> float:
         return len(self.rows(word)) / max(self.index.n_items, 1)
 
-    def told(self, word: str) -> float:
-        """The share of the items whose text has the word, else of those that have another for it."""
-        return self.share(word) or sum(map(len, self._near(word).values())) / max(self.index.n_items, 1)
-
     def __contains__(self, word: str) -> bool:
         return singular(word) in self._rows
 
     def rare(self, word: str) -> bool:
-        return (word in self or tangible(word)) and self.telling(word)
-
-    def telling(self, word: str) -> bool:
-        """Whether few enough items have the word, or others for it."""
-        return 0 < self.told(word) <= max(RARE, FEW / self.index.n_items)
+        """Whether the texts have the word itself, and few enough of them any form of it."""
+        return word in self and 0 < self.share(word) <= max(RARE, FEW / self.index.n_items)
 
     def proper(self, word: str) -> bool:
         """Whether the texts have the word as a name alone, never in lower case, and not as a person's ("Batman")."""
@@ -142,59 +131,29 @@ class Topics:
         return merged(found) if found else self._one(said)
 
     def _one(self, said: Sequence[str]) -> Part | None:
-        telling = [word for word in dict.fromkeys(said) if 0 < self.told(word) <= COMMON]
+        telling = [word for word in dict.fromkeys(said) if 0 < self.share(word) <= COMMON]
         if not telling:
             return None
         all_of, rows = " ".join(telling), self._holding(telling)
         column = self.index.column_of("text", all_of, rows)
         if column is None:
             return None
-        near = self._near(all_of if len(telling) == 1 else " ".join(said))
-        pairs = [
-            (other, worth)
-            for worth, held in near.items()
-            if (other := self._column_near(all_of, worth, held)) is not None
-        ]
-        same = frozenset(other for other, worth in pairs if worth >= SAME)
-        if len(telling) > 1:
-            pairs += self._each(telling)
+        pairs = tuple(self._each(telling)) if len(telling) > 1 else ()
         return Part(
             f"{ABOUT}{all_of}",
             "category",
             frozenset({column}),
-            partly=(tuple(pairs),) if pairs else (),
-            same=same,
-            hint=not any(self.share(word) for word in telling),
+            partly=(pairs,) if pairs else (),
             tells=min(1.0, math.log(max(len(rows), 1) / self.index.n_items) / math.log(RARE)),
         )
 
     def _each(self, said: Sequence[str]) -> Iterator[tuple[int, float]]:
-        """A column a word, weighted by what it tells (−log of its share), and by how far the word itself is there."""
-        told = {word: -math.log(self.told(word)) for word in said}
+        """A column a word, weighted by what it tells: −log of its share."""
+        told = {word: -math.log(self.share(word)) for word in said}
         for word in said:
-            weight = PARTLY * told[word] / sum(told.values())
-            near = [(1.0, self.rows(word)), *self._near(word).items()]
-            for worth, rows in near:
-                column = self._column_near(word, worth, rows)
-                if column is not None:
-                    yield column, weight * worth
-
-    def _column_near(self, said: str, worth: float, rows: Ints64) -> int | None:
-        return self.index.column_of("text", said if worth == 1.0 else f"{said} ~{worth:g}", rows)
-
-    def _near(self, said: str) -> dict[float, Ints64]:
-        """How far other words tell of it → the rows that have them, each at its highest, without those that have it."""
-        found: dict[float, Ints64] = self._related(said)
-        return found
-
-    def _by_relation(self, said: str) -> dict[float, Ints64]:
-        worth = np.zeros(self.index.n_items)
-        for other, told in related(said).items():
-            rows = self._holding(words(other))
-            if 0 < len(rows) <= COMMON * self.index.n_items or len(rows) == 1:
-                worth[rows] = np.maximum(worth[rows], math.floor(10 * told) / 10)
-        worth[self._holding(words(said))] = 0.0
-        return {level: np.flatnonzero(worth == level) for level in np.unique(worth)[::-1].tolist() if level > 0}
+            column = self.index.column_of("text", word, self.rows(word))
+            if column is not None:
+                yield column, PARTLY * told[word] / sum(told.values())
 
     def _holding(self, said: Sequence[str]) -> Ints64:
         rows = self.rows(said[0])

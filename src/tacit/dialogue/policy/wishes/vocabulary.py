@@ -20,8 +20,8 @@ from tacit.dialogue.policy.wishes.attributes import (
     singular,
     words,
 )
+from tacit.dialogue.policy.wishes.head_nouns import HeadNouns
 from tacit.dialogue.policy.wishes.lexicon import word_set
-from tacit.dialogue.policy.wishes.sorts import Sorts
 from tacit.dialogue.policy.wishes.talk import NO_TOPIC
 
 Phrase = tuple[str, ...]
@@ -49,7 +49,7 @@ class Vocabulary:
         self._for_children()
         self._awarded()
         self._pieces()
-        self.sorts = Sorts(self._forms())
+        self.head_nouns = HeadNouns(self._forms())
         self.names: dict[Phrase, frozenset[int]] = {}
         self.surnames: dict[str, frozenset[int]] = {}
         self._families: dict[str, frozenset[int]] = {}
@@ -316,7 +316,5 @@ def merged(parts: Sequence[Part]) -> Part:
         like=tuple(row for part in parts for row in part.like),
         exact=all(part.exact for part in parts),
         partly=tuple(pairs for part in parts for pairs in part.partly),
-        same=frozenset().union(*(part.same for part in parts)),
-        hint=all(part.hint for part in parts),
         tells=max(part.tells for part in parts),
     )
