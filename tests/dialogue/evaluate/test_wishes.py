@@ -139,6 +139,7 @@ def test_the_shipped_lists_are_well_formed() -> None:
     sizes = {"films-development": 50, "films-everyday": 90, "films-fresh": 50, "films-held-back": 50}
     sizes |= {f"films-blind-{n}": 40 for n in (1, 2, 3)}
     sizes |= {
+        "films-ordinary": 50,
         "films-other-writer": 40,
         "films-registers": 40,
         "films-registers-again": 24,
@@ -157,3 +158,12 @@ def test_the_lists_of_another_hand_can_be_met(kind: str) -> None:
     catalog = Catalog.load(folder / f"blind-{kind}.jsonl")
     sizes = [read_cases(folder / f"wishes-blind-{kind}-{n}.jsonl", catalog) for n in (1, 2, 3)]
     assert [(len(cases), left_out) for cases, left_out in sizes] == [(10 if kind == "books" else 5, 0)] * 3
+
+
+@pytest.mark.parametrize("kind", ["recipes", "albums"])
+def test_the_ordinary_lists_of_another_hand_can_be_met(kind: str) -> None:
+    folder = Path(__file__).parents[2] / "fixtures"
+    cases, left_out = read_cases(
+        folder / f"wishes-ordinary-{kind}.jsonl", Catalog.load(folder / f"ordinary-{kind}.jsonl")
+    )
+    assert (len(cases), left_out) == (15, 0)
