@@ -141,10 +141,9 @@ class Marker:
             parts = self.vocabulary.kind(phrase)
             if parts and (length > 1 or phrase[0] not in lexicon.EVERYDAY or self._meant(row, at)):
                 return Mark("kind", starts[at], end, parts, text=" ".join(phrase))
-        headed = self.vocabulary.head_nouns.of(row[at].word)
-        return (
-            Mark("kind", starts[at], starts[at] + len(row[at].word), (headed,), text=row[at].word) if headed else None
-        )
+        word, start = row[at].word, starts[at]
+        headed = self.vocabulary.head_nouns.of(word)
+        return Mark("kind", start, start + len(word), (headed,), text=word) if headed else None
 
     @staticmethod
     def _children_meant(row: Sequence[Token], at: int, length: int) -> bool:
@@ -157,10 +156,10 @@ class Marker:
         return True
 
     @staticmethod
-    def _meant(row: Sequence[Token], at: int, length: int = 1) -> bool:
+    def _meant(row: Sequence[Token], at: int) -> bool:
         """Whether an everyday word is a kind here: beside a noun for items, or with nothing but small words "
         "around."""
-        after = row[at + length].word if at + length < len(row) else "."
+        after = row[at + 1].word if at + 1 < len(row) else "."
         before = row[at - 1].word if at else "."
         ends = after in STOPS or after in _AFTER
         opens = before in STOPS or before in _BEFORE or before[:1].isdigit()

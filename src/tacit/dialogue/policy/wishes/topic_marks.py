@@ -56,16 +56,8 @@ _HELD = re.compile(
 _IN_IT = re.compile(r" in (?:it|them)(?!\w)")
 _LISTED = re.compile(r"(?<!\S)(\w+) (?:, )?(?:,|or|and|/) (?:(?:an?|the|some) )?$")
 _GOES_ON = re.compile(r" (?:, )?(?:or|and|/)(?: (?:about|on|in|at|with|being|getting))*(?= )")
-_ASKING = (
-    "want",
-    "taste",
-    "like_verb",
-    "not",
-    "except",
-    "just",
-    "seen_all",
-    "else",
-)  # cues after which a bare topic may stand
+# Cues after which a bare topic may stand.
+_ASKING = ("want", "taste", "like_verb", "not", "except", "just", "seen_all", "else")
 _BRIDGES = word_set("on in of at under inside aboard against between during behind")
 _VAGUE = re.compile(r"(?:^|\b)(?:not|get|have|be|need|take|so|that|too|any|some|more|want|let me|rather|never)$")
 _SKIPPED = word_set("a an the some any lots lot of plenty my other real actual certain kind sort all")
@@ -123,7 +115,7 @@ class TopicMarker:
 
     def _with_thing(self, mark: Mark) -> Mark:
         """A kind asked for by a thing in it ("zombies") also means the thing itself, and alone where it is refused."""
-        if mark.name != "kind" or mark.thing or not mark.parts or mark.parts[0].exact:
+        if mark.name != "kind" or not mark.parts or mark.parts[0].exact:
             return mark
         named = [word for word in mark.text.split() if word not in ENGLISH.function_words]
         if " ".join(named) not in ALIASES and not any(singular(word) in THINGS | ROLES | BRANDS for word in named):

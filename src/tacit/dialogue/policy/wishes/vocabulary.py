@@ -30,7 +30,7 @@ _GENERIC = lexicon.NOUNS | frozenset(singular(word) for word in lexicon.NOUNS)
 _SUFFIXES = word_set("jr sr ii iii iv")
 _FEWEST = 3  # items of a person that a surname alone may mean
 DRAWN = 0.8  # how far what is animated suits children, where other things are filed for them
-_MOST_VALUES = 300  # of a key, above which other words for them are not read
+_MOST_VALUES = 300  # of a key, above which a last word stands for none of them
 _JOINS = re.compile(r"\s*(?:,|&|/|\+|\band\b)\s*")
 _MISSPELT = 5  # letters from which one wrong letter is forgiven
 
