@@ -36,3 +36,14 @@ def test_diversity_is_one_minus_jaccard() -> None:
     lists = np.array([[0, 1, 3], [0, 2, 3], [3, 3, 0]])
     one, two, none = exposure.diversity(lists, features)
     assert one == pytest.approx(1 - 1 / 3) and two == 0.0 and math.isnan(none)
+
+
+def test_a_short_list_is_filled_up_with_nothing() -> None:
+    lists = np.array([[2, -1], [-1, -1]])
+    assert exposure.coverage(lists, 4) == 1 / 4
+    assert exposure.gini(lists, 4) == pytest.approx(3 / 4)
+    assert math.isnan(exposure.gini(lists[1:], 4)) and exposure.coverage(lists[1:], 4) == 0
+    bits = -np.log2([3 / 5, 1 / 5, 1 / 5])
+    novelty = exposure.novelty(lists, np.array([2, 0, 0]))
+    assert novelty[0] == pytest.approx(bits[2]) and math.isnan(novelty[1])
+    assert np.isnan(exposure.diversity(lists, [frozenset("a")] * 4)).all()

@@ -202,3 +202,9 @@ def test_differences_stand_last_with_their_sign(tmp_path: Path) -> None:
         "| dlcm · round 0 | 0.6000 [0.5000, 0.7000] | 0.3000 [0.2000, 0.4000] |",
         "| dlcm · round 0 − base | +0.1000 [0.0000, 0.2000] |  |",
     ]
+
+
+def test_a_name_with_a_bar_stays_in_its_cell() -> None:
+    row = Row("d", "p", "all", "HR", 1, 0.5, 0.4, 0.6, 9, "gpt|4", 0)
+    (line,) = [line for line in markdown([results.Combined(row, (0.5,), (0,))]).splitlines() if "gpt" in line]
+    assert line == r"| gpt\|4 | 0.5000 [0.4000, 0.6000] |"

@@ -36,3 +36,9 @@ def test_distinct_is_per_token() -> None:
     assert texts.distinct(["a a", "a b"], 1) == pytest.approx(2 / 4)
     assert texts.distinct(["a a", "a b"], 2) == pytest.approx(2 / 4)
     assert math.isnan(texts.distinct([""], 1))
+
+
+def test_marks_are_part_of_their_word() -> None:
+    assert texts.tokens("यह अच्छा है।") == ["यह", "अच्छा", "है", "।"]
+    assert texts.tokens("Cafe\u0301, ne\u0300?") == ["cafe\u0301", ",", "ne\u0300", "?"]
+    assert texts.tokens("It's 9/10!") == ["it", "'", "s", "9", "/", "10", "!"]

@@ -16,8 +16,10 @@ from torchmetrics.functional.retrieval import retrieval_hit_rate, retrieval_norm
 
 from tacit.metrics.results import CUTOFFS
 from tacit.referee.cases import cases
+from tacit.referee.form import Context
 from tacit.referee.judge import Settings, Verdict, judge
 from tacit.referee.measures import BY_CASE, case_values, message_values
+from tacit.referee.read import read_run
 
 FEW = Settings(draws=20)
 
@@ -75,6 +77,36 @@ def test_two_conventions_of_recall_by_hand(tmp_path: Path) -> None:
     ideal = 1 + 1 / math.log2(3)
     expected = ((1 + 1 / 2) / ideal + 1 / math.log2(6)) / 2
     assert value(verdict, "standard", "new", "NDCG by message@5") == pytest.approx(expected)
+
+
+def test_gold_items_of_a_message_stand_in_one_list(tmp_path: Path) -> None:
+    """Two gold items that were both named: by case each is masked for the other, and both are first; of a list only
+    one is. NDCG by message would be above 1."""
+    contexts = [Context("1:1", "1", 1, ("a", "b", "e"), ("a", "b", "c"))]
+    run = make_run(tmp_path / "mine", contexts=contexts, scores=np.array([[5.0, 4.0, 6.0, 2.0, 1.0]]))
+    verdict = judge([run], ["full-masked", "full", "standard"], FEW)
+    assert value(verdict, "full-masked", "repeated", "HR@1") == 1  # by case
+    assert value(verdict, "full-masked", "repeated", "recall by message@1") == pytest.approx(1 / 2)
+    assert value(verdict, "full-masked", "repeated", "NDCG by message@5") == pytest.approx(1)  # places 1, 2
+    ideal = 1 + 1 / math.log2(3) + 1 / 2
+    places = [1, 2, 4]  # a, b, d, e: c is masked
+    assert value(verdict, "full-masked", "all", "NDCG by message@5") == pytest.approx(
+        sum(1 / math.log2(place + 1) for place in places) / ideal
+    )
+    assert value(verdict, "full", "repeated", "recall by message@1") == 0  # c is first
+    assert value(verdict, "standard", "new", "NDCG by message@5") == pytest.approx(1 / math.log2(3))  # d, e
+
+
+def test_what_must_not_be_recommended_is_in_no_list(tmp_path: Path) -> None:
+    never = -np.inf
+    scores = np.array([[never, never, 1, 2, never], [never] * 5, [3, never, never, never, never]])
+    make_run(tmp_path / "mine")
+    np.save(tmp_path / "mine" / "scores.npy", scores)
+    verdict = judge([read_run(tmp_path / "mine")], ["full"], FEW)
+    assert value(verdict, "full", "lists", "coverage@5") == 3 / 5  # c, d and a
+    bits = -np.log2(np.array([7, 4, 3, 2, 1]) / 17)
+    novelty = np.mean([np.mean(bits[[2, 3]]), bits[0]])  # the empty list has none
+    assert value(verdict, "full", "lists", "novelty@5") == pytest.approx(novelty)
 
 
 def test_a_constant_score_is_no_help(tmp_path: Path) -> None:
@@ -171,7 +203,10 @@ def test_persons_are_resampled_where_they_come_back(tmp_path: Path) -> None:
 def test_other_cases_give_no_differences(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "one", "one"), make_run(tmp_path / "two", "two", CONTEXTS[:2], SCORES[:2])]
     verdict = judge(runs, ["full"], FEW)
-    assert verdict.remarks == ["full: two and one have other cases, so no differences"]
+    assert verdict.remarks == [
+        "full: two and one have other cases, so no differences: 0 of 3 in the one alone; 1 of 4 in the other, such as "
+        "e in 2:1"
+    ]
     assert not [row for row in verdict.rows if row.against and row.protocol == "full"]
 
 

@@ -89,6 +89,10 @@ def gone(*files: str) -> Change:
     return lambda folder: [(folder / file).unlink() for file in files]
 
 
+def moved(file: str, to: str) -> Change:
+    return lambda folder: (folder / file).rename(folder / to)
+
+
 NAN = SCORES.copy()
 NAN[2, 3] = np.nan
 
@@ -104,6 +108,10 @@ NAN[2, 3] = np.nan
         (edit("run.json", 1, version=2), "key 'version' is 2: this Tacit reads version 1"),
         (edit("run.json", 1, version=True), "key 'version' is True"),
         (edit("run.json", 1, system=" "), "key 'system' must be a non-empty string"),
+        (edit("run.json", 1, system="a\nb"), "key 'system' must be a non-empty string of one line"),
+        (moved("scores.npy", "scores.npz"), "has no scores.npy, but scores.npz, which is not read: write scores.npy"),
+        (moved("items.jsonl", "items.jsonl.gz"), "has no items.jsonl, but items.jsonl.gz, which is not read"),
+        (moved("contexts.jsonl", "contexts.csv"), "has no contexts.jsonl, but contexts.csv, which is not read"),
         (edit("run.json", 1, dataset=...), "key 'dataset' must be"),
         (edit("run.json", 1, seed=-1), "key 'seed' is -1"),
         (edit("run.json", 1, sytem="x"), "unknown key 'sytem': did you mean 'system'?"),
@@ -117,6 +125,7 @@ NAN[2, 3] = np.nan
         (edit("contexts.jsonl", 2, dialogue=...), "contexts.jsonl:2: key 'dialogue'"),
         (edit("contexts.jsonl", 2, turn=1.5), "contexts.jsonl:2: key 'turn' must be an integer"),
         (edit("contexts.jsonl", 2, turn=True), "contexts.jsonl:2: key 'turn' must be an integer"),
+        (edit("contexts.jsonl", 2, turn=2**63), "contexts.jsonl:2: key 'turn' must be an integer"),
         (edit("contexts.jsonl", 2, gold=["z"]), "contexts.jsonl:2: key 'gold' names item 'z', which is not in"),
         (edit("contexts.jsonl", 2, gold=["a", "a"]), "contexts.jsonl:2: key 'gold' names an item twice"),
         (edit("contexts.jsonl", 2, gold="a"), "contexts.jsonl:2: key 'gold' must be a list of item ids"),

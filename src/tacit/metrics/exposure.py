@@ -1,4 +1,7 @@
-"""What the lists of all contexts together show: how much of the catalogue, how unequally, how known, how alike."""
+"""What the lists of all contexts together show: how much of the catalogue, how unequally, how known, how alike.
+
+A list that is shorter than others is filled up with −1, which stands for no item.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from tacit.types import Floats64, Ints64
 
 def coverage(lists: Ints64, n_items: int) -> float:
     """Share of the catalogue that stands in any of the lists [n, k]; NaN without lists."""
-    return len(np.unique(lists)) / n_items if lists.size else math.nan
+    return len(np.unique(lists[lists >= 0])) / n_items if lists.size else math.nan
 
 
 def gini(lists: Ints64, n_items: int) -> float:
@@ -20,9 +23,10 @@ def gini(lists: Ints64, n_items: int) -> float:
 
     G = Σ_i (2i − n − 1) x_i / (n Σ x), x rising (Shani & Gunawardana 2011, "Evaluating Recommendation Systems").
     """
-    if not lists.size:
+    items = lists[lists >= 0]
+    if not items.size:
         return math.nan
-    shown = np.sort(np.bincount(lists.ravel(), minlength=n_items)).astype(np.float64)
+    shown = np.sort(np.bincount(items, minlength=n_items)).astype(np.float64)
     ranks = 2.0 * np.arange(1, n_items + 1) - n_items - 1.0
     return float((ranks * shown).sum() / (n_items * shown.sum()))
 
@@ -34,8 +38,12 @@ def self_information(counts: Ints64) -> Floats64:
 
 
 def novelty(lists: Ints64, counts: Ints64) -> Floats64:
-    """Mean self-information in bits of each list's items [n] (Zhou et al. 2010); ``counts`` are training mentions."""
-    means: Floats64 = self_information(counts)[lists].mean(axis=1)
+    """Mean self-information in bits of each list's items [n] (Zhou et al. 2010), NaN of an empty list; ``counts`` are
+    training mentions."""
+    there = lists >= 0
+    bits = np.where(there, self_information(counts)[lists], 0.0).sum(axis=1)
+    sizes = there.sum(axis=1)
+    means: Floats64 = np.divide(bits, sizes, out=np.full(len(lists), np.nan), where=sizes > 0)
     return means
 
 
@@ -47,7 +55,7 @@ def diversity(lists: Ints64, features: Sequence[frozenset[str]]) -> Floats64:
     """
     values = np.full(len(lists), np.nan)
     for row, items in enumerate(lists.tolist()):
-        known = [features[item] for item in items if features[item]]
+        known = [features[item] for item in items if item >= 0 and features[item]]
         pairs = [1.0 - len(a & b) / len(a | b) for i, a in enumerate(known) for b in known[:i]]
         if pairs:
             values[row] = sum(pairs) / len(pairs)

@@ -42,7 +42,7 @@ def _table(entries: Sequence[Combined]) -> str:
     by_cell = {(line_name(entry.row), entry.row.name): entry for entry in entries}
     for line in dict.fromkeys(line_name(entry.row) for entry in sorted(entries, key=_place)):
         cells = [cell(by_cell.get((line, name))) for name in names]
-        lines.append(f"| {line} | " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join([line.replace("|", r"\|"), *cells]) + " |")  # a name may hold a bar
     return "\n".join(lines)
 
 

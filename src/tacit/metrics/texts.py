@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 
 from tacit.types import Floats64
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+_PLANE = range(0x300, 0x10000)  # where scripts keep their combining marks
 
 
 def corpus_bleu(replies: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
@@ -70,8 +72,17 @@ def distinct(replies: Sequence[str], n: int) -> float:
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-cased words and punctuation marks."""
-    return _TOKEN.findall(text.lower())
+    """Lower-cased words and punctuation marks. Vowel signs and accents that stand as characters of their own are of the
+    word before them (``\\w`` leaves them out). Scripts without spaces (Chinese, Japanese, Thai) give whole phrases.
+    """
+    found: list[str] = _token().findall(text.lower())
+    return found
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    marks = "".join(chr(code) for code in _PLANE if unicodedata.category(chr(code)).startswith("M"))
+    return re.compile(rf"[\w{marks}]+|[^\w\s]")
 
 
 def ngrams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:

@@ -122,7 +122,9 @@ def _first(verdict: Verdict, protocol: Protocol, ranked: Mapping[str, Ranked], n
     here, other = ranked[name].cases, ranked[first]
     order = same_cases(here, other.cases)
     if order is None:
-        verdict.remarks.append(f"{protocol.name}: {name} and {first} have other cases, so no differences")
+        verdict.remarks.append(
+            f"{protocol.name}: {name} and {first} have other cases, so no differences: {_unlike(here, other.cases)}"
+        )
         return []
     own = [
         _ids(run.candidates, run.catalog) for run in (verdict.systems[name], verdict.systems[first]) if run.candidates
@@ -131,6 +133,18 @@ def _first(verdict: Verdict, protocol: Protocol, ranked: Mapping[str, Ranked], n
         verdict.remarks.append(f"{protocol.name}: {name} and {first} scored other candidates, so no differences")
         return []
     return [Ranked(first, here, CaseRanks(other.ranks.full[order], other.ranks.masked[order]))]
+
+
+def _unlike(here: Cases, other: Cases) -> str:
+    """``2 of 9 are in the one alone, such as 1:4 with b; 0 of 7 in the other``."""
+    one, two = (set(cases.keys) for cases in (here, other))
+    told = []
+    for mine, theirs, place in ((one, two, "the one alone"), (two, one, "the other")):
+        lost = sorted(mine - theirs)
+        told.append(
+            f"{len(lost)} of {len(mine)} in {place}" + (f", such as {lost[0][1]} in {lost[0][0]}" if lost else "")
+        )
+    return "; ".join(told)
 
 
 def _names(runs: Sequence[RunFile]) -> dict[str, RunFile]:

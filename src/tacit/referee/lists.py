@@ -1,6 +1,6 @@
 """What a system would show: coverage, Gini, novelty and diversity of its best k items a context, over the catalogue.
 
-Equal scores stand in the catalogue's order here, for a list must have some order.
+Equal scores stand in the catalogue's order here, for a list must have some order. What scores −inf is in no list.
 """
 
 from __future__ import annotations
@@ -57,13 +57,14 @@ def list_rows(
 
 
 def best(cases: Cases, scores: Scores, masked: bool, k: int) -> Ints64:
-    """The k best catalogue rows of each context that has gold [n, k], the best first."""
+    """The k best catalogue rows of each context that has gold [n, k], the best first; −1 where nothing is left."""
     lists = np.empty((len(cases.groups), max(k, 0)), dtype=np.int64)
     for at, group in enumerate(cases.groups):
         falling = -np.asarray(scores[group[0].row], dtype=np.float64)
         if masked:
             falling[list(group[0].mentioned)] = np.nan  # sorted behind every number
         lists[at] = np.argsort(falling, kind="stable")[: lists.shape[1]]
+        lists[at][falling[lists[at]] == np.inf] = -1
     return lists
 
 

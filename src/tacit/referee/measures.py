@@ -38,6 +38,17 @@ class Ranked:
         ranks = self.ranks.masked if protocol.masked(slice) else self.ranks.full
         return ranks[self.cases.slices[slice]]
 
+    def of_messages(self, protocol: Protocol, slice: str) -> Ints64:
+        """The same in one list a message: masking leaves all of the message's gold items of the slice in, where by
+        case it leaves in the case's own alone, and two items would stand in one place."""
+        ranks = self.of(protocol, slice)
+        if protocol.negatives or not protocol.masked(slice):
+            return ranks
+        mask = self.cases.slices[slice]
+        mine = [case for case, inside in zip(self.cases.found, mask.tolist(), strict=True) if inside]
+        named = np.array([case.gold in case.mentioned for case in mine], dtype=bool)
+        return ranks + named_before(self.ranks.full[mask], self.cases.rows[mask], named)
+
 
 def rows_of(ranked: Ranked, protocol: Protocol, against: Sequence[Ranked], draws: int, seed: int) -> list[Row]:
     """Every number of every slice, then the paired difference from each of ``against``, which hold the same cases in
@@ -78,11 +89,11 @@ def _by_message(
     columns = _message_columns(protocol)
     if not len(contexts):
         return []
-    values = message_values(ranked.of(protocol, slice), ranked.cases.rows[mask], bool(protocol.negatives))
+    values = message_values(ranked.of_messages(protocol, slice), ranked.cases.rows[mask], bool(protocol.negatives))
     estimates = bootstrap_means(values, groups, np.random.default_rng([base.seed, 16]), draws)
     rows = [make_row(base, metric, estimate, k) for (metric, k), estimate in zip(columns, estimates, strict=True)]
     for other in against:
-        theirs = message_values(other.of(protocol, slice), other.cases.rows[mask], bool(protocol.negatives))
+        theirs = message_values(other.of_messages(protocol, slice), other.cases.rows[mask], bool(protocol.negatives))
         gains = differences(values, theirs, groups, np.random.default_rng([base.seed, 16]), draws)
         rows += [
             make_row(base, metric, gain, k, against=other.system)
@@ -99,6 +110,19 @@ def _message_columns(protocol: Protocol) -> list[tuple[str, int]]:
 def case_values(ranks: Ints64) -> Floats64:
     """Every metric of ``BY_CASE`` of each case, [n, len(BY_CASE)]."""
     return np.stack([RANKING[metric](ranks, k) for metric, k in BY_CASE], axis=1)
+
+
+def named_before(full: Ints64, rows: Ints64, named: Bools) -> Ints64:
+    """How many *other* gold items of its message that were named before score at least as much as each gold item [n].
+
+    ``full``: unmasked ranks, which order the gold items of a message as their scores do; ``rows``: the message of each.
+    """
+    ahead = np.zeros(len(full), dtype=np.int64)
+    order = np.argsort(rows, kind="stable")
+    for places in np.split(order, np.flatnonzero(np.diff(rows[order])) + 1):
+        higher = named[None, places] & (full[None, places] <= full[places, None])
+        ahead[places] = higher.sum(axis=1) - named[places]  # itself, where it was named
+    return ahead
 
 
 def message_values(ranks: Ints64, rows: Ints64, sampled: bool = False) -> Floats64:

@@ -31,7 +31,7 @@ class Published:
     def stands_beside(self, dataset: str, protocol: Protocol, slice: str) -> bool:
         """Measured on the same data, slice and candidates, with the same items masked (or it is not said)."""
         kind = f"1 + {protocol.negatives} {protocol.drawn}" if protocol.negatives else "full"
-        same = (self.dataset, self.slice, self.candidates) == (dataset, slice, kind)
+        same = (self.dataset, self.slice, self.candidates) == (dataset.strip().lower(), slice, kind)
         return same and self.masked in (None, protocol.masked(slice))
 
 

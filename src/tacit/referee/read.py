@@ -30,7 +30,7 @@ from tacit.types import InputError, ItemId
 
 _KEYS = ("id", "dialogue", "turn", "person", "gold", "mentioned", "said", "reply", "reference", *RESPONSES)
 _HEAD = ("format", "version", "system", "dataset", "seed", "made")
-_LARGEST_SEED = 2**31 - 1
+_LARGEST = 2**31 - 1
 
 
 def read_run(path: str | Path) -> RunFile:
@@ -39,10 +39,8 @@ def read_run(path: str | Path) -> RunFile:
     if (inside := folder / "evaluate" / "runs").is_dir():
         names = ", ".join(sorted(path.name for path in inside.iterdir() if path.is_dir()))
         raise InputError(f"{folder} is a run, whose run files stand in {inside}: give one of them ({names}).")
-    for name in (RUN, ITEMS, CONTEXTS):
-        if not (folder / name).is_file():
-            what = f"{folder} has no {name}" if folder.is_dir() else f"{folder} is no folder"
-            raise InputError(f"{what}: a run file is a folder with {RUN}, {ITEMS}, {CONTEXTS} and {SCORES}.")
+    for name in (RUN, ITEMS, CONTEXTS, SCORES):
+        _require(folder, name)
     head = _head(folder / RUN)
     catalog = Catalog.load(folder / ITEMS)
     contexts = _contexts(folder / CONTEXTS, catalog)
@@ -59,6 +57,19 @@ def read_run(path: str | Path) -> RunFile:
     return RunFile(folder, system, dataset, catalog, contexts, scores, lists, seed, made)
 
 
+def _require(folder: Path, name: str) -> None:
+    """InputError where a file is missing; scores may be, unless they lie there in another form."""
+    if (folder / name).is_file():
+        return
+    what = f"{folder} has no {name}" if folder.is_dir() else f"{folder} is no folder"
+    others = sorted(path.name for path in folder.glob(f"{Path(name).stem}.*")) if folder.is_dir() else []
+    if others:
+        remedy = "numpy.save writes it" if name == SCORES else "unpack or convert it"
+        raise InputError(f"{what}, but {others[0]}, which is not read: write {name} ({remedy}).")
+    if name != SCORES:
+        raise InputError(f"{what}: a run file is a folder with {RUN}, {ITEMS}, {CONTEXTS} and {SCORES}.")
+
+
 def _head(path: Path) -> dict[str, Any]:
     head = read_json(path)
     if not isinstance(head, dict) or head.get("format") != FORMAT:
@@ -67,11 +78,11 @@ def _head(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: key 'version' is {head.get('version')!r}: this Tacit reads version {VERSION}.")
     _only(head, _HEAD, str(path))
     for key in ("system", "dataset"):
-        if not isinstance(head.get(key), str) or not head[key].strip():
-            raise InputError(f"{path}: key {key!r} must be a non-empty string: write the {key}'s name.")
+        if not isinstance(head.get(key), str) or not head[key].strip() or not head[key].isprintable():
+            raise InputError(f"{path}: key {key!r} must be a non-empty string of one line: write the {key}'s name.")
     seed = head.get("seed", 0)
-    if type(seed) is not int or not 0 <= seed <= _LARGEST_SEED:
-        raise InputError(f"{path}: key 'seed' is {seed!r}: give an integer from 0 to {_LARGEST_SEED}.")
+    if type(seed) is not int or not 0 <= seed <= _LARGEST:
+        raise InputError(f"{path}: key 'seed' is {seed!r}: give an integer from 0 to {_LARGEST}.")
     if not isinstance(head.get("made") or {}, dict):
         raise InputError(f"{path}: key 'made' must be an object, such as {{'commit': '…'}}: write one, or none.")
     return head
@@ -101,8 +112,8 @@ def _context(row: Any, where: str, catalog: Catalog) -> Context:
     for key in ("person", "reply", "reference"):
         if not isinstance(row.get(key, ""), str):
             raise InputError(f"{where}: key {key!r} must be a string: write it as text, or leave it out.")
-    if type(row.get("turn")) is not int or row["turn"] < 0:
-        raise InputError(f"{where}: key 'turn' must be an integer of at least 0: count the messages before this one.")
+    if type(row.get("turn")) is not int or not 0 <= row["turn"] <= _LARGEST:
+        raise InputError(f"{where}: key 'turn' must be an integer from 0 on: count the messages before this one.")
     gold, mentioned = (_items(row.get(key, []), f"{where}: key {key!r}", catalog) for key in ("gold", "mentioned"))
     if len(set(gold)) < len(gold):
         raise InputError(f"{where}: key 'gold' names an item twice: name each once.")
@@ -125,7 +136,10 @@ def _items(values: Any, where: str, catalog: Catalog) -> tuple[ItemId, ...]:
         raise InputError(f"{where} must be a list of item ids: write them as strings.")
     for value in values:
         if value not in catalog:
-            raise InputError(f"{where} names item {value!r}, which is not in {ITEMS}: add it there, or take it out.")
+            raise InputError(
+                f"{where} names item {value!r}, which is not in {ITEMS}: add it there (what a system cannot "
+                "recommend scores -inf), or take it out."
+            )
     return tuple(values)
 
 

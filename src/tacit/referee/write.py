@@ -26,7 +26,7 @@ def write_run(
     seed: int = 0,
     made: Mapping[str, object] | None = None,
 ) -> None:
-    """``scores``: for each context that has gold, in order, the scores [n_items] of the catalogue, or their ``order``.
+    """``scores``: for each context that has gold, in order, the finite scores [n_items], or their ``order``.
 
     They are read one at a time and kept as ``order``, which no protocol can tell from the scores themselves.
     """
