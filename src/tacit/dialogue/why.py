@@ -18,6 +18,7 @@ SAID: dict[Part, str] = {
     "liked": "it is like what was named so far",
     "popularity": "it is recommended often",
     "neighbours": "it goes together with {near}",
+    "answers": "others who named the same were shown it",
     "wishes": "recommenders follow such wishes",
 }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tacit.catalog import Catalog
-from tacit.dialogue.evaluate.baselines.counts import AttributeNames, CoOccurrence, baselines, mentions_in_order
+from tacit.dialogue.evaluate.baselines.counts import CoOccurrence, baselines, mentions_in_order
+from tacit.dialogue.policy.directed import AttributeNames
 from tacit.types import Dialogue, Item, Slate, Turn
 
 
@@ -66,4 +67,4 @@ def test_a_person_named_in_the_text_counts_like_an_item() -> None:
     train = (Dialogue("1", "u", (Turn("user", "Anything by Ann Lee?"), agent("y"))),)
     ranker = CoOccurrence(catalog, train)
     assert ranker.scores([Dialogue("2", "u", (Turn("user", "I love ANN LEE!"),))])[0].argmax() == 1
-    assert AttributeNames(catalog).find("ann lee and Lee, not leeway") == ("ann lee", "lee")
+    assert AttributeNames.of(catalog).find("ann lee and Lee, not leeway") == ("ann lee", "lee")

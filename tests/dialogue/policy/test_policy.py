@@ -80,7 +80,7 @@ def test_scoring_a_rollout_again_agrees_within_1e_4(base: str, encoder_folder: P
     assert any(sample.slate for sample in drawn)
     policy.save_pretrained(tmp_path / "saved")
     stored = load_file(tmp_path / "saved" / "policy.safetensors")
-    assert {name.split(".")[0] for name in stored} == {"lm", "head", "wish", "text_value", "slate_value"}
+    assert {name.split(".")[0] for name in stored} == {"lm", "head", "directed", "wish", "text_value", "slate_value"}
     twin = Policy.from_pretrained(tmp_path / "saved")
     twin.layout.lengths = policy.layout.lengths
     mine, its = policy.slate_logits(contexts()), twin.slate_logits(contexts())

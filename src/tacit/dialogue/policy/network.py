@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.catalog import Catalog
 from tacit.dialogue.policy.answering import answer
+from tacit.dialogue.policy.directed import DirectedCounts, DirectedTerm
 from tacit.dialogue.policy.layout import Layout, Lengths, special_tokens, window_text
 from tacit.dialogue.policy.plackett_luce import NEG
 from tacit.dialogue.policy.slate import SlateHead, mask_rows_
@@ -106,6 +107,7 @@ class PolicyNetwork(nn.Module):
         catalog: Catalog,
         config: PolicyConfig,
         form: Form | None = None,
+        directed: DirectedCounts | None = None,
     ) -> None:
         super().__init__()
         self.form = form or Form()
@@ -117,6 +119,7 @@ class PolicyNetwork(nn.Module):
         self.texts_by: str | None = None  # the fingerprint of the encoder that read the head's item texts
         lengths = self.form.lengths or _lengths(max_positions(lm), config)
         self.layout = Layout(tokenizer, catalog, lengths, config.slate_titles, self.form.markup)
+        self.directed = DirectedTerm(directed or DirectedCounts.none(catalog))
         self.wish = WishTerm(catalog, config.wish_margin, config.slate_size)
         width = lm.config.hidden_size + encoder.dim
         self.text_value = _value_head(width)
@@ -170,6 +173,7 @@ class PolicyNetwork(nn.Module):
         """What is kept of dialogues that were read, which only saves time."""
         self.encoder.clear_cache()
         self.wish.forget()
+        self.directed.counts.forget()
 
     def trunk(self, sequences: Sequence[Sequence[int]]) -> Tensor:
         """Last hidden states of right-padded sequences, [B, L, width]."""
@@ -221,7 +225,7 @@ class PolicyNetwork(nn.Module):
     def ranking_scores(self, window: Tensor, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
         """Slate logits with nothing masked, differentiable: what supervised training and the ranking table read."""
         scores: Tensor = self.head(window, self.head_state(state), self.mentioned(contexts))
-        return self.wish.add_features(scores, self.wishes(contexts))
+        return self.wish.add_features(self.directed.add_(scores, contexts), self.wishes(contexts))
 
     def slate_scores(self, window: Tensor, state: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
         """Slate logits as the policy draws from them: stated wishes have their margin; items that the dialogue already

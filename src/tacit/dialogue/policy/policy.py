@@ -22,10 +22,12 @@ from tacit.catalog import Catalog
 from tacit.dialogue.policy import act, scoring
 from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.associations import associations
+from tacit.dialogue.policy.directed import NEW as NEW_COUNTS
+from tacit.dialogue.policy.directed import DirectedCounts
 from tacit.dialogue.policy.network import Form, PolicyConfig, PolicyNetwork
 from tacit.dialogue.policy.scoring import Evaluation
 from tacit.dialogue.policy.slate import SlateHead
-from tacit.dialogue.policy.wishes.term import NEW
+from tacit.dialogue.policy.wishes.term import NEW as NEW_WISHES
 from tacit.run.distributed import is_writer
 from tacit.run.files import read_json, says_when_damaged
 from tacit.run.manifest import seal
@@ -36,7 +38,7 @@ from tacit.text.lm import LMConfig, load_lm, small_lm, train_parts, train_tokeni
 from tacit.text.safe_loading import NO_CODE
 from tacit.text.sharding import in_parts
 from tacit.text.tokens import plain
-from tacit.types import Dialogue, InputError, Item, Sample
+from tacit.types import Dialogue, InputError, Ints64, Item, Sample
 
 
 class Policy(PolicyNetwork):
@@ -62,7 +64,8 @@ class Policy(PolicyNetwork):
         item_text, texts_cut = encoder.read([item.text for item in catalog.items], cache)
         near = associations(train, catalog)
         head = SlateHead(item_text, catalog.counts, near, lm.config.hidden_size)
-        policy = cls(lm, tokenizer, encoder, head, catalog, config, form)
+        directed = DirectedCounts.count(catalog, train)
+        policy = cls(lm, tokenizer, encoder, head, catalog, config, form, directed)
         policy.texts_cut, policy.texts_by = texts_cut, encoder.fingerprint()
         return policy
 
@@ -72,10 +75,12 @@ class Policy(PolicyNetwork):
         return Whole(parts.state_dict(), keep=is_writer()) if in_parts(self.lm) else parts
 
     def save_pretrained(self, folder: str | Path, weights: nn.Module | None = None) -> None:
-        """Folder with ``policy.json``, ``catalog.jsonl``, ``policy.safetensors``, ``lm/`` and ``encoder/``."""
+        """Folder with ``policy.json``, ``catalog.jsonl``, ``policy.safetensors``, ``directed.json`` and its counts,
+        ``lm/`` and ``encoder/``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.catalog.save(folder / "catalog.jsonl")
+        self.directed.counts.save(folder)
         self.lm.config.save_pretrained(folder / "lm")
         self.tokenizer.save_pretrained(folder / "lm")
         self.encoder.save_pretrained(folder / "encoder")
@@ -119,7 +124,8 @@ class Policy(PolicyNetwork):
             train_parts(lm, config.lm, form.added)
         encoder = TextEncoder.load(str(folder / "encoder"), config.encoder_tokens)
         head = SlateHead.empty(len(catalog), encoder.dim, meta, lm.config.hidden_size)
-        policy = cls(lm, tokenizer, encoder, head, catalog, config, form)
+        directed = DirectedCounts.load(folder, catalog)
+        policy = cls(lm, tokenizer, encoder, head, catalog, config, form, directed)
         load_known(policy._without_encoder(), folder / "policy.safetensors")
         policy.version, policy.texts_by = meta["version"], meta.get("texts_by")
         return policy.eval()
@@ -141,7 +147,8 @@ class Policy(PolicyNetwork):
         counts = np.concatenate([self.catalog.counts, np.zeros(len(items), np.int64)])
         reader = self._reader()
         head = self.head.extended(reader.read([item.text for item in items], None)[0], self._bias_of_unnamed())
-        return self._with(head, Catalog((*self.catalog.items, *items), counts), reader)
+        rows = np.concatenate([np.arange(len(self.catalog)), np.full(len(items), -1)])
+        return self._with(head, Catalog((*self.catalog.items, *items), counts), rows, reader)
 
     def onto(self, catalog: Catalog, cache: Path | None = None) -> Policy:
         """The same policy, its weights shared, over another catalogue, another domain's as well.
@@ -155,7 +162,7 @@ class Policy(PolicyNetwork):
         texts = self.head.item_text.cpu().float()[where.clamp(min=0)]
         if new := [item.text for item, row in zip(catalog.items, rows, strict=True) if row < 0]:
             texts[where < 0] = reader.read(new, cache)[0].cpu()
-        return self._with(self.head.onto(texts, where, self._bias_of_unnamed()), catalog, reader)
+        return self._with(self.head.onto(texts, where, self._bias_of_unnamed()), catalog, np.array(rows), reader)
 
     def _reader(self) -> TextEncoder:
         """Of item texts: the encoder as it was before fine-tuning."""
@@ -166,12 +173,15 @@ class Policy(PolicyNetwork):
         unnamed = self.head.item_bias.detach()[torch.from_numpy(self.catalog.counts == 0)]
         return float(unnamed.mean()) if len(unnamed) else 0.0
 
-    def _with(self, head: SlateHead, catalog: Catalog, reader: TextEncoder) -> Policy:
-        """This policy with another head and catalogue, whose new texts ``reader`` has read."""
-        policy = Policy(self.lm, self.tokenizer, self.encoder, head, catalog, self.config, self.form)
+    def _with(self, head: SlateHead, catalog: Catalog, rows: Ints64, reader: TextEncoder) -> Policy:
+        """This policy with another head and catalogue, whose new texts ``reader`` has read; ``rows`` [n]: where each of
+        its items stands here, −1 where it does not."""
+        directed = self.directed.counts.onto(catalog, rows)
+        policy = Policy(self.lm, self.tokenizer, self.encoder, head, catalog, self.config, self.form, directed)
         policy.text_value, policy.slate_value, policy.version = self.text_value, self.slate_value, self.version
         policy.texts_by = self.texts_by if self.texts_by == reader.fingerprint() else None
         policy.wish.load_state_dict(self.wish.state_dict())
+        policy.directed.load_state_dict(self.directed.state_dict())
         return policy.to(self.device).eval()
 
     def act(
@@ -194,5 +204,5 @@ class Policy(PolicyNetwork):
 def load_known(parts: nn.Module, file: Path) -> None:
     """Weights from ``file``; only those that policies of earlier versions lack may be missing, and keep their start."""
     missing, unexpected = load_model(parts, str(file), strict=False)
-    if set(missing) - set(NEW) or unexpected:
+    if set(missing) - {*NEW_WISHES, *NEW_COUNTS} or unexpected:
         load_model(parts, str(file))  # says what does not fit

@@ -13,8 +13,8 @@ from tacit.dialogue.policy.network import PolicyNetwork
 from tacit.dialogue.policy.slate import damped, named
 from tacit.types import Dialogue, ItemId
 
-Part = Literal["words", "state", "liked", "popularity", "neighbours", "wishes"]
-PARTS: tuple[Part, ...] = ("words", "state", "liked", "popularity", "neighbours", "wishes")
+Part = Literal["words", "state", "liked", "popularity", "neighbours", "answers", "wishes"]
+PARTS: tuple[Part, ...] = ("words", "state", "liked", "popularity", "neighbours", "answers", "wishes")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def reasons(policy: PolicyNetwork, context: Dialogue, items: Sequence[ItemId]) -
 
     words: the text of the item against the words of the window; state: against the language model's reading of them;
     liked: against the items mentioned; popularity: the item's bias; neighbours: items that go together in the training
-    dialogues; wishes: what is left of the logit, which is what stated wishes add.
+    dialogues; answers: what their agents showed where the same was named; wishes: what is left of the logit, which is
+    what stated wishes add.
     """
     terms, logits = _terms(policy, context)
     whole = {**terms, "wishes": logits - torch.stack(list(terms.values())).sum(0)}
@@ -70,6 +71,7 @@ def _terms(policy: PolicyNetwork, context: Dialogue) -> tuple[dict[Part, Tensor]
     terms["popularity"] = head.item_bias.detach().float() * (1 + head.bias_named * named(mentioned)[0])
     near = head.neighbours(mentioned)[0]
     terms["neighbours"] = head.near_scale * near + head.near_log * damped(near)
+    terms["answers"] = policy.directed.weight.detach() * policy.directed.scores([context])[0]
     return terms, logits.to(vectors.device)
 
 

@@ -36,7 +36,8 @@ class SlateHead(nn.Module):
 
     item_i = W text_i + residual_i: items are read, and remembered where there is history (the others have no residual).
     query_b = the encoded window, the LM state at the decision token, and the items mentioned so far.
-    neighbours_b,i = Σ_{m mentioned} association of m with i, counted on the training dialogues.
+    neighbours_b,i = Σ_{m mentioned} association of m with i, counted on the training dialogues. What is known of words
+    beyond the window's text, directed counts and wishes, is added to the logits by ``directed`` and ``wishes.term``.
 
     Everything is computed in float32. Item vectors are made once and kept while the weights stay as they are; where
     gradients flow, <q, W t + r> = <Wᵀq, t> + <q, r> needs none of them.

@@ -29,6 +29,7 @@ class SFTAuxiliaryLoss:
             raise InputError("ppo.sft_weight asks for training dialogues and there are none: set ppo.sft_weight=0.")
         self.policy, self.dialogues, self.batch, self.rejected = policy, dialogues, batch, rejected
         self.generator = np.random.default_rng(0)
+        self._own = {dialogue.id: dialogue for dialogue in dialogues}
 
     def rewind(self, generator: np.random.Generator) -> None:
         self.generator = generator
@@ -43,5 +44,6 @@ class SFTAuxiliaryLoss:
         if not own and not (whole and in_parts(self.policy.lm)):
             return None
         piece, share = (own[0][1], 1.0) if own else (whole[:1], 0.0)  # a pass that adds nothing, beside the others'
-        text, slate = losses(self.policy, piece, None if len(piece) == len(whole) else whole)
+        with self.policy.directed.leaving_out(self._own):
+            text, slate = losses(self.policy, piece, None if len(piece) == len(whole) else whole)
         return share * (text + slate)

@@ -2,7 +2,7 @@
 
 Parts that can memorise (residuals, the trained encoder) look better in sample than they are, so that what was counted
 beside them is learnt too small and popularity too large; and a summed association is no log-probability: its logarithm
-ranks better, which shows once its weight is fitted out of sample. Five numbers, fitted afterwards by cross-entropy on
+ranks better, which shows once its weight is fitted out of sample. Six numbers, fitted afterwards by cross-entropy on
 the validation persons, put that right; the policy stays one exact softmax. Stacking of what was learnt in sample by
 what is seen out of it: Wolpert 1992; of one number, temperature scaling: Guo et al. 2017 (arXiv 1706.04599).
 """
@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.policy.slate import SlateHead, damped, named
+from tacit.dialogue.policy.slate import damped, named
 from tacit.dialogue.train.segments import Pick
+from tacit.types import Dialogue
 
 PRIOR = 10.0  # how much a weight is held where it was, in the curvature that as many certain contexts would give
 _CELLS = 2**21  # numbers of a part that are in memory at once
@@ -30,13 +31,14 @@ Piece = tuple[Tensor, Tensor, Tensor]
 @dataclass(frozen=True)
 class Weights:
     """Of the parts of a slate's logits. ``scale`` and ``bias`` multiply what was learnt, ``bias_named`` is what is
-    added to ``bias`` where an item was named; ``near_log`` and ``repeat`` are nats."""
+    added to ``bias`` where an item was named; the others are nats."""
 
     scale: float
     bias: float
     bias_named: float
     near_log: float
     repeat: float
+    directed: float
 
 
 @dataclass(frozen=True)
@@ -69,28 +71,30 @@ def calibrate(policy: Policy, picks: Sequence[Pick]) -> Calibration | None:
             part = slice(start, start + size)
             asked = torch.zeros(len(picks[part]), len(policy.catalog), device=policy.device)
             asked = policy.wish.add_features(asked, policy.wishes(contexts[part]))
-            yield parts(head, query[part], mentioned[part]), asked, _wanted(picks[part], asked)
+            yield parts(policy, query[part], mentioned[part], contexts[part]), asked, _wanted(picks[part], asked)
 
     near = head.near_scale + head.near_log  # an uncalibrated head has the first alone, a calibrated one the second
-    start = torch.tensor([1.0, 1.0, head.bias_named, near, head.repeat_bias], dtype=torch.float64)
-    found, before, after = minimise(pieces, start)
+    at = [1.0, 1.0, head.bias_named, near, head.repeat_bias, policy.directed.weight]
+    found, before, after = minimise(pieces, torch.tensor(at, dtype=torch.float64))
     weights = Weights(*found.tolist())
-    apply(head, weights)
+    apply(policy, weights)
     return Calibration(weights, len(picks), before, after)
 
 
-def parts(head: SlateHead, query: Tensor, mentioned: Tensor) -> Tensor:
-    """[5, B, n_items]: what ``Weights`` weigh, in their order."""
-    near = head.neighbours(mentioned)
+def parts(policy: Policy, query: Tensor, mentioned: Tensor, contexts: Sequence[Dialogue]) -> Tensor:
+    """[6, B, n_items]: what ``Weights`` weigh, in their order."""
+    head = policy.head
+    near, directed = head.neighbours(mentioned), policy.directed.scores(contexts)
     repeated = torch.zeros_like(near)
     row, at = (mentioned >= 0).nonzero(as_tuple=True)
     repeated[row, mentioned[row, at]] = 1.0
     scores, bias = head.item_scores(query) - head.item_bias, head.item_bias.expand_as(near)
-    return torch.stack([scores, bias, bias * named(mentioned), damped(near), repeated])
+    return torch.stack([scores, bias, bias * named(mentioned), damped(near), repeated, directed])
 
 
-def apply(head: SlateHead, weights: Weights) -> None:
-    """Write fitted weights into the head."""
+def apply(policy: Policy, weights: Weights) -> None:
+    """Write fitted weights into the policy."""
+    head = policy.head
     with torch.no_grad():
         head.scale.mul_(weights.scale)
         head.item_bias.mul_(weights.bias)
@@ -98,6 +102,7 @@ def apply(head: SlateHead, weights: Weights) -> None:
         head.near_scale.zero_()
         head.near_log.fill_(weights.near_log)
         head.repeat_bias.fill_(weights.repeat)
+        policy.directed.weight.fill_(weights.directed)
 
 
 def minimise(pieces: Callable[[], Iterable[Piece]], start: Tensor, prior: float = PRIOR) -> tuple[Tensor, float, float]:

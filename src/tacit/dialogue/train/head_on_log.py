@@ -25,7 +25,7 @@ class Context:
 
 
 class HeadOnLog:
-    """Trains the head and the weight of wishes, so that decisions and words stay those of the logging policy."""
+    """Trains the head and what is added to it, so that decisions and words stay those of the logging policy."""
 
     def __init__(self, policy: Policy, contexts: Sequence[Context]) -> None:
         policy.requires_grad_(False).eval()
@@ -33,6 +33,7 @@ class HeadOnLog:
         self._window, self._state = _read(policy, [context.read for context in contexts])
         policy.head.requires_grad_(True)
         policy.wish.weights.requires_grad_(True)
+        policy.directed.weight.requires_grad_(bool(policy.directed.counts.features))
         self._first = frozen_copy(policy)
 
     @property

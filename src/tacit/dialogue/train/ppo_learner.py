@@ -33,7 +33,8 @@ class Learner:
         groups: dict[str, list[nn.Parameter]] = {"lr": [], "slate_lr": [], "value_lr": []}
         for name, parameter in policy.named_parameters():
             part = name.split(".")[0]
-            kind = "value_lr" if part.endswith("value") else "slate_lr" if part in ("head", "wish") else "lr"
+            of_slate = part in ("head", "wish", "directed")
+            kind = "value_lr" if part.endswith("value") else "slate_lr" if of_slate else "lr"
             if parameter.requires_grad:
                 groups[kind].append(parameter)
         parts = [{"params": group, "lr": getattr(config, kind), "kind": kind} for kind, group in groups.items()]

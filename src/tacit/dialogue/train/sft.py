@@ -69,11 +69,12 @@ def run_sft(
     state = place.get("state") or {"step": 0, "epoch": 0, "batch": 0, "best": None, "bad": 0}
     first = segments(split.train, policy, np.random.default_rng([seed, 0]), rejected)
     _say_rejected(first, rejected)
-    total = config.epochs * -(-len(first) // config.batch)
+    total, own = config.epochs * -(-len(first) // config.batch), {dialogue.id: dialogue for dialogue in split.train}
     with progress(total, stage.name) as bar:
         bar.resume(state["step"])
         while state["epoch"] < config.epochs and state["bad"] <= config.patience:
-            _epoch(policy, optimizer, split, config, stage, state, seed, dtype, bar, rejected)
+            with policy.directed.leaving_out(own):
+                _epoch(policy, optimizer, split, config, stage, state, seed, dtype, bar, rejected)
             _judge_epoch(policy, optimizer, split, config, stage, state, rejected)
     log.info("%s: best validation score %.4f", stage.name, state["best"])
     barrier()  # the writer has saved the best epoch
@@ -234,7 +235,8 @@ def _optimizer(policy: Policy, config: SFTConfig) -> torch.optim.AdamW:
     ]
     rows = [p for p in trainable(policy.lm) if id(p) in added]
     groups.append({"params": rows, "peak": FRESH_LM_LR, "weight_decay": 0.0})
-    groups.append({"params": [policy.wish.weights], "peak": WISH_LR * config.head_lr, "weight_decay": 0.0})
+    few = {"peak": WISH_LR * config.head_lr, "weight_decay": 0.0}
+    groups += [{"params": [policy.wish.weights], **few}, {"params": trainable(policy.directed), **few}]
     # Fused, each weight is read once: a fifth of a small model's step is the optimiser's otherwise.
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.head_lr, fused=True)
 

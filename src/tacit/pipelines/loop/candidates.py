@@ -20,7 +20,8 @@ def scaled(current: Path, out: Path, factor: float) -> Path:
     policy = Policy.from_pretrained(current)
     with torch.no_grad():
         head = policy.head  # its ``bias_named`` is a share of the bias
-        for part in (head.scale, head.near_scale, head.near_log, head.repeat_bias, head.item_bias):
+        wide = (head.near_scale, head.near_log, head.repeat_bias, policy.directed.weight)
+        for part in (head.scale, head.item_bias, *wide):
             part.mul_(factor)
     with atomic_folder(out) as folder:
         policy.save_pretrained(folder)

@@ -1,6 +1,6 @@
 """Few general weights over a trained slate head: what may be learnt from outcomes without learning people by heart.
 
-    logits = s·query·items + b·bias + near·neighbours + wishes + liked·ℓ_i + seen·σ_i
+    logits = s·query·items + b·bias + near·neighbours + counts + wishes + liked·ℓ_i + seen·σ_i
 
 s, b and near scale the parts of the head; ℓ_i and σ_i are the item's log-odds of being liked and of being known
 already, counted on the forms of earlier people. At the start (s = b = near = 1, liked = seen = 0) the logits are the
@@ -54,7 +54,7 @@ class Read:
     content: Tensor  # [N, n_items], s·query·items of the head as it was
     mentioned: Tensor  # [N, M] item rows, -1 = none
     wished: Tensor  # [N] row of ``wishes``, -1 = nothing was asked
-    wishes: Tensor  # [W, n_items] float16, what wishes add
+    wishes: Tensor  # [W, n_items] float16, what wishes and directed counts add
 
     def __len__(self) -> int:
         return len(self.content)
@@ -73,7 +73,7 @@ class Read:
             query = policy.head.scale * policy.head.query(window.float(), state, policy.mentioned(part))
             content.append((query @ policy.head.folded().T).cpu())
             nothing = torch.zeros(len(part), len(policy.catalog), device=policy.device)
-            added = policy.wish.add_features(nothing, policy.wishes(part)).cpu().half()
+            added = policy.wish.add_features(policy.directed.add_(nothing, part), policy.wishes(part)).cpu().half()
             for row in added:
                 wished.append(len(wishes) if bool(row.any()) else -1)
                 wishes += [row] if wished[-1] >= 0 else []
