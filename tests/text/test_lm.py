@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,17 +10,34 @@ import tiny_writer
 import torch
 from peft import PeftModel
 from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    BertConfig,
     CohereConfig,
     CohereForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
     GraniteConfig,
     GraniteForCausalLM,
+    MambaConfig,
     PretrainedConfig,
+    T5Config,
 )
 
 from tacit.text import lm as text_lm
-from tacit.text.lm import LORA_RANK, LMConfig, head_logits, lora_config, train_parts, trunk, with_lora
+from tacit.text.lm import (
+    LORA_RANK,
+    LMConfig,
+    head_logits,
+    load_pretrained,
+    lora_config,
+    small_lm,
+    train_parts,
+    train_tokenizer,
+    trunk,
+    with_lora,
+)
+from tacit.types import InputError
 
 SHAPE: dict[str, Any] = dict(
     vocab_size=60, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
@@ -77,3 +95,44 @@ def test_policy_and_writer_have_the_same_adapters(monkeypatch: pytest.MonkeyPatc
         ]
         assert shapes[0] == shapes[1] and {min(shape) for shape in shapes[0]} == {expected}
         assert policy.get_input_embeddings().weight.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (BertConfig, "is a BertLMHeadModel that reads in both directions: give a causal language model"),
+        (T5Config, "its files are no causal language model"),
+        (MambaConfig, "is a MambaForCausalLM, which keeps no keys and values of its own"),
+    ],
+)
+def test_what_cannot_be_a_policy_is_refused(config: type[PretrainedConfig], said: str, tmp_path: Path) -> None:
+    """Before anything is trained: BERT would learn to copy the tokens that it is to foretell."""
+    train_tokenizer(["hello"], 260).save_pretrained(tmp_path)
+    shape: dict[str, Any] = {
+        BertConfig: {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2},
+        T5Config: {"d_model": 16, "d_ff": 24, "num_layers": 2, "num_heads": 2, "d_kv": 8},
+        MambaConfig: {"hidden_size": 16, "num_hidden_layers": 2, "state_size": 4},
+    }[config]
+    made = config(vocab_size=300, **shape)
+    maker = AutoModelForSeq2SeqLM if config is T5Config else AutoModelForCausalLM
+    maker.from_config(made).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=said):
+        load_pretrained(tmp_path, torch.float32, "policy.base")
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ("config.json", "the folder has no config.json"),
+        ("model.safetensors", "the folder has no weights in safetensors"),
+        ("tokenizer*", "the folder has no tokenizer"),
+    ],
+)
+def test_what_a_folder_lacks_is_said(gone: str, said: str, tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(["hello"], 260)
+    for part in (tokenizer, small_lm(tokenizer, LMConfig(layers=1, heads=1, width=8))):
+        part.save_pretrained(tmp_path)
+    for path in tmp_path.glob(gone):
+        path.unlink()
+    with pytest.raises(InputError, match=f"policy.base=.* cannot be loaded: {said}"):
+        load_pretrained(tmp_path, torch.float32, "policy.base")

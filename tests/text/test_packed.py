@@ -8,11 +8,14 @@ from transformers import (
     AutoModelForCausalLM,
     GemmaConfig,
     GPT2Config,
+    GraniteMoeHybridConfig,
+    Lfm2Config,
     LlamaConfig,
     MistralConfig,
     PretrainedConfig,
     PreTrainedModel,
     Qwen2Config,
+    Qwen3_5TextConfig,
 )
 
 from tacit.text import packed
@@ -25,13 +28,35 @@ ROWS = [[5, 6, 7, 8, 9, 10, 11], [12], [13, 14, 15]]
 TREE = [ROWS[0][:5], ROWS[0], [*ROWS[0][:6], 20, 21], [3, 4], ROWS[0][:5]]  # beginnings in common, one row twice
 SHAPE = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 4}
 SHARED = {**SHAPE, "num_key_value_heads": 2, "vocab_size": 60, "max_position_embeddings": 64}
+WITHOUT_HEADS = {name: value for name, value in SHARED.items() if name != "head_dim"}
 CONFIGS: dict[str, PretrainedConfig] = {
     "gpt2": GPT2Config(vocab_size=60, n_positions=64, n_embd=16, n_layer=2, n_head=4, attn_pdrop=0.0, resid_pdrop=0.0),
     "llama": LlamaConfig(**SHARED),
     "qwen": Qwen2Config(**SHARED),
     "gemma": GemmaConfig(**SHARED),
     "mistral": MistralConfig(**SHARED, sliding_window=64),  # of any width: not packed
+    # layers that keep a state beside those that keep keys
+    "qwen3.5": Qwen3_5TextConfig(
+        **SHARED,
+        layer_types=["linear_attention", "full_attention"],
+        linear_num_key_heads=2,
+        linear_num_value_heads=2,
+        linear_key_head_dim=4,
+        linear_value_head_dim=4,
+    ),
+    "lfm2": Lfm2Config(**WITHOUT_HEADS, layer_types=["conv", "full_attention"]),
+    "granite4": GraniteMoeHybridConfig(
+        **WITHOUT_HEADS,
+        layer_types=["mamba", "attention"],
+        mamba_n_heads=4,
+        mamba_d_head=8,
+        mamba_d_state=8,
+        mamba_chunk_size=4,
+        num_local_experts=0,
+        shared_intermediate_size=16,
+    ),
 }
+PADDED = ("mistral", "qwen3.5", "lfm2", "granite4")
 
 
 def model(family: str) -> PreTrainedModel:
@@ -81,15 +106,15 @@ def test_packed_states_and_gradients_are_those_of_single_rows(
 
 
 @pytest.mark.parametrize("room", [1, 5, 100])
-@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen", "gemma", "mistral"])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen", "gemma", "mistral", "qwen3.5", "lfm2", "granite4"])
 @torch.no_grad()
 def test_a_cache_gives_the_states_of_whole_rows(family: str, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prompts, ragged chunks, rows that are repeated, single tokens, rows that leave, in this order."""
     lm = model(family)
-    assert packs(lm) == (family != "mistral")
+    assert packs(lm) == (family not in PADDED)
     monkeypatch.setattr(packed, "_CALL", 0 if room == 5 else packed._CALL)
     cache = kv_cache(lm, room)
-    assert isinstance(cache, _Padded if family == "mistral" else _Packed)
+    assert isinstance(cache, _Padded if family in PADDED else _Packed)
     rows = [list(row) for row in ROWS]
 
     def check(states: torch.Tensor) -> None:
@@ -102,6 +127,9 @@ def test_a_cache_gives_the_states_of_whole_rows(family: str, room: int, monkeypa
         if step == 2:
             cache.keep(torch.tensor([4, 0, 3]))
             rows = [rows[4], rows[0], rows[3]]
+        if step == 4:
+            cache.keep(torch.tensor([2, 0]))
+            rows = [rows[2], rows[0]]
         chunks = [[20 + step, *range(30, 30 + (row % 3 if step < 2 else 0))] for row in range(len(rows))]
         rows = [row + chunk for row, chunk in zip(rows, chunks, strict=True)]
         check(cache.feed(chunks))

@@ -24,16 +24,19 @@ from tacit.types import InputError
 
 _TEXT_PARTS = ("text", "output_text")
 SHOWN = 1500  # characters of a server's message: the remedy often stands at its end
+_FILTERED = ('"content_filter"', '"content_policy_violation"')  # codes of a 400 that is about the prompt's words
 LENGTH = ("length", "max_tokens")  # what finish_reason is where the text was cut
 OURS = ("messages", "prompt", "stream", "n")  # parameters of a request that a setting cannot change
 
 
 class NoText(Exception):
-    """An answer without a text. ``again`` says whether asking once more may help."""
+    """An answer without a text. ``again`` says whether asking once more may help, ``refused`` that the model or a
+    filter would not answer this one prompt."""
 
-    def __init__(self, reason: str, again: bool = False) -> None:
+    def __init__(self, reason: str, again: bool = False, refused: bool = False) -> None:
         super().__init__(reason)
         self.again = again
+        self.refused = refused
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class EndpointWriter:
     sleep: Callable[[float], object] = time.sleep
     jitter: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))  # of the waits alone
     settings: str = "knowledge"  # what its settings are called in messages: knowledge.url
+    refused: str | None = None  # what stands for the answer to a prompt that is refused; None ends the run
     used: Callable[[Mapping[str, Any] | None], object] = lambda usage: None  # told each answer's count of tokens
 
     def __post_init__(self) -> None:
@@ -138,6 +142,8 @@ class EndpointWriter:
                     self.used(usage_of(answer))
                 return read_answer(answer, self.chat, self.settings)
             except NoText as error:
+                if error.refused and self.refused is not None:
+                    return self.refused
                 reason = str(error)
                 if not error.again:
                     break
@@ -166,7 +172,8 @@ def read_answer(answer: httpx.Response, chat: bool, settings: str) -> str:
     start = " ".join(answer.text.split())[:SHOWN]
     if not answer.is_success:
         to = f" to {answer.headers['location']}" if "location" in answer.headers else ""
-        raise NoText(f"HTTP status {answer.status_code}{to}: {start}", may_pass(answer.status_code, start))
+        filtered = answer.status_code == 400 and any(code in start for code in _FILTERED)
+        raise NoText(f"HTTP status {answer.status_code}{to}: {start}", may_pass(answer.status_code, start), filtered)
     try:
         body = answer.json()
     except (ValueError, RecursionError):
@@ -188,7 +195,8 @@ def _text_of_choice(choice: Mapping[str, Any], chat: bool, settings: str) -> str
         return CutText(text) if finish in LENGTH else text
     thought = has_thoughts(raw) or any(message.get(key) for key in ("reasoning", "reasoning_content", "thinking"))
     thought = thought or isinstance(message.get("content"), list)
-    if message.get("refusal") or finish == "content_filter":
+    refused = bool(message.get("refusal")) or finish == "content_filter"
+    if refused:
         remedy = f"the model refused ({str(message.get('refusal') or 'a content filter')[:200]}): take another model"
     elif message.get("tool_calls") or message.get("function_call") or finish == "tool_calls":
         remedy = "the model called a tool: take another model, or switch tools off at the server"
@@ -199,7 +207,7 @@ def _text_of_choice(choice: Mapping[str, Any], chat: bool, settings: str) -> str
         )
     else:
         remedy = f"raise {settings}.max_tokens" if finish in LENGTH else "take another model"
-    raise NoText(f"an empty text with finish_reason {finish!r}; {remedy}", again=finish == "error")
+    raise NoText(f"an empty text with finish_reason {finish!r}; {remedy}", finish == "error", refused)
 
 
 def usage_of(answer: httpx.Response) -> Mapping[str, Any] | None:

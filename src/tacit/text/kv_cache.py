@@ -186,13 +186,31 @@ def _roomy(buffer: Tensor, room: int) -> Tensor:
 
 
 class _Padded:
-    """transformers' own cache, for the models that cannot be packed: chunks are padded on the left, and pads masked."""
+    """transformers' own cache, for the models that cannot be packed: chunks are padded on the left, and pads masked.
+
+    Layers that keep a state instead of keys (Qwen3.5, LFM2, Mamba's in Granite 4 and Falcon-H1) cannot be told of pads
+    behind their beginning, and some drop that state where more than one token comes: they go on by single tokens alone,
+    and a longer chunk is read with all that came before it.
+    """
 
     def __init__(self, lm: Any) -> None:
         self.lm, self.past = lm, None
         self.mask = torch.zeros(0, 0, dtype=torch.long, device=lm.device)
+        self._read: list[list[int]] | None = []  # what each row has read; None where no layer keeps a state
 
     def feed(self, chunks: Sequence[Sequence[int]]) -> Tensor:
+        if self._read is not None:
+            before = self._read or [[] for _ in chunks]
+            self._read = [[*row, *chunk] for row, chunk in zip(before, chunks, strict=True)]
+            if max(map(len, chunks)) > 1:
+                self.past, chunks = None, self._read
+        states = self._append(chunks)
+        assert self.past is not None
+        if not any(hasattr(layer, "conv_states") for layer in self.past.layers):
+            self._read = None
+        return states
+
+    def _append(self, chunks: Sequence[Sequence[int]]) -> Tensor:
         width, device = max(map(len, chunks)), self.mask.device
         ids = torch.tensor([[0] * (width - len(chunk)) + list(chunk) for chunk in chunks], device=device)
         real = torch.tensor([[0] * (width - len(chunk)) + [1] * len(chunk) for chunk in chunks], device=device)
@@ -216,15 +234,27 @@ class _Padded:
 
     def keep(self, rows: Tensor) -> None:
         assert self.past is not None
-        self.past.batch_select_indices(rows)
+        if self._read is not None:
+            self._reorder(rows)
+        else:
+            self.past.batch_select_indices(rows)
         self.mask = self.mask[rows]
 
     def repeat(self, n: int) -> None:
         assert self.past is not None
-        if n > 1:
+        if n > 1 and self._read is not None:
+            self._reorder(torch.arange(len(self.mask), device=self.mask.device).repeat_interleave(n))
+        elif n > 1:
             self.past.batch_repeat_interleave(n)
             self._make_room(self.past)
+        if n > 1:
             self.mask = self.mask.repeat_interleave(n, dim=0)
+
+    def _reorder(self, rows: Tensor) -> None:
+        """The one selection of rows that layers with a state know."""
+        assert self.past is not None and self._read is not None
+        self.past.reorder_cache(rows)
+        self._read = [self._read[row] for row in rows.tolist()]
 
     def join(self, other: KVCache) -> bool:
         return False  # layers of any kind: what they hold, only transformers knows
@@ -261,6 +291,10 @@ class _Roomy(DynamicLayer):
 
     def batch_select_indices(self, indices: Tensor) -> None:
         super().batch_select_indices(indices)
+        self._buffers = None
+
+    def reorder_cache(self, beam_idx: Any) -> None:
+        super().reorder_cache(beam_idx)
         self._buffers = None
 
     def batch_repeat_interleave(self, repeats: int) -> None:

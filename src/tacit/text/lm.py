@@ -40,6 +40,7 @@ MOST_LOGITS = 2**24  # 64 MB in float32, and as much again for each of the softm
 # weights below → rows: SmolLM2 keeps about 1.2 MB a token for its backward pass, and a row has some 250 tokens
 ROWS_A_PASS: Mapping[float, int] = {20e6: 4096, 300e6: 4, 1e9: 2, math.inf: 1}
 LORA_FROM = 1_000_000_000  # parameters; larger models get adapters unless told otherwise
+SAME_STATES = 1e-5  # relative distance: exactly 0 in causal models, .004 in a small BERT with fresh weights
 READS = "read_states"  # the entrance of a model that is held in parts
 LORA_RANK = 16  # of these; LLaMA-Factory, whose other defaults the writer's tuning has, takes 8
 
@@ -124,7 +125,29 @@ def load_pretrained(
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(whole, dtype=dtype, **WEIGHTS)
     except (OSError, ValueError) as error:
         raise _not_loaded(base, key, error) from error
+    require_causal(model, base, key)
     return (merged(model, len(tokenizer), adapters, key) if adapters else model), tokenizer
+
+
+@torch.no_grad()
+def require_causal(model: PreTrainedModel, base: str, key: str) -> None:
+    """InputError where a token's state depends on later tokens, for transformers loads an encoder such as BERT as a
+    language model too, which then learns to copy what it is to foretell; and where nothing of a text is kept for the
+    next token in the one form that every attention has (Mamba, RWKV)."""
+    model.eval()  # as it is loaded; no dropout between the two
+    rows = [torch.tensor([row], device=model.device) for row in ([1, 2, 3, 4], [1, 2, 5, 6])]
+    outs = [model.base_model(input_ids=row, use_cache=True) for row in rows]
+    states = [getattr(out, "last_hidden_state", None) for out in outs]
+    one, other = (torch.zeros(1) if state is None else state[0, :2].float() for state in states)
+    if (one - other).norm() > SAME_STATES * one.norm():
+        raise InputError(
+            f"{key}={base!r} is a {type(model).__name__} that reads in both directions: give a causal language model."
+        )
+    if states[0] is None or getattr(outs[0], "past_key_values", None) is None:
+        raise InputError(
+            f"{key}={base!r} is a {type(model).__name__}, which keeps no keys and values of its own: give a causal "
+            "language model with attention."
+        )
 
 
 def load_tokenizer(base: str | Path, key: str) -> PreTrainedTokenizerBase:
@@ -133,6 +156,8 @@ def load_tokenizer(base: str | Path, key: str) -> PreTrainedTokenizerBase:
     adapters = read_adapters(base, key)
     if adapters and Path(base).is_dir() and not (Path(base) / "tokenizer_config.json").is_file():
         return load_tokenizer(adapters.base, key)
+    if Path(base).is_dir() and (Path(base) / "config.json").is_file() and not _has_tokenizer(Path(base)):
+        raise _not_loaded(base, key, ValueError("transformers would make an empty one"))
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base, **NO_CODE)
     except (OSError, ValueError) as error:
@@ -141,10 +166,29 @@ def load_tokenizer(base: str | Path, key: str) -> PreTrainedTokenizerBase:
 
 
 def _not_loaded(base: str, key: str, error: Exception) -> InputError:
-    where = "the folder is incomplete" if Path(base).is_dir() else "no such folder, and the hub did not answer"
+    where = _lacks(Path(base)) if Path(base).is_dir() else "no such folder, and the hub did not answer"
     return InputError(
-        f"{key}={base!r} cannot be loaded: {where} ({str(error).splitlines()[0]}); "
+        f"{key}={base!r} cannot be loaded: {where} ({(str(error).splitlines() or [type(error).__name__])[0]}); "
         "give a folder with config.json, model.safetensors and tokenizer files, a GGUF file, or a hub name while online"
+    )
+
+
+def _lacks(folder: Path) -> str:
+    """What a folder that does not load is without."""
+    names = {path.name for path in folder.iterdir()}
+    if not _has_tokenizer(folder):
+        return "the folder has no tokenizer"
+    if not names & {"config.json", "adapter_config.json"}:
+        return "the folder has no config.json"
+    if not any(name.endswith(".safetensors") for name in names):
+        return "the folder has no weights in safetensors"
+    return "its files are no causal language model, or damaged"
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any(
+        path.name.startswith(("tokenizer", "vocab")) or path.suffix in (".model", ".tiktoken")
+        for path in folder.iterdir()
     )
 
 

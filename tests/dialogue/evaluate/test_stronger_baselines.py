@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,10 @@ def test_validation_counts_new_items_masked() -> None:
         ("The Thing (2011)\nThe Thing (2011)", [4], 0),
         ("Noting Hill (1999)\nSome Other Film (2001)\n\n", [2], 1),
         ("**Heat**", [0], 0),
+        ("1. **Heat** (1995) - a heist\nHeat (1995): a heist\nagent: Heat (1995)\n#1 Heat (1995)", [0], 0),
+        ("Heat (1995), The Thing (2011)", [0, 4], 0),  # in one line
+        ("Thing, The (2011)\nThing, The", [4, 3], 0),  # as MovieLens writes it
+        ("Dead Heat (1988)\nHeat wave (2009)\nin the heat of it", [], 3),
         ("", [], 0),
         ("!!!", [], 1),
     ],
@@ -164,6 +168,35 @@ def test_a_server_is_asked_once_for_each_context(
     assert len(server.asked) == 3 and len(llm._known(file)) == 2
     llm.ask(file, asked, llm.LLMConfig(server.url, "other"), 0)
     assert len(server.asked) == 5  # another model's answers are others
+
+
+def refuses(*which: int) -> Callable[[dict[str, Any], int], Reply]:
+    """The requests of these numbers are filtered, by turns in each way that servers have."""
+
+    def answer(body: dict[str, Any], number: int) -> Reply:
+        if number not in which:
+            return titles(body, number)
+        ways = [
+            message(content="", refusal="I cannot help with that."),
+            Reply({"error": {"code": "content_filter", "message": "filtered"}}, 400),
+        ]
+        return ways[which.index(number) % 2]
+
+    return answer
+
+
+def test_a_refused_prompt_names_nothing(tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    server.answer = refuses(0, 3)
+    asked = [asks(f"text {n}") for n in range(20)]
+    config = llm.LLMConfig(server.url, "m", concurrency=1)
+    answers = llm.ask(tmp_path / "answers.jsonl", asked, config, 0)
+    assert sum(not answer for answer in answers.values()) == 2
+    assert "2 of 20 prompts were refused" in caplog.text
+    scores = llm.LLMTitles(FILMS, answers, config).scores(asked)
+    assert (~scores.any(axis=1)).sum() == 2
+    server.answer = refuses(*range(20, 23))
+    with pytest.raises(InputError, match="refused 3 of 20 prompts: take another model"):
+        llm.ask(tmp_path / "other.jsonl", asked, config, 0)
 
 
 def test_a_server_must_be_named(tmp_path: Path) -> None:

@@ -29,7 +29,10 @@ from tacit.types import Dialogue, InputError
 Scores = npt.NDArray[np.float32]
 log = logging.getLogger("tacit")
 _NUMBER = re.compile(r"^\s*(?:[-*•]+|\(?\d{1,3}[.):])\s*")
+_YEAR = re.compile(r"\s*\((?:18|19|20)\d\d\)\s*$")
+_ARTICLE_LAST = re.compile(r"^(.+), (the|an?)(\s*\(\d{4}\)|$)", re.IGNORECASE)
 _MILLION = 1e6
+MOST_REFUSED = 0.1  # of the prompts; beyond it the rank says what the filter does, not what the model knows
 
 
 @dataclass
@@ -87,14 +90,16 @@ class LLMTitles:
 
 
 class TitleLinker:
-    """Lines of titles → catalogue rows: the same title, the same but for the year, or the nearest by rapidfuzz."""
+    """Lines of titles → catalogue rows: the same title, the same but for the year, or the nearest by rapidfuzz; of a
+    line that says more ("Heat (1995): a heist", two titles), the titles that stand in it with their year."""
 
     def __init__(self, catalog: Catalog, near: float) -> None:
         self._near = near
+        self._catalog = catalog
         self._exact: dict[str, int] = {}
         self._bare: dict[str, int] = {}
         for row in np.argsort(-catalog.counts, kind="stable").tolist():  # of two the one that is named more often
-            title = catalog.items[row].title
+            title = _article_first(catalog.items[row].title)
             self._exact.setdefault(normalise_title(title), row)
             self._bare.setdefault(normalise_title(_without_year(title)), row)
         self._titles = list(self._exact)
@@ -102,8 +107,15 @@ class TitleLinker:
     def linked(self, answer: str) -> tuple[list[int], int]:
         """(rows of the titles, each once, in order; how many lines link to nothing)."""
         lines = [line for raw in answer.splitlines() if (line := _NUMBER.sub("", raw).strip(" \t\"'*_“”"))]
-        found = [self._row(line) for line in lines]
-        return list(dict.fromkeys(row for row in found if row is not None)), found.count(None)
+        found = [self._rows(line) for line in lines]
+        return list(dict.fromkeys(row for rows in found for row in rows)), found.count([])
+
+    def _rows(self, line: str) -> list[int]:
+        row = self._row(_article_first(line))
+        if row is not None:
+            return [row]
+        plain = line.replace("*", "")
+        return [self._catalog.index(id) for start, end, id in self._catalog.link(plain) if _dated(plain[start:end])]
 
     def _row(self, line: str) -> int | None:
         title = normalise_title(line)
@@ -117,7 +129,16 @@ class TitleLinker:
 
 
 def _without_year(title: str) -> str:
-    return re.sub(r"\s*\((?:18|19|20)\d\d\)\s*$", "", title)
+    return _YEAR.sub("", title)
+
+
+def _dated(title: str) -> bool:
+    return _YEAR.search(title) is not None
+
+
+def _article_first(title: str) -> str:
+    """``Matrix, The (1999)`` is ``The Matrix (1999)``."""
+    return _ARTICLE_LAST.sub(r"\2 \1\3", title)
 
 
 def prompt(context: Dialogue, config: LLMConfig) -> str:
@@ -141,6 +162,7 @@ def ask(file: Path, contexts: Sequence[Dialogue], config: LLMConfig, seed: int) 
         config.parameters,
         concurrency=config.concurrency,
         settings="llm",
+        refused="",
         used=usages.append,
     )
     prompts = list(dict.fromkeys(prompt(context, config) for context in contexts))
@@ -159,7 +181,17 @@ def ask(file: Path, contexts: Sequence[Dialogue], config: LLMConfig, seed: int) 
         for usage in usages:
             spent.add(usage)
         log.info("llm: %s", spent.told(config))
+    _tell_refused(answers)
     return answers
+
+
+def _tell_refused(answers: Mapping[str, str]) -> None:
+    """A hosted model, or its filter, refuses the words of some conversations: it names nothing there."""
+    refused = sum(not answer for answer in answers.values())
+    if refused > MOST_REFUSED * len(answers):
+        raise InputError(f"llm.model refused {refused} of {len(answers)} prompts: take another model, or llm.turns=4.")
+    if refused:
+        log.warning("llm: %d of %d prompts were refused: nothing is named for them", refused, len(answers))
 
 
 def _key(name: str, text: str) -> str:
