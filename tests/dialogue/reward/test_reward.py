@@ -24,7 +24,7 @@ from tacit.dialogue.reward.exam import (
     liked_auc,
     require_valid,
 )
-from tacit.dialogue.reward.features import SCALARS, Features, preferred_items
+from tacit.dialogue.reward.features import CARD_FACTS, SCALARS, Features, preferred_items
 from tacit.dialogue.reward.labels import Labeller, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
 from tacit.dialogue.reward.scorer import RewardScorer
@@ -156,6 +156,11 @@ def scalars(m: RewardModel, c: Dialogue, turn: Turn) -> dict[str, float]:
     return dict(zip(SCALARS, m.features([c], [turn]).scalars[0].tolist(), strict=True))
 
 
+def cards(m: RewardModel, c: Dialogue, turn: Turn) -> list[dict[str, float]]:
+    rows = m.features([c], [turn]).cards[0]
+    return [dict(zip(CARD_FACTS, row.tolist(), strict=True)) for row in rows if bool(torch.isfinite(row).all())]
+
+
 # --- inputs -------------------------------------------------------------------------------------------------------
 
 
@@ -166,8 +171,8 @@ def test_no_input_grows_with_the_reply() -> None:
     short = Turn("agent", "good film", slate=Slate(("0",)))
     long = replace(short, text=" ".join(["good film"] * 10))
     a, b = m.features([c], [short]), m.features([c], [long])
-    for name in ("window", "reply", "slate", "taste", "scalars"):
-        assert torch.allclose(getattr(a, name), getattr(b, name), atol=1e-6), name
+    for name in ("window", "reply", "scalars", "cards"):
+        assert torch.allclose(getattr(a, name), getattr(b, name), atol=1e-6, equal_nan=True), name
     assert m.score([c], [short])[0][0] == pytest.approx(m.score([c], [long])[0][0], abs=1e-5)
     assert not [name for name in SCALARS if "length" in name or "words" in name or "tokens" in name]
 
@@ -218,9 +223,12 @@ def test_plain_facts_of_a_turn() -> None:
     assert preferred_items(shown) == ("0", "2")  # named and clicked; what was let pass is no taste
     again = scalars(m, shown, Turn("agent", "Here.", slate=Slate(("0", "4"))))
     assert again["overlap"] == 0.5 and again["streak"] == 0 and again["has_taste"] == 1
-    assert again["taste_mean"] > 0.8 > again["passed_over"]
-    calm = scalars(m, shown, Turn("agent", "Here.", slate=Slate(("5",))))
-    assert calm["taste_mean"] < 0.6 < calm["passed_over"]
+    near, _ = cards(m, shown, Turn("agent", "Here.", slate=Slate(("0", "4"))))
+    assert near["taste"] > 0.8 > near["passed_over"] and near["named"] == 1 and near["passed"] == 0
+    (calm,) = cards(m, shown, Turn("agent", "Here.", slate=Slate(("5",))))
+    assert calm["taste"] < 0.6 < calm["passed_over"] and calm["named"] == 0
+    (let_pass,) = cards(m, shown, Turn("agent", "Here.", slate=Slate(("1",))))
+    assert let_pass["passed"] == 1 and let_pass["taste_nearest"] >= let_pass["taste"]
 
 
 def test_scoring_in_a_batch_equals_scoring_alone() -> None:

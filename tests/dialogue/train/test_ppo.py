@@ -11,59 +11,26 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from ppo_fakes import FakeCrowd, FakeWorld, Killed, Taste, dying, tiny_policy
+from ppo_fakes import SMALL, FakeCrowd, FakeWorld, Killed, Recorder, Taste, dying, played, record, run, tiny_policy
 from safetensors.torch import load_file
 from together import together
 
 from tacit import losses
 from tacit.dialogue.players import Players, play_group, precision
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.rollout import play, write_rollouts
+from tacit.dialogue.rollout import play
 from tacit.dialogue.train import ppo, ppo_update
 from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo import run_ppo
 from tacit.dialogue.train.ppo_batch import Batch, Targets, build, evaluate_all, frozen_copy, targets
-from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
+from tacit.dialogue.train.ppo_learner import Learner
 from tacit.run.distributed import is_writer
 from tacit.run.files import atomic_write
 from tacit.run.folder import Stage
 from tacit.text.sharding import Sharding
 from tacit.types import Dialogue, Episode, InputError, Turn
 
-SMALL = PPOConfig(
-    iterations=3, trajectories=10, max_turns=3, minibatch=8, microbatch=4, lr=1e-3, slate_lr=1e-2,
-    value_warmup=1, lr_warmup=1,
-)  # fmt: skip
 DISCOUNTS = losses.Discounts(gamma_turn=0.9, lam_turn=0.8)
-
-
-class Recorder:
-    """As ``pipelines.parts.HiddenRecorder``, with what these users felt."""
-
-    def keep(self, crowd: FakeCrowd) -> list[list[float]]:
-        return crowd.hidden
-
-    def __call__(
-        self, path: Path, episodes: list[Episode], kept: list[list[list[float]]], columns: dict[str, list[float]]
-    ) -> dict[str, float]:
-        hidden = [steps for crowd in kept for steps in crowd]
-        write_rollouts(path, episodes, hidden, columns)
-        return {"hidden_utility": float(np.mean([value for steps in hidden for value in steps]))}
-
-
-record = Recorder()
-
-
-def run(folder: Path, config: PPOConfig = SMALL, scorer: object = None, seed: int = 0) -> Policy:
-    scorer = scorer or Taste()
-    return run_ppo(tiny_policy(), FakeWorld(), scorer, record, config, Stage("ppo", folder), seed)  # type: ignore[arg-type]
-
-
-def played(policy: Policy, seed: int = 0, n: int = 10) -> Batch:
-    users, draws, _ = ppo.generators(seed, 0)
-    crowd = FakeWorld().start(n, users, "d")
-    episodes = play(lambda contexts: policy.act(contexts, draws), crowd, Taste(), 3)
-    return build(episodes, crowd.dialogues, policy, frozen_copy(policy), 4)
 
 
 def plain_targets(batch: Batch, rewards: torch.Tensor) -> Targets:

@@ -96,6 +96,18 @@ def slate_logprobs(logits: Tensor, slates: Tensor, mask: Tensor | None = None) -
     return torch.stack(columns, dim=1)
 
 
+def group_logprobs(logits: Tensor, slates: Tensor) -> Tensor:
+    """log P(item_k | before) of G slates of each context: logits [B, n], slates [B, G, K] → [B, G, K], nats.
+
+    ``slate_logprobs`` with the catalogue summed once a context in place of once a slate: what is left
+    after k items is 1 − Σ of their first-place probabilities, kept above 1e-6 (a slate that holds all mass).
+    """
+    log_p = torch.log_softmax(logits, dim=1).gather(1, slates.flatten(1)).view(slates.shape)
+    taken = log_p.exp().cumsum(2)
+    before = torch.cat([torch.zeros_like(taken[..., :1]), taken[..., :-1]], dim=2)
+    return log_p - torch.log((1.0 - before).clamp_min(1e-6))
+
+
 class _LogSumOfOthers(torch.autograd.Function):
     """log Σ exp of a row's items that are not in its slate, [B]. The slate's logits are taken out in place and put
     back, since a copy of [B, n] costs more than the sum; and softmax is several times faster than ``logsumexp``."""

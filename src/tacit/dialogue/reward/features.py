@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import cast
 
 import torch
@@ -22,18 +22,15 @@ from tacit.text.sentiment import MASK, mask_spans
 from tacit.types import Dialogue, ItemId, Turn
 from tacit.typography import quoted
 
-# One column each of ``Features.scalars``.
+# One column each of ``Features.scalars``. Of the items shown the networks read no more than these three: a few thousand
+# turns teach them what to make of a slate as a whole, and not which items please (clicks.py).
 SCALARS = (
-    "taste_mean",  # cosine of the slate's item vectors and the mean of the items the user named or clicked, mean
-    "taste_max",  # the same for the best slate item
-    "relevance_mean",  # cosine of the user's words and the items' texts, mean over the slate
-    "relevance_max",
+    "appeal",  # how likely its items are to be clicked, mean over the slate
+    "relevance",  # cosine of the user's words and the items' texts, mean over the slate
+    "overlap",  # share of the slate that was mentioned before
     "reply_query",  # cosine of the reply and the user's words
     "echo",  # cosine of the reply and the user's last utterance
     "repeat",  # cosine of the reply and the agent's last reply
-    "popularity_mean",  # standardised log training count, mean over the slate
-    "popularity_first",
-    "overlap",  # share of the slate that was mentioned before
     "has_slate",
     "slate_size",
     "empty",  # the reply has no words
@@ -43,8 +40,21 @@ SCALARS = (
     "unknown",  # the text names, with a year or in quotes, a title that the catalogue does not hold
     "turns",  # log(1 + agent turns before this one)
     "has_taste",  # the user has named or clicked an item
-    "passed_over",  # mean cosine of the slate and the items that were shown and that the user let pass
 )
+# One column each of ``Features.cards``: what is known of one item of a slate.
+CARD_FACTS = (
+    "popularity",  # standardised log training count
+    "popularity_squared",
+    "taste",  # cosine of its vector and the mean of the items the user named or clicked; 0 where there are none
+    "taste_nearest",  # the same for the nearest of these items
+    "passed_over",  # cosine of its vector and the mean of the items that were shown and that the user let pass
+    "relevance",  # cosine of its text and the user's words
+    "named",  # the user has named or clicked it
+    "passed",  # it was shown, and the user let it pass
+    "has_taste",  # the user has named or clicked an item
+    "turns",  # log(1 + agent turns before this one)
+)
+CARDS = 10  # of a slate that are read one by one
 _YEAR = re.compile(r"[(（](?:19|20)\d\d[)）]")
 _TITLE_LENGTHS = range(2, 62)  # characters in quotes that may be a title
 _MASK_LIST = re.compile(rf"\b{MASK}\b(?:(?:\s*,\s*|\s+)(?:(?:and|or)\s+)?{MASK}\b)+")
@@ -56,13 +66,18 @@ class Features:
 
     window: Tensor  # [B, dim]
     reply: Tensor  # [B, dim], titles masked; zero when empty
-    slate: Tensor  # [B, d], mean of unit item vectors; zero without a slate
-    taste: Tensor  # [B, d], mean of the unit vectors of the items the user named or clicked; zero when none
     scalars: Tensor  # [B, len(SCALARS)]
     shown: Tensor  # [B] bool
+    cards: Tensor  # [B, CARDS, len(CARD_FACTS)]; NaN where the slate has no such item
 
     def rows(self, index: Tensor) -> Features:
         return Features(*(cast(Tensor, getattr(self, f.name))[index] for f in fields(self)))
+
+    def appealing(self, appeal: Tensor) -> Features:
+        """These features with the slates' ``appeal`` [B] in its column."""
+        scalars = self.scalars.clone()
+        scalars[:, SCALARS.index("appeal")] = appeal
+        return replace(self, scalars=scalars)
 
     @staticmethod
     def concatenate(parts: Sequence[Features]) -> Features:
@@ -115,15 +130,14 @@ class TurnReader:
         }
         pairs = zip(contexts, turns, strict=True)
         rows = [self._items(context, turn, query[i], masked[i], items) for i, (context, turn) in enumerate(pairs)]
-        slate = torch.stack([row[0] for row in rows])
-        taste = torch.stack([row[1] for row in rows])
         device = items.vectors.device
         columns = [
-            texts[name] if name in texts else torch.tensor([row[2].get(name, 0.0) for row in rows], device=device)
+            texts[name] if name in texts else torch.tensor([row.get(name, 0.0) for row, _ in rows], device=device)
             for name in SCALARS
         ]
         shown = torch.tensor([bool(turn.slate and turn.slate.items) for turn in turns], device=device)
-        return Features(window, reply, slate, taste, torch.stack(columns, dim=-1).float(), shown)
+        cards = torch.stack([cards for _, cards in rows])
+        return Features(window, reply, torch.stack(columns, dim=-1).float(), shown, cards)
 
     def _encode(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors; the empty text is the zero vector."""
@@ -132,11 +146,9 @@ class TurnReader:
 
     def _items(
         self, context: Dialogue, turn: Turn, query: Tensor, masked: tuple[str, frozenset[ItemId]], tables: ItemTables
-    ) -> tuple[Tensor, Tensor, dict[str, float]]:
-        """(mean slate vector, mean taste vector, the scalars that are about items and form)."""
+    ) -> tuple[dict[str, float], Tensor]:
+        """(the scalars that are about items and form, the cards)."""
         preferred = preferred_items(context)
-        passed = [item for item in context.mentioned() if item not in preferred]
-        taste_vector, passed_vector = self._mean(preferred, tables), self._mean(passed, tables)
         agent = [past for past in context.turns if past.speaker == "agent"]
         streak = next((k for k, past in enumerate(reversed(agent)) if past.slate), len(agent))
         items = turn.slate.items if turn.slate else ()
@@ -152,23 +164,38 @@ class TurnReader:
             "turns": math.log1p(len(agent)),
             "has_taste": float(bool(preferred)),
         }
+        cards = torch.full((CARDS, len(CARD_FACTS)), torch.nan, device=tables.vectors.device)
         if not items:
-            return self._mean((), tables), taste_vector, scalars
+            return scalars, cards
+        passed = [item for item in context.mentioned() if item not in preferred]
         index = [self.catalog.index(i) for i in items]
-        vectors, mentioned = tables.vectors[index], {*preferred, *passed}
-        taste = vectors @ nn.functional.normalize(taste_vector, dim=0)
-        relevant, popular = tables.texts[index] @ query, tables.popularity[index]
-        scalars |= {
-            "taste_mean": float(taste.mean()),
-            "taste_max": float(taste.max()),
-            "relevance_mean": float(relevant.mean()),
-            "relevance_max": float(relevant.max()),
-            "popularity_mean": float(popular.mean()),
-            "popularity_first": float(popular[0]),
-            "overlap": sum(i in mentioned for i in items) / len(items),
-            "passed_over": float((vectors @ nn.functional.normalize(passed_vector, dim=0)).mean()),
+        vectors, relevant, popular = tables.vectors[index], tables.texts[index] @ query, tables.popularity[index]
+        facts = {
+            "popularity": popular,
+            "popularity_squared": popular.square(),
+            "taste": vectors @ nn.functional.normalize(self._mean(preferred, tables), dim=0),
+            "taste_nearest": self._nearest(vectors, preferred, tables),
+            "passed_over": vectors @ nn.functional.normalize(self._mean(passed, tables), dim=0),
+            "relevance": relevant,
+            "named": popular.new_tensor([float(i in preferred) for i in items]),
+            "passed": popular.new_tensor([float(i in passed) for i in items]),
+            "has_taste": torch.full_like(popular, float(bool(preferred))),
+            "turns": torch.full_like(popular, math.log1p(len(agent))),
         }
-        return vectors.mean(0), taste_vector, scalars
+        read = torch.stack([facts[name] for name in CARD_FACTS], dim=1)[:CARDS]
+        cards[: len(read)] = read
+        mentioned = {*preferred, *passed}
+        scalars |= {
+            "relevance": float(relevant.mean()),
+            "overlap": sum(i in mentioned for i in items) / len(items),
+        }
+        return scalars, cards
+
+    def _nearest(self, vectors: Tensor, items: Sequence[ItemId], tables: ItemTables) -> Tensor:
+        """Cosine of each of ``vectors`` [K, d] and the nearest of ``items``, [K]; 0 where there are none."""
+        if not items:
+            return vectors.new_zeros(len(vectors))
+        return (vectors @ tables.vectors[[self.catalog.index(item) for item in items]].T).amax(1)
 
     def _mean(self, items: Sequence[ItemId], tables: ItemTables) -> Tensor:
         if not items:

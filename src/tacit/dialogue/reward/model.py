@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tacit.catalog import Catalog
+from tacit.dialogue.reward.clicks import ClickModel
 from tacit.dialogue.reward.features import SCALARS, Features, ItemTables, TurnReader
 from tacit.dialogue.reward.signals import CHANNELS
 from tacit.run.files import read_json, says_when_damaged
@@ -41,9 +42,9 @@ class RewardModelConfig:
     length_directions: int = at_least(0, default=4)
 
 
-# How much the networks that read embeddings add to each channel. Engagement and relevance are about items, which the
-# scalars describe; a few thousand turns are enough to memorise texts there, and not enough to learn from them.
-TEXT_GAIN = (0.1, 0.1, 1.0)
+# How much the networks that read embeddings add: a few thousand turns are enough to memorise texts, and not enough to
+# learn from them.
+TEXT_GAIN = 0.1
 EMBEDDING_SPREAD = 0.05  # of a unit vector's coordinates, where the scalars have 1
 
 
@@ -51,21 +52,16 @@ class _Member(nn.Module):
     """One network of the ensemble: plain facts, plus what the embeddings add. No dropout: what it says of a turn is
     the same in training and in use."""
 
-    text_gain: Tensor
-
-    def __init__(self, text: int, item: int, config: RewardModelConfig) -> None:
+    def __init__(self, text: int, config: RewardModelConfig) -> None:
         super().__init__()
         width, hidden, facts, heads = config.project, config.hidden, len(SCALARS), len(CHANNELS)
         self.facts = nn.Sequential(nn.Linear(facts, hidden), nn.GELU(), nn.Linear(hidden, heads))
         self.window, self.reply = nn.Linear(text, width), nn.Linear(text, width)
-        self.slate, self.taste = nn.Linear(item, width), nn.Linear(item, width)
-        self.read = nn.Sequential(nn.Linear(7 * width + facts, hidden), nn.GELU(), nn.Linear(hidden, heads))
-        self.register_buffer("text_gain", torch.tensor(TEXT_GAIN), persistent=False)
+        self.read = nn.Sequential(nn.Linear(3 * width + facts, hidden), nn.GELU(), nn.Linear(hidden, heads))
 
     def forward(self, f: Features) -> Tensor:
-        w, r, s, t = self.window(f.window), self.reply(f.reply), self.slate(f.slate), self.taste(f.taste)
-        joined = torch.cat([w, r, s, t, s * t, w * s, w * r, f.scalars], dim=-1)
-        channels: Tensor = self.facts(f.scalars) + self.text_gain * self.read(joined)
+        w, r = self.window(f.window), self.reply(f.reply)
+        channels: Tensor = self.facts(f.scalars) + TEXT_GAIN * self.read(torch.cat([w, r, w * r, f.scalars], dim=-1))
         return channels
 
 
@@ -114,21 +110,22 @@ class RewardModel(nn.Module):
         }
         for name, value in buffers.items():
             self.register_buffer(name, value.clone())
-        self.members = nn.ModuleList(
-            _Member(item_texts.shape[1], item_vectors.shape[1], config) for _ in range(config.members)
-        )
+        self.members = nn.ModuleList(_Member(item_texts.shape[1], config) for _ in range(config.members))
+        self.clicks = ClickModel()
         self.reader = TurnReader(catalog, encoder, config.window, config.query_turns)
 
     def features(self, contexts: Sequence[Dialogue], turns: Sequence[Turn]) -> Features:
         """What the networks read, for n turns in their contexts. Scalars are not yet standardised."""
-        return self.reader.features(contexts, turns, ItemTables(self.item_vectors, self.item_texts, self.popularity))
+        tables = ItemTables(self.item_vectors, self.item_texts, self.popularity)
+        found = self.reader.features(contexts, turns, tables)
+        return found.appealing(self.clicks.appeal(found.cards))
 
     def prepare(self, f: Features) -> Features:
         """Standardised scalars; length projected out of the reply; embeddings brought to their spread."""
         reply = f.reply - f.reply @ self.length_basis.T @ self.length_basis
         scalars = ((f.scalars - self.scalar_mean) / self.scalar_std).clamp(-5, 5)
-        wide, narrow = EMBEDDING_SPREAD * f.window.shape[1] ** 0.5, EMBEDDING_SPREAD * f.slate.shape[1] ** 0.5
-        return Features(f.window * wide, reply * wide, f.slate * narrow, f.taste * narrow, scalars, f.shown)
+        wide = EMBEDDING_SPREAD * f.window.shape[1] ** 0.5
+        return replace(f, window=f.window * wide, reply=reply * wide, scalars=scalars)
 
     def forward(self, f: Features) -> Tensor:
         """Standardised channels by every member, [members, B, 3], from ``prepare``d features."""

@@ -37,6 +37,7 @@ from tacit.dialogue.train.ppo_learner import Learner, PPOConfig, leave_alone
 from tacit.dialogue.train.ppo_monitor import Monitor, rollout_metrics
 from tacit.dialogue.train.ppo_update import fit_critic, update
 from tacit.dialogue.train.segments import Rejected
+from tacit.dialogue.train.slate_groups import SlateGroups, draw_groups
 from tacit.run.config import check_types
 from tacit.run.distributed import from_writer, is_writer, size
 from tacit.run.folder import MetricLog, Stage, atomic_folder, progress
@@ -46,6 +47,7 @@ from tacit.types import Dialogue, Episode, Floats64, Scorer
 
 log = logging.getLogger("tacit")
 
+SLATES = 104_729  # a stream of their own, so that nothing else is drawn otherwise where slates are compared
 HELD_OUT = 1_299_709  # beyond every iteration: held-out people, and the draws for them, are nobody else's
 
 
@@ -195,7 +197,11 @@ def iterate(
         ramp = min(1.0, (iteration - config.value_warmup + 1) / max(config.lr_warmup, 1))
         if auxiliary:
             auxiliary.rewind(np.random.default_rng([seed, iteration]))
-        updates |= update(learner, batch, aims, config, shuffles, ramp, auxiliary, monitor, episodes)
+        beside = compared(policy, batch, scorer, config, seed, iteration)
+        if beside is not None:
+            monitor.beside(episodes, beside.rewards)
+            updates |= {"slates_told": beside.share_told, "slates_spread": beside.spread}
+        updates |= update(learner, batch, aims, config, shuffles, ramp, auxiliary, monitor, episodes, beside)
     coefs = {"kl_text_coef": learner.kl_text_coef, "kl_slate_coef": learner.kl_slate_coef}
     if iteration >= config.value_warmup:  # before that the policy could not move
         text, slate, gain = report.values["kl_text"], report.values["kl_slate"], config.kl_gain
@@ -203,6 +209,16 @@ def iterate(
         learner.kl_slate_coef = losses.adapted_kl_coef(learner.kl_slate_coef, slate, config.kl_slate_target, gain)
         learner.kl_text_coef, learner.kl_slate_coef = from_writer(lambda: (learner.kl_text_coef, learner.kl_slate_coef))
     return report.values | dict(hidden) | updates | coefs
+
+
+def compared(
+    policy: Policy, batch: Batch, scorer: Scorer, config: PPOConfig, seed: int, iteration: int
+) -> SlateGroups | None:
+    """The slates that stand beside those of ``batch``, where ``config.slate_group`` asks for them."""
+    if not config.slate_group:
+        return None
+    _, draws, _ = generators(seed, iteration, SLATES)
+    return draw_groups(policy, batch, scorer, config.slate_group, config.microbatch, draws)
 
 
 def groups(config: PPOConfig, seed: int, iteration: int) -> list[Group]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -106,6 +107,9 @@ class PPOConfig:
     decision_weight: float = at_least(0.0, default=0.2)  # of the clipped loss of the decisions to recommend or to chat
     text_weight: float = at_least(0.0, default=1.0)  # of that of the reply's tokens
     slate_weight: float = at_least(0.0, default=1.0)  # of that of the slate's places
+    # slates of a turn that the reward compares, the shown one among them; a slate then learns from its own group, not
+    # from what the conversation earned. 0: from the conversation
+    slate_group: int = between(0, 1024, default=0)
     # of the supervised loss on training dialogues, mixed into every step (PPO-ptx)
     sft_weight: float = at_least(0.0, default=0.0)
     sft_batch: int = at_least(1, default=8)  # training dialogues a step
@@ -129,6 +133,10 @@ class PPOConfig:
     held_out_users: int = at_least(2, default=64)  # whose hidden utility is looked at before every iteration
     min_entropy: float = at_least(0.0, default=1e-3)  # nats a token below which the run stops
     grad_clip: float = at_least(0.0, default=1.0)  # of the gradient's norm; 0 = not
+
+    def conflicts(self) -> Iterator[tuple[str, object, str]]:
+        if self.slate_group == 1:
+            yield "slate_group", 1, "0, or at least 2: one slate has nothing beside it"
 
     @property
     def discounts(self) -> losses.Discounts:

@@ -85,8 +85,18 @@ class Monitor:
             for scored in episode.steps:
                 bad = [n for n, x in {"reward": scored.score, **scored.channels}.items() if not math.isfinite(x)]
                 if bad:
-                    advice = f"check the scorer {self.scorer}, e.g. train the reward model again with a lower lr"
-                    self.stop(episodes, {}, f"{bad[0]} of a turn in dialogue {scored.context.id} is not finite", advice)
+                    where = f"{bad[0]} of a turn in dialogue {scored.context.id} is not finite"
+                    self.stop(episodes, {}, where, self._check_scorer)
+
+    def beside(self, episodes: Sequence[Episode], rewards: Tensor) -> None:
+        """``rewards`` of slates that could have been shown."""
+        if not bool(torch.isfinite(rewards).all()):
+            reason = "the reward of a slate that is compared with the one shown is not finite"
+            self.stop(episodes, {"rewards": rewards}, reason, self._check_scorer)
+
+    @property
+    def _check_scorer(self) -> str:
+        return f"check the scorer {self.scorer}, e.g. train the reward model again with a lower lr"
 
     def batch(
         self,

@@ -15,6 +15,7 @@ from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, Targets, alike_together
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
 from tacit.dialogue.train.ppo_monitor import Monitor
+from tacit.dialogue.train.slate_groups import SlateGroups, group_loss
 from tacit.run.distributed import dealt, sum_gradients, summed
 from tacit.run.steps import accumulate, clipped_epochs, clipped_step
 from tacit.text.sharding import pass_along
@@ -31,6 +32,7 @@ def update(
     auxiliary: SFTAuxiliaryLoss | None,
     monitor: Monitor,
     episodes: Sequence[Episode],
+    groups: SlateGroups | None = None,
 ) -> dict[str, float]:
     """Epochs of minibatches over one batch, whole conversations shuffled, cut short when the policy has moved
     ``kl_stop`` away from itself. ``ramp`` scales the learning rates of policy and slate head.
@@ -44,7 +46,7 @@ def update(
 
     stats = clipped_epochs(
         len(batch),
-        lambda rows: gradients(learner, batch, aims, rows, config, auxiliary),
+        lambda rows: gradients(learner, batch, aims, rows, config, auxiliary, groups),
         learner.optimizer,
         learner.policy_parameters(),
         config,
@@ -62,6 +64,7 @@ def gradients(
     rows: Sequence[int],
     config: PPOConfig,
     auxiliary: SFTAuxiliaryLoss | None = None,
+    groups: SlateGroups | None = None,
 ) -> dict[str, float]:
     """Fill the gradients of one minibatch, piece by piece; every mean is over the whole minibatch's count.
 
@@ -74,17 +77,18 @@ def gradients(
         "tokens": float(batch.old.token_mask[rows].sum()),
         "places": float(slates.sum()),
         "slates": float(slates[:, 0].sum()),
+        "group_places": float(groups.told[rows].sum()) * groups.items[0].numel() if groups else 0.0,
     }
     ordered = alike_together(learner.policy, batch.samples, rows)
     totals = accumulate(
         learner.optimizer,
-        lambda piece: objective(learner, batch, aims, piece, counts, config),
+        lambda piece: objective(learner, batch, aims, piece, counts, config, groups),
         (list(piece) for _, piece in dealt(ordered, config.microbatch)),
         largest=("log_ratio",),
     )
 
     def loss(piece: Sequence[int]) -> Tensor:
-        return objective(learner, batch, aims, piece, counts, config)[0]
+        return objective(learner, batch, aims, piece, counts, config, groups)[0]
 
     pass_along(learner.policy.lm, loss, ordered, config.microbatch)
     if auxiliary is not None and (supervised := auxiliary.loss()) is not None:
@@ -96,7 +100,13 @@ def gradients(
 
 
 def objective(
-    learner: Learner, batch: Batch, aims: Targets, rows: Sequence[int], counts: dict[str, float], config: PPOConfig
+    learner: Learner,
+    batch: Batch,
+    aims: Targets,
+    rows: Sequence[int],
+    counts: dict[str, float],
+    config: PPOConfig,
+    groups: SlateGroups | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of some turns and its parts. Parts are sums over these turns divided by the minibatch's counts."""
     index = list(rows)
@@ -110,9 +120,12 @@ def objective(
     first = (new.token_logprobs[:, 0], old_tokens[:, 0], advantages[:, 0], new.token_mask[:, 0])
     decision = losses.clipped_policy_loss(*first, clip, counts["turns"])
     text = losses.clipped_policy_loss(new.token_logprobs, old_tokens, advantages, said, clip, counts["text"])
-    slate = losses.clipped_policy_loss(
-        new.slate_logprobs, old_places, of_slates, new.slate_mask, clip, counts["places"]
-    )
+    if groups is None:
+        slate = losses.clipped_policy_loss(
+            new.slate_logprobs, old_places, of_slates, new.slate_mask, clip, counts["places"]
+        )
+    else:
+        slate = group_loss(new.slate_log_softmax, groups, index, clip, counts["group_places"])
     # The KL in the reward tells earlier decisions what a state costs; only this term pulls at its own distribution.
     drift = losses.categorical_kl(new.slate_log_softmax, batch.reference.slate_log_softmax[index])
     slate_kl = _share(drift, new.slate_mask[:, 0], counts["slates"])

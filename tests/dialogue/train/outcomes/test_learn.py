@@ -9,9 +9,9 @@ import pytest
 import torch
 from ppo_fakes import tiny_policy
 
-from tacit.dialogue.policy.plackett_luce import draw_slates, slate_logprobs
+from tacit.dialogue.policy.plackett_luce import draw_slates, group_logprobs, slate_logprobs
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.train.outcomes.group_credit import group_credit_loss, group_logprobs
+from tacit.dialogue.train.outcomes.group_credit import group_credit_loss
 from tacit.dialogue.train.outcomes.imitation import imitation_loss
 from tacit.dialogue.train.outcomes.importance import importance_loss
 from tacit.dialogue.train.outcomes.learn import CONTROL, LEARNERS, learn

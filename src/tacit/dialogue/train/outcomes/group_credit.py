@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tacit.dialogue.policy.plackett_luce import draw_slates
+from tacit.dialogue.policy.plackett_luce import draw_slates, group_logprobs
 from tacit.dialogue.train.outcomes.settings import OutcomesConfig
 from tacit.dialogue.train.outcomes.tables import Outcomes
 from tacit.losses import leave_one_out, rank_credit_loss, tells_apart
@@ -22,15 +22,3 @@ def group_credit_loss(
         rewards = worth / torch.log2(torch.arange(2, size + 2, dtype=torch.float32))
     logprob = group_logprobs(logits, slates)
     return rank_credit_loss(logprob, leave_one_out(rewards), tells_apart(rewards))
-
-
-def group_logprobs(logits: Tensor, slates: Tensor) -> Tensor:
-    """log P(item_k | before) of G slates of each context: logits [B, n], slates [B, G, K] → [B, G, K], nats.
-
-    ``plackett_luce.slate_logprobs`` with the catalogue summed once a context in place of once a slate: what is left
-    after k items is 1 − Σ of their first-place probabilities, kept above 1e-6 (a slate that holds all mass).
-    """
-    log_p = torch.log_softmax(logits, dim=1).gather(1, slates.flatten(1)).view(slates.shape)
-    taken = log_p.exp().cumsum(2)
-    before = torch.cat([torch.zeros_like(taken[..., :1]), taken[..., :-1]], dim=2)
-    return log_p - torch.log((1.0 - before).clamp_min(1e-6))
