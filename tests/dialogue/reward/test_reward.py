@@ -21,6 +21,7 @@ from tacit.dialogue.reward import train as reward_train
 from tacit.dialogue.reward.cheats import CHEATS, padded
 from tacit.dialogue.reward.collect import LogConfig, with_slate
 from tacit.dialogue.reward.exam import (
+    clicks_auc,
     liked_auc,
     require_valid,
 )
@@ -32,6 +33,7 @@ from tacit.dialogue.reward.signals import SignalConfig
 from tacit.dialogue.reward.statistics import auc_over, centred, fifths, pearson
 from tacit.dialogue.reward.train import RewardConfig, masked_regression, run_reward
 from tacit.dialogue.reward.verdict import ExamConfig, ValidationReport, verdict
+from tacit.metrics.persons import of_dialogues as persons
 from tacit.metrics.ranks import auc
 from tacit.run.folder import Stage
 from tacit.text.sentiment import Vader
@@ -568,6 +570,19 @@ def run(folder: Path, config: RewardConfig | None = None) -> tuple[RewardModel, 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[RewardModel, Stage]:
     return run(tmp_path_factory.mktemp("reward"))
+
+
+def test_which_items_are_clicked_is_examined_on_other_turns(trained: tuple[RewardModel, Stage]) -> None:
+    """These users say what they want, and click it: the words of an item against theirs are enough to tell."""
+    turns = [o for dialogue in _sessions(60) for o in observe(dialogue)]
+    clicks = clicks_auc(trained[0], turns, persons([o.context for o in turns]), np.random.default_rng(0))
+    low, auc, positives = clicks["ci_low"], clicks["auc"], clicks["positives"]
+    assert low is not None and auc is not None and positives is not None
+    assert positives >= 20 and auc > 0.7 and low > 0.5
+    few = clicks_auc(trained[0], turns[:10], persons([o.context for o in turns[:10]]), np.random.default_rng(0))
+    assert few["auc"] is None and few["n"] == sum(bool(o.turn.slate) for o in turns[:10])
+    saved = json.loads((trained[1].folder / "validation.json").read_text())["clicks"]
+    assert saved["auc"] is None and saved["positives"] < 20
 
 
 def test_two_processes_learn_the_reward_that_one_does(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from tacit.dialogue.reward.features import CARD_FACTS, CARDS
+from tacit.dialogue.reward.labels import Observation
 from tacit.types import Floats64
 
 FOLDS = 5
@@ -66,7 +67,7 @@ class ClickModel(nn.Module):
             return self
         mean, spread = x.mean(0), np.maximum(x.std(0), 1e-3)
         facts = np.clip((x - mean) / spread, -5.0, 5.0)
-        # The first is the intercept. Ten times as large, so that the penalty hardly draws the effect of a place to 0: what
+        # The first is the intercept. Ten times as large, so that the penalty hardly draws a place's effect to 0: what
         # stands there more often would be credited with the rest.
         places = 10.0 * np.eye(CARDS)[place][:, 1:]
         model = LogisticRegression(C=1.0 / PENALTY, max_iter=1000).fit(np.hstack([facts, places]), y)
@@ -74,6 +75,16 @@ class ClickModel(nn.Module):
         for name, value in found.items():
             getattr(self, name).copy_(torch.tensor(value, dtype=torch.float32))
         return self
+
+
+def clicks_of(observations: Sequence[Observation]) -> Floats64:
+    """[n, CARDS]: 1 where the item was clicked, 0 where it was not, NaN where that was not observed or nothing is."""
+    clicked = np.full((len(observations), CARDS), np.nan)
+    for row, o in enumerate(observations):
+        if o.turn.slate and o.feedback.clicked is not None:
+            shown = o.turn.slate.items[:CARDS]
+            clicked[row, : len(shown)] = [float(item in o.feedback.clicked) for item in shown]
+    return clicked
 
 
 def fold_of(dialogue: str) -> int:

@@ -12,6 +12,7 @@ import torch
 from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.cheats import CHEATS, padded
+from tacit.dialogue.reward.clicks import clicks_of
 from tacit.dialogue.reward.labels import Labeller, Observation
 from tacit.dialogue.reward.model import RewardModel
 from tacit.dialogue.reward.signals import CHANNELS
@@ -81,6 +82,7 @@ def validate_reward(
         labels={"sentiment": labeller.sentiment.id, "weights": list(labeller.weights)},
         thresholds=asdict(config),
         held_out=source,
+        clicks=clicks_auc(model, held_out, whose, np.random.default_rng([seed, 26])),
         units={"pearson": whose.unit, "liked": unit, "length": resampled.unit, "cheats": resampled.unit},
     )
     return verdict(report, config)
@@ -254,6 +256,25 @@ def liked_auc(
     return row | {"popularity_auc": auc(p, y), "length_auc": auc(w, y), "clusters": float(found.groups)}, whose.unit
 
 
+def clicks_auc(
+    model: RewardModel, held_out: Sequence[Observation], whose: Persons, generator: np.random.Generator, least: int = 20
+) -> dict[str, float | None]:
+    """How well the click model tells items that were clicked from others that stood in the same place; the AUC is None
+    with fewer than ``least`` of a kind."""
+    clicked = clicks_of(held_out)
+    turn, place = np.nonzero(np.isfinite(clicked))
+    y = clicked[turn, place] > 0.0
+    row: dict[str, float | None] = {"n": float(len(y)), "positives": float(y.sum()), "auc": None}
+    row |= {"ci_low": None, "ci_high": None, "clusters": 0.0}
+    if min(y.sum(), (~y).sum()) < least:
+        return row
+    parts = [held_out[start : start + BATCH] for start in range(0, len(held_out), BATCH)]
+    cards = torch.cat([model.features([o.context for o in part], [o.turn for o in part]).cards for part in parts])
+    odds = model.clicks.log_odds(cards).double().cpu().numpy()[turn, place]
+    found = auc_over(odds, y, np.asarray(whose.groups)[turn], generator, place)
+    return row | {"auc": found.value if found.n else None, **ends(found), "clusters": float(found.groups)}
+
+
 def summary(report: ValidationReport) -> Mapping[str, object]:
     """The few numbers a stage prints."""
     return {
@@ -262,6 +283,7 @@ def summary(report: ValidationReport) -> Mapping[str, object]:
         "undecided": report.undecided,
         "held_out": report.held_out,
         "engagement_pearson": report.pearson["engagement"]["r"],
+        "clicks_auc": report.clicks.get("auc"),
         "liked_auc": report.liked["auc"],
         "length_correlation": report.length["correlation"],
         "length_within_decision": report.length["within_decision"],

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from tacit.dialogue.players import Hands
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.reward.clicks import unseen_appeal
+from tacit.dialogue.reward.clicks import clicks_of, unseen_appeal
 from tacit.dialogue.reward.collect import LogConfig, collect, redrawn
 from tacit.dialogue.reward.exam import summary, validate_reward
 from tacit.dialogue.reward.exam_people import examine_people
-from tacit.dialogue.reward.features import CARDS, Features
+from tacit.dialogue.reward.features import Features
 from tacit.dialogue.reward.labels import Labeller, Observation, observe
 from tacit.dialogue.reward.model import RewardModel, RewardModelConfig, length_directions
 from tacit.dialogue.reward.reacting import PeopleConfig, learn_people, some
@@ -202,16 +202,6 @@ def learn_clicks(model: RewardModel, features: Features, observations: Sequence[
     clicked, ids = clicks_of(observations), [o.context.id for o in observations]
     model.clicks.fit(features.cards.double().cpu().numpy(), clicked)
     return features.appealing(unseen_appeal(features.cards, clicked, ids))
-
-
-def clicks_of(observations: Sequence[Observation]) -> Floats64:
-    """[n, CARDS]: 1 where the item was clicked, 0 where it was not, NaN where that was not observed or nothing is."""
-    clicked = np.full((len(observations), CARDS), np.nan)
-    for row, o in enumerate(observations):
-        if o.turn.slate and o.feedback.clicked is not None:
-            shown = o.turn.slate.items[:CARDS]
-            clicked[row, : len(shown)] = [float(item in o.feedback.clicked) for item in shown]
-    return clicked
 
 
 def calibrate_inputs(model: RewardModel, features: Features, observations: Sequence[Observation]) -> None:

@@ -54,6 +54,7 @@ class ValidationReport:
     passed: bool = False
     undecided: list[str] = field(default_factory=list)  # one sentence for each check on too few turns
     held_out: str = SESSIONS  # whose turns these are
+    clicks: dict[str, float | None] = field(default_factory=dict)  # AUC of the items clicked; it vetoes nothing
     # what people did → how well it was foretold or read, on validation dialogues; it vetoes nothing
     people: dict[str, dict[str, float | None]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)  # table → what its intervals resample: "users" or "dialogues"

@@ -202,7 +202,19 @@ def _channels(report: Mapping[str, Any]) -> str:
     )
     table = page.table(["channel", "Pearson r", "n"], lines, caption) if lines else ""
     told = ", ".join(f"{name} ({int(entry.get('n') or 0)} turns)" for name, entry in scarce.items())
+    table += _clicks(report.get("clicks", {}), label)
     return table + (f"<p>Too few turns to say anything: {escape(told)}.</p>" if told else "")
+
+
+def _clicks(entry: Mapping[str, Any], label: str) -> str:
+    """One sentence on which items are clicked; nothing where too few were."""
+    if entry.get("auc") is None:
+        return ""
+    return (
+        f"<p>Of two items in the same place of a slate, the one that was clicked is told with AUC "
+        f"{_number(entry['auc'])} {_span(entry)} ({int(entry['positives'])} of {int(entry['n'])} held-out items were). "
+        f"{label}</p>"
+    )
 
 
 def _highest(entry: Mapping[str, Any]) -> float:
