@@ -109,7 +109,7 @@ class PPOConfig:
     slate_weight: float = at_least(0.0, default=1.0)  # of that of the slate's places
     # slates of a turn that the reward compares, the shown one among them; a slate then learns from its own group, not
     # from what the conversation earned. 0: from the conversation
-    slate_group: int = between(0, 1024, default=0)
+    slate_group: int = between(0, 1024, default=8)
     # of the supervised loss on training dialogues, mixed into every step (PPO-ptx)
     sft_weight: float = at_least(0.0, default=0.0)
     sft_batch: int = at_least(1, default=8)  # training dialogues a step
