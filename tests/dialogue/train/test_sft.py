@@ -146,8 +146,8 @@ def test_it_learns_and_a_kill_at_any_step_changes_nothing(
     after = sft.validate(trained, SPLIT.valid, 60)
     assert after["nll"] < before["nll"] - 1.0
     slate = [row["slate_nll"] for row in whole.log.rows() if "slate_nll" in row]
-    # of training batches: so few steps do not show in the validation NDCG; wishes are heard before the first
-    assert slate[-1] < slate[0] - 0.3
+    # of training batches: so few steps do not show in the validation NDCG; wishes and counts are heard before the first
+    assert slate[-1] < slate[0] - 0.15
     finished = torch.cat([p.detach().flatten() for p in policy.parameters()])
 
     for killed_at in (2, 8):
