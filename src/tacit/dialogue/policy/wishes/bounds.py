@@ -36,7 +36,10 @@ class Bounds(Pointing):
 
     def _comma(self, n: int, mark: Mark) -> None:
         """A comma ends a refusal unless a list goes on: "no horror, war or drama"."""
-        if self.polarity != "want" and self._list_goes_on(n):
+        if self.joined[mark.start] == ":" and self.polarity == "avoid" and not self._parts_since():
+            self.headed = True  # "avoid: horror, war"
+            return
+        if self.polarity != "want" and (self.headed or self._list_goes_on(n)):
             return
         if self.frame in ("seen", "seen_all", "sim", "unseen") and self._titles_go_on(n):
             return

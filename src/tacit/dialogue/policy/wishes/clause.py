@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from tacit.dialogue.policy.wishes.attributes import Part
@@ -26,8 +27,10 @@ class Clause:
         self.role = ""  # the words before a title that mean its people: "the director of"
         self.taste = False
         self.too = False
+        self.back: re.Pattern[str] | None = None  # the words after which what follows is wanted again
         self.degree = False  # after "less" it is but one quality that is refused
         self.soft = self.non = False
+        self.headed = False  # a list of what is refused, after a colon
         self.join = ""  # "or" or "and" since the last part
         self.last_title: tuple[int, ...] = ()
         self.nth_of: tuple[int, ...] = ()  # the title of "the third Rush Hour", for "or the second"
@@ -37,7 +40,7 @@ class Clause:
 
     def _fresh(self) -> None:
         self.polarity, self.frame, self.taste, self.too, self.join = "want", "", False, False, ""
-        self.degree = False
+        self.degree, self.back, self.headed = False, None, False
         self.clause = len(self.edits)
 
     def _gap(self, at: int) -> int:

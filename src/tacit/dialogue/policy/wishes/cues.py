@@ -23,7 +23,7 @@ _CUES: list[tuple[str, str]] = [
     ),
     ("lasting", 
         r"(?:can not|could not|never) (?:get enough of|go wrong with|beat|resist|say no to|get tired of|"
-        r"have enough)|nothing (?:beats|but)|not (?:only|just|merely)|would not mind|would not say no to|"
+        r"have enough)|nothing (?:beats|but)|(?:(?:do|does|did) )?not (?:only|just|merely|always)|would not mind|would not say no to|"
         r"would not hurt|can not wait"
     ),
     ("allow", 
@@ -63,6 +63,9 @@ _CUES: list[tuple[str, str]] = [
         r"(?:another|any other|all the other|more|other)(?= §)"
     ),
     ("nth_of", r"(?:the )?(?P<nthof>second|third|fourth|fifth)(?= §)"),
+    ("unless", r"unless|except (?:if|when)"),
+    ("stays", r"(?:(?:can|may|should|must|could|will) stay|stays?)(?= [.,;!?]|$| and\b| but\b)"),
+    ("swap", r"(?:swap|trade|replace|exchange|substitute)(?= (?:\S+ ){1,4}(?:for|with|by)\b)"),
     ("just", r"just|purely|strictly"),
     ("question", 
         
@@ -110,6 +113,7 @@ _CUES: list[tuple[str, str]] = [
         r"tonight|now|again|happening)|"
     
         r"i have had enough of(?= (?:it|that|them|those)\b| [.,;!?]|$)|"
+        r"(?:must|has to|have to|should|can|could|needs to|need to) go(?= [.,;!?]|$| and\b| but\b)|"
         r"wears? me out|turns? (?:me|us) off|can (?:be left out|stay away|go away)|"
         r"(?:is|are) a (?:turn off|no no|dealbreaker|deal breaker|no for me)"
     ),
@@ -139,12 +143,16 @@ _CUES: list[tuple[str, str]] = [
         r" both| all)* read|already read|(?:already|i) (?:know|knew|own|have) (?=it\b|that\b|those\b|"
         r"them\b|this\b|§|both\b|all\b)|(?:have |has )?got (?:it|that(?: one)?|them|those)"
         r"(?= already)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there|"
-        r"had (?=(?:it|that|those|these|them)\b(?! (?:was|is|were|are)))"
+        r"had (?=(?:it|that|those|these|them)\b(?! (?:was|is|were|are)))|"
+        r"(?:have )?(?:already )?done(?= (?:it|that|those|these|them|both)\b)"
     ),
     ("told",
         r"(?:have |has )?(?:just |already |only )?(?:had|picked|chose|recommended|"
         r"put on|sat through|binged)(?= (?:a|an|one|two|"
-        r"three|four|five|\d+|some|lots|plenty|so many|too many|nothing but|only|that|this|the)\b)"
+        r"three|four|five|\d+|some|lots|plenty|so many|too many|nothing but|only|that|this|the)\b)|"
+        r"used to (?:like|love|enjoy|adore|prefer|watch|read|eat|cook|play|own|have|listen to|be into|go for)|"
+        r"(?:(?<=\bi )|(?<=\bwe )|(?<=\bjust ))(?:made|cooked|baked|ate|tried|rented|bought|ordered|booked|"
+        r"grew up (?:with|on|watching|reading|hearing|listening to))"
     ),
     ("enough", r"enough(?! of)"),
     ("none_of", r"(?:neither|none) of (?:them|those|these)(?= [.,;!?]|$)"),
@@ -206,7 +214,9 @@ _CUES: list[tuple[str, str]] = [
         r"exclude|skip(?:ping)?(?: the)?|sick of|tired of|(?:have |has )?had it with|(?:am |"
         r"are )?done with|through with|could do without|bored (?:of|with|by)|fed up with|over with|"
     
-        r"(?:had |have had )?enough of|enough with|leave out|leaving out|keep out|stay away from|"
+        r"(?:had |have had )?enough of|enough with|leave out|leaving out|"
+        r"(?:get|getting) rid of|(?:lose|ditch|cut|remove)(?: out)? the|"
+        r"(?:must nots?|cons|dislikes?|no gos?|do nots|deal ?breakers?|exclu(?:ded?|sions?)|unwanted)(?= :)|keep out|stay away from|"
         r"steer clear of|free of|allergic to|lay off|no more|hold the|spare me(?: the)?|(?:fear|phobia|scared|"
         r"afraid|"
         r"terrified|frightened) (?:of|by)|without|nobody|no one|nothing|none(?: of)?|never|neither|nor|"
@@ -251,7 +261,8 @@ _CUES: list[tuple[str, str]] = [
         r"(?:the )?same (?:with|for|goes for|thing with|thing for)|(?:and )?neither (?:is|are|do)|"
         r"so (?:is|are)"
     ),
-    ("too", r"(?:way |far |a bit |a little )?too(?= \w)"),
+    ("too", r"(?:way |far |a bit |a little )?too(?= \w)|"
+        r"(?:a bit|a little|a tad|rather|somewhat|kind of)(?= (?!of\b)\w+ for (?:me|us|my|our|him|her|them)\b)"),
     ("sep", 
         r"thank you|thank|but|though|although|however|otherwise|still|then|while|whereas|even if|as long as|"
         r"except that|"
@@ -323,7 +334,8 @@ DIRECTED_AFTER = re.compile(
 _WELL = r"(?:(?:oh|god|gosh|hell|ugh|eww?|lord|hmm+|well|um|uh|absolutely|definitely|please)(?: ,)? )*"
 YES = re.compile(
     rf"^{_WELL}(?:yes|yeah|yep|yup|sure|ok|okay|absolutely|of course|definitely|certainly|please do|"
-    r"sounds? good|i do|i would|love to|why not)\b"
+    r"sounds? good|i do|i would|love to|why not|exactly|indeed|correct|right|(?:i )?(?:love|adore) (?:it|them|those)|"
+    r"that is (?:it|right)|you bet|gladly)\b"
 )
 LEAVES = re.compile(  # taking what was shown, thanking, taking leave
     r"\b(?:bye|goodbye|good night|see you|cheers|thanks|thank you|thx|ty|that (?:is|will be) all|"
@@ -335,4 +347,7 @@ DISMISSES = re.compile(  # "too cheesy", said of what was shown
     rf"^{_WELL}(?:(?:it|that|this|they|those|these)(?: one| all| both)? (?:is|are|looks?|sounds?|seems?|feels?) )?"
     r"(?:(?:a|bit|little|tad|way|far|all|just) )*too \w+"
 )
-NO = re.compile(rf"^{_WELL}(?:no|nope|nah|not(?: \w+)?$|not particularly|i do not|please no|no thanks|not at all)\b")
+NO = re.compile(
+    rf"^{_WELL}(?:no|nope|nah|not(?: \w+)?$|not particularly|i do not|please no|no thanks|not at all|"
+    r"rather not|(?:i )?(?:hate|can not stand|dislike) (?:it|them|those|that)|anything but(?: that)?$|never)\b"
+)

@@ -9,6 +9,7 @@ from tacit.catalog import Catalog
 from tacit.dialogue.policy.wishes import cues, lexicon
 from tacit.dialogue.policy.wishes.attributes import words
 from tacit.dialogue.policy.wishes.cues import CUE
+from tacit.dialogue.policy.wishes.keys import Keys
 from tacit.dialogue.policy.wishes.lexicon import word_set
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.numbers import read_number
@@ -48,7 +49,7 @@ class Marker:
     def __init__(self, catalog: Catalog, vocabulary: Vocabulary) -> None:
         self.catalog, self.vocabulary = catalog, vocabulary
         self.titles, self.topics = Titles(catalog, vocabulary), TopicMarker(Topics(vocabulary))
-        self.series = Series(vocabulary.index)
+        self.series, self.keys = Series(vocabulary.index), Keys(vocabulary.index)
         self._children = {words(said) for said in lexicon.CHILDREN}
         self._not_children = {words(said) for said in lexicon.CHILDREN_NOT}
         self._faint = {words(said) for said in lexicon.FAINT}
@@ -65,9 +66,10 @@ class Marker:
             starts.append(len(joined))
             joined += token.word + " "
         marks: list[Mark] = []
+        said = [(item, text[start:end]) for start, end, item in found]
         at = 0
         while at < len(row):
-            mark = self._at(row, at, starts, joined.rstrip(), [item for _, _, item in found], marks)
+            mark = self._at(row, at, starts, joined.rstrip(), said, marks)
             if mark is None:
                 at += 1
                 continue
@@ -86,13 +88,14 @@ class Marker:
         at: int,
         starts: Sequence[int],
         joined: str,
-        titles: Sequence[int],
+        titles: Sequence[tuple[int, str]],
         before: Sequence[Mark],
     ) -> Mark | None:
         word, start = row[at].word, starts[at]
         end = start + len(word)
         if word.startswith(TITLE):
-            return Mark("title", start, end, rows=(titles[int(word[1:])],))
+            title, said = titles[int(word[1:])]
+            return Mark("title", start, end, rows=(title,), text=said)
         if word in STOPS:
             return Mark("stop", start, end)
         if word in (",", ":", "(", ")"):
@@ -116,6 +119,10 @@ class Marker:
         if cue is not None:
             name = cues.NAMES[int(str(cue.lastgroup)[1:])]
             options.append(Mark(name, start, cue.end(), text=cue.group()))
+        if (keyed := self.keys.same(joined, start)) is not None:
+            options.append(Mark("same_key", start, keyed[0], text=keyed[1], relative=-1 if keyed[2] else 1))
+        if (step := self.keys.step(joined, start)) is not None:
+            options.append(Mark("step", start, step[0], relative=step[2], text=step[1].key))
         options += self.titles.loose(row, at, starts, before) or self.titles.then_seen(row, at, starts, joined)
         return max(options, key=lambda mark: (mark.end, mark.name != "skip")) if options else None
 

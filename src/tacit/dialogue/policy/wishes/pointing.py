@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from tacit.dialogue.policy.wishes import cues
-from tacit.dialogue.policy.wishes.attributes import ON_SCREEN, Part
+from tacit.dialogue.policy.wishes.attributes import ON_SCREEN, Part, words
 from tacit.dialogue.policy.wishes.clause import Clause
 from tacit.dialogue.policy.wishes.edits import Edit, Op
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.spans import label
+from tacit.dialogue.policy.wishes.titles import NO_TITLE
+from tacit.dialogue.policy.wishes.vocabulary import merged
 
 _LATER = re.compile(r"\bsequel|follow|next|continuation|came|comes?\b|happen|later|after|new|part (?:two|three|2|3)")
 _YEAR_OF = re.compile(
@@ -20,6 +23,10 @@ _YEAR_OF = re.compile(
     r"(?P<before>pre|before|prior to|older than|earlier than|predates|predating)|"
     r"(?P<after>post|after|since|newer than|later than|more recent than))(?: the)? $"
 )
+_ANY_OF = re.compile(r"(either|any|each|both|them)(?: of (?:them|those|these))?$")
+_WITH_THEM = re.compile(r"\b(?:with|by|from|starring|featuring|of) $")
+_REFUSES_THAT = re.compile(r"\b(?:not (?:want|like|need|fancy|enjoy|feel like)|hates?|no|not|off|of) $")
+_NAME = 2  # words of a title that is somebody's name
 _ALL_BEFORE = re.compile(r"\b(?:all|both|every)(?: of)?(?: the| those)?(?: \w+)? $")
 _ALL_AFTER = re.compile(r" (?:ones|movies|films|books|series|franchise|trilogy|saga|parts|both|all)\b")
 
@@ -34,7 +41,7 @@ class Pointing(Clause):
         self._object = True
         self.last_title = mark.rows
         whole = _ALL_BEFORE.search(self.joined[: mark.start]) or _ALL_AFTER.match(self.joined[mark.end :])
-        self._about(mark.rows, all_of_it=whole is not None)
+        self._about(mark.rows, all_of_it=whole is not None, named="(" not in mark.text)
 
     def _dated(self, mark: Mark) -> bool:
         """ "From the same year as Heat", "older than Heat": the title only tells when."""
@@ -52,6 +59,8 @@ class Pointing(Clause):
     def _pron(self, n: int, mark: Mark) -> None:
         rows = self._pointed(mark)
         found = cues.CUE.match(mark.text)
+        if self._of_people(mark):
+            return
         if self.nth_of and self.join == "or" and found and found["nth"] in cues.ORDINAL:
             series, nth = self.marker.series, cues.ORDINAL[found["nth"]] + 1
             named = tuple(row for row in (*self.nth_of, *series.others(self.nth_of)) if series.number(row) == nth)
@@ -59,6 +68,7 @@ class Pointing(Clause):
                 self._add("want", self._part_of(named))
             return
         if not rows:
+            self._not_that(mark)
             return
         relative = mark.text in ("that", "it", "this") and self.frame not in (
             "seen",
@@ -77,6 +87,24 @@ class Pointing(Clause):
             self.edits.append(Edit("reject", rows=rows))
         elif self.frame or self.polarity == "avoid" or (self.taste and not relative):
             self._about(rows)
+
+    def _not_that(self, mark: Mark) -> None:
+        """ "My daughter recommended horror, but I don't want that": with nothing shown, what was said last."""
+        said = [n for n, edit in enumerate(self.edits) if edit.op == "want" and edit.part]
+        bare = _REFUSES_THAT.search(self.joined[: mark.start]) and not self._parts_since() and self._ends_soon(mark)
+        if self.polarity == "avoid" and said and bare and mark.text in ("that", "it", "those", "them"):
+            self.edits[said[-1]] = replace(self.edits[said[-1]], op="avoid")
+
+    def _of_people(self, mark: Mark) -> bool:
+        """ "My wife likes Ada Brook and Lee Marsh, is there one with either of them?": the people just named."""
+        said = _ANY_OF.match(mark.text)
+        people = [e for e in self.edits if e.op == "want" and e.part and e.part.kind == "person"]
+        if said is None or len(people) < 2 or not _WITH_THEM.search(self.joined[: mark.start]):
+            return False
+        self.edits = [e for e in self.edits if e not in people]
+        parts = [e.part for e in people[-2:] if e.part]
+        self.edits += [Edit("want", part) for part in (parts if said[1] in ("both", "them") else [merged(parts)])]
+        return True
 
     def _ends_soon(self, mark: Mark) -> bool:
         rest = self.joined[mark.end :].split()
@@ -125,13 +153,21 @@ class Pointing(Clause):
         columns = frozenset() if column is None else frozenset({column})
         return Part(label, "category", columns)
 
-    def _whole(self, rows: tuple[int, ...]) -> tuple[int, ...]:
-        """With the rest of the series that they give its name: "no Star Wars"."""
-        series = self.marker.series
-        return (*rows, *series.others([row for row in rows if series.names(row)]))
+    def _whole(self, rows: tuple[int, ...], named: bool = False) -> tuple[int, ...]:
+        """With the rest of the series that they give its name ("no Star Wars"), and, of what was ``named`` without a
+        year, with all whose text has a name that is the whole title ("no Batman")."""
+        series, topics = self.marker.series, self.marker.topics.topics
+        found = [*rows, *series.others([row for row in rows if series.names(row)])]
+        for row in rows if named else ():
+            name = [w for w in words(self.index.catalog.items[row].title.split(" (")[0]) if w not in NO_TITLE]
+            if 0 < len(name) <= _NAME and all(topics.proper(word) for word in name):
+                part = topics.part(name)
+                found += np.flatnonzero(self.index.satisfied(part) >= 1.0).tolist() if part else ()
+        return tuple(dict.fromkeys(found))
 
-    def _about(self, rows: tuple[int, ...], all_of_it: bool = False) -> None:
-        """A title or pronoun under what was said before it; ``all_of_it``: the whole series was named."""
+    def _about(self, rows: tuple[int, ...], all_of_it: bool = False, named: bool = False) -> None:
+        """A title or pronoun under what was said before it; ``all_of_it``: the whole series was named; ``named``: by
+        a title without its year."""
         if self.frame == "question":
             return
         if self.frame == "role":
@@ -145,11 +181,12 @@ class Pointing(Clause):
             else:
                 self.edits.append(Edit("liked", rows=rows))
         elif self.frame in ("seen", "seen_all", "told"):
-            self.edits.append(Edit("seen", rows=self._whole(rows) if self.frame == "seen_all" or all_of_it else rows))
+            whole = self.frame == "seen_all" or all_of_it
+            self.edits.append(Edit("seen", rows=self._whole(rows, named) if whole else rows))
         elif self.frame == "unseen":
             self.edits.append(Edit("unseen", rows=rows))
         elif self.polarity == "avoid":
-            self.edits.append(Edit("reject", rows=self._whole(rows)))
+            self.edits.append(Edit("reject", rows=self._whole(rows, named)))
         elif self.frame == "sim":
             label = " or ".join(self.index.catalog.items[row].title for row in rows)
             self._add("want", Part(f"like {label}", "likeness", like=rows), adds=set(rows) <= set(self.shown))

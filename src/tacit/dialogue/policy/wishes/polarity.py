@@ -14,6 +14,10 @@ from tacit.dialogue.policy.wishes.pointing import Pointing
 _ASKED_PEOPLE = re.compile(r"\b(?:with|by|starring|featuring|having|from|of|want|more) $")
 _OF_AGENT = re.compile(r"\b(?:this|that|same) \w+$| (?:him|her)$|^(?:did|has|have|does) ")
 _DOES = re.compile(r"(?:did|has|have|does) ")
+_SELF = re.compile(r"\b(?:i am|we are|he is|she is|they are|am|are) not(?: a| an)?$")
+_WHATEVER = ("any", "every", "all", "whatever")
+_GOES_WITH = re.compile(r"\b(?:with|by|from|starring|featuring|for|under|over|in|set in|on|about)(?: (?:the|an?))? $")
+_SWAPPED = re.compile(r"\b(?:for|with|by)(?: (?:the|an?|some|something))? $")
 _POINTS = re.compile(r" (?:him|her)$|^(?:did|has|have|does) ")
 _TOLD = re.compile(r" (?:movie |film |book )?(?:is|was|are|were|did|does|had|has|looks?|made|makes)\b")
 
@@ -42,10 +46,34 @@ class Polarity(Pointing):
         self.polarity, self.taste = "want", False
 
     def _not(self, n: int, mark: Mark) -> None:
+        following = self.marks[n + 1] if n + 1 < len(self.marks) else None
+        if following and following.name == "kind" and not self._gap(n + 1) and _SELF.search(self.joined[: mark.end]):
+            self.marks[n + 1] = Mark(",", following.start, following.end)  # "we are not vegetarian": told of people
+            return
         self._set("avoid", mark)
         self.taste, self.degree = False, mark.text == "less"
 
-    _except = _not
+    def _except(self, n: int, mark: Mark) -> None:
+        """ "Anything but horror with Ada Brook": where nothing was asked for before, what goes with the exception is
+        wanted. "Something funny, but no westerns with Lee Marsh" refuses both."""
+        self._not(n, mark)
+        opens = not any(e.op == "want" and e.part for e in self.edits[self.clause :])
+        self.back = _GOES_WITH if opens and mark.text.startswith(_WHATEVER) else None
+
+    def _swap(self, n: int, mark: Mark) -> None:
+        """ "Swap the chicken for tofu"."""
+        self._set("avoid", mark)
+        self.taste, self.back = False, _SWAPPED
+
+    def _unless(self, n: int, mark: Mark) -> None:
+        """ "No horror, unless it is funny": what is refused without a condition suits in any case."""
+        self._close_frame(n)
+        self.frame = "question"
+
+    def _stays(self, n: int, mark: Mark) -> None:
+        """ "The western can stay, the romance has to go"."""
+        self._flip("avoid", "want")
+        self._fresh()
 
     def _taste(self, n: int, mark: Mark) -> None:
         negative = (

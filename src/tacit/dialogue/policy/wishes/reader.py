@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tacit.dialogue.policy.wishes import cues
+from tacit.dialogue.policy.wishes.answers import Answer
 from tacit.dialogue.policy.wishes.attributes import ABOUT, Part
 from tacit.dialogue.policy.wishes.bounds import Bounds
-from tacit.dialogue.policy.wishes.edits import Edit, Op, Reading
+from tacit.dialogue.policy.wishes.edits import Edit, Reading
 from tacit.dialogue.policy.wishes.marks import Marker
 from tacit.dialogue.policy.wishes.polarity import Polarity
 from tacit.dialogue.policy.wishes.shift import shift
 from tacit.dialogue.policy.wishes.values import Values
 
-_HIS = re.compile(
-    r"\b(?:of|by|with|from|starring) (?:his|hers?|him|theirs?|them)\b"
-    r"|\b(?:his|her|their) (?:films|movies|books|novels)\b"
-)
 _NARROWS = re.compile(  # an agent's question within a wish: "comedy or drama?", "from which era?"
     r"\b(?:or|which|whom?|whose|where|when|how (?:long|old|much|many|big|far)|any (?:particular|special|favou?rite|"
     r"preferred|preference)|(?:what|any) (?:kind|sort|type|period|era|decade|age|size|colou?r|budget|price|length|"
@@ -47,7 +44,8 @@ class Reader:
         edits = scan.run()
         if asked and not offered:
             said = {e.part.kind for e in edits if e.part and not e.part.label.startswith(ABOUT)}
-            edits += [e for e in self._answer(joined, asked) if e.part and e.part.kind not in said]
+            answered = Answer(self.marker, joined, asked).read(edits)
+            edits = [e for n, e in enumerate(answered) if n < len(edits) or (e.part and e.part.kind not in said)]
         if not edits and shown and (cues.NO.match(joined) or cues.DISMISSES.match(joined)):
             edits.append(Edit("reject", rows=tuple(shown)))
         if not any(e.part and e.op in ("want", "avoid") for e in edits):
@@ -66,18 +64,6 @@ class Reader:
             edits = [replace(e, adds=True) if e.op == "want" else e for e in edits]
         leaves = not asks and "?" not in joined and bool(cues.LEAVES.search(joined))
         return Reading(tuple(edits), asks, how, leaves)
-
-    def _answer(self, joined: str, asked: str) -> list[Edit]:
-        """ "Do you like horror?" - "not really"; "Miyazaki would be one." - "which of his have you got?"."""
-        op: Op | None = "avoid" if cues.NO.match(joined) else "want" if cues.YES.match(joined) else None
-        marks, _ = self.marker.marks(asked)
-        if op != "avoid" and _HIS.search(joined) and (people := [m for m in marks if m.name == "person" and m.parts]):
-            return [Edit("want", people[-1].parts[0])]
-        if op is None or "?" not in asked:
-            return []
-        return [
-            Edit(op, part, taste=True) for mark in marks if mark.name in ("kind", "person") for part in mark.parts[:1]
-        ]
 
 
 def _more_like(edits: Sequence[Edit], joined: str, marker: Marker, shown: Sequence[int]) -> list[Edit]:

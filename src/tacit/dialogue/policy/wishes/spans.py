@@ -29,13 +29,14 @@ def labelled(part: Part, spans: tuple[Span, ...]) -> str:
     return f"{part.key} {said}" if part.label.startswith(f"{part.key} ") else said
 
 
-def complement(spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    """What lies outside, for whole numbers."""
+def complement(spans: tuple[Span, ...], step: float = 1.0) -> tuple[Span, ...]:
+    """What lies outside. ``step`` parts two whole numbers: of years 1, and 0 of what is measured, where "nothing that
+    takes more than an hour" leaves an hour."""
     outside, low = [], -math.inf
     for start, end in sorted(spans):
-        if not math.isinf(start) and start - 1 >= low:
-            outside.append((low, start - 1))
-        low = max(low, end + 1)
+        if not math.isinf(start) and start - step >= low:
+            outside.append((low, start - step))
+        low = max(low, end + step)
     return tuple(outside) if low == math.inf else (*outside, (low, math.inf))
 
 

@@ -123,7 +123,7 @@ class WishReader:
     ) -> Wishes:
         rows = tuple(self.catalog.index(item) for item in shown)
         reading = self._reading(text, mentions, rows, asked, offered)
-        after = apply(state, reading, self._keys)
+        after = apply(state, reading, self._keys, self.index.year_key)
         named = {self.catalog.index(item) for item in mentions}
         twins = state.twins | (self._with_twins(named) - named)
         seen, rejected = self._with_twins(after.seen), self._with_twins(after.rejected)
@@ -136,13 +136,13 @@ class WishReader:
         return frozenset(twin for row in rows for twin in self._titles.twins(row))
 
 
-def apply(state: Wishes, reading: Reading, keys: Keys) -> Wishes:
+def apply(state: Wishes, reading: Reading, keys: Keys, year_key: str | None) -> Wishes:
     """The state after one more user turn."""
     corrects = reading.shift == "corrects"
     turn = state.turn + any(edit.part is not None for edit in reading.edits)
     edits = _settled(reading.edits, corrects)
     wanted, unwanted = carried(state.wanted, state.unwanted, edits, reading.shift, keys)
-    ledger = _Ledger(replace(state, wanted=tuple(wanted), unwanted=tuple(unwanted)), turn, corrects)
+    ledger = _Ledger(replace(state, wanted=tuple(wanted), unwanted=tuple(unwanted)), turn, corrects, year_key)
     for edit in edits:
         ledger.take(edit)
     return Wishes(
@@ -188,7 +188,8 @@ def _settled(edits: Iterable[Edit], corrects: bool) -> list[Edit]:
 class _Ledger:
     """The state while the edits of one turn are taken into it."""
 
-    def __init__(self, state: Wishes, turn: int, corrects: bool) -> None:
+    def __init__(self, state: Wishes, turn: int, corrects: bool, year_key: str | None) -> None:
+        self.year_key = year_key
         self.wanted, self.unwanted = list(state.wanted), list(state.unwanted)
         self.seen, self.rejected, self.liked = set(state.seen), set(state.rejected), list(state.liked)
         self.turn, self.corrects = turn, corrects
@@ -243,7 +244,7 @@ class _Ledger:
         part = edit.part
         assert part is not None
         if part.kind == "number":
-            outside = complement(part.spans)
+            outside = complement(part.spans, step=1.0 if part.key == self.year_key else 0.0)
             known = [w for w in self.wanted if w.part.kind == "number" and w.part.key == part.key]
             for wish in known:
                 outside = intersect(wish.part.spans, outside) or outside

@@ -113,7 +113,8 @@ class Titles:
         for length in range(min(_TITLE_WORDS, len(row) - at), fewest - 1, -1):
             phrase = tuple(token.word for token in row[at : at + length])
             after = row[at + length].word if at + length < len(row) else "."
-            series = self.rows(phrase[1:]) if length > 1 and phrase[0] == "the" and after in _SERIES_AFTER else ()
+            of_series = length > 1 and phrase[0] == "the" and after in _SERIES_AFTER
+            series = self.rows(phrase[1:]) if of_series and not self.vocabulary.kind(phrase[1:]) else ()
             found = series or self.rows(phrase) or (self.rows(("the", *phrase)) if phrase[0] != "the" else ())
             if found and not all(word in NO_TITLE for word in phrase):
                 return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=found)]

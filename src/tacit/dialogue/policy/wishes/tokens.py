@@ -59,6 +59,9 @@ _WRITTEN_OUT: list[tuple[re.Pattern[str], str]] = [
 ]
 _DIGITS = ("a", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _HUNDREDS = re.compile(rf"\b({'|'.join(_DIGITS)}) (hundred|thousand)\b(?! and)", re.IGNORECASE)
+# Pictures part sentences, and stand for no word at either end.
+_PICTURES = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3]+")
+_PICTURES_AT_ENDS = re.compile(rf"^(?:\s|{_PICTURES.pattern})+|(?:\s|{_PICTURES.pattern})+$")
 _TOKEN = re.compile(rf"{TITLE}\d+|\d+[.,]\d+|\w+(?:'\w+)*|[.,;:!?()/&$€£+\n]")
 
 
@@ -77,6 +80,7 @@ def tokens(text: str, titles: Sequence[tuple[int, int]]) -> list[Token]:
     plain, _ = plain_type_with_places("".join([*parts, text[last:]]))
     for pattern, written in _WRITTEN_OUT:
         plain = pattern.sub(written, plain)
+    plain = _PICTURES.sub(" . ", _PICTURES_AT_ENDS.sub("", plain))
     plain = _HUNDREDS.sub(_in_digits, plain)
     plain = re.sub(r"(?<=\w)[-'](?=\w)", " ", plain)
     return [Token(_bare(word), word[:1].isupper()) for word in _TOKEN.findall(plain)]

@@ -12,6 +12,7 @@ from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.dialogue.policy.wishes.edits import Edit
 from tacit.dialogue.policy.wishes.lexicon import BRANDS, SEASONS, THINGS
 from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.quantities import TOO_DEAR
 from tacit.dialogue.policy.wishes.shift import adds
 from tacit.dialogue.policy.wishes.years import recent_or_old
 
@@ -30,6 +31,7 @@ _JUDGED = re.compile(r"(?:is|are|was|were|get|gets|feels?) (?:always |often |usu
 
 _THAN_NTH = re.compile(r" than the (first|second|third|fourth|fifth)\b")
 _MORE = 1.001  # from which a price or a weight is another
+_SPENT = re.compile(r" (?:[$€£]|\w+)? ?(?:on|for) (?:an?|the|some|my|our)\b")
 _NOT_TOO = re.compile(r"\bnot (?:too|so|that|all that|overly|as|terribly) $")
 
 
@@ -42,6 +44,9 @@ class Values(Clause):
         if self.frame in ("question", "seen", "told") or not mark.parts:
             return
         parts = mark.parts
+        if self.back and self.polarity == "avoid" and self._parts_since() and self._leads_back(mark):
+            self._set("want", mark)
+            self.back = None
         if self.degree and n:
             if self._gap(n) or self.marks[n - 1].name != "not":
                 self.polarity = "want"  # "a less confusing thriller", "a less scary thriller"
@@ -90,9 +95,46 @@ class Values(Clause):
         more = adds(self.joined[: mark.start], said)
         for part in parts:
             self._add(op, part, said, more)
+        if op == "avoid" and mark.name == "number" and _SPENT.match(self.joined[mark.end :]):
+            self._set("want", mark)  # "no more than 100 on a tent": the number is what is refused
         self.taste = taste
         if mark.text == "children" and op == "want" and self.marker.vocabulary.children_avoid:
             self.edits.append(Edit("avoid", self.marker.vocabulary.children_avoid, soft=True, implied=True))
+
+    def _same_key(self, n: int, mark: Mark) -> None:
+        """ "The same colour", "another brand": the value that what was shown, or named, has."""
+        following = self.marks[n + 1] if n + 1 < len(self.marks) else None
+        named = following is not None and following.name == "title" and self._gap(n + 1) <= 1
+        rows = (
+            following.rows if named and following else self.last_title or self.shown[: 1 if mark.relative > 0 else None]
+        )
+        part = self.marker.keys.values(mark.text, rows) if rows else None
+        far = len(self.joined[self.since : mark.start].split()) > 2  # "I did not know that it was the same director"
+        far = far and self.polarity == "avoid"
+        if part is None or far or self.frame in ("question", "seen", "told"):
+            return
+        if named and following:  # "by the same director as Heat"
+            self.marks[n + 1] = Mark(",", following.start, following.end)
+        other = mark.relative < 0
+        twice = other and self.polarity == "avoid"  # "no other colour"
+        self._add("want" if twice else "avoid" if other else self.polarity, part, adds=True)
+
+    def _step(self, n: int, mark: Mark) -> None:
+        """ "Easier", "less difficult": than what was shown."""
+        scale = next(scale for scale in self.marker.keys.scales if scale.key == mark.text)
+        rows = self.last_title or self.shown
+        held = {c for columns in scale.steps for c in columns if any(self.index.holds(c, row) for row in rows)}
+        columns = scale.beyond(mark.relative, held)
+        if columns and self.polarity != "avoid" and self.frame not in ("question", "seen", "told"):
+            said = " or ".join(self.index.columns[column][1] for column in sorted(columns))
+            self._add("want", Part(said, "category", columns), adds=True)
+
+    def _leads_back(self, mark: Mark) -> bool:
+        """Whether the words before a mark, or those with which it begins ("from the eighties"), lead back to what is
+        wanted."""
+        first = self.joined.find(" ", mark.start, mark.end) + 1
+        said = self.joined[: mark.start], self.joined[: first or mark.start]
+        return self.back is not None and any(self.back.search(before) for before in said)
 
     def _asked_for(self, part: Part) -> bool:
         return any(e.op == "want" and e.part and e.part.columns == part.columns for e in self.edits)
@@ -113,7 +155,7 @@ class Values(Clause):
     def _compared(self, mark: Mark) -> bool:
         """Whether "older", "newer" or "cheaper" can compare with something shown or named."""
         said = self.joined[mark.start : mark.end].split(" than ")[0]
-        compares = said.rsplit(" ", 1)[-1].endswith("er") or said in ("more expensive", "less expensive")
+        compares = said.rsplit(" ", 1)[-1].endswith("er") or said in ("more expensive", "less expensive", *TOO_DEAR)
         return compares and bool(self.last_title or self.shown)
 
     def _against(self, relative: int, part: Part, said: str) -> Part:

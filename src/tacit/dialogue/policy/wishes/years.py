@@ -22,8 +22,8 @@ _DECADE = (
 )
 _YEAR = r"(?P<{0}year>(?:18|19|20)\d\d)"
 _POINT = rf"(?:{_DECADE}|{_YEAR})(?! ?s\b)"
-_LOWER = r"after|since|post|newer than|later than|more recent than|past|younger than|starting(?: from| in)?"
-_UPPER = r"before|pre|prior to|older than|earlier than|up to|until|till|by"
+_LOWER = r"after|since|(?:in|from|on|during) or after|post|newer than|later than|more recent than|past|younger than|starting(?: from| in)?"
+_UPPER = r"(?:in|from|on|during) or before|before|pre|prior to|older than|earlier than|up to|until|till|by"
 _NOT_OLDER = r"(?:no|not|nothing|none) (?:\w+ )?(?:older than|before|earlier than|from before|made before|pre)"
 _NOT_NEWER = (
     r"(?:no|not|nothing|none) (?:\w+ )?"
@@ -94,6 +94,11 @@ _RULES = [
 ]
 _PATTERNS = [(name, re.compile(pattern + r"(?!\w)")) for name, pattern in _RULES]
 
+_ANSWERS = re.compile(
+    r"(?:^|[.,;!?] )(?:(?:yes|yeah|yep|no|nope|only|just|once|twice|it was|that was|already) (?:, )?)*$"
+    r"|\b(?:saw|seen|watched|read|heard|went|did|came|made|cooked|ate|met|had|played)\b[^.;!?]*$"
+)
+
 # Words with which a span of years can begin.
 STARTS = frozenset(re.findall(r"[a-z]+", " ".join(re.sub(r"\\\w|\?P<\w+>|\?!|\?<!", " ", rule) for _, rule in _RULES)))
 
@@ -102,7 +107,7 @@ def read_years(text: str, at: int, index: AttributeIndex) -> Said | None:
     """The years said at character ``at``, or None."""
     for name, pattern in _PATTERNS:
         found = pattern.match(text, at)
-        if found and not (name == "aged" and _of_somebody(found)):
+        if found and not (name == "aged" and _of_somebody(found)) and not (name in ("recent", "ago") and _when(found)):
             return _year_part(name, found, index)
     return None
 
@@ -118,11 +123,14 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
         span = (min(first[0], last[0]), max(first[1], last[1]))
     elif name == "lower":
         low, high = _point(said, "e")
-        opens = said["eword"].startswith(("since", "post", "past", "starting"))
+        opens = said["eword"].startswith(("since", "post", "past", "starting")) or " or " in said["eword"]
         span = (low if opens else high + 1, math.inf)
     elif name == "upper":
         low, high = _point(said, "f")
-        span = (-math.inf, high if said["fword"] in ("up to", "until", "till", "by") else low - 1)
+        span = (
+            -math.inf,
+            high if said["fword"] in ("up to", "until", "till", "by") or " or " in said["fword"] else low - 1,
+        )
     elif name == "at_least":
         span = (_point(said, "c")[0], math.inf)
     elif name == "at_most":
@@ -155,6 +163,12 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
         span, relative = recent_or_old(index, name == "recent"), 1 if name == "recent" else -1
     part = Part(label(span), "number", key=key, spans=(span,), exact=not relative)
     return Said(found.end(), part, relative)
+
+
+def _when(found: re.Match[str]) -> bool:
+    """ "Yes, last year": when somebody did something."""
+    said = found[0] in ("last year", "this year")
+    return said and _ANSWERS.search(found.string[: found.start()]) is not None
 
 
 def _of_somebody(found: re.Match[str]) -> bool:
