@@ -76,7 +76,7 @@ _CUES: list[tuple[str, str]] = [
         r"love|want)|(?:is|was) (?:it|that|this)(?: one| movie| film| book)?(?= (?!possible|for)\w)|"
         r"(?:is|was|are|were|does|did|do|has) (?:the )?(?:first|second|third|fourth|fifth|last|[1-5]th)"
         r"(?: one| movie| film| book)?(?= \w)|how (?:long|old|many|much|scary|funny|violent|gory|sad|good|bad)\b|"
-        r"is (?=(?:\w+ ){1,3}in (?:it|that|this|them)\b)|(?:are|were) (?:they|those|these)\b|(?:is|was|"
+        r"is(?= (?:\w+ ){1,3}in (?:it|that|this|them)\b)|(?:are|were) (?:they|those|these)\b|(?:is|was|"
         r"are|were) §\d+|(?:does|"
     
         r"did) (?:it|that|this)(?: one)? have|what is that|who (?:is|was|plays?|played|directed|stars?|"
@@ -140,10 +140,10 @@ _CUES: list[tuple[str, str]] = [
         r"(?:have |has |had )?(?:already |both |all |just |recently |also |actually |only |"
         r"literally )*(?:(?<=\d )(?:i|we) know(?= [.,;!?]|$)|read(?= (?:that|it|this|those|both)\b)|seen|"
         r"watched|saw|finished|rewatched)(?: already)?|(?:have|has|had)(?: already|"
-        r" both| all)* read|already read|(?:already|i) (?:know|knew|own|have) (?=it\b|that\b|those\b|"
-        r"them\b|this\b|§|both\b|all\b)|(?:have |has )?got (?:it|that(?: one)?|them|those)"
-        r"(?= already)|know (?=that one|those|both)|caught (?=it\b|that\b|§)|been there|"
-        r"had (?=(?:it|that|those|these|them)\b(?! (?:was|is|were|are)))|"
+        r" both| all)* read|already read|(?:already|i) (?:know|knew|own|have)(?= (?:it\b|that\b|those\b|"
+        r"them\b|this\b|§|both\b|all\b))|(?:have |has )?got (?:it|that(?: one)?|them|those)"
+        r"(?= already)|know(?= (?:that one|those|both))|caught(?= (?:it\b|that\b|§))|been there|"
+        r"had(?= (?:it|that|those|these|them)\b(?! (?:was|is|were|are)))|"
         r"(?:have )?(?:already )?done(?= (?:it|that|those|these|them|both)\b)"
     ),
     ("told",
@@ -246,8 +246,8 @@ _CUES: list[tuple[str, str]] = [
         r"genre is|genres are)?|usually watch|liked)\b"
     ),
     ("want", 
-        r"wants?|wanted|looking (?:for|to)|look for|searching for|search for|hunting for|after (?=a |an |"
-        r"some)|give (?:me|us)|show (?:me|us)|find (?:me|us)|get (?:me|us)|hit me with|throw me|needs?|"
+        r"wants?|wanted|looking (?:for|to)|look for|searching for|search for|hunting for|after(?= (?:a|an|"
+        r"some)\b)|give (?:me|us)|show (?:me|us)|find (?:me|us)|get (?:me|us)|hit me with|throw me|needs?|"
         r"needed|prefer(?:s|ably)?|recommend(?:ations?)?|suggest(?:ions?)?|would (?:like|love|prefer|"
         r"rather|enjoy)|like to|love to|in the mood for|mood for|feel like|feeling(?: like)?|how about|"
         r"what about|maybe|perhaps|something|some|let us|make it|go for|going for|craving|fancy|dying for|"
