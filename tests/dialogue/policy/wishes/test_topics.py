@@ -56,6 +56,12 @@ def held(wishes: Wishes, unwanted: bool = False) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("said", "title"),
     [
+        ("got a drama with sharks?", "Blue Harbour 2 (1998)"),
+        ("sharks maybe?", "Blue Harbour 2 (1998)"),
+        ("one that has a submarine at its heart", "The Deep Quiet (1999)"),
+        ("there should be a submarine in it", "The Deep Quiet (1999)"),
+        ("it's gotta be sharks", "Blue Harbour 2 (1998)"),
+        ("my aunt is shark mad", "Blue Harbour 2 (1998)"),
         ("a film about chess please", "Mate in Nine (1990)"),
         ("got anything with chess in it?", "Mate in Nine (1990)"),
         ("a submarine movie", "The Deep Quiet (1999)"),

@@ -19,15 +19,17 @@ _HIS = re.compile(
 )
 _REFUSED = re.compile(  # "anything that you don't eat?", "what shall I leave out?"
     r"\b(?:any\w*|what|which|who|genres?|things?) (?:\w+ ){0,4}?(?:(?:you|they|he|she|we|i) (?:would )?"
-    r"(?:do not|don't|can't|cannot|can not|won't|hates?|dislikes?|avoids?|rather not)|(?:should i |shall i |to |i should )"
-    r"(?:\w+ )?(?:avoid|exclude|leave out|skip|rule out|steer clear of)|off (?:the table|limits)|not (?:in the mood|welcome))"
+    r"(?:do not|don't|can't|cannot|can not|won't|hates?|dislikes?|avoids?|rather not)|"
+    r"(?:should i |shall i |to |i should )"
+    r"(?:\w+ )?(?:avoid|exclude|leave out|skip|rule out|steer clear of)|off (?:the table|limits)|"
+    r"not (?:in the mood|welcome))"
     r"|\b(?:want|like|wish|prefer|need)(?:ing)? to (?:avoid|exclude|leave out|skip|rule out)\b"
     r"|\b(?:any|do you have|are there) (?:\w+ ){0,2}(?:allerg\w+|dislikes?|no[ -]gos?|deal ?breakers?|exclusions?)\b"
 )
 _GOT = (
     r"^(?:(?:oh|well|hm+|um+|uh|i think|i guess|maybe|perhaps|probably|let us say|i would (?:say|prefer|like)|i prefer|"
+    r"i want|definitely|the|then|,) )*"
 )
-_GOT += r"i want|definitely|the|then|,) )*"
 _WHICH = re.compile(
     rf"{_GOT}(?P<which>former|latter|first|second|third|last|both|either|neither|any|none)"
     r"(?: (?:one|option|two|of (?:those|them|these|the two)|is fine|will do|please))*(?= ?[.,!;]|$)"

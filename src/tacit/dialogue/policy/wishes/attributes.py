@@ -80,6 +80,12 @@ def singular(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
 
 
+def said_key(key: str) -> str:
+    """The word of a numeric attribute's name that people say: "max_players" → player, "price_per_day" → price."""
+    said = key.replace("_", " ").split() or [key]
+    return singular(said[0] if "per" in said else said[-1])
+
+
 class AttributeIndex:
     """Columns are (key, value) pairs; ``rows[c]`` are the item rows that hold column ``c``, ascending."""
 
@@ -144,6 +150,11 @@ class AttributeIndex:
     @cached_property
     def _column(self) -> dict[tuple[str, str], int]:
         return {pair: column for column, pair in enumerate(self.columns)}
+
+    @cached_property
+    def number_names(self) -> frozenset[str]:
+        """The words by which the numeric attributes are named, singular."""
+        return frozenset(map(said_key, self.numbers))
 
     def quantile(self, key: str, share: float) -> float:
         known = self.numbers[key]

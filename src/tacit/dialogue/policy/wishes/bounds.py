@@ -44,7 +44,7 @@ class Bounds(Pointing):
         if self.frame in ("seen", "seen_all", "sim", "unseen") and self._titles_go_on(n):
             return
         self._close_frame(n)
-        taste, join = self.taste, self.join
+        taste, join = self.taste, "or" if self.fallback else self.join
         clause = self.clause
         self._fresh()
         self.taste, self.join, self.clause = taste, join or ",", clause

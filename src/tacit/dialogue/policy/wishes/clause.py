@@ -30,6 +30,7 @@ class Clause:
         self.back: re.Pattern[str] | None = None  # the words after which what follows is wanted again
         self.degree = False  # after "less" it is but one quality that is refused
         self.soft = self.non = False
+        self.fallback = False  # what comes now will do in place of what comes next
         self.headed = False  # a list of what is refused, after a colon
         self.join = ""  # "or" or "and" since the last part
         self.last_title: tuple[int, ...] = ()
@@ -40,7 +41,7 @@ class Clause:
 
     def _fresh(self) -> None:
         self.polarity, self.frame, self.taste, self.too, self.join = "want", "", False, False, ""
-        self.degree, self.back, self.headed = False, None, False
+        self.degree, self.back, self.headed, self.fallback = False, None, False, False
         self.clause = len(self.edits)
 
     def _gap(self, at: int) -> int:

@@ -22,11 +22,16 @@ _CUES: list[tuple[str, str]] = [
         r"are not there|why not|who does not"
     ),
     ("lasting", 
+        r"(?:can not|could not) (?:decide|choose|pick)(?: between)?|"
         r"(?:can not|could not|never) (?:get enough of|go wrong with|beat|resist|say no to|get tired of|"
-        r"have enough)|nothing (?:beats|but)|(?:(?:do|does|did) )?not (?:only|just|merely|always)|would not mind|would not say no to|"
+        r"have enough)|nothing (?:beats|but)|(?:(?:do|does|did) )?not (?:only|just|merely|"
+        r"always)|would not mind|would not say no to|"
         r"would not hurt|can not wait"
     ),
     ("allow", 
+        r"(?:is )?not that (?:i|we|he|she) (?:(?:would|do|does|have) )?(?:not )?(?:mind|dislike|"
+        r"object to|hate|like|enjoy|"
+        r"(?:have )?anything against|(?:am|is|are) against)|"
         r"nothing (?:wrong|against) with|nothing against|no (?:problem|problems|issue|issues|"
         r"objections?) (?:with|to)|(?:do|does) not mind|(?:fine|ok|okay|cool|good|alright) with|open to|"
         r"not (?:opposed to|against|averse to)"
@@ -63,6 +68,11 @@ _CUES: list[tuple[str, str]] = [
         r"(?:another|any other|all the other|more|other)(?= §)"
     ),
     ("nth_of", r"(?:the )?(?P<nthof>second|third|fourth|fifth)(?= §)"),
+    ("fallback", 
+        r"if (?:you|they|there|we) (?:do|are|is|can|have|has)(?: not| no)(?: have| got| any|"
+        r" find| know(?: of)?)*(?: any| a| an)?|"
+        r"failing"
+    ),
     ("unless", r"unless|except (?:if|when)"),
     ("stays", r"(?:(?:can|may|should|must|could|will) stay|stays?)(?= [.,;!?]|$| and\b| but\b)"),
     ("swap", r"(?:swap|trade|replace|exchange|substitute)(?= (?:\S+ ){1,4}(?:for|with|by)\b)"),
@@ -125,6 +135,10 @@ _CUES: list[tuple[str, str]] = [
         r"after all|works?(?: too)? for (?:me|us)|will do|would (?:work|do)|(?:is|are) not (?:a problem|"
         r"an issue|off limits)"
     ),
+    ("not", 
+        r"(?:have |has )?had (?:my|our|his|her) fill of|(?:have |has )?(?:seen|watched|read|heard|had|eaten|played) "
+        r"(?:more than )?enough(?: of)?(?= (?!of\b|it\b|that\b|them\b|those\b)\w)"
+    ),
     ("unseen", 
         r"(?:have|had|has|did)(?: still| also)? (?:not|never) (?:actually |ever |yet |even |"
         r"heard of or )?(?:seen|see|watched|watch|read|heard of|played|saw)|never (?:seen|saw|watched|"
@@ -150,6 +164,8 @@ _CUES: list[tuple[str, str]] = [
         r"(?:have |has )?(?:just |already |only )?(?:had|picked|chose|recommended|"
         r"put on|sat through|binged)(?= (?:a|an|one|two|"
         r"three|four|five|\d+|some|lots|plenty|so many|too many|nothing but|only|that|this|the)\b)|"
+        r"(?:have|has) been (?:watching|reading|eating|cooking|playing|listening to|having|seeing) "
+        r"(?:nothing but|only|too (?:many|much))|"
         r"used to (?:like|love|enjoy|adore|prefer|watch|read|eat|cook|play|own|have|listen to|be into|go for)|"
         r"(?:(?<=\bi )|(?<=\bwe )|(?<=\bjust ))(?:made|cooked|baked|ate|tried|rented|bought|ordered|booked|"
         r"grew up (?:with|on|watching|reading|hearing|listening to))"
@@ -177,8 +193,9 @@ _CUES: list[tuple[str, str]] = [
         r"too (?:old|young|grown up|mature|cool) for"
     ),
     ("except", 
-        r"(?:anything|everything|anyone|anybody|everyone|any|all|whatever|any genre|any kind|any movie|any film|"
-        r"any book) (?:but|"
+        r"(?:anything|everything|anyone|anybody|everyone|whatever|(?:any|all|every)(?: (?:genre|kind|"
+        r"type|sort|style|movie|film|book|one|thing|colou?r|brand|make|country|cuisine|language|year|decade|material|"
+        r"size|flavou?r|artist|author|director|actor|label|place|region|time))?) (?:but|"
         r"except|other than|besides|apart from|that is not|which is not)(?: for)?|"
         r"except(?:ing)?(?: for)?|"
         
@@ -206,7 +223,8 @@ _CUES: list[tuple[str, str]] = [
         
         r"the last thing (?:i|we) (?:want|need)(?: now| tonight| today)?(?: is)?|hates?|hated|hating|"
         
-        r"despises?|dislikes?|disliked|detests?|loathes?|dreads?|abhors?|(?:can|could) not abide|"
+        r"refuses?(?: to (?:watch|see|read|eat))?|despises?|dislikes?|disliked|detests?|loathes?|"
+        r"dreads?|abhors?|(?:can|could) not abide|"
         r"avoid(?:ing)?|can do without|"
     
     
@@ -216,7 +234,9 @@ _CUES: list[tuple[str, str]] = [
     
         r"(?:had |have had )?enough of|enough with|leave out|leaving out|"
         r"(?:get|getting) rid of|(?:lose|ditch|cut|remove)(?: out)? the|"
-        r"(?:must nots?|cons|dislikes?|no gos?|do nots|deal ?breakers?|exclu(?:ded?|sions?)|unwanted)(?= :)|keep out|stay away from|"
+        r"as (?:little|few)(?= \w)|the (?:less|fewer)|"
+        r"(?:must nots?|cons|dislikes?|no gos?|do nots|deal ?breakers?|exclu(?:ded?|sions?)|"
+        r"unwanted)(?= :)|keep out|stay away from|"
         r"steer clear of|free of|allergic to|lay off|no more|hold the|spare me(?: the)?|(?:fear|phobia|scared|"
         r"afraid|"
         r"terrified|frightened) (?:of|by)|without|nobody|no one|nothing|none(?: of)?|never|neither|nor|"

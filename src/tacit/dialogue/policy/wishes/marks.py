@@ -149,6 +149,8 @@ class Marker:
             if parts and (length > 1 or phrase[0] not in lexicon.EVERYDAY or self._meant(row, at)):
                 return Mark("kind", starts[at], end, parts, text=" ".join(phrase))
         word, start = row[at].word, starts[at]
+        if word in self.vocabulary.free:
+            return Mark("free", start, start + len(word), (self.vocabulary.free[word],))
         headed = self.vocabulary.head_nouns.of(word)
         return Mark("kind", start, start + len(word), (headed,), text=word) if headed else None
 

@@ -19,7 +19,7 @@ _STARTS = years.STARTS | quantities.STARTS  # words with which a number can begi
 def read_number(text: str, at: int, index: AttributeIndex) -> Said | None:
     """The number said at character ``at`` of lower-case ``text`` whose words one space parts, or None."""
     word = text[at : text.find(" ", at) if " " in text[at:] else len(text)]
-    if not (word[:1].isdigit() or word in _STARTS or word[:1] in "$€£" or singular(word) in quantities.names(index)):
+    if not (word[:1].isdigit() or word in _STARTS or word[:1] in "$€£" or singular(word) in index.number_names):
         return None
     found = years.read_years(text, at, index) if index.year_key is not None else None
     found = found or quantities.read_keyed(text, at, index) or quantities.read_company(text, at, index)

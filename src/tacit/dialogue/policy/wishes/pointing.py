@@ -90,9 +90,10 @@ class Pointing(Clause):
 
     def _not_that(self, mark: Mark) -> None:
         """ "My daughter recommended horror, but I don't want that": with nothing shown, what was said last."""
-        said = [n for n, edit in enumerate(self.edits) if edit.op == "want" and edit.part]
+        said = [n for n, edit in enumerate(self.edits) if edit.part]
         bare = _REFUSES_THAT.search(self.joined[: mark.start]) and not self._parts_since() and self._ends_soon(mark)
-        if self.polarity == "avoid" and said and bare and mark.text in ("that", "it", "those", "them"):
+        wanted = bool(said) and self.edits[said[-1]].op == "want"
+        if self.polarity == "avoid" and wanted and bare and mark.text in ("that", "it", "those", "them"):
             self.edits[said[-1]] = replace(self.edits[said[-1]], op="avoid")
 
     def _of_people(self, mark: Mark) -> bool:

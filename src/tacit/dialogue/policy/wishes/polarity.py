@@ -70,6 +70,12 @@ class Polarity(Pointing):
         self._close_frame(n)
         self.frame = "question"
 
+    def _fallback(self, n: int, mark: Mark) -> None:
+        """ "If you have no westerns, a war film": either will do."""
+        asked = any(e.op == "want" and e.part for e in self.edits[self.clause :])
+        self._set("want", mark)
+        self.join, self.fallback = "or" if asked else self.join, not asked and mark.text.startswith("if")
+
     def _stays(self, n: int, mark: Mark) -> None:
         """ "The western can stay, the romance has to go"."""
         self._flip("avoid", "want")

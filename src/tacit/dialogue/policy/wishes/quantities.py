@@ -6,7 +6,7 @@ import math
 import re
 from functools import lru_cache
 
-from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part, singular
+from tacit.dialogue.policy.wishes.attributes import AttributeIndex, Part, said_key
 from tacit.dialogue.policy.wishes.counts import COUNT, COUNTED, Said, count
 from tacit.dialogue.policy.wishes.spans import Span, label
 
@@ -132,7 +132,7 @@ def read_bound(text: str, at: int, index: AttributeIndex) -> Said | None:
 def read_keyed(text: str, at: int, index: AttributeIndex) -> Said | None:
     """ "Three bedrooms", "at least 2 doors", "sleeps 6": a number beside the attribute's own name."""
     for key in index.numbers:
-        name = _name(key)
+        name = said_key(key)
         if key == index.year_key or name in _UNNAMED:
             continue
         found = _keyed(re.escape(name)).match(text, at)
@@ -144,17 +144,6 @@ def read_keyed(text: str, at: int, index: AttributeIndex) -> Said | None:
                 span = (number, math.inf)
             return Said(found.end(), Part(f"{key} {label(span)}", "number", key=key, spans=(span,)))
     return None
-
-
-def names(index: AttributeIndex) -> frozenset[str]:
-    """The words by which the numeric attributes are named, singular."""
-    return frozenset(map(_name, index.numbers))
-
-
-def _name(key: str) -> str:
-    """The word of a key that people say: "max_players" → player, "price_per_day" → price."""
-    said = key.replace("_", " ").split()
-    return singular(said[0] if "per" in said else said[-1])
 
 
 def read_company(text: str, at: int, index: AttributeIndex) -> Said | None:
@@ -175,7 +164,8 @@ def _keyed(name: str) -> re.Pattern[str]:
     after = r"(?: (?:or|and) (?:(?P<atleast>more|up|over|above)|(?P<atmost>less|fewer|under|below)))?"
     return re.compile(
         rf"(?:{bound})?(?P<n>{number}) (?:or (?:more|fewer) )?{name}(?:e?s)?{after}(?!\w)"
-        rf"|{name}s? (?:up to |for |at least |of )?(?P<m>{number})(?!\w)(?! (?:hours?|minutes?|euros?|dollars?|pounds?))"
+        rf"|{name}s? (?:up to |for |at least |of )?(?P<m>{number})(?!\w)(?! (?:hours?|minutes?|"
+        rf"euros?|dollars?|pounds?))"
     )
 
 
@@ -202,7 +192,8 @@ _NUMBER_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight",
 _MANY = r"(?:\d{1,3}|" + "|".join(_NUMBER_WORDS[1:]) + r"|(?:a )?couple)"
 _PEOPLE = r"(?:people|persons|adults|guests|players|friends|grown ups|heads|men|women)"
 _COMPANY = re.compile(
-    rf"(?:(?P<most>at most|no more than|not more than|up to|max(?:imum)?) )?(?:(?:for|there are|we are|party of|group of|"
+    rf"(?:(?P<most>at most|no more than|not more than|up to|max(?:imum)?) )?(?:(?:for|there are|"
+    rf"we are|party of|group of|"
     rf"host|seat) )?(?:(?P<people>{_MANY}) {_PEOPLE}|(?P<us>{_MANY}) of us)(?! (?:years?|old)\b)(?!\w)"
     rf"|for (?P<n>{_MANY})(?= [.,;!?]|$| (?:and|with|please|in|by|near|at|on|who|but)\b)"
 )

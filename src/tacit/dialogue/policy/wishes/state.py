@@ -180,9 +180,15 @@ def _settled(edits: Iterable[Edit], corrects: bool) -> list[Edit]:
             part = edit.part.less(over)
             if part is not None:
                 settled.append(replace(edit, part=part))
-        else:
+        elif not (edit.op == "want" and edit.part and _refused_by_name(edit.part, edits) and not corrects):
             settled.append(edit)
     return settled
+
+
+def _refused_by_name(part: Part, edits: Iterable[Edit]) -> bool:
+    """Whether a turn asks in another word for what it refuses by the catalogue's own: "no horror, something spooky"."""
+    refused = (e.part for e in edits if e.op == "avoid" and e.part and e.part.exact and not (e.soft or e.implied))
+    return not part.exact and bool(part.columns) and any(part.columns <= other.columns for other in refused)
 
 
 class _Ledger:

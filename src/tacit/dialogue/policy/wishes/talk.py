@@ -53,6 +53,7 @@ NO_TOPIC = ENGLISH.function_words | NOUNS | word_set(
     problem problems worry worries clue doubt luck preference fuss hurry rush evening stuff gory
     side perspective view pov age ages must ought take takes taking place happen happens obsessed mad keen fond
     nothing here there where while also lol haha please
+    half part
     other others find help tell make makes made making work works used use hope instance example moment back put end
     fiction wow possibly normally heard focus possible general given missing written fabulous special wrong later
     hell"""

@@ -17,6 +17,9 @@ _BEFORE_TITLES = ("seen", "sim", "unseen", "role_of", "not", "except", "taste", 
 _SEEN_AFTER = re.compile(r" ,? ?(?:i|we) (?:have |had )?(?:already |both |all |just )*(?:seen|watched|saw|read)\b")
 _SERIES_AFTER = frozenset({"ones", "movies", "films", "books", "series", "franchise", "saga"})
 _TITLE_WORDS = 9
+_OF_ITEMS = word_set(
+    "movie movies film films flick flicks book books novel novels story stories type kind sort song songs"
+)
 NO_TITLE = word_set(
     "a an the it that this them those these one ones you me us i we they he she and or but not no some any all none "
     "something anything nothing everything both of for to with in on at from by so too very my your his her our "
@@ -74,7 +77,17 @@ class Titles:
                 if found and all(found.start() >= end or found.end() <= start for start, end, _ in spans):
                     spans.append((found.start(), found.end(), self.catalog.index(item)))
                     break
-        return sorted(span for span in spans if not self._names_person(text, span[0], span[1]))
+        meant = [span for span in spans if not self._names_person(text, span[0], span[1])]
+        return sorted(span for span in meant if not self._describes(text, *span))
+
+    def _describes(self, text: str, start: int, end: int, row: int) -> bool:
+        """Whether the words only say what kind of thing is meant: "a road trip movie", "an American comedy"."""
+        said, before, after = text[start:end], words(text[max(0, start - 12) : start]), words(text[end : end + 12])
+        if "(" in said or before[-1:] not in (("a",), ("an",)) or not after:
+            return False
+        common = said == said.lower() and all(word in self.vocabulary.everyday for word in words(said))
+        cut = words(self.catalog.items[row].title)[:1] == ("the",) and words(said)[:1] != ("the",)
+        return (common and after[0] in _OF_ITEMS) or (cut and text[end : end + 2].strip().isalpha())
 
     def _names_person(self, text: str, start: int, end: int) -> bool:
         """Whether a title in the text is a person's name, or a part of one ("Stephen King" is not the film "
@@ -116,6 +129,9 @@ class Titles:
             of_series = length > 1 and phrase[0] == "the" and after in _SERIES_AFTER
             series = self.rows(phrase[1:]) if of_series and not self.vocabulary.kind(phrase[1:]) else ()
             found = series or self.rows(phrase) or (self.rows(("the", *phrase)) if phrase[0] != "the" else ())
+            described = at and row[at - 1].word in ("a", "an") and after in _OF_ITEMS  # "like a road trip movie"
+            if described and found:
+                return []
             if found and not all(word in NO_TITLE for word in phrase):
                 return [Mark("title", starts[at], starts[at + length - 1] + len(phrase[-1]), rows=found)]
         return []
@@ -124,6 +140,8 @@ class Titles:
         """ "Terminator", in capitals, for The Terminator."""
         word = row[at].word
         if not at or not row[at].capital or not row[at - 1].word.isalpha() or word in self.vocabulary.everyday:
+            return []
+        if row[at - 1].word in ("a", "an"):  # "an American comedy"
             return []
         for length in range(min(_TITLE_WORDS, len(row) - at), 0, -1):
             phrase = tuple(token.word for token in row[at : at + length])

@@ -29,6 +29,8 @@ _WRITTEN_OUT: list[tuple[re.Pattern[str], str]] = [
         (r"\b(they|you)re\b", r"\1 are"),
         (r"\bim\b", "i am"),
         (r"\blet'?s\b", "let us"),
+        (r"\b(it|that|this|he|she|there)(?:'?s| is) gotta\b", r"\1 has to"),
+        (r"\bgotta\b", "have to"),
         (r"\bgonna\b", "going to"),
         (r"\bwanna\b", "want to"),
         (r"\bgimme\b", "give me"),

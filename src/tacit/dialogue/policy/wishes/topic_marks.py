@@ -40,7 +40,8 @@ _ABOUT = re.compile(
     r"(?:" + "|".join(f"(?<={noun} )" for noun in sorted(_ON)) + r")on)(?!\w)"
 )
 _WITH = re.compile(
-    r"(?<!\w)(?:(?P<held>with|has|have|having|got)(?: (?:there is|there are|you (?:see|get)))?"
+    r"(?<!\w)(?:(?P<held>with|has|have|having|got|there (?:(?:must|should|has to|needs to|could|might) be|is|are))"
+    r"(?: (?:there is|there are|you (?:see|get)))?"
     r"|(?:cook|make|made|bake|done?) with"
     r"|(?:something|anything|things|stuff|one|ones|movies?|films?|flicks?|books?|story|stories) with an?)(?!\w)"
 )
@@ -53,7 +54,9 @@ _HELD = re.compile(
     r"(?<!\w)(?:something|anything|stuff|one|ones|movies?|films?|flicks?|books?|novels?|story|stories) "
     r"(?:with|that (?:has|have)|that is full of|having)(?!\w)"
 )
-_IN_IT = re.compile(r" in (?:it|them)(?!\w)")
+_IN_IT = re.compile(r" (?:(?:in|on) (?:it|them)|at (?:its|the|their) (?:heart|cent(?:re|er)))(?!\w)")
+_BESIDE = " with "  # after a kind: "a comedy with dogs"
+_FANS = word_set("mad obsessed buff buffs nut nuts fanatic fanatics enthusiast enthusiasts")
 _LISTED = re.compile(r"(?<!\S)(\w+) (?:, )?(?:,|or|and|/) (?:(?:an?|the|some) )?$")
 _GOES_ON = re.compile(r" (?:, )?(?:or|and|/)(?: (?:about|on|in|at|with|being|getting))*(?= )")
 # Cues after which a bare topic may stand.
@@ -64,11 +67,11 @@ _SKIPPED = word_set("a an the some any lots lot of plenty my other real actual c
 _TAKING = word_set("watching seeing reading watch see read")
 _ENDS = word_set(
     ". , ; ! ? ) : \n and or but / please for from in at as if with without maybe preferably too again instead though "
-    "this that these those i we so because tonight today tomorrow"
+    "this that these those i we so because tonight today tomorrow like lately"
 )
 _REFUSING = word_set("no without zero")
 _STOPS = frozenset(".;!?\n")
-_ALONE = _STOPS | {"or", "and", "/", ","}  # after what nothing else in the clause stands
+_ALONE = _STOPS | {"or", "and", "/", ",", "maybe", "perhaps"}  # after what nothing else in the clause stands
 _HOW = ("y", "ing", "ed", "ful", "ive", "ous", "al", "er", "est", "able", "ic", "less", "ly")  # how something is
 
 
@@ -234,7 +237,7 @@ class TopicMarker:
             named = self._thing(word)
             if not named and after in _OF_ITEMS and self._thing(before):  # "a prison break movie"
                 named = word not in NO_TOPIC and 0 < self.topics.share(word) <= COMMON
-            if (more or kind or after in _OF_ITEMS) and named:
+            if (more or kind or after in _OF_ITEMS or after in _FANS) and named:
                 first = (
                     n - 1 if n and self._thing(before) and self._free(marks, said.starts[n - 1]) else n
                 )  # "court room"
@@ -259,6 +262,11 @@ class TopicMarker:
         asked = [mark for mark in marks if mark.name in _ASKING]
         places = [(mark.end, _ENDS, _VAGUE.search(mark.text) is not None, mark.name != "want") for mark in asked]
         places += [(cue.end(), _ENDS, False, False) for cue in _HELD.finditer(said.joined)]
+        places += [
+            (mark.end + len(_BESIDE) - 1, _ENDS, True, False)
+            for mark in marks
+            if mark.name == "kind" and said.joined.startswith(_BESIDE, mark.end)
+        ]
         alone = len(said.row) <= SHORT  # "piano", "boxing please"
         places += [
             (at, _ALONE, not alone, alone) for at in (0, *(mark.end for mark in marks if mark.name in ("stop", ",")))
@@ -292,7 +300,8 @@ class TopicMarker:
             first += 1
         last = first
         while last < len(said.row) and last - first < BARE and self._free(marks, said.starts[last]):
-            if not self._thing(said.word(last), doing, refused=said.word(first - 1) in _REFUSING):
+            held = said.word(first - 1) == "with" and singular(said.word(last)) != said.word(last)
+            if not self._thing(said.word(last), doing, refused=held or said.word(first - 1) in _REFUSING):
                 break
             last += 1
         does = ends is _ALONE and said.word(last).endswith("ing")  # "lawyers shouting"

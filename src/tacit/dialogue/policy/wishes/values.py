@@ -101,6 +101,11 @@ class Values(Clause):
         if mark.text == "children" and op == "want" and self.marker.vocabulary.children_avoid:
             self.edits.append(Edit("avoid", self.marker.vocabulary.children_avoid, soft=True, implied=True))
 
+    def _free(self, n: int, mark: Mark) -> None:
+        """ "Somebody who can not eat gluten": what is free of it."""
+        if self.polarity == "avoid" and self.frame not in ("question", "seen", "told"):
+            self._add("want", mark.parts[0])
+
     def _same_key(self, n: int, mark: Mark) -> None:
         """ "The same colour", "another brand": the value that what was shown, or named, has."""
         following = self.marks[n + 1] if n + 1 < len(self.marks) else None

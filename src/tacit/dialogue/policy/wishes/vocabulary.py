@@ -48,6 +48,7 @@ class Vocabulary:
         self._concepts()
         self._for_children()
         self._awarded()
+        self.free = self._free_of()
         self._pieces()
         self.head_nouns = HeadNouns(self._forms())
         self.names: dict[Phrase, frozenset[int]] = {}
@@ -115,6 +116,15 @@ class Vocabulary:
                     part = Part(label, "category", self._holding(form))
                     for said in (form, (*form[:-1], singular(form[-1]))):
                         self.kinds.setdefault(said, (part,))
+
+    def _free_of(self) -> dict[str, Part]:
+        """What something is told to be free of ("gluten-free") → those values."""
+        said = {column: phrase for column, phrase in self._tokens.items() if len(phrase) == 2 and phrase[1] == "free"}
+        return {
+            phrase[0]: Part(self.index.columns[column][1], "category", frozenset({column}))
+            for column, phrase in said.items()
+            if phrase[:1] not in self.kinds
+        }
 
     def _pieces(self) -> None:
         """Each of what one value names ("home & garden")."""

@@ -22,12 +22,21 @@ _DECADE = (
 )
 _YEAR = r"(?P<{0}year>(?:18|19|20)\d\d)"
 _POINT = rf"(?:{_DECADE}|{_YEAR})(?! ?s\b)"
-_LOWER = r"after|since|(?:in|from|on|during) or after|post|newer than|later than|more recent than|past|younger than|starting(?: from| in)?"
+_LOWER = (
+    r"after|since|(?:in|from|on|during) or after|post|newer than|later than|"
+    r"more recent than|past|younger than|starting(?: from| in)?"
+)
 _UPPER = r"(?:in|from|on|during) or before|before|pre|prior to|older than|earlier than|up to|until|till|by"
 _NOT_OLDER = r"(?:no|not|nothing|none) (?:\w+ )?(?:older than|before|earlier than|from before|made before|pre)"
 _NOT_NEWER = (
     r"(?:no|not|nothing|none) (?:\w+ )?"
     r"(?:newer than|after|later than|past|from after|made after|post|more recent than)"
+)
+
+# "Older than me, born in 1990", "after I was born ( 1985".
+_BORN = (
+    r"(?:(?:i|he|she|we|they|my \w+) (?:was|were|am|is) born|(?:me|i|him|he|her|she|us|them|my \w+)(?: am| is)? [,.(;]"
+    r"(?: (?:i|he|she|we|they|who|which) (?:was|were|am|is))?(?: born)?|(?:me|him|her),? born)(?: in)?(?: \()?"
 )
 
 _RULES = [
@@ -39,6 +48,9 @@ _RULES = [
     ("at_least", rf"(?:{_NOT_OLDER}) (?:the )?(?:year )?{_POINT.format(*['c'] * 9)}"),
     ("at_most", rf"(?:{_NOT_NEWER}) (?:the )?(?:year )?{_POINT.format(*['d'] * 9)}"),
     ("lower", rf"(?P<eword>{_LOWER}) (?:the )?(?:year )?{_POINT.format(*['e'] * 9)}"),
+    ("at_least", rf"(?:{_NOT_OLDER}) {_BORN} {_POINT.format(*['c'] * 9)}"),
+    ("upper", rf"(?P<fword>older than) {_BORN} {_POINT.format(*['f'] * 9)}"),
+    ("lower", rf"(?P<eword>younger than|newer than|after|since) {_BORN} {_POINT.format(*['e'] * 9)}"),
     (
         "upper",
         rf"(?P<fword>before) (?:i|he|she|we|they|my \w+) (?:was|were) born (?:, )?"
@@ -70,7 +82,8 @@ _RULES = [
     ("century", r"(?:this|the (?:21st|twenty first)|21st) century|(?:the )?(?P<old>20th|twentieth|last) century"),
     (
         "millennium",
-        r"(?P<when>before|after|since|around|at|from)? ?(?:the )?(?:turn of the )?(?:millennium|"
+        r"(?:(?P<when>before|after|since|around|at|from|this|in this|from this|of this) )?(?:the )?(?:new )?"
+        r"(?:turn of the )?(?:millennium|"
         r"(?<=turn of the )century)",
     ),
     ("silent", r"black (?:and|n|&) white|silent (?:era|films?|movies?|pictures?)|golden age"),
@@ -153,7 +166,7 @@ def _year_part(name: str, found: re.Match[str], index: AttributeIndex) -> Said |
     elif name == "century":
         span = (1900, 1999) if said["old"] else (2000, math.inf)
     elif name == "millennium":
-        before, after = said["when"] == "before", said["when"] in ("after", "since")
+        before, after = said["when"] == "before", (said["when"] or "").endswith(("after", "since", "this"))
         span = (-math.inf, 1999) if before else (2000, math.inf) if after else (1998, 2002)
     elif name == "silent":
         span = (-math.inf, 1960)
