@@ -137,7 +137,7 @@ def test_an_interval_of_shares_by_hand() -> None:
 def test_the_shipped_lists_are_well_formed() -> None:
     files = sorted(SHIPPED.glob("*.jsonl"))
     sizes = {"films-development": 50, "films-everyday": 90, "films-fresh": 50, "films-held-back": 50}
-    sizes |= {f"films-blind-{n}": 40 for n in (1, 2, 3)}
+    sizes |= {f"films-blind-{n}": 40 for n in (1, 2, 3, 4)}
     sizes |= {
         "films-ordinary": 50,
         "films-other-writer": 40,
@@ -167,3 +167,9 @@ def test_the_ordinary_lists_of_another_hand_can_be_met(kind: str) -> None:
         folder / f"wishes-ordinary-{kind}.jsonl", Catalog.load(folder / f"ordinary-{kind}.jsonl")
     )
     assert (len(cases), left_out) == (15, 0)
+
+
+def test_the_list_of_holiday_lets_can_be_met() -> None:
+    folder = Path(__file__).parents[2] / "fixtures"
+    cases, left_out = read_cases(folder / "wishes-blind-stays.jsonl", Catalog.load(folder / "blind-stays.jsonl"))
+    assert (len(cases), left_out) == (40, 0)
