@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.resources
 import json
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -372,3 +373,20 @@ def test_null_is_absent() -> None:
     for key in ("id", "user", "turns.0.speaker", "turns.0.text"):
         with pytest.raises(ValueError, match="key"):
             logs.parse(changed(key, None), CATALOG)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"messages": [{"role": "user", "content": "hi"}]}, "key 'messages'): turn the file into this one with `tacit"),
+        ({"id": "x", "conversations": [{"from": "human", "value": "hi"}]}, "key 'conversations'"),
+        (
+            {**GOOD, "system": "KBRD"},
+            "unknown key 'system': allowed are id, judgements, meta, turns, user, version; what is yours goes",
+        ),
+        ({**GOOD, "user": None}, "key user must be a non-empty string: give each dialogue a user of its own"),
+    ],
+)
+def test_a_near_form_is_told_its_remedy(row: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        logs.parse(row, CATALOG)

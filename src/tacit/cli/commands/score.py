@@ -26,7 +26,8 @@ def score(
     turn answers what was asked (`fits`), and how pleased the user will be. With both it is their mean.
     `--dialogues` prints the same of each whole conversation: a mean of its turns in which bad and late moments weigh
     more. Neither more turns nor more words raise it by themselves. A dialogue without any `mentions` or `slate` is read
-    by the catalogue's titles in its texts.
+    by the catalogue's titles in its texts. The users' words are read as English: in another language what is observed,
+    and the mood, say nothing.
 
     Examples: `tacit score runs/redial-seed0 dialogues.jsonl > turns.jsonl`, and with `--dialogues > whole.jsonl`
     """

@@ -21,6 +21,7 @@ from tacit.types import Dialogue, Feedback, ItemId, Judgement, Slate, Turn
 
 _LARGEST = sys.float_info.max
 _UNSAID, _UNSEEN = Judgement(), Feedback()
+_CHAT_KEYS = ("messages", "conversation", "conversations", "mapping")  # where other forms keep what was said
 _DIALOGUE_KEYS = {"version", "id", "user", "turns", "judgements", "meta"}
 _TURN_KEYS = {"speaker", "text", "timestamp", "mentions", "slate", "feedback", "meta"}
 _RANGES = {
@@ -84,12 +85,14 @@ def parse(row: Any, catalog: Catalog | None) -> Dialogue:
 
     Without a catalogue any item id is taken as known.
     """
+    _refuse_chat(row)
     row = _object(row, _DIALOGUE_KEYS, "the dialogue")
     if row.get("version", 1) != 1 or isinstance(row.get("version"), bool):
         _bad("version", "must be 1, the only version of this form")
     for key in ("id", "user"):
         if not isinstance(row.get(key), str) or not row[key]:
-            _bad(key, "must be a non-empty string")
+            own = ": give each dialogue a user of its own where nobody knows who speaks" if key == "user" else ""
+            _bad(key, f"must be a non-empty string{own}")
     if not isinstance(row.get("turns"), list) or not row["turns"]:
         _bad("turns", "must be a non-empty list")
     if not isinstance(row.get("meta", {}), dict):
@@ -101,6 +104,16 @@ def parse(row: Any, catalog: Catalog | None) -> Dialogue:
     _check_clock(row["turns"], turns)
     judgements = row.get("judgements")
     return Dialogue(row["id"], row["user"], turns, {} if judgements is None else _judgements(judgements, catalog))
+
+
+def _refuse_chat(row: Any) -> None:
+    """Another tool's chat is named as one, with the command that reads it."""
+    other = next((key for key in _CHAT_KEYS if isinstance(row, dict) and "turns" not in row and key in row), None)
+    if other is not None:
+        raise ValueError(
+            f"the line is a chat of another form (key {other!r}): turn the file into this one with "
+            "`tacit data convert chats FILE OUT --items ITEMS`"
+        )
 
 
 def _turn(row: Any, where: Place | str, catalog: Catalog | None, clock: Clock) -> Turn:
@@ -248,7 +261,8 @@ def _object(row: Any, allowed: Set[str], where: Place | str) -> dict[str, Any]:
         raise ValueError(f"{_at(where)} must be a JSON object")
     if not row.keys() <= allowed:
         key = next(key for key in row if key not in allowed)
-        raise ValueError(f"{_at(where)} has the unknown key {key!r}: allowed are {', '.join(sorted(allowed))}")
+        own = "; what is yours goes into meta" if "meta" in allowed else ""
+        raise ValueError(f"{_at(where)} has the unknown key {key!r}: allowed are {', '.join(sorted(allowed))}{own}")
     return {key: value for key, value in row.items() if value is not None} if None in row.values() else row
 
 
