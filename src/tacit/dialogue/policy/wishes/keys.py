@@ -74,9 +74,9 @@ class Keys:
         self._steps: dict[str, tuple[Scale, int]] = {}
         for scale, (groups, less, more) in placed:
             self._steps |= {word: (scale, -1) for word in less} | {word: (scale, 1) for word in more}
-            for said, sign in (("less", -1), ("more", 1)):
-                self._steps |= {f"{said} {word}": (scale, -sign) for word in groups[0]}
-                self._steps |= {f"{said} {word}": (scale, sign) for word in groups[-1]}
+            for step, sign in (("less", -1), ("more", 1)):
+                self._steps |= {f"{step} {word}": (scale, -sign) for word in groups[0]}
+                self._steps |= {f"{step} {word}": (scale, sign) for word in groups[-1]}
 
     def key(self, word: str) -> str | None:
         return self._named.get(singular(_SPELT.get(word, word)))

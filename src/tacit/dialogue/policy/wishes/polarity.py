@@ -25,12 +25,6 @@ _TOLD = re.compile(r" (?:movie |film |book )?(?:is|was|are|were|did|does|had|has
 class Polarity(Pointing):
     """One method a cue (``cues``), by its name."""
 
-    def _set(self, polarity: Op, mark: Mark) -> None:
-        self.polarity, self.since = polarity, mark.end
-        if self.frame in ("sim", "question", "seen", "seen_all", "told"):
-            self._close_frame(None)
-            self.frame = ""
-
     def _want(self, n: int, mark: Mark) -> None:
         if self.frame == "told" and mark.start - self.since <= 1:
             return  # "had some horror"
