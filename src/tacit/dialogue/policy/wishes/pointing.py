@@ -218,6 +218,12 @@ class Pointing(Clause):
             self.edits = [e for e in self.edits if not (e.op == "liked" and set(e.rows) & set(rows))]
             self.edits.append(Edit(op, rows=tuple(dict.fromkeys(rows))))
 
+    def _set(self, polarity: Op, mark: Mark) -> None:
+        self.polarity, self.since = polarity, mark.end
+        if self.frame in ("sim", "question", "seen", "seen_all", "told"):
+            self._close_frame(None)
+            self.frame = ""
+
     def _close_frame(self, n: int | None) -> None:
         """ "Already seen" with nothing after it means what was just named, or all that was shown."""
         if self.frame == "seen" and not self._object:

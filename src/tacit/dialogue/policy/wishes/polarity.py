@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tacit.dialogue.policy.wishes.attributes import Part, words
 from tacit.dialogue.policy.wishes.cues import ORDINAL
-from tacit.dialogue.policy.wishes.edits import Edit, Op
+from tacit.dialogue.policy.wishes.edits import Edit
 from tacit.dialogue.policy.wishes.mark import Mark
 from tacit.dialogue.policy.wishes.pointing import Pointing
 

@@ -7,11 +7,11 @@ import re
 from dataclasses import replace
 
 from tacit.dialogue.policy.wishes.attributes import Part, singular
-from tacit.dialogue.policy.wishes.clause import Clause
 from tacit.dialogue.policy.wishes.cues import ORDINAL
 from tacit.dialogue.policy.wishes.edits import Edit
 from tacit.dialogue.policy.wishes.lexicon import BRANDS, SEASONS, THINGS
 from tacit.dialogue.policy.wishes.mark import Mark
+from tacit.dialogue.policy.wishes.pointing import Pointing
 from tacit.dialogue.policy.wishes.quantities import TOO_DEAR
 from tacit.dialogue.policy.wishes.shift import adds
 from tacit.dialogue.policy.wishes.years import recent_or_old
@@ -35,7 +35,7 @@ _SPENT = re.compile(r" (?:[$€£]|\w+)? ?(?:on|for) (?:an?|the|some|my|our)\b")
 _NOT_TOO = re.compile(r"\bnot (?:too|so|that|all that|overly|as|terribly) $")
 
 
-class Values(Clause):
+class Values(Pointing):
     """What a value of an attribute does where it stands."""
 
     def _attribute(self, n: int, mark: Mark) -> None:
