@@ -4,7 +4,8 @@
 
 RUN has finished reward stages. PPO starts from its supervised policy with the settings of RUN and ITERATIONS (14),
 once with ``ppo.slate_group=0`` (conversation), once with 8 (group), and once so with the weights of engagement alone.
-Beside them stand SFT, and SFT told to recommend in every turn. OUT gets a folder each, and goes on after a kill.
+Beside them stands SFT, and each once more told to recommend in every turn, where slates and words alone differ. OUT
+gets a folder each, and goes on after a kill.
 
 Hidden utility (emulated): USERS (400) fresh simulated users, the same for every policy. NDCG@10: new items of the
 validation dialogues, all of them even where RUN learnt from a part; their seekers train nowhere. The test is not
@@ -31,12 +32,12 @@ from tacit.types import Floats64
 
 ALL, ENGAGEMENT = SUBSETS[-1], SUBSETS[0]
 ARMS = {"conversation": (0, ALL), "group": (8, ALL), "group, engagement alone": (8, ENGAGEMENT)}
-SFT, FORCED = "sft", "sft, made to recommend"
+SFT, FREE, FORCED = "sft", "users.parquet", "forced.parquet"
 
 
-def utility(folder: Path) -> tuple[Floats64, float]:
+def utility(file: Path) -> tuple[Floats64, float]:
     """Hidden utility of each user, and the share of turns that recommend."""
-    talks = pl.read_parquet(folder / "users.parquet")
+    talks = pl.read_parquet(file)
     users = per_user(talks).sort("dialogue")
     return users["hidden utility"].to_numpy(), float((talks["decision"] == "recommend").mean())  # type: ignore[arg-type]
 
@@ -55,32 +56,45 @@ def over(values: Floats64, groups: np.ndarray | None = None) -> str:
 
 def main(run: Path, out: Path, users: int = 400, iterations: int = 14) -> None:
     config = load_config(run)
-    windows = policy_of(run, "sft").encoder  # keeps what it reads
-    for name in (SFT, FORCED, *ARMS):
+    limit, windows = config.evaluate, policy_of(run, "sft").encoder  # which keeps what it reads
+    for name in (SFT, *ARMS):
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
-        if name == FORCED:
-            policy = policy_of(run, "sft")
-            world, limit = UserWorld.load(run / "users", policy.catalog), config.evaluate
-            talk = policy, world, None, None, users, limit.max_turns, limit.batch, config.seed
-            write_conversations(folder / "users.parquet", name, *talk, decide="recommend")
-        elif not (folder / "ranks.parquet").is_file():
-            policy = policy_of(run, "sft")
-            if name in ARMS:
-                group, chosen = ARMS[name]
-                ppo = replace(config.ppo, slate_group=group, iterations=iterations)
-                policy = align(run, replace(config, ppo=ppo), chosen, folder)
-            measure(run, config, policy, name, folder, users, windows)
-    (sft, _), (forced, _), (plain, seekers) = utility(out / SFT), utility(out / FORCED), hits(out / SFT)
-    print("| | recommends | hidden utility | − SFT | − SFT made to recommend | NDCG@10, new | − SFT |")
-    print("|---|---|---|---|---|---|---|")
-    for name in (SFT, FORCED, *ARMS):
-        felt, recommends = utility(out / name)
-        cells = [name, f"{recommends:.2f}", f"{felt.mean():.3f}", over(felt - sft), over(felt - forced)]
-        if name != FORCED:
-            ranked, _ = hits(out / name)
-            cells += [f"{ranked.mean():.4f}", over(ranked - plain, seekers)]
-        print(f"| {' | '.join(cells)} |")
+        policy = policy_of(run, "sft")
+        if name in ARMS:
+            group, chosen = ARMS[name]
+            ppo = replace(config.ppo, slate_group=group, iterations=iterations)
+            policy = align(run, replace(config, ppo=ppo), chosen, folder)
+        measure(run, config, policy, name, folder, users, windows)
+        talk = (
+            UserWorld.load(run / "users", policy.catalog),
+            None,
+            None,
+            users,
+            limit.max_turns,
+            limit.batch,
+            config.seed,
+        )
+        write_conversations(folder / FORCED, name, policy, *talk, decide="recommend")
+    (sft, _), (forced, _) = utility(out / SFT / FREE), utility(out / SFT / FORCED)
+    plain, seekers = hits(out / SFT)
+    head = (
+        "",
+        "recommends",
+        "hidden utility",
+        "− SFT",
+        "− SFT made to",
+        "made to: − SFT made to",
+        "NDCG@10, new",
+        "− SFT",
+    )
+    print(f"| {' | '.join(head)} |\n{'|---' * len(head)}|")
+    for name in (SFT, *ARMS):
+        (felt, recommends), (made, _) = utility(out / name / FREE), utility(out / name / FORCED)
+        ranked, _ = hits(out / name)
+        gains = over(felt - sft), over(felt - forced), over(made - forced)
+        cells = [name, f"{recommends:.2f}", f"{felt.mean():.3f}", *gains, f"{ranked.mean():.4f}"]
+        print(f"| {' | '.join([*cells, over(ranked - plain, seekers)])} |")
 
 
 if __name__ == "__main__":
