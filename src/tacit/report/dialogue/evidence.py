@@ -212,8 +212,8 @@ def _clicks(entry: Mapping[str, Any], label: str) -> str:
         return ""
     return (
         f"<p>Of two items in the same place of a slate, the one that was clicked is told with AUC "
-        f"{_number(entry['auc'])} {_span(entry)} ({int(entry['positives'])} of {int(entry['n'])} held-out items were). "
-        f"{label}</p>"
+        f"{_number(entry['auc'])} ({_span(entry) or 'no interval'}; {int(entry['positives'])} of "
+        f"{int(entry['n'])} held-out items were). {label}</p>"
     )
 
 
