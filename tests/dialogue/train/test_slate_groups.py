@@ -14,7 +14,7 @@ from ppo_fakes import GOOD, N_ITEMS, SMALL, Taste, played, run, tiny_policy
 from tacit.dialogue.policy.plackett_luce import slate_logprobs
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train.ppo_learner import PPOConfig
-from tacit.dialogue.train.slate_groups import SlateGroups, draw_groups, group_advantages, group_loss, showing
+from tacit.dialogue.train.slate_groups import SlateGroups, advantages_where_told, draw_groups, group_loss, showing
 from tacit.run.folder import Stage
 from tacit.types import Dialogue, InputError, Turn
 
@@ -28,11 +28,12 @@ def drawn(policy: Policy, group: int = 6) -> tuple[SlateGroups, list[list[int]]]
 
 
 def test_advantages_by_hand() -> None:
-    """0, 1, 2: less the others' means 1.5, 1 and .5; the second group is not told and counts nowhere."""
+    """0, 1, 2 less their mean, by the root mean square √⅔; the second group is not told and counts nowhere."""
     rewards, told = torch.tensor([[0.0, 1.0, 2.0], [4.0, 4.0, 4.0]]), torch.tensor([True, False])
-    found = group_advantages(rewards, told)
-    assert found[0].tolist() == pytest.approx(np.array([-1.5, 0.0, 1.5]) / np.sqrt(1.5), abs=1e-5)
+    found = advantages_where_told(rewards, told)
+    assert found[0].tolist() == pytest.approx(np.array([-1.0, 0.0, 1.0]) / np.sqrt(2 / 3), abs=1e-5)
     assert found[1].tolist() == [0.0, 0.0, 0.0]
+    assert not advantages_where_told(rewards, torch.tensor([False, False])).any()
 
 
 def test_a_group_holds_the_slate_that_was_shown_and_others_of_the_same_policy() -> None:
@@ -77,7 +78,7 @@ def test_the_step_goes_to_what_the_reward_prefers_within_the_turn() -> None:
     step = -gradient[groups.told]
     assert float(step[:, good].sum()) > 0 > float(step[:, ~good].sum())
     assert not gradient[~groups.told].any()
-    assert float(loss.detach()) == pytest.approx(0.0, abs=1e-5), "leave-one-out advantages sum to 0"
+    assert float(loss.detach()) == pytest.approx(0.0, abs=1e-5), "advantages of a group sum to 0"
 
 
 def test_pieces_of_the_groups_add_up_to_the_whole() -> None:

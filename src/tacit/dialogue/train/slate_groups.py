@@ -2,7 +2,7 @@
 
 A conversation's return says little about one slate of it: what came before and after, the words and the user's mood
 are in it too. All of these are the same within a group, so that what differs is the slate (group-relative credit:
-Shao et al. 2024, arXiv 2402.03300; leave-one-out baseline: Ahmadian et al. 2024, arXiv 2402.14740). Only the reward is
+Shao et al. 2024, arXiv 2402.03300; the group's mean as baseline: Ahmadian et al. 2024, arXiv 2402.14740). Only the reward is
 asked; nobody is shown these slates.
 """
 
@@ -30,7 +30,7 @@ class SlateGroups:
     items: Tensor  # [N, G, K] long, catalogue rows
     old_logprobs: Tensor  # [N, G, K], nats, of the policy that acted
     rewards: Tensor  # [N, G] float32, as the scorer gave them; 0 where nothing was shown
-    advantages: Tensor  # [N, G], leave-one-out, in root mean squares of all that are told
+    advantages: Tensor  # [N, G], less the group's mean, in root mean squares of all that are told
     shown: Tensor  # [N] bool
     told: Tensor  # [N] bool
 
@@ -64,18 +64,14 @@ def draw_groups(
         rewards[rows] = torch.tensor([row for part in found for row in part], device=policy.device)
     told = shown & losses.tells_apart(rewards)
     old = group_logprobs(batch.old.slate_log_softmax, items)
-    return SlateGroups(items, old, rewards, group_advantages(rewards, told), shown, told)
+    return SlateGroups(items, old, rewards, advantages_where_told(rewards, told), shown, told)
 
 
-def group_advantages(rewards: Tensor, told: Tensor) -> Tensor:
-    """Leave-one-out advantages [N, G] over their root mean square in all groups that are ``told`` [N]; 0 elsewhere.
-
-    One scale for all groups: by each group's own, one whose slates are worth nearly the same would count as much as one
-    where it matters which is shown (Liu et al. 2025, arXiv 2503.20783).
-    """
-    centred = torch.where(told[:, None], losses.leave_one_out(rewards), 0.0)
-    count = told.sum().clamp(min=1) * rewards.shape[1]
-    return centred * torch.rsqrt(centred.square().sum() / count + 1e-8)
+def advantages_where_told(rewards: Tensor, told: Tensor) -> Tensor:
+    """``losses.group_advantages`` of the groups that are ``told`` [N] of rewards [N, G]; 0 elsewhere."""
+    advantages = torch.zeros_like(rewards)
+    advantages[told] = losses.group_advantages(rewards[told])
+    return advantages
 
 
 def group_loss(logits: Tensor, groups: SlateGroups, rows: Sequence[int], clip: float, count: float) -> Tensor:
