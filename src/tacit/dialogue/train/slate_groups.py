@@ -2,7 +2,7 @@
 
 A conversation's return says little about one slate of it: what came before and after, the words and the user's mood
 are in it too. All of these are the same within a group, so that what differs is the slate (group-relative credit:
-Shao et al. 2024, arXiv 2402.03300; the group's mean as baseline: Ahmadian et al. 2024, arXiv 2402.14740). Only the reward is
+Shao et al. 2024, arXiv 2402.03300; its mean as baseline: Ahmadian et al. 2024, arXiv 2402.14740). Only the reward is
 asked; nobody is shown these slates.
 """
 
