@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
-from tacit.text.lm import read
+from tacit.text.lm import read, trunk
 from tacit.text.packed import Packing, packed_states, packs
 
 _ROOM = 64  # tokens by which the padded cache grows at once
@@ -189,14 +190,16 @@ class _Padded:
     """transformers' own cache, for the models that cannot be packed: chunks are padded on the left, and pads masked.
 
     Layers that keep a state instead of keys (Qwen3.5, LFM2, Mamba's in Granite 4 and Falcon-H1) cannot be told of pads
-    behind their beginning, and some drop that state where more than one token comes: they go on by single tokens alone,
-    and a longer chunk is read with all that came before it.
+    behind their beginning, and some drop that state where more than one token comes; models that are told no positions
+    may count pads as distance (MPT): both go on by single tokens alone, and a longer chunk is read with all that
+    came before it.
     """
 
     def __init__(self, lm: Any) -> None:
         self.lm, self.past = lm, None
         self.mask = torch.zeros(0, 0, dtype=torch.long, device=lm.device)
-        self._read: list[list[int]] | None = []  # what each row has read; None where no layer keeps a state
+        self._read: list[list[int]] | None = []  # what each row has read; None where pads between chunks do no harm
+        self._placed = "position_ids" in inspect.signature(trunk(lm).forward).parameters
 
     def feed(self, chunks: Sequence[Sequence[int]]) -> Tensor:
         if self._read is not None:
@@ -206,7 +209,7 @@ class _Padded:
                 self.past, chunks = None, self._read
         states = self._append(chunks)
         assert self.past is not None
-        if not any(hasattr(layer, "conv_states") for layer in self.past.layers):
+        if self._placed and not any(hasattr(layer, "conv_states") for layer in self.past.layers):
             self._read = None
         return states
 
