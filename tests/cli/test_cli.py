@@ -141,7 +141,7 @@ def test_every_config_loads_and_the_cpu_one_undoes_the_big_model() -> None:
             assert stated == ("gpt2-medium", 5, 5e-6, 0.2, 128)
             small = load_config(path, [str(folder / "paper" / "on-cpu.yaml")])
             usual = load_config(folder / f"{config.data.name}.yaml")
-            usual.ppo.reward_norm, usual.ppo.sft_weight, usual.ppo.slate_group = "conversation", 0.0, 0
+            usual.ppo.reward_norm, usual.ppo.sft_kl_weight, usual.ppo.slate_group = "conversation", 0.0, 0
             assert (small.policy.base, small.sft.lm_lr, small.ppo) == ("small", usual.sft.lm_lr, usual.ppo)
 
 

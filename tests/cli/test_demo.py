@@ -28,4 +28,4 @@ def test_the_overlay_goes_over_any_config() -> None:
     if not overlay.is_file():
         pytest.skip("no checkout")
     config = load_config(overlay.with_name("redial.yaml"), [str(overlay)])
-    assert (config.data.name, config.policy.base, config.ppo.sft_weight) == ("redial", "smollm2", 0.5)
+    assert (config.data.name, config.policy.base, config.ppo.sft_kl_weight) == ("redial", "smollm2", 1.0)

@@ -118,7 +118,7 @@ def test_no_limit_lets_a_number_overflow_when_it_is_squared() -> None:
 def test_one_who_passes_the_usual_high_end_is_told_it() -> None:
     assert "'sft.epochs' must be at least 1, not 0" in refused(RunConfig, "sft.epochs=0")
     assert "'sft.epochs' must be between 1 and 1e+09, not 10000000000" in refused(RunConfig, "sft.epochs=10000000000")
-    assert "'ppo.slate_lr' must be above 0 and at most 1, not 2.0" in refused(RunConfig, "ppo.slate_lr=2")
+    assert "'ppo.slate_lr' must be between 0 and 1, not 2.0" in refused(RunConfig, "ppo.slate_lr=2")
 
 
 def choices(tree: Any, prefix: str = "") -> Iterator[str]:
@@ -196,7 +196,7 @@ def test_settings_that_do_not_go_together_are_one_sentence(tree: type, overrides
 def test_settings_made_in_python_have_the_same_limits() -> None:
     config = RunConfig(out="nowhere")
     config.ppo.slate_lr = math.nan
-    with pytest.raises(InputError, match=r"ppo\.slate_lr must be above 0 and at most 1, not nan"):
+    with pytest.raises(InputError, match=r"ppo\.slate_lr must be between 0 and 1, not nan"):
         pipelines.run(config)
     reranking = RerankConfig(out="nowhere")
     reranking.align.dpo.epochs = 0.0

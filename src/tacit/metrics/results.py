@@ -26,7 +26,9 @@ MODELS = (
     "literal",
     "sft",
     "sft+recommend",
+    "sft+recommend+likeliest",
     "ppo",
+    "ppo+recommend+likeliest",
     "human",
 )
 

@@ -234,7 +234,6 @@ def ppo(run: Run, config: RunConfig, device: str) -> None:
     _, split = _training(run, config)
     players, stage = players_of(run, "ppo", device, config.dtype), run.stage("ppo")
     policy, world, scorer = players.policy, players.world, cast(RewardScorer, players.scorer)
-    rejected = config.sft.rejected_as(own_logs(config))
     at_once = min(config.ppo.microbatch, 2 * rows_a_pass(policy.lm))  # turns are shorter than segments
     if at_once < config.ppo.microbatch:
         log.info("ppo: %d turns at once, by the size of policy.base=%s", at_once, config.policy.base)
@@ -250,7 +249,6 @@ def ppo(run: Run, config: RunConfig, device: str) -> None:
             config.seed,
             config.dtype,
             split.train,
-            rejected,
             hands,
             config.sharding,
         )

@@ -29,14 +29,20 @@ EMULATED = '<span class="label">emulated</span>'
 NAMES = {
     "sft": "SFT (before)",
     "sft+recommend": "SFT, made to recommend in every turn",
+    "sft+recommend+likeliest": "SFT, made to recommend its likeliest items",
     "ppo": "PPO (after)",
+    "ppo+recommend+likeliest": "PPO, made to recommend its likeliest items",
     "copy": "copy the context",
     "co-occurrence+copy": "co-occurrence + copy",
     "human": "the replies of the data",
     "literal": "titles written as text",
 }
 _SHORT = {"sft": "SFT", "ppo": "PPO"}
-_IN_DIFFERENCES = _SHORT | {"sft+recommend": "SFT recommending always"}
+_IN_DIFFERENCES = _SHORT | {
+    "sft+recommend": "SFT recommending always",
+    "sft+recommend+likeliest": "SFT recommending its likeliest",
+    "ppo+recommend+likeliest": "PPO recommending its likeliest",
+}
 
 
 def write(folder: Path, meta: str, lead: str, sections: Sequence[tuple[str, str, str]], title: str = "") -> Path:

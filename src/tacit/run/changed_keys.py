@@ -46,6 +46,7 @@ CHANGES: tuple[Renamed | Gone | GoneValues, ...] = (
     Gone("ppo.entropy_weight", 0.0, "no run was made with it"),
     Gone("ppo.mask_unfinished", False, "no run was made with it"),
     GoneValues("ppo.reward_norm", ("none",), "no run was made with it"),
+    Renamed("ppo.sft_weight", now="ppo.sft_kl_weight"),  # what held PPO to SFT was its loss, and is the way from it
     Gone("grades.again", 0.0, "on ReDial nothing was learnt from it"),
     Gone("grades.sentiment", 0.0, "on ReDial nothing was learnt from it"),
     # rerankers

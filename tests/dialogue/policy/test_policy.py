@@ -80,7 +80,15 @@ def test_scoring_a_rollout_again_agrees_within_1e_4(base: str, encoder_folder: P
     assert any(sample.slate for sample in drawn)
     policy.save_pretrained(tmp_path / "saved")
     stored = load_file(tmp_path / "saved" / "policy.safetensors")
-    assert {name.split(".")[0] for name in stored} == {"lm", "head", "directed", "wish", "text_value", "slate_value"}
+    assert {name.split(".")[0] for name in stored} == {
+        "lm",
+        "head",
+        "directed",
+        "wish",
+        "decision",
+        "text_value",
+        "slate_value",
+    }
     twin = Policy.from_pretrained(tmp_path / "saved")
     twin.layout.lengths = policy.layout.lengths
     mine, its = policy.slate_logits(contexts()), twin.slate_logits(contexts())
@@ -126,6 +134,17 @@ def test_a_slot_stands_once_in_a_reply_for_drawing_and_scoring_alike(greedy: boo
         for sample in drawn[:3]:
             reply = [p for p, own in zip(sample.logprobs, sample.sampled, strict=True) if own][1:]
             assert by_hand(policy, sample) == pytest.approx(reply, abs=1e-4)
+
+
+@torch.no_grad()
+def test_the_likeliest_slate_is_the_top_of_the_logits_whatever_is_drawn_else(encoder_folder: Path) -> None:
+    policy = build(encoder_folder, "small")
+    for seed in (0, 1):
+        drawn = policy.act(contexts(), torch.Generator().manual_seed(seed), decide="recommend", likeliest=True)
+        read = policy.read(contexts())
+        top = policy.slate_scores(*read, contexts()).topk(policy.config.slate_size, dim=-1).indices.tolist()
+        items = [[policy.catalog.items[row].id for row in rows] for rows in top]
+        assert [list(sample.slate.items) for sample in drawn if sample.slate] == items
 
 
 def test_temperature_is_of_the_words_alone_and_a_low_one_says_the_likeliest(encoder_folder: Path) -> None:

@@ -20,13 +20,15 @@ from tacit.dialogue.players import Players, play_group, precision
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.rollout import play
 from tacit.dialogue.train import ppo, ppo_update
-from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo import run_ppo
 from tacit.dialogue.train.ppo_batch import Batch, Targets, build, evaluate_all, frozen_copy, targets
-from tacit.dialogue.train.ppo_learner import Learner
+from tacit.dialogue.train.ppo_learner import Learner, leave_alone
+from tacit.dialogue.train.segments import segments
+from tacit.dialogue.train.sft_divergence import SFTDivergence, divergence
 from tacit.run.distributed import is_writer
 from tacit.run.files import atomic_write
 from tacit.run.folder import Stage
+from tacit.text.lm import head_logits
 from tacit.text.sharding import Sharding
 from tacit.types import Dialogue, Episode, InputError, Turn
 
@@ -67,10 +69,10 @@ class PlainRecorder(Recorder):
 
 
 def ppo_in_groups(folder: Path, sharding: Sharding = "never") -> None:
-    """Ten conversations in groups of three, and an auxiliary loss: every share of a batch that there is."""
+    """Ten conversations in groups of three, and a divergence from SFT: every share of a batch that there is."""
     talk = (Turn("user", "a film please"), Turn("agent", "do you like it?"), Turn("user", "yes I love it"))
     dialogues = [Dialogue(f"d{k}", "u", talk) for k in range(4)]
-    config = replace(SMALL, iterations=2, group=3, sft_weight=0.3, sft_batch=3)
+    config = replace(SMALL, iterations=2, group=3, sft_kl_weight=0.3, sft_batch=3)
     stage = Stage("ppo", folder)
     users = FakeWorld(), Taste(), PlainRecorder()
     run_ppo(tiny_policy(), *users, config, stage, 0, dialogues=dialogues, sharding=sharding)  # type: ignore[arg-type]
@@ -107,10 +109,10 @@ def test_value_warm_up_moves_the_value_heads_only(tmp_path: Path) -> None:
     assert moved == {"text_value", "slate_value"}
 
 
-def test_without_a_rate_for_the_language_model_the_slate_alone_is_learnt(tmp_path: Path) -> None:
+def test_without_a_rate_for_words_and_decisions_the_slate_alone_is_learnt(tmp_path: Path) -> None:
     """Decision and words are then those of supervised fine-tuning, to the bit: what the slate is worth stands alone."""
     before = {name: p.clone() for name, p in tiny_policy().named_parameters()}
-    after = run(tmp_path, replace(SMALL, lr=0.0))
+    after = run(tmp_path, replace(SMALL, lr=0.0, decision_lr=0.0))
     moved = {name.split(".")[0] for name, p in after.named_parameters() if not torch.equal(before[name], p)}
     assert moved == {"text_value", "slate_value", "head"}
     assert torch.equal(before["wish.decision"], after.wish.decision), "what a wish does to the decision stays, too"
@@ -151,24 +153,70 @@ def build_again(batch: Batch, policy: Policy) -> Batch:
     return replace(batch, old=evaluate_all(policy, batch.contexts, batch.samples, 8))
 
 
-def test_an_anchor_adds_its_gradient_and_asks_for_dialogues(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"training dialogues and there are none: set ppo\.sft_weight=0"):
-        run(tmp_path, replace(SMALL, sft_weight=0.5))
+def test_the_divergence_adds_its_gradient_and_asks_for_dialogues(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"sft_kl_weight asks for training dialogues and there are none: set it to 0"):
+        run(tmp_path, replace(SMALL, sft_kl_weight=0.5))
     policy, batch = tiny_policy().eval(), played(tiny_policy())
+    reference = frozen_copy(policy)
     aims, talk = plain_targets(batch, batch.scores), [d for d in batch.contexts if len(d.turns) > 2]
-    config = replace(SMALL, microbatch=100, sft_weight=0.5)
+    assert SFTDivergence(policy, reference, talk, 4).backward(1.0) == pytest.approx(0.0, abs=1e-6)
+    nudge(policy)
+    config = replace(SMALL, microbatch=100, sft_kl_weight=0.5)
     grads = []
-    for auxiliary in (None, SFTAuxiliaryLoss(policy, talk, 4)):
+    for beside in (None, SFTDivergence(policy, reference, talk, 4)):
         learner = Learner.of(policy, config)
-        stats = ppo_update.gradients(learner, batch, aims, range(len(batch)), config, auxiliary)
+        stats = ppo_update.gradients(learner, batch, aims, range(len(batch)), config, beside)
         grads.append({name: p.grad.clone() for name, p in policy.named_parameters() if p.grad is not None})
-    twin = SFTAuxiliaryLoss(policy, talk, 4)
     policy.zero_grad(set_to_none=True)
-    (0.5 * twin.loss()).backward()
-    assert stats["loss_sft"] > 0.0
+    assert SFTDivergence(policy, reference, talk, 4).backward(0.5) == pytest.approx(stats["kl_sft"])
+    assert stats["kl_sft"] > 0.0
     for name, parameter in policy.named_parameters():
         if parameter.grad is not None:
             torch.testing.assert_close(grads[1][name], grads[0].get(name, 0.0) + parameter.grad, atol=1e-6, rtol=1e-4)
+
+
+def nudge(policy: Policy) -> None:
+    with torch.no_grad():
+        for parameter in policy.lm.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(3)))
+
+
+@torch.no_grad()
+def test_the_divergence_is_that_of_whole_distributions_one_token_after_another() -> None:
+    """The slow twin asks for one state at a time, and adds up p (log p − log q) over the vocabulary."""
+    policy = tiny_policy().eval()
+    reference = frozen_copy(policy)
+    nudge(policy)
+    talk = [d for d in played(policy).contexts if len(d.turns) > 2]
+    batch = segments(talk[:3], policy, np.random.default_rng(0))
+    found, expected = divergence(policy, reference, batch), []
+    for segment in batch:
+        for place, own in enumerate(segment.targets):
+            if own:
+                p, q = (
+                    head_logits(one.lm, one.trunk([segment.tokens[:place]])[:, -1])[0].double().softmax(-1)
+                    for one in (reference, policy)
+                )
+                expected.append(float((p * (p.log() - q.log())).sum()))
+    assert found.tolist() == pytest.approx(expected, abs=1e-5) and min(expected) > 0.0
+
+
+def test_a_part_is_learnt_at_its_own_rate_and_one_of_0_is_left_alone(tmp_path: Path) -> None:
+    policy = tiny_policy()
+    config = replace(SMALL, terms_lr=0.0, decision_lr=0.25)
+    leave_alone(policy, config)
+    learner = Learner.of(policy, config)
+    names = {id(p): name for name, p in policy.named_parameters()}
+    rates = {names[id(p)]: group["lr"] for group in learner.optimizer.param_groups for p in group["params"]}
+    assert rates["decision.weight"] == 0.25 and rates["head.item_bias"] == rates["wish.weights"] == SMALL.slate_lr
+    assert {rate for name, rate in rates.items() if name.startswith("lm.")} == {SMALL.lr}
+    assert {rate for name, rate in rates.items() if "value" in name} == {SMALL.value_lr}
+    assert not [name for name in rates if name.split(".")[-1] in ("scale", "near_scale", "repeat_bias")]
+    first = dict(tiny_policy().named_parameters())
+    last = run(tmp_path, replace(SMALL, lr=0.0, slate_lr=0.0))
+    moved = {name for name, p in last.named_parameters() if not torch.equal(p, first[name]) and "value" not in name}
+    # no item is associated with another here, none was counted, and what was named is not drawn again
+    assert moved == {"head.scale", "decision.weight", "decision.bias", "wish.decision"}
 
 
 def test_the_reference_shares_what_is_frozen_and_copies_what_trains() -> None:

@@ -19,7 +19,8 @@ from tacit.types import Episode
 
 PLAIN = PPOConfig(
     iterations=7, trajectories=32, max_turns=4, minibatch=64, microbatch=64, epochs=4, lr=3e-3, slate_lr=1e-3,
-    value_warmup=0, lr_warmup=0, value_epochs=0, decision_weight=1.0, text_weight=0.0, slate_weight=0.0,
+    decision_lr=0.0, value_warmup=0, lr_warmup=0, value_epochs=0,
+    decision_weight=1.0, text_weight=0.0, slate_weight=0.0,
     gamma_turn=1.0, lam_turn=1.0, no_eos_penalty=0.0, kl_text_coef=0.0, kl_slate_coef=0.0, kl_gain=0.0, kl_stop=1.0,
 )  # fmt: skip
 
@@ -81,3 +82,11 @@ def test_a_discount_that_is_too_short_takes_the_small_reward_at_once(tmp_path: P
     """At γ = .3 answers after 0, 1 and 2 turns return .2, .3 · .6 = .18 and .09 · 1 = .09."""
     last = learnt(tmp_path, PAYS, 0.0, iterations=10, gamma_turn=0.3)
     assert last["talk"] < 0.3 and last["worth"] < 0.3
+
+
+def test_the_decision_has_a_step_of_its_own(tmp_path: Path) -> None:
+    """Where the language model hardly moves, so that words stay words, when to answer is learnt all the same."""
+    slow = {"lr": 1e-5, "gamma_turn": 1.0}
+    alone = learnt(tmp_path / "alone", COSTS, 0.0, decision_lr=0.0, **slow)
+    apart = learnt(tmp_path / "apart", COSTS, 0.0, decision_lr=0.1, **slow)
+    assert apart["talk"] < 0.3 and alone["talk"] > apart["talk"] + 0.2

@@ -100,7 +100,7 @@ def test_the_slate_learns_what_users_want_from_fewer_conversations(tmp_path: Pat
     """The bandit of ``test_ppo``, a quarter of its conversations and half of its iterations; what is shown is good for
     half by chance."""
     small = replace(SMALL, iterations=5, trajectories=12, minibatch=48, microbatch=48, epochs=4, lr=0.0, slate_lr=1e-2)
-    config = replace(small, kl_slate_target=5.0, kl_stop=0.2)
+    config = replace(small, terms_lr=0.0, kl_slate_target=5.0, kl_stop=0.2)
     alone, beside = gain(tmp_path / "alone", config), gain(tmp_path / "beside", replace(config, slate_group=16))
     assert beside > 0.8 > alone
     told = Stage("ppo", tmp_path / "beside").log.rows()[-1]

@@ -43,12 +43,16 @@ from tacit.run.limits import at_least
 from tacit.run.progress import progress
 from tacit.types import Bools, Dialogue, Floats64, InputError, Scorer, Split, TestSet
 
-FORCED = "sft+recommend"  # the supervised policy, made to recommend in every turn: how much of a gain is only that?
-# What alignment changed, what recommending more often alone changes, and whether the outcome beats what needs no model.
+# How much of a gain is only that the policy recommends more often, or is surer of its items? The supervised policy made
+# to recommend in every turn, and both policies so with the likeliest items in place of drawn ones.
+FORCED, LIKELIEST = "sft+recommend", {"sft": "sft+recommend+likeliest", "ppo": "ppo+recommend+likeliest"}
+# What alignment changed, what these two alone change, and whether the outcome beats what needs no model.
 PAIRS: tuple[Pair, ...] = (
     ("ppo", "sft"),
     ("ppo", FORCED),
     (FORCED, "sft"),
+    (LIKELIEST["sft"], "sft"),
+    (LIKELIEST["ppo"], LIKELIEST["sft"]),
     ("ppo", "popularity"),
     ("ppo", "co-occurrence"),
     ("ppo", "co-occurrence+copy"),
@@ -122,6 +126,11 @@ def run_evaluate(inputs: EvaluationInputs, config: EvaluateConfig, folder: Path,
             if name == "sft":
                 path = folder / "users" / f"{FORCED}.parquet"
                 write_conversations(path, FORCED, policy, *users, config.batch, seed, decide="recommend")
+            if surest := LIKELIEST.get(name):
+                path = folder / "users" / f"{surest}.parquet"
+                write_conversations(
+                    path, surest, policy, *users, config.batch, seed, decide="recommend", likeliest=True
+                )
     if config.map and config.users and inputs.world is not None and inputs.policies:
         encoder = next(iter(inputs.policies.values())).encoder
         talks = {name: table for name, table in _tables(folder / "users").items() if name in inputs.policies}

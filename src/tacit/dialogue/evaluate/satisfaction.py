@@ -45,11 +45,12 @@ def write_conversations(
     seed: int,
     decide: Decision | None = None,
     temperature: float = 1.0,
+    likeliest: bool = False,
 ) -> None:
     """Let a policy talk to the evaluation's users and record every agent turn, hidden utility included.
 
-    ``decide`` takes the decision to recommend or to chat out of the policy's hands; ``temperature`` is that of the
-    replies' words.
+    ``decide`` takes the decision to recommend or to chat out of the policy's hands, ``likeliest`` the draw of slates;
+    ``temperature`` is that of the replies' words.
     """
     if path.exists():
         return
@@ -62,7 +63,7 @@ def write_conversations(
             samples: list[Sample] = []
             for start in range(0, len(contexts), batch):
                 part = contexts[start : start + batch]
-                samples += policy.act(part, draws, decide=decide, temperature=temperature)
+                samples += policy.act(part, draws, decide=decide, temperature=temperature, likeliest=likeliest)
                 bar.advance(len(part))
             return samples
 

@@ -43,10 +43,12 @@ def act(
     decide: Decision | None = None,
     write: bool = True,
     temperature: float = 1.0,
+    likeliest: bool = False,
 ) -> list[Sample]:
     """One turn for every context, in one batch with a KV cache. ``decide`` forces the decision; without ``write`` the
-    reply is left empty, which saves most of the time. ``temperature`` is that of the reply's words alone; what is drawn
-    at another than 1 is no sample of the policy, and not for training.
+    reply is left empty, which saves most of the time. ``temperature`` is that of the reply's words alone, ``likeliest``
+    takes the slate's likeliest items in place of drawn ones; ``greedy`` takes the likeliest of everything. What is not
+    drawn, or at another temperature than 1, is no sample of the policy, and not for training.
 
     Draws are made on the CPU generator, so that CPU and CUDA runs draw alike.
     """
@@ -65,7 +67,7 @@ def act(
     else:
         chat = torch.full((len(contexts),), int(decide == "reply"), device=policy.device)
     state = cache.feed([[layout.chat if c else layout.recommend] for c in chat.tolist()])
-    drawn = _draw_slates(policy, contexts, state, chat, choice, None if greedy else generator)
+    drawn = _draw_slates(policy, contexts, state, chat, choice, None if greedy or likeliest else generator)
     if write:
         for context, turn in zip(contexts, drawn, strict=True):
             turn.reply = policy.answer(context)

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tacit.catalog import Catalog
 from tacit.dialogue.policy.answering import answer
+from tacit.dialogue.policy.decision import DecisionTerm
 from tacit.dialogue.policy.directed import DirectedCounts, DirectedTerm
 from tacit.dialogue.policy.layout import Layout, Lengths, special_tokens, window_text
 from tacit.dialogue.policy.plackett_luce import NEG
@@ -121,6 +122,7 @@ class PolicyNetwork(nn.Module):
         self.layout = Layout(tokenizer, catalog, lengths, config.slate_titles, self.form.markup)
         self.directed = DirectedTerm(directed or DirectedCounts.none(catalog))
         self.wish = WishTerm(catalog, config.wish_margin, config.slate_size)
+        self.decision = DecisionTerm(lm.config.hidden_size)
         width = lm.config.hidden_size + encoder.dim
         self.text_value = _value_head(width)
         self.slate_value = _value_head(width)
@@ -271,7 +273,7 @@ class PolicyNetwork(nn.Module):
         something raises the first; one that only asks about what was shown, or takes leave, brings no slate."""
         logits = head_logits(self.lm, state)[:, [self.layout.recommend, self.layout.chat]]
         alone = torch.tensor([float(self.shows_nothing(context)) for context in contexts], device=state.device)
-        asked = self.wish.log_odds(self.wishes(contexts)) - SHOWS_NOTHING * alone
+        asked = self.wish.log_odds(self.wishes(contexts)) + self.decision.log_odds(state) - SHOWS_NOTHING * alone
         return torch.log_softmax(logits + torch.stack([asked, torch.zeros_like(asked)], dim=1), dim=-1)
 
 

@@ -22,6 +22,7 @@ from tacit.catalog import Catalog
 from tacit.dialogue.policy import act, scoring
 from tacit.dialogue.policy.act import Decision
 from tacit.dialogue.policy.associations import associations
+from tacit.dialogue.policy.decision import NEW as NEW_DECISION
 from tacit.dialogue.policy.directed import NEW as NEW_COUNTS
 from tacit.dialogue.policy.directed import DirectedCounts
 from tacit.dialogue.policy.network import Form, PolicyConfig, PolicyNetwork
@@ -182,6 +183,7 @@ class Policy(PolicyNetwork):
         policy.texts_by = self.texts_by if self.texts_by == reader.fingerprint() else None
         policy.wish.load_state_dict(self.wish.state_dict())
         policy.directed.load_state_dict(self.directed.state_dict())
+        policy.decision.load_state_dict(self.decision.state_dict())
         return policy.to(self.device).eval()
 
     def act(
@@ -191,10 +193,11 @@ class Policy(PolicyNetwork):
         greedy: bool = False,
         decide: Decision | None = None,
         temperature: float = 1.0,
+        likeliest: bool = False,
     ) -> list[Sample]:
         """One turn for every context, in one batch with a KV cache. ``decide`` forces the decision; ``temperature`` is
-        that of the words, see ``act``."""
-        return act.act(self, contexts, generator, greedy, decide, temperature=temperature)
+        that of the words, ``likeliest`` is about the slate, see ``act``."""
+        return act.act(self, contexts, generator, greedy, decide, temperature=temperature, likeliest=likeliest)
 
     def evaluate(self, contexts: Sequence[Dialogue], samples: Sequence[Sample]) -> Evaluation:
         """One differentiable pass over finished turns."""
@@ -204,5 +207,5 @@ class Policy(PolicyNetwork):
 def load_known(parts: nn.Module, file: Path) -> None:
     """Weights from ``file``; only those that policies of earlier versions lack may be missing, and keep their start."""
     missing, unexpected = load_model(parts, str(file), strict=False)
-    if set(missing) - {*NEW_WISHES, *NEW_COUNTS} or unexpected:
+    if set(missing) - {*NEW_WISHES, *NEW_COUNTS, *NEW_DECISION} or unexpected:
         load_model(parts, str(file))  # says what does not fit

@@ -31,12 +31,11 @@ from tacit.dialogue.players import (
 )
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.rollout import SimulatedUsers, Users
-from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, build, frozen_copy, targets
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig, leave_alone
 from tacit.dialogue.train.ppo_monitor import Monitor, rollout_metrics
 from tacit.dialogue.train.ppo_update import fit_critic, update
-from tacit.dialogue.train.segments import Rejected
+from tacit.dialogue.train.sft_divergence import SFTDivergence
 from tacit.dialogue.train.slate_groups import SlateGroups, draw_groups
 from tacit.run.config import check_types
 from tacit.run.distributed import from_writer, is_writer, size
@@ -78,14 +77,13 @@ def run_ppo(
     seed: int,
     dtype: str = "float32",
     dialogues: Sequence[Dialogue] = (),
-    rejected: Rejected = "positive",
     hands: Hands | None = None,
     sharding: Sharding = "auto",
 ) -> Policy:
     """Align ``policy`` (the supervised one, changed in place and returned) with ``scorer`` on simulated users.
 
     ``hands`` play the conversations: by default this process. ``dialogues`` are the training dialogues, read only with
-    ``config.sft_weight`` above 0, as SFT reads ``rejected``.
+    ``config.sft_kl_weight`` above 0.
 
     Writes metrics.jsonl, timings.jsonl, rollouts/*.parquet, checkpoints/ and policy/ into the stage's folder, and
     finishes it with the last iteration's metrics. With ``config.patience`` the policy is that of the iteration after
@@ -101,7 +99,7 @@ def run_ppo(
     for model in (policy.lm, reference.lm):
         shard(model, sharding)
     learner = Learner.of(policy, config)
-    auxiliary = SFTAuxiliaryLoss(policy, dialogues, config.sft_batch, rejected) if config.sft_weight > 0.0 else None
+    divergence = SFTDivergence(policy, reference, dialogues, config.sft_batch) if config.sft_kl_weight > 0.0 else None
     done = learner.restore(stage)
     everything = dict(policy.state_dict())  # what is not trained too: it is drawn from
     require_finite(everything, stopped_folder(stage.folder, done), stage.name, "before it began", "do sft again")
@@ -117,7 +115,7 @@ def run_ppo(
             if learner.best and learner.best.worse >= config.patience:
                 break
             with precision(policy, dtype):
-                metrics = iterate(learner, reference, hands, scorer, record, auxiliary, config, stage, seed, iteration)
+                metrics = iterate(learner, reference, hands, scorer, record, divergence, config, stage, seed, iteration)
             stage.log.append(iteration + 1, **metrics, **told)
             learner.save(stage, iteration + 1)
             timings.append(iteration + 1, seconds=time.monotonic() - started)
@@ -161,7 +159,7 @@ def iterate(
     hands: Hands,
     scorer: Scorer,
     record: Recorder,
-    auxiliary: SFTAuxiliaryLoss | None,
+    divergence: SFTDivergence | None,
     config: PPOConfig,
     stage: Stage,
     seed: int,
@@ -195,13 +193,13 @@ def iterate(
         monitor.stop(episodes, tensors, "the critic's gradient is not finite", "lower ppo.value_lr")
     if iteration >= config.value_warmup:
         ramp = min(1.0, (iteration - config.value_warmup + 1) / max(config.lr_warmup, 1))
-        if auxiliary:
-            auxiliary.rewind(np.random.default_rng([seed, iteration]))
+        if divergence:
+            divergence.rewind(np.random.default_rng([seed, iteration]))
         beside = compared(policy, batch, scorer, config, seed, iteration)
         if beside is not None:
             monitor.beside(episodes, beside.rewards)
             updates |= {"slates_told": beside.share_told, "slates_spread": beside.spread}
-        updates |= update(learner, batch, aims, config, shuffles, ramp, auxiliary, monitor, episodes, beside)
+        updates |= update(learner, batch, aims, config, shuffles, ramp, divergence, monitor, episodes, beside)
     coefs = {"kl_text_coef": learner.kl_text_coef, "kl_slate_coef": learner.kl_slate_coef}
     if iteration >= config.value_warmup:  # before that the policy could not move
         text, slate, gain = report.values["kl_text"], report.values["kl_slate"], config.kl_gain

@@ -16,6 +16,11 @@ from tacit.run.folder import Stage
 from tacit.run.limits import above, at_least, between, learning_rate, share
 from tacit.run.resume import Resumable
 
+# which learning rate a parameter has, by the longest beginning of its name
+STEPS = {"lm": "lr", "encoder": "lr", "text_value": "value_lr", "slate_value": "value_lr"}
+STEPS |= {"decision": "decision_lr", "wish.decision": "decision_lr", "head": "slate_lr", "wish": "slate_lr"}
+STEPS |= dict.fromkeys(("head.scale", "head.near_scale", "head.repeat_bias", "directed"), "terms_lr")
+
 
 @dataclass
 class Learner:
@@ -30,14 +35,11 @@ class Learner:
 
     @classmethod
     def of(cls, policy: Policy, config: PPOConfig) -> Learner:
-        """AdamW with eps 1e-5, no weight decay, one group each for language model, slate head and value heads."""
-        groups: dict[str, list[nn.Parameter]] = {"lr": [], "slate_lr": [], "value_lr": []}
+        """AdamW with eps 1e-5, no weight decay, a group for each learning rate."""
+        groups: dict[str, list[nn.Parameter]] = {kind: [] for kind in STEPS.values()}
         for name, parameter in policy.named_parameters():
-            part = name.split(".")[0]
-            of_slate = part in ("head", "wish", "directed")
-            kind = "value_lr" if part.endswith("value") else "slate_lr" if of_slate else "lr"
             if parameter.requires_grad:
-                groups[kind].append(parameter)
+                groups[step_of(name)].append(parameter)
         parts = [{"params": group, "lr": getattr(config, kind), "kind": kind} for kind, group in groups.items()]
         optimizer = torch.optim.AdamW(parts, eps=1e-5, weight_decay=0.0)
         best = Best(_trained(policy)) if config.patience else None
@@ -75,12 +77,17 @@ def _trained(policy: Policy) -> dict[str, nn.Parameter]:
     return {name: p for name, p in policy.named_parameters() if p.requires_grad}
 
 
+def step_of(name: str) -> str:
+    """The learning rate of a parameter."""
+    return STEPS[max((part for part in STEPS if name.startswith(part)), key=len)]
+
+
 def leave_alone(policy: Policy, config: PPOConfig) -> None:
     """Freeze what is not to be learnt."""
     policy.encoder.requires_grad_(False)
-    if config.lr == 0.0:
-        policy.lm.requires_grad_(False)
-        policy.wish.decision.requires_grad_(False)
+    for name, parameter in policy.named_parameters():
+        if getattr(config, step_of(name)) == 0.0:
+            parameter.requires_grad_(False)
 
 
 @dataclass
@@ -94,10 +101,12 @@ class PPOConfig:
     epochs: int = at_least(1, default=2)
     minibatch: int = at_least(1, default=64)  # turns an optimiser step
     microbatch: int = at_least(1, default=32)  # turns a forward pass: memory only, never the result's definition
-    # language model; 0 leaves it as it is: the decision and the words are those of SFT, and the slate alone is learnt
-    lr: float = between(0.0, 1.0, default=1e-4)
-    slate_lr: float = learning_rate(default=3e-5)  # slate head
-    lr_warmup: int = at_least(0, default=2)  # iterations over which lr and slate_lr rise linearly to their value
+    # of what a part is learnt with; 0 leaves it as SFT left it
+    lr: float = between(0.0, 1.0, default=1e-4)  # language model: words, and the decision with them
+    decision_lr: float = between(0.0, 1.0, default=1e-2)  # what is added to the decision to recommend
+    terms_lr: float = between(0.0, 1.0, default=3e-2)  # how much each term of the slate's logits counts: four weights
+    slate_lr: float = between(0.0, 1.0, default=0.0)  # all else of the slate: vectors, biases, wishes
+    lr_warmup: int = at_least(0, default=2)  # iterations over which these four rise linearly to their value
     # value heads: a batch holds few conversations, and larger steps learn them by heart
     value_lr: float = learning_rate(default=3e-4)
     # passes of the value heads over an iteration's states; 0: no critic, the batch's mean return is the baseline
@@ -110,8 +119,8 @@ class PPOConfig:
     # slates of a turn that the reward compares, the shown one among them; a slate then learns from its own group, not
     # from what the conversation earned. 0: from the conversation
     slate_group: int = between(0, 1024, default=8)
-    # of the supervised loss on training dialogues, mixed into every step (PPO-ptx)
-    sft_weight: float = at_least(0.0, default=0.0)
+    # of the words' divergence from SFT's on training dialogues, mixed into every step
+    sft_kl_weight: float = at_least(0.0, default=0.0)
     sft_batch: int = at_least(1, default=8)  # training dialogues a step
     gamma: float = share(default=1.0)  # inside a turn
     lam: float = share(default=1.0)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from tacit import losses
 from tacit.dialogue.policy.scoring import Evaluation
-from tacit.dialogue.train.auxiliary_loss import SFTAuxiliaryLoss
 from tacit.dialogue.train.ppo_batch import Batch, Targets, alike_together
 from tacit.dialogue.train.ppo_learner import Learner, PPOConfig
 from tacit.dialogue.train.ppo_monitor import Monitor
+from tacit.dialogue.train.sft_divergence import SFTDivergence
 from tacit.dialogue.train.slate_groups import SlateGroups, group_loss
 from tacit.run.distributed import dealt, sum_gradients, summed
 from tacit.run.steps import accumulate, clipped_epochs, clipped_step
@@ -29,7 +29,7 @@ def update(
     config: PPOConfig,
     shuffles: torch.Generator,
     ramp: float,
-    auxiliary: SFTAuxiliaryLoss | None,
+    divergence: SFTDivergence | None,
     monitor: Monitor,
     episodes: Sequence[Episode],
     groups: SlateGroups | None = None,
@@ -46,7 +46,7 @@ def update(
 
     stats = clipped_epochs(
         len(batch),
-        lambda rows: gradients(learner, batch, aims, rows, config, auxiliary, groups),
+        lambda rows: gradients(learner, batch, aims, rows, config, divergence, groups),
         learner.optimizer,
         learner.policy_parameters(),
         config,
@@ -63,7 +63,7 @@ def gradients(
     aims: Targets,
     rows: Sequence[int],
     config: PPOConfig,
-    auxiliary: SFTAuxiliaryLoss | None = None,
+    divergence: SFTDivergence | None = None,
     groups: SlateGroups | None = None,
 ) -> dict[str, float]:
     """Fill the gradients of one minibatch, piece by piece; every mean is over the whole minibatch's count.
@@ -91,10 +91,8 @@ def gradients(
         return objective(learner, batch, aims, piece, counts, config, groups)[0]
 
     pass_along(learner.policy.lm, loss, ordered, config.microbatch)
-    if auxiliary is not None and (supervised := auxiliary.loss()) is not None:
-        if supervised.requires_grad:  # not of words alone, where the language model is left as it is
-            torch.autograd.backward(config.sft_weight * supervised)
-        totals["loss_sft"] = float(supervised.detach())
+    if divergence is not None:
+        totals["kl_sft"] = divergence.backward(config.sft_kl_weight)
     sum_gradients(learner.optimizer)
     return summed(totals, largest=("log_ratio",))
 

@@ -21,13 +21,7 @@ def losses(policy: Policy, batch: Sequence[Segment], whole: Sequence[Segment] | 
     """
     whole = batch if whole is None else whole
     hidden = policy.trunk([segment.tokens for segment in batch])
-    rows, places, tokens = [], [], []
-    for row, segment in enumerate(batch):
-        for place, own in enumerate(segment.targets):
-            if own:
-                rows.append(row)
-                places.append(place - 1)  # the state before the token
-                tokens.append(segment.tokens[place])
+    rows, places, tokens = own_tokens(batch)
     text = text_loss(policy.lm, hidden[rows, places], torch.tensor(tokens, device=policy.device))
     text = text * (len(tokens) / sum(sum(segment.targets) for segment in whole)) if whole is not batch else text
     picks = [(row, pick) for row, segment in enumerate(batch) for pick in segment.picks]
@@ -37,6 +31,18 @@ def losses(policy: Policy, batch: Sequence[Segment], whole: Sequence[Segment] | 
     scores = torch.log_softmax(pick_logits(policy, [pick for _, pick in picks], states), dim=-1)
     turns = [pick for segment in whole for pick in segment.picks]
     return text, slate_loss(scores, [pick for _, pick in picks], turns)
+
+
+def own_tokens(batch: Sequence[Segment]) -> tuple[list[int], list[int], list[int]]:
+    """(rows, places of the states before them, tokens) of what the policy itself says."""
+    rows, places, tokens = [], [], []
+    for row, segment in enumerate(batch):
+        for place, own in enumerate(segment.targets):
+            if own:
+                rows.append(row)
+                places.append(place - 1)
+                tokens.append(segment.tokens[place])
+    return rows, places, tokens
 
 
 def text_loss(lm: Any, states: Tensor, tokens: Tensor, most_logits: int = MOST_LOGITS) -> Tensor:

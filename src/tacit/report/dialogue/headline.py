@@ -66,6 +66,7 @@ def _ranking(run: RunFiles) -> str:
 
 
 ALWAYS = "sft+recommend"  # the supervised policy, made to recommend in every turn
+LIKELIEST = ("ppo+recommend+likeliest", "sft+recommend+likeliest")  # so, and the likeliest items in place of drawn ones
 
 SAYS = {
     "clicked": "items were clicked",
@@ -131,11 +132,16 @@ def _users(run: RunFiles) -> str:
                 find_row(run.rows, ALWAYS, "hidden utility", against="sft"),
             ),
             ("PPO, less SFT made to recommend", find_row(run.rows, "ppo", "hidden utility", against=ALWAYS)),
+            (
+                "Both made to recommend, their likeliest items",
+                find_row(run.rows, LIKELIEST[0], "hidden utility", against=LIKELIEST[1]),
+            ),
         )
     ]
     if any(always):
         text += (
-            "<p>What recommending more often is worth alone stands in the second line; what is left, in the third.</p>"
+            "<p>What recommending more often is worth alone stands in the second line; what is left, in the third. The "
+            "last, where nothing is drawn, is what the order of the items and the words are worth.</p>"
         )
     return "<h3>PPO against SFT: simulated users</h3>" + text + points([line, *always])
 
