@@ -11,6 +11,7 @@ from torch import nn
 
 from tacit.run.folder import Stage, pack_optimizer, pack_rng
 from tacit.run.resume import Resumable
+from tacit.types import InputError
 
 
 class Training:
@@ -78,3 +79,17 @@ def test_another_number_of_generators_is_another_training(tmp_path: Path) -> Non
     fewer = Resumable(training.stage, training.resumable.weights, training.optimizer, [training.draws])
     with pytest.raises(ValueError, match="2 generator states were saved, 1 generators were given"):
         fewer.restore()
+
+
+def test_a_checkpoint_of_other_weights_says_so_and_what_to_do(tmp_path: Path) -> None:
+    training = Training(Stage("t", tmp_path))
+    training.step(1)
+    training.resumable.save(1)
+    more = nn.Parameter(torch.zeros(2))
+    wider = Resumable(training.stage, {**training.resumable.weights, "weight.more": more}, training.optimizer)
+    with pytest.raises(InputError, match=r"do not hold what is trained now \(weight\.more\).*delete the folder"):
+        wider.restore()
+    groups = torch.optim.AdamW([{"params": training.model.parameters()}, {"params": [more]}], lr=0.1)
+    regrouped = Resumable(training.stage, training.resumable.weights, groups)
+    with pytest.raises(InputError, match=r"\(the optimiser's groups\)"):
+        regrouped.restore()

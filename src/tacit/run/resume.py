@@ -66,12 +66,24 @@ class Resumable:
         if checkpoint is None:
             self.require_finite(0, "before the first step", "do the stage before it again")
             return 0, {}
+        if missing := [name for name in self.weights if name not in checkpoint.tensors]:
+            raise self._of_another(missing[0])
         checkpoint.into(self.weights)
         self.require_finite(checkpoint.step, "in the checkpoint", f"delete {self.stage.checkpoints.folder}")
-        unpack_optimizer(self.optimizer, checkpoint.tensors, checkpoint.state["optimizer"])
+        try:
+            unpack_optimizer(self.optimizer, checkpoint.tensors, checkpoint.state["optimizer"])
+        except (ValueError, IndexError) as error:  # other groups, or fewer weights in them
+            raise self._of_another("the optimiser's groups") from error
         if self.generators:
             unpack_rng(checkpoint.state["rng"], *self.generators)
         return checkpoint.step, {k: v for k, v in checkpoint.state.items() if k not in ("optimizer", "rng")}
+
+    def _of_another(self, what: str) -> InputError:
+        return InputError(
+            f"{self.stage.name}: the checkpoints in {self.stage.checkpoints.folder} do not hold what is trained now "
+            f"({what}): they are of other settings or of another version. Go on with those, or delete the folder "
+            f"{self.stage.folder} to begin the stage anew."
+        )
 
     def require_finite(self, step: int, when: str, advice: str) -> None:
         """``InputError`` where a weight holds NaN or infinity; it is kept in the stage's ``stopped-…`` folder."""
