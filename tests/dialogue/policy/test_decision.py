@@ -9,6 +9,7 @@ import torch
 from ppo_fakes import tiny_policy
 from safetensors.torch import load_file, save_file
 
+from tacit.dialogue.evaluate.likelihood import human_bits
 from tacit.dialogue.policy.decision import DecisionTerm
 from tacit.dialogue.policy.policy import Policy, load_known
 from tacit.types import Dialogue, Turn
@@ -59,3 +60,16 @@ def test_a_policy_of_before_has_none_and_one_over_more_items_the_same(tmp_path: 
     load_known(fresh._without_encoder(), tmp_path / "old.safetensors")
     assert not fresh.decision.weight.any() and not fresh.decision.bias.any()
     assert not torch.allclose(log_odds(fresh), moved)
+
+
+@torch.no_grad()
+def test_bits_of_peoples_words_do_not_count_what_they_decided() -> None:
+    """The policy is given the decision; how it would have decided is no part of how well it foretells words."""
+    policy = tiny_policy(0).eval()
+    said = [Turn("user", "do you"), Turn("agent", "the storm"), Turn("user", "love it"), Turn("agent", "a dream")]
+    places = [(Dialogue("d", "u", tuple(said)), t) for t in (1, 3)]
+    before = human_bits(policy, places)
+    policy.decision.bias.fill_(7.0)
+    assert human_bits(policy, places) == before and min(bits for bits, _ in before) > 0.0
+    drawn = policy.act(CONTEXTS, torch.Generator().manual_seed(0), decide="reply")
+    assert (policy.evaluate(CONTEXTS, drawn).token_logprobs[:, 0] < -5.0).all(), "a decision that was drawn counts"

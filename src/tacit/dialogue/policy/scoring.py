@@ -67,8 +67,9 @@ def _token_logprobs(
     logprobs, entropy = torch.zeros(mask.shape, device=policy.device), torch.zeros(mask.shape, device=policy.device)
     choice = policy.decision_logprobs(before[:, 0], contexts)
     chat = (tokens[:, 0] == policy.layout.chat).long()
-    logprobs[:, 0] = choice.gather(1, chat.unsqueeze(1)).squeeze(1)
-    entropy[:, 0] = -(choice.exp() * choice).sum(-1)
+    decided = mask[:, 0]  # a turn of people has a decision that nobody drew
+    logprobs[:, 0] = torch.where(decided, choice.gather(1, chat.unsqueeze(1)).squeeze(1), 0.0)
+    entropy[:, 0] = torch.where(decided, -(choice.exp() * choice).sum(-1), 0.0)
     in_reply = mask.clone()
     in_reply[:, 0] = False
     rows = in_reply.nonzero()[:, 0]  # logits on reply tokens only: [B, T, V] would be the largest tensor
