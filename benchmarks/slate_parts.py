@@ -19,13 +19,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from slates_within_turns import TURNS
+from slates_within_turns import TURNS, item_values
 from tacit import losses
 from tacit.data.dialogues.sources import load_training
 from tacit.dialogue.evaluate.protocols import Case, cases
@@ -34,19 +35,20 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.model import RewardModel
 from tacit.dialogue.rollout import play
 from tacit.dialogue.train.ppo_batch import frozen_copy
+from tacit.dialogue.train.ppo_learner import STEPS
 from tacit.dialogue.train.slate_groups import advantages_where_told, showing
 from tacit.dialogue.users.behaviour import slate_value
-from tacit.dialogue.users.crowd import Crowd, UserWorld
-from tacit.dialogue.users.people import utility
+from tacit.dialogue.users.crowd import UserWorld
 from tacit.metrics.intervals import bootstrap_mean
 from tacit.metrics.ranks import ndcg
 from tacit.pipelines.dialogue import load_config
 from tacit.recommender import load_reward, policy_of
+from tacit.referee.ranks import rank_full
 from tacit.types import Dialogue, Floats64, Sample, TestSet
 
 USERS, TRAINED, STREAM = 300, 200, 991
 TURNS_A_STEP, GROUP, KL = 45, 8, 0.02
-TERMS = ("head.scale", "head.near_scale", "head.repeat_bias", "directed.weight")
+TERMS = tuple(name for name, rate in STEPS.items() if rate == "terms_lr")
 VECTORS = ("head.item_projection", "head.from_", "head.item_residual")
 PARTS: dict[str, tuple[tuple[str, ...], float]] = {
     "the four weights of the terms": (TERMS, 3e-2),
@@ -74,17 +76,9 @@ class Shown:
 class Asked:
     """What people named next, and what is read of the contexts they named it in."""
 
-    cases: Sequence[Case]
+    groups: Sequence[Sequence[Case]]  # those of one context each
     contexts: Sequence[Dialogue]
-    rows: Sequence[int]  # the context of each case
     read: tuple[Tensor, Tensor]
-
-
-def worth_now(crowd: Crowd, user: int, n_items: int) -> Floats64:
-    state = crowd._user_state  # the oracle's business, and this benchmark's
-    everything = np.arange(n_items)[None]
-    fresh = utility(state.people, state.taste, state._people_config, np.full(1, user), everything)[0]
-    return np.where(state.seen[user], fresh * state._people_config.known_value, fresh)
 
 
 def played(policy: Policy, world: UserWorld) -> list[Shown]:
@@ -98,7 +92,7 @@ def played(policy: Policy, world: UserWorld) -> list[Shown]:
         for row, (context, sample) in enumerate(zip(contexts, samples, strict=True)):
             if sample.slate is not None:
                 user = place[id(context)]
-                worth = worth_now(crowd, user, len(policy.catalog))
+                worth = item_values(crowd, user, np.arange(len(policy.catalog))[None])[0]
                 found.append(Shown(user, context, sample, window[row], state[row], worth))
         return samples
 
@@ -109,12 +103,11 @@ def played(policy: Policy, world: UserWorld) -> list[Shown]:
 def asked(policy: Policy, run: Path) -> Asked:
     _, split = load_training(replace(load_config(run).data, limit=1.0))
     found = [case for case in cases(TestSet(split.valid), policy.catalog) if not case.repeated]
-    place = {id(case.context): case.context for case in found}
-    rows = {key: row for row, key in enumerate(place)}
-    contexts = list(place.values())
+    groups = [list(group) for _, group in groupby(found, key=lambda case: id(case.context))]
+    contexts = [group[0].context for group in groups]
     pieces = [policy.read(contexts[start : start + 64]) for start in range(0, len(contexts), 64)]
     window, state = (torch.cat(part) for part in zip(*pieces, strict=True))
-    return Asked(found, contexts, [rows[id(case.context)] for case in found], (window, state))
+    return Asked(groups, contexts, (window, state))
 
 
 @torch.no_grad()
@@ -123,11 +116,7 @@ def ranked(policy: Policy, people: Asked) -> Floats64:
     window, state = people.read
     parts = [slice(start, start + 64) for start in range(0, len(people.contexts), 64)]
     logits = torch.cat([policy.ranking_scores(window[p], state[p], people.contexts[p]) for p in parts]).numpy()
-    ranks = []
-    for case, row in zip(people.cases, people.rows, strict=True):
-        others = np.delete(logits[row], [*case.mentioned, case.gold])
-        ranks.append(1 + int((others >= logits[row, case.gold]).sum()))
-    return ndcg(np.array(ranks), 10)
+    return ndcg(rank_full(logits, people.groups).masked, 10)
 
 
 def scores(policy: Policy, turns: Sequence[Shown]) -> Tensor:
@@ -186,7 +175,8 @@ def main(run: Path, steps: int = 84, seed: int = 0) -> None:
     turns = played(policy, UserWorld.load(run / "users", policy.catalog))
     people, training = asked(policy, run), [turn for turn in turns if turn.user < TRAINED]
     held = [turn for turn in turns if turn.user >= TRAINED]
-    users, seekers = (np.array(who) for who in ([t.user for t in held], [c.context.user for c in people.cases]))
+    named = [case.context.user for group in people.groups for case in group]
+    users, seekers = np.array([turn.user for turn in held]), np.array(named)
     start = {name: weight.clone() for name, weight in policy.state_dict().items()}
     base, hits = served(policy, held), ranked(policy, people)
     over = partial(bootstrap_mean, generator=np.random.default_rng(0))

@@ -37,10 +37,15 @@ STREAM, TURNS = 4_243, 4
 
 def worth(crowd: Crowd, user: int, slates: Ints64) -> Floats64:
     """[n, K] item rows → [n] what each slate is worth to the user as it is now."""
-    state = crowd._user_state  # the oracle's business, and this benchmark's
-    fresh = utility(state.people, state.taste, state._people_config, np.full(len(slates), user), slates)
-    value = np.where(state.seen[user][slates], fresh * state._people_config.known_value, fresh)
+    value = item_values(crowd, user, slates)
     return slate_value(value, np.ones_like(value, dtype=bool))
+
+
+def item_values(crowd: Crowd, user: int, rows: Ints64) -> Floats64:
+    """[n, K] item rows → [n, K] what each item is worth to the user as it is now."""
+    state = crowd._user_state  # the oracle's business, and this benchmark's
+    fresh = utility(state.people, state.taste, state._people_config, np.full(len(rows), user), rows)
+    return np.where(state.seen[user][rows], fresh * state._people_config.known_value, fresh)
 
 
 def within(scores: Floats64, truth: Floats64) -> Floats64:

@@ -101,7 +101,7 @@ class PPOConfig:
     epochs: int = at_least(1, default=2)
     minibatch: int = at_least(1, default=64)  # turns an optimiser step
     microbatch: int = at_least(1, default=32)  # turns a forward pass: memory only, never the result's definition
-    # of what a part is learnt with; 0 leaves it as SFT left it
+    # the learning rate of each part; 0 leaves it as SFT left it
     lr: float = between(0.0, 1.0, default=1e-4)  # language model: words, and the decision with them
     decision_lr: float = between(0.0, 1.0, default=1e-2)  # what is added to the decision to recommend
     terms_lr: float = between(0.0, 1.0, default=3e-2)  # how much each term of the slate's logits counts: four weights
