@@ -163,8 +163,9 @@ class TurnScore:
 
     ``satisfaction`` is a person's, in standard deviations of real turns: the mean of ``observed``, read from the user's
     next words, and ``foretold``, from the turn and what was said before it; the latter alone where no word of the user
-    follows (``observed`` is None). ``reaction`` is what is foretold in parts: ``mood`` so far, ``pleased``, and the
-    probability that the turn ``fits`` and that the user will ``accept``, ``refuse``, ``request`` another or ``end``.
+    follows that can be read (``observed`` is None). ``reaction`` is what is foretold in parts: ``mood`` so far,
+    ``pleased``, and the probability that the turn ``fits`` and that the user will ``accept``, ``refuse``, ``request``
+    another or ``end``; all but the mood are None, and ``foretold`` is 0, before the user's first word.
     None and empty where the reward was learnt before reactions were.
     """
 
@@ -175,7 +176,7 @@ class TurnScore:
     satisfaction: float | None = None
     observed: float | None = None
     foretold: float | None = None
-    reaction: Mapping[str, float] = field(default_factory=dict)
+    reaction: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

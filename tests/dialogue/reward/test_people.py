@@ -25,6 +25,7 @@ from tacit.dialogue.reward.reacting import PeopleConfig, learn_people, reaction_
 from tacit.dialogue.reward.satisfaction import RECENT, judge_dialogue, judge_turns, satisfaction, whole
 from tacit.dialogue.reward.statistics import partial_pearson
 from tacit.recommender import Reward
+from tacit.text.idioms import plain_words, without_declining
 from tacit.text.reactions import COMPLAINT_WEIGHT, REACTIONS, ReactionReader, ngrams, reaction_reader
 from tacit.types import Dialogue, InputError, Item, Slate, Turn
 
@@ -117,6 +118,114 @@ def test_pleasure_is_ordered_and_does_not_grow_with_words() -> None:
     assert glad > 1 > flat > -1 > sore
     longer = reaction_reader().pleased([" ".join(["the film is on a shelf in the room"] * n) for n in (1, 2, 8)])
     assert np.ptp(longer) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("That was not too bad at all", "That good"),
+        ("it isn’t bad", "it good"),
+        ("no problem, no worries", "all good, all good"),
+        ("Can't complain", "good"),
+        ("We don't mind the rain", "We like the rain"),
+        ("It couldn't be better", "It great"),
+        ("I can't wait to go", "I happy to go"),
+        ("I can't wait any longer", "I can't wait any longer"),
+        ("No, that's everything. Thank you!", "that's everything. Thank you!"),
+        ("Nope, thank you, I'm all set", "thank you, I'm all set"),
+        ("No, that is all wrong", "No, that is all wrong"),
+        ("It is bad, not good", "It is bad, not good"),
+        ("\U0001f44d\U0001f3fd", " good "),
+        ("\u2764\ufe0f", " love "),
+    ],
+)
+def test_idioms_are_read_by_what_they_mean(said: str, meant: str) -> None:
+    assert plain_words(said) == meant
+
+
+def test_no_to_the_question_for_more_turns_nothing_down() -> None:
+    asked = "Your table is booked. Is there anything else I can help you with?"
+    assert without_declining("No", asked) == without_declining("nope.", asked) == "that is all"
+    assert without_declining("No, thanks. Bye", asked) == "that is all thanks. Bye"
+    assert without_declining("No, I said two people", asked) == "No, I said two people"
+    assert without_declining("No, thanks", "Shall I book the Avalon?") == "No, thanks"
+    assert without_declining("No, thanks", "There is nothing else in town.") == "No, thanks"
+    turns = [Turn("user", "a table"), Turn("agent", "Shall I?"), Turn("user", "No thanks")]
+    plain, more = Listener(CATALOG), [*turns[:1], Turn("agent", asked), turns[2]]
+    assert plain.pleasures(turns)[2] < -1.0 < -0.5 < plain.pleasures(more)[2]
+
+
+KINDS_OF_WORDS = {  # in several domains; of films the shipped weights speak
+    1: (
+        "Not bad at all, book it please",
+        "I'll take it",
+        "That works for me",
+        "Yes, go ahead",
+        "perfect, that's fine",
+        "\U0001f44d thanks",
+        "No thanks, that's all. You have been great!",
+    ),
+    0: ("For two people on Saturday", "Is there one in the north?", "Do you have anything cheaper?", "the red one"),
+    -1: (
+        "No, that's not what I asked",
+        "I told you that before",
+        "no, I meant Tuesday",
+        "I said north, not south",
+        "That makes no sense",
+        "that is incorrect",
+        "thanks for nothing",
+        "Can I speak to a real person?",
+        "Never mind, I'll book it myself",
+        "I will look elsewhere",
+        "you don't understand",
+        "are you kidding?",
+        "hello???",
+        "it still doesn't work",
+    ),
+}
+
+
+def test_taking_what_is_offered_is_above_plain_answers_and_complaints_below_them() -> None:
+    good, plain, bad = (reaction_reader().pleased(KINDS_OF_WORDS[kind]) for kind in (1, 0, -1))
+    assert good.min() > plain.max() and plain.min() > bad.max()
+
+
+def test_phrases_are_worth_what_they_are_said_to_be_and_count_once() -> None:
+    """On texts of which nothing else is known: the reading is that of no words, and the phrase."""
+    reader = reaction_reader()
+    nothing = reader.pleased(["xyz"])[0]
+    assert reader.pleased(["nevermind", "deal"]).tolist() == [pytest.approx(nothing - 1.0), pytest.approx(nothing + 1)]
+    kinds = (
+        "ffs",
+        "ffs, I give up",
+        "never mind, ffs",
+        "hello?",
+        "sold out",
+        "ok, book it",
+        "i've read the book it is",
+    )
+    assert reader._phrases(kinds).tolist() == [-2.0, -2.0, -2.0, -1.0, 0.0, 1.0, 0.0]
+    mild = (
+        "I meant to see it",
+        "like I said",
+        "something like that would be perfect",
+        "that worked out",
+        "if it works",
+    )
+    assert reader._phrases(mild).tolist() == [0.0] * 5
+
+
+def test_words_of_which_nothing_is_known_are_no_reaction() -> None:
+    assert reaction_reader().says(["你好", "12345", "xyz", "thanks", "nope", "ffs", ""]).tolist() == (
+        [False, False, False, True, True, True, False]
+    )
+    listener, asks = Listener(CATALOG), "ich suche ein zimmer am see"
+    talk = [Turn("user", asks), Turn("agent", "Nein"), Turn("user", "xyz"), Turn("agent", "Nein"), Turn("user", asks)]
+    read = listener.pleasures(talk)
+    assert math.isnan(read[2])
+    again = reaction_reader().pleased([asks])[0] - ASKED_AGAIN  # said twice is told in any language
+    assert read[4] == pytest.approx(max(-3.0, again))
+    assert mood(read[:4]) == read[0]
 
 
 # --- listening ----------------------------------------------------------------------------------------------------
@@ -313,6 +422,45 @@ def test_a_turn_without_an_answer_is_foretold_and_one_with_an_answer_is_the_mean
     assert found.satisfaction == whole([turn.satisfaction for turn in turns])
     silent = Dialogue("s", "u", (Turn("user", "hello"),))
     assert judge_dialogue(silent, judge_turns(people, silent)).satisfaction is None
+
+
+def test_before_the_users_first_word_nothing_is_foretold(learnt: tuple[RewardModel, Foreteller]) -> None:
+    _, people = learnt
+    lines = (
+        Turn("agent", "Hello, how may I help?"),
+        Turn("user", " "),
+        Turn("agent", "Hello?"),
+        Turn("user", "thanks"),
+    )
+    turns = judge_turns(people, Dialogue("d", "u", lines))
+    assert [(turn.turn, turn.foretold) for turn in turns] == [(0, 0.0), (2, 0.0)]
+    assert all(turn.parts == {"mood": 0.0, **dict.fromkeys(HEADS)} for turn in turns)
+    assert turns[0].satisfaction == 0.0 and turns[0].observed is None
+    assert turns[1].satisfaction == pytest.approx(reaction_reader().pleased(["thanks"])[0] / 2)
+
+
+@pytest.mark.parametrize("spoken", ["uauauau", "auuaau", "uaaauua", "aaua", "uaa", "uuauu"])
+def test_turns_are_judged_as_if_each_stood_alone(spoken: str, learnt: tuple[RewardModel, Foreteller]) -> None:
+    """Moods and reactions are read once a dialogue; here every turn has a dialogue of its own, cut after the answer."""
+    _, people = learnt
+    words = ("tell me of amber", "Look", "great, thanks", "no, i do not like that", "here is some news", "sounds good")
+    turns = tuple(Turn("user" if who == "u" else "agent", words[k % 6]) for k, who in enumerate(spoken))
+    for turn in judge_turns(people, Dialogue("d", "u", turns)):
+        end = next((k for k in range(turn.turn + 1, len(turns)) if turns[k].speaker == "agent"), len(turns))
+        context, listener = Dialogue("d", "u", turns).before(turn.turn), Listener(CATALOG)
+        assert turn.parts["mood"] == mood(listener.pleasures(context.merged().turns))
+        assert (turn.observed is None) == (end == turn.turn + 1)
+        if turn.observed is not None:
+            assert turn.observed == listener.pleasures(Dialogue("d", "u", turns[:end]).merged().turns)[-1]
+
+
+def test_a_long_dialogue_is_read_once(learnt: tuple[RewardModel, Foreteller], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, people = learnt
+    read: list[int] = []
+    pleasures = Listener.pleasures
+    monkeypatch.setattr(Listener, "pleasures", lambda self, turns: (read.append(len(turns)), pleasures(self, turns))[1])
+    judge_turns(people, Dialogue("d", "u", tuple(Turn("agent" if k % 2 else "user", f"{k}") for k in range(60))))
+    assert read == [60]
 
 
 def test_several_messages_in_a_row_are_answered_once(learnt: tuple[RewardModel, Foreteller]) -> None:

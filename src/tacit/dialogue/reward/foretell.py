@@ -28,7 +28,7 @@ from tacit.run.limits import at_least
 from tacit.run.manifest import seal
 from tacit.run.manifest import verify as verify_files
 from tacit.text.reactions import REACTIONS
-from tacit.types import Dialogue, InputError, ItemId, Turn
+from tacit.types import Dialogue, Floats64, InputError, ItemId, Turn
 
 # fits: the real next turn, not a wrong one; pleased: the pleasure of the user's next words; then what those words do:
 # accept, refuse, ask for another; end: nothing that the agent says follows them.
@@ -141,16 +141,29 @@ class Foreteller(nn.Module):
         self.members = nn.ModuleList(Member(dim, config, draw) for draw in draws[FOLDS:])
         self.pairers = nn.ModuleList(Pairer(dim, config.pairing, draw) for draw in draws[:FOLDS])
 
-    def situations(self, contexts: Sequence[Dialogue], turns: Sequence[Turn], embed: Embed | None = None) -> Situation:
-        """What the networks read of n turns in their contexts. ``embed`` gives the unit vectors of masked texts."""
+    def situations(
+        self,
+        contexts: Sequence[Dialogue],
+        turns: Sequence[Turn],
+        embed: Embed | None = None,
+        pleased: Sequence[Floats64] | None = None,
+    ) -> Situation:
+        """What the networks read of n turns in their contexts. ``embed`` gives the unit vectors of masked texts;
+        ``pleased`` is ``Listener.pleasures`` of each merged context, where somebody has read them already."""
         different = {id(context): context.merged() for context in contexts}
+        if pleased is None:
+            felt = {key: self.listener.pleasures(one.turns) for key, one in different.items()}
+        else:
+            felt = {id(context): one for context, one in zip(contexts, pleased, strict=True)}
         said = {key: [self.listener.masked(turn.text) for turn in one.turns] for key, one in different.items()}
         replies = [self.listener.masked(turn.text) for turn in turns]
         texts = list(dict.fromkeys(["", *replies, *(text for row in said.values() for text in row)]))
         vectors = (embed or self._encoder.encode)([text or " " for text in texts]).cpu()
         vectors[0] = 0.0  # the empty text
         at = {text: row for row, text in enumerate(texts)}
-        told = {key: self._told(one, [at[text] for text in said[key]], vectors) for key, one in different.items()}
+        told = {
+            key: self._told(one, [at[text] for text in said[key]], vectors, felt[key]) for key, one in different.items()
+        }
         parts = [
             self._row(told[id(context)], turn, at[reply], vectors)
             for context, turn, reply in zip(contexts, turns, replies, strict=True)
@@ -160,11 +173,10 @@ class Foreteller(nn.Module):
         rows = torch.tensor([part[1] for part in parts], dtype=torch.long).reshape(len(parts), 3)
         return Situation(facts, *(vectors[rows[:, k]].to(device) for k in range(3)))
 
-    def _told(self, context: Dialogue, rows: Sequence[int], vectors: Tensor) -> _Told:
+    def _told(self, context: Dialogue, rows: Sequence[int], vectors: Tensor, pleased: Floats64) -> _Told:
         by = {
             who: [k for k, p in zip(rows, context.turns, strict=True) if p.speaker == who] for who in ("user", "agent")
         }
-        pleased = self.listener.pleasures(context.turns)
         heard = pleased[np.isfinite(pleased)]
         words = next((past.text for past in reversed(context.turns) if past.speaker == "user"), "")
         intents = self.listener.intents(words).clip(-LOG_ODDS, LOG_ODDS)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tacit.catalog import Catalog
 from tacit.dialogue.reward.features import mask_list
+from tacit.text.idioms import without_declining
 from tacit.text.reactions import REACTIONS, reaction_reader
 from tacit.text.sentiment import mask_spans
 from tacit.types import Dialogue, Floats64, Turn
@@ -29,6 +30,7 @@ class Listener:
         self.catalog = catalog
         self._masked: dict[str, str] = {}
         self._pleased: dict[str, float] = {}
+        self._says: dict[str, bool] = {}
         self._intents: dict[str, Floats64] = {}
         self._sentiment: dict[str, float] = {}
 
@@ -41,17 +43,23 @@ class Listener:
 
     def pleasures(self, turns: Sequence[Turn]) -> Floats64:
         """[turns] in standard deviations, 0 is usual: how pleased each user turn is with what went before it, NaN at
-        the agent's turns and at turns without words. One that asks again what was asked before is less pleased; what
-        comes before the agent's first word is no reaction, and its sentiment alone counts."""
+        the agent's turns and at turns without words or with none that the reader knows. One that asks again what was
+        asked before is less pleased, in whatever language; what comes before the agent's first word is no reaction,
+        and its sentiment alone counts."""
         texts = [self.masked(turn.text) for turn in turns]
         spoken = [turn.speaker == "user" and bool(text) for turn, text in zip(turns, texts, strict=True)]
+        for t in range(1, len(turns)):
+            if spoken[t] and turns[t - 1].speaker == "agent":
+                texts[t] = without_declining(texts[t], turns[t - 1].text)
         self._read([text for text, said in zip(texts, spoken, strict=True) if said])
         found = np.full(len(turns), math.nan)
         asked: list[frozenset[str]] = []
         for t in (t for t, said in enumerate(spoken) if said):
             words = frozenset(_WORD.findall(texts[t].lower()))
             if any(turn.speaker == "agent" for turn in turns[:t]):
-                found[t] = self._pleased[texts[t]] - ASKED_AGAIN * _asked_before(words, asked)
+                again = _asked_before(words, asked)
+                if again or self._says[texts[t]]:
+                    found[t] = self._pleased[texts[t]] - ASKED_AGAIN * again
             else:
                 found[t] = OPENING * self.sentiment(turns[t].text)
             asked.append(words)
@@ -86,10 +94,12 @@ class Listener:
         new = list(dict.fromkeys(text for text in texts if text not in self._pleased))
         if len(self._pleased) > KEPT:
             self._pleased.clear()
+            self._says.clear()
             self._intents.clear()
             new = list(dict.fromkeys(texts))
         reader = reaction_reader()
         self._pleased.update(zip(new, reader.pleased(new).tolist(), strict=True))
+        self._says.update(zip(new, reader.says(new).tolist(), strict=True))
         self._intents.update(zip(new, reader.read(new), strict=True))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from tacit.dialogue.reward.foretell import HEADS, Foreteller, probability
 from tacit.dialogue.reward.listening import mood
-from tacit.types import Dialogue, Floats64, Turn
+from tacit.types import Dialogue, Floats64
 
 MOOD, FITS, PLEASED = 0.5, 0.25, 0.25  # shares of what is foretold
 MOST = 3.0  # standard deviations of a part
@@ -26,15 +26,16 @@ RECENT = 0.85  # weight of a turn in a conversation, of that of the next one
 
 @dataclass(frozen=True, slots=True)
 class TurnSatisfaction:
-    """Of the agent turn at ``turn``. ``observed`` is None where the user said nothing after it. ``parts``: ``mood``,
-    the probability that the turn ``fits`` and that the user will ``accept``, ``refuse``, ``request`` another or ``end``
-    (in [0, 1]), and the foretold ``pleased``."""
+    """Of the agent turn at ``turn``. ``observed`` is None where the user said nothing after it, or nothing that can be
+    read. ``parts``: ``mood``, the probability that the turn ``fits`` and that the user will ``accept``, ``refuse``,
+    ``request`` another or ``end`` (in [0, 1]), and the foretold ``pleased``. A turn before any word of the user answers
+    nothing: all but the mood are None, and what is foretold is 0, as of a usual turn."""
 
     turn: int
     satisfaction: float
     observed: float | None
     foretold: float
-    parts: dict[str, float]
+    parts: dict[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,14 @@ def judge_turns(model: Foreteller, dialogue: Dialogue) -> list[TurnSatisfaction]
     if not agent:
         return []
     contexts, turns = [dialogue.before(t) for t in agent], [dialogue.turns[t] for t in agent]
-    heads = model.heads(model.situations(contexts, turns)).double().cpu().numpy()
-    moods = np.array([mood(model.listener.pleasures(context.merged().turns)) for context in contexts])
-    expected = foretold(moods, heads, model)
-    seen = np.array([_after(model, dialogue, t) for t in agent])
+    # Nobody's pleasure rests on what is said later, so each context has a beginning of the whole dialogue's.
+    read = model.listener.pleasures(dialogue.merged().turns)
+    pleased = [read[:n] for n in _before(dialogue, agent)]
+    heads = model.heads(model.situations(contexts, turns, pleased=pleased)).double().cpu().numpy()
+    moods = np.array([mood(one) for one in pleased])
+    asked = [any(turn.speaker == "user" and turn.text.strip() for turn in context.turns) for context in contexts]
+    expected = np.where(asked, foretold(moods, heads, model), 0.0)
+    seen = np.array([_after(dialogue, t, read[len(one) :]) for t, one in zip(agent, pleased, strict=True)])
     whole = satisfaction(seen, expected)
     return [
         TurnSatisfaction(
@@ -78,23 +83,32 @@ def judge_turns(model: Foreteller, dialogue: Dialogue) -> list[TurnSatisfaction]
             float(whole[k]),
             float(seen[k]) if math.isfinite(seen[k]) else None,
             float(expected[k]),
-            {"mood": float(moods[k])}
-            | {
-                name: float(x) if name == "pleased" else probability(x) for name, x in zip(HEADS, heads[k], strict=True)
-            },
+            _parts(float(moods[k]), heads[k] if asked[k] else None),
         )
         for k, t in enumerate(agent)
     ]
 
 
-def _after(model: Foreteller, dialogue: Dialogue, t: int) -> float:
-    """The pleasure of all that the user says next, as one turn; NaN where the agent speaks next, or nobody."""
-    rest = dialogue.turns[t + 1 :]
-    said = next((k for k, turn in enumerate(rest) if turn.speaker == "agent"), len(rest))
-    if said == 0:
+def _parts(mood: float, heads: Floats64 | None) -> dict[str, float | None]:
+    parts: dict[str, float | None] = {"mood": mood, **dict.fromkeys(HEADS)}
+    for name, x in zip(HEADS, () if heads is None else heads, strict=heads is not None):
+        parts[name] = float(x) if name == "pleased" else probability(x)
+    return parts
+
+
+def _before(dialogue: Dialogue, places: Sequence[int]) -> list[int]:
+    """How many turns, those of one speaker in a row as one, stand before each of ``places``."""
+    speakers = [turn.speaker for turn in dialogue.turns]
+    starts = np.cumsum([k == 0 or speakers[k - 1] != speaker for k, speaker in enumerate(speakers)])
+    return [int(starts[t - 1]) if t else 0 for t in places]
+
+
+def _after(dialogue: Dialogue, t: int, rest: Floats64) -> float:
+    """The pleasure of all that the user says next, as one turn; NaN where the agent speaks next, or nobody. ``rest`` is
+    the pleasure of the merged turns from the agent's at ``t`` on, or where it goes on with one, from the next on."""
+    if t + 1 == len(dialogue.turns) or dialogue.turns[t + 1].speaker == "agent":
         return math.nan
-    words: Sequence[Turn] = dialogue.before(t + 1 + said).merged().turns
-    return float(model.listener.pleasures(words)[-1])
+    return float(rest[0 if t and dialogue.turns[t - 1].speaker == "agent" else 1])
 
 
 def judge_dialogue(dialogue: Dialogue, turns: Sequence[TurnSatisfaction]) -> DialogueSatisfaction:
