@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +20,9 @@ from tacit.dialogue.reward.satisfaction import DialogueSatisfaction, judge_dialo
 from tacit.dialogue.reward.scorer import RewardScorer
 from tacit.dialogue.why import Why, why
 from tacit.run.network import quiet_progress_bars
-from tacit.types import Dialogue, InputError, Item, Slate, Turn
+from tacit.types import Dialogue, InputError, Item, ItemId, Slate, Turn
+
+log = logging.getLogger("tacit")
 
 NO_PEOPLE = (
     "this reward was learnt without people's reactions (before they were read, with reward.people.dialogues=0, or from "
@@ -192,8 +196,19 @@ class Reward:
         return self.model.catalog
 
     def read(self, file: str | Path) -> Iterator[Dialogue]:
-        """Dialogues of a file, one a line (see ``tacit data convert``). A bad line raises ``InputError``."""
-        return (dialogue for _, dialogue in logs.read(Path(file), self.catalog))
+        """Dialogues of a file, one a line (see ``tacit data convert``). A bad line raises ``InputError``; items that
+        the catalogue lacks, as those of another shop, are left out, and a warning counts them."""
+        unknown: Counter[ItemId] = Counter()
+        yield from (dialogue for _, dialogue in logs.read(Path(file), self.catalog, unknown))
+        if unknown:
+            log.warning(
+                "%s names items that the run's catalogue lacks (%d, such as %r; %d mentions): they are left out, and "
+                "the words are read without them.",
+                file,
+                len(unknown),
+                next(iter(unknown)),
+                unknown.total(),
+            )
 
     def score(self, dialogues: Iterable[Dialogue]) -> list[TurnScore]:
         """Every agent turn of ``dialogues``, in order.

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tacit.recommender import NO_PEOPLE, Reward, TurnScore, load_reward
+from tacit.run.progress import progress
 from tacit.run.terminal import printable
 from tacit.types import Dialogue, InputError
 
@@ -22,9 +23,12 @@ def score(run_folder: Path, file: Path, whole: bool = False, verify: bool = True
         if whole:
             raise InputError(NO_PEOPLE)
         log.warning("%s", NO_PEOPLE)
-    for dialogue in list(reward.read(file)):  # a bad line refuses the whole file, before anything is printed
-        for line in _dialogue(reward, dialogue) if whole else _turns(reward.score([dialogue])):
-            print(printable(json.dumps(line, ensure_ascii=False)))  # the same JSON, with more of it escaped
+    dialogues = list(reward.read(file))  # a bad line refuses the whole file, before anything is printed
+    with progress(len(dialogues), "scoring dialogues") as bar:
+        for dialogue in dialogues:
+            for line in _dialogue(reward, dialogue) if whole else _turns(reward.score([dialogue])):
+                print(printable(json.dumps(line, ensure_ascii=False)))  # the same JSON, with more of it escaped
+            bar.advance()
 
 
 def _turns(scores: Sequence[TurnScore]) -> Iterator[dict[str, object]]:

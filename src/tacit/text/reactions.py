@@ -4,8 +4,8 @@ pleased they are.
 One linear model on words, pairs and triples of words for each, learnt from intents that people gave to 1,766 seekers'
 turns of ReDial (IARD: Cai and Chen, UMAP 2020), and one on top of them and of VADER's sentiment that tells liked films
 from disliked ones on ReDial's training dialogues (``benchmarks/reaction_reader.py`` makes the file and measures it).
-What human-to-human talk lacks, a complaint about being misunderstood, is a list of phrases of ours. English alone: in
-other languages every reading is that of a turn that says nothing.
+What human-to-human talk about films lacks is phrases of ours: complaining, putting right, taking what is offered.
+Idioms are read by what they mean (``idioms``). English alone: in other languages hardly a word is known (``says``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ COMPLAINT_WEIGHT, REPAIR_WEIGHT, TAKING_WEIGHT = 2.0, 1.0, 1.0
 _YOU_ARE = r"(?:you(?:'re| are)|are you)"
 COMPLAINTS = re.compile(
     # it was said before
-    r"\b(?:i(?:'ve| have)? (?:already|just) (?:said|told|asked|mentioned)|i(?:'ve| have)? told you\b|"
+    r"\b(?:i(?:'ve| have)? (?:already|just) (?:said|told|asked|mentioned|ga?ven?|sent|provided|explained|answered)|"
+    r"i(?:'ve| have)? told you\b|you(?:'ve| have)? (?:asked|told|said|suggested)\b[^.?!]*\b(?:twice|again|times)|"
     r"already (?:told|said|asked|suggested|recommended|mentioned)|you keep|you just said|repeating yourself|"
     r"same (?:thing|answer|question|one|movie|film)s? (?:again|over|as before|twice)|"
     # it was not heard
@@ -41,7 +42,8 @@ COMPLAINTS = re.compile(
     rf"{_YOU_ARE} (?:not|n't|even|still)? ?(?:listening|reading|paying attention|kidding|serious|stupid|dumb|deaf)|"
     r"did you (?:even )?(?:hear|read|listen)|(?:please|can you|just) read (?:my|what)|"
     r"you (?:don't|do not|didn't|did not|never) (?:understand|listen|get it|help)|not understanding|"
-    r"(?:have |has )?misunderstood|what are you talking|wh?at do you mean|nothing to do with|"
+    r"you (?:are |keep )?(?:ignor(?:e|ed|ing)|misread)|you (?:can't|cannot|can not|couldn't|won't) help|"
+    r"why (?:can't|won't) you|(?:have |has )?misunderstood|what are you talking|wh?at do you mean|nothing to do with|"
     # it is false, or of no use
     r"(?:do(?:es)?n't|not|no|never) (?:make|making|makes) (?:any |much )?sense|mak(?:e|es|ing) no sense|"
     r"(?:that(?:'s| is)|you(?:'re| are)) (?:wrong|incorrect|mistaken|not (?:right|correct|true))|"
@@ -52,7 +54,9 @@ COMPLAINTS = re.compile(
     # it is at an end
     r"(?:forget|drop) it|stop (?:it|asking|repeating|recommending|suggesting|that)|i give up|going nowhere|"
     r"(?:look|go|try|shop|book|search|ask) (?:somewhere else|elsewhere)|(?:do|find|book) it myself|"
-    r"(?:speak|talk|transfer|connect|put)(?: me)?(?: through)? (?:to|with) (?:an? |the |your )?"
+    r"i quit\b|i(?:'ll| will|'d rather) (?:find|use|try|go to|buy from) (?:another|a different|some other) "
+    r"(?:site|website|shop|store|app|service|company|bot|agency|provider)|"
+    r"(?:(?:speak|talk|transfer|connect|put)(?: me)?(?: through)? (?:to|with)|get me) (?:an? |the |your )?"
     r"(?:real |actual |live |human )?(?:human|person|being|agent|manager|supervisor|representative|operator))(?!\w)",
     re.IGNORECASE,
 )
@@ -61,12 +65,18 @@ COMPLAINTS = re.compile(
 REPAIRS = re.compile(
     r"^\W*no\W+i (?:meant?\b|said\b|asked\b|(?:want|need)(?:ed)?\b(?! to\b))|"
     r"^\W*(?:(?:but|hey|sorry|hello)\W+)?i (?:said|asked for)\b|\bi said\b[^.?!]*\bnot\b|"
+    r"(?:\bnot|n't) (?:what i (?!expect|was expect|thought|usual|normal|typical)\w+|my question|the one i)\b|"
+    r"(?<!nothing )(?<!what's )(?<!get me )(?<!not )(?<!go )(?<!goes )(?<!went )(?<!i'm )"
+    r"(?<!am )(?<!be )(?<!i was )(?<!if )\bwrong\b(?! with (?:me|it|that)\b)|"
+    r"\bstill (?:have|has)(?:n't| not) (?:received|heard|arrived|got\b(?! around))|"
+    r"\b(?:waiting|waited) (?:for )?(?:over |more than )?(?:an?|\d+|two|three|several|many) (?:hour|day|week|month)|"
     r"\bas i (?:said|mentioned|told you) (?:before|already|earlier|above)\b|"
     r"^\W*(?:(?:ok|okay|oh|no|well)\W+)?never ?mind\b|^\W*i(?:'m| am) (?:confused|lost)\b|"
     r"^\W*(?:(?:but|sorry|no)\W+)?i (?:still )?(?:don't|do not|didn't) understand\b(?! (?:why|how|what)\b)|"
     r"\b(?:still|it|that) (?:is not|isn't|does(?:n't| not)|did(?:n't| not)) work(?:ing)?\b|"
     r"\bstill (?:nothing|waiting\b(?! (?:to|till|until)\b)|no (?:answer|reply|response))\b|"
-    r"^\W*(?:what|huh|hello|again|sorry|pardon|eh)\W*\?+\W*$|^\W*\?+\W*$|\bare you (?:still )?there\b",
+    r"^\W*(?:what|huh|hello|again|sorry|pardon|eh)\W*\?+\W*$|^\W*\?+\W*$|"
+    r"\b(?:are you|is any(?:body|one)) (?:still )?there\b",
     re.IGNORECASE,
 )
 # What is offered is taken: said outright, not wished for ("something like that would be perfect").

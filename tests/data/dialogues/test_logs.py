@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import importlib.resources
 import json
 import re
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -390,3 +392,46 @@ def test_null_is_absent() -> None:
 def test_a_near_form_is_told_its_remedy(row: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         logs.parse(row, CATALOG)
+
+
+def test_items_that_the_catalogue_lacks_are_left_out_and_counted_where_they_may_be(tmp_path: Path) -> None:
+    small, path = Catalog([CATALOG["b"]]), tmp_path / "d.jsonl"
+    lacks = copy.deepcopy(GOOD)
+    lacks["turns"][1]["feedback"]["clicked"] = ["a", "b"]
+    path.write_text(json.dumps(lacks) + "\n")
+    unknown: Counter[str] = Counter()
+    ((_, read),) = logs.read(path, small, unknown)
+    assert unknown == {"a": 3}  # named by the user, shown, judged
+    assert read.turns[0].mentions == () and read.turns[0].text == "I like Heat (1995)"
+    assert read.turns[1].slate == Slate(("b",), (0.25,)) and read.judgements == {}
+    assert read.turns[1].feedback == Feedback(dwell_s=3, scroll_depth=0.5, clicked=("b",), accepted=True)
+    with pytest.raises(InputError, match="'a', which is not in the catalogue"):
+        list(logs.read(path, small))
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "reason"),
+    [
+        ("turns.0.mentions", ["zzz", 3], "must hold item ids"),
+        ("turns.1.slate", [3], "must be a JSON object"),
+        ("turns.1.slate.0.item", "", "must hold item ids"),
+        ("turns.1.feedback.clicked", ["zzz"], "which the turn did not show"),
+        ("turns", ["zzz"], "must be a JSON object"),
+        ("judgements", [], "must be an object by item id"),
+    ],
+)
+def test_other_faults_stay_faults_where_unknown_items_are_left_out(
+    where: str, value: Any, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "d.jsonl").write_text(json.dumps(changed(where, value)) + "\n")
+    with pytest.raises(InputError, match=reason):
+        list(logs.read(tmp_path / "d.jsonl", Catalog([CATALOG["b"]]), Counter()))
+
+
+def test_a_table_is_sent_to_what_reads_tables(tmp_path: Path) -> None:
+    for name, helps in {"talks.csv": True, "talks.tsv.gz": True, "talks.json": True, "talks.jsonl": False}.items():
+        line = b"conversation,role,text\n"
+        (tmp_path / name).write_bytes(gzip.compress(line) if name.endswith(".gz") else line)
+        with pytest.raises(InputError, match=":1: not JSON") as error:
+            list(logs.read(tmp_path / name, CATALOG))
+        assert (f"tacit data convert chats {tmp_path / name} OUT" in str(error.value)) == helps

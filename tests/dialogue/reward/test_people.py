@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from plain_talk import GLAD, PLAIN, SORE
 from torch import Tensor
 from two_systems import conversations
 
@@ -27,7 +28,7 @@ from tacit.dialogue.reward.statistics import partial_pearson
 from tacit.recommender import Reward
 from tacit.text.idioms import plain_words, without_declining
 from tacit.text.reactions import COMPLAINT_WEIGHT, REACTIONS, ReactionReader, ngrams, reaction_reader
-from tacit.types import Dialogue, InputError, Item, Slate, Turn
+from tacit.types import Dialogue, Floats64, InputError, Item, Slate, Turn
 
 THINGS = ("amber", "basalt", "cobalt", "dolomite", "ebony", "flint", "garnet", "halite", "iolite", "jasper")
 CATALOG = Catalog([Item(str(k), f"{t.title()} Valley (2001)", t) for k, t in enumerate(THINGS)], counts=[5] * 10)
@@ -190,6 +191,15 @@ def test_taking_what_is_offered_is_above_plain_answers_and_complaints_below_them
     assert good.min() > plain.max() and plain.min() > bad.max()
 
 
+def test_everyday_words_that_no_phrase_was_written_for_are_ordered() -> None:
+    glad, plain, sore = (reaction_reader().pleased(words) for words in (GLAD, PLAIN, SORE))
+
+    def auc(above: Floats64, below: Floats64) -> float:
+        return float((above[:, None] > below).mean() + (above[:, None] == below).mean() / 2)
+
+    assert auc(glad, plain) >= 0.95 and auc(plain, sore) >= 0.75 and auc(glad, sore) >= 0.98
+
+
 def test_phrases_are_worth_what_they_are_said_to_be_and_count_once() -> None:
     """On texts of which nothing else is known: the reading is that of no words, and the phrase."""
     reader = reaction_reader()
@@ -247,7 +257,10 @@ def test_asking_the_same_again_is_less_pleased_and_an_opening_is_no_reaction() -
     turns = [Turn("user", "hello"), Turn("agent", "Hi"), Turn("user", asks), Turn("agent", "Look"), Turn("user", asks)]
     first, again = listener.pleasures(turns)[[2, 4]]
     assert again == pytest.approx(max(-3.0, first - ASKED_AGAIN))
-    assert listener.pleasures([Turn("user", "I am looking for a film")])[0] == 0.0
+    wish, greets = Turn("user", "I am looking for a film"), Turn("agent", "Hi, how can I help?")
+    assert listener.pleasures([wish])[0] == listener.pleasures([greets, wish])[1] == 0.0
+    offers, no = Turn("agent", "Amber Valley (2001)!", ("0",), Slate(("0",))), Turn("user", "No, I do not like that")
+    assert listener.pleasures([offers, no])[1] == reaction_reader().pleased([no.text])[0] < -1
     assert listener.pleasures([Turn("user", "Amber Valley (2001) was terrible")])[0] < 0
 
 
@@ -436,7 +449,7 @@ def test_before_the_users_first_word_nothing_is_foretold(learnt: tuple[RewardMod
     assert [(turn.turn, turn.foretold) for turn in turns] == [(0, 0.0), (2, 0.0)]
     assert all(turn.parts == {"mood": 0.0, **dict.fromkeys(HEADS)} for turn in turns)
     assert turns[0].satisfaction == 0.0 and turns[0].observed is None
-    assert turns[1].satisfaction == pytest.approx(reaction_reader().pleased(["thanks"])[0] / 2)
+    assert turns[1].satisfaction == pytest.approx(reaction_reader().sentiment(["thanks"])[0] / 2)
 
 
 @pytest.mark.parametrize("spoken", ["uauauau", "auuaau", "uaaauua", "aaua", "uaa", "uuauu"])
@@ -505,6 +518,15 @@ def test_a_dialogue_of_texts_alone_is_scored_by_the_titles_in_them(learnt: tuple
     assert judge.score([Dialogue("d", "u", tuple(bare))]) == judge.score([Dialogue("d", "u", tuple(full))])
     part = Dialogue("d", "u", (full[0], bare[1], bare[2]))  # somebody did say what is named: nothing
     assert judge.score([part])[0].foretold != judge.score([Dialogue("d", "u", tuple(full))])[0].foretold
+
+
+def test_items_of_another_shop_are_left_out_with_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    judge, file = Reward(reward_model()), tmp_path / "d.jsonl"
+    turns = [{"speaker": "user", "text": "a room"}, {"speaker": "agent", "text": "The Avalon", "mentions": ["hotel-1"]}]
+    file.write_text(json.dumps({"id": "d", "user": "u", "turns": turns}) + "\n")
+    (read,) = judge.read(file)
+    assert read == Dialogue("d", "u", (Turn("user", "a room"), Turn("agent", "The Avalon")))
+    assert "lacks (1, such as 'hotel-1'; 1 mentions): they are left out" in caplog.text
 
 
 def test_cheats_are_foretold_less_of_than_real_turns(learnt: tuple[RewardModel, Foreteller]) -> None:

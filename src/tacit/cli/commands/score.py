@@ -22,12 +22,14 @@ def score(
 
     `reward` and its channels are what a policy is trained on. For agreement with people read `satisfaction`, in
     standard deviations of real turns. Its two parts are printed beside it: `observed`, read from the user's own next
-    words (null where none follow), and `foretold`, from the turn and the words before it: the user's mood, whether the
-    turn answers what was asked (`fits`), and how pleased the user will be. With both it is their mean.
-    `--dialogues` prints the same of each whole conversation: a mean of its turns in which bad and late moments weigh
-    more. Neither more turns nor more words raise it by themselves. A dialogue without any `mentions` or `slate` is read
-    by the catalogue's titles in its texts. The users' words are read as English: in another language what is observed,
-    and the mood, say nothing.
+    words (null where none follow that can be read), and `foretold`, from the turn and the words before it: the user's
+    mood, whether the turn answers what was asked (`fits`), and how pleased the user will be. With both it is their
+    mean. `--dialogues` prints the same of each whole conversation: a mean of its turns in which bad and late moments
+    weigh more. Neither more turns nor more words raise it by themselves. Before the user's first word nothing is
+    foretold: 0, and `fits` and the rest are null. A dialogue without any `mentions` or `slate` is read by the
+    catalogue's titles in its texts; items that the run's catalogue lacks are left out, and counted in a warning. The
+    users' words are read as English: in another language `observed` is null or hardly a reading, and only `fits` and
+    repeated requests speak.
 
     Examples: `tacit score runs/redial-seed0 dialogues.jsonl > turns.jsonl`, and with `--dialogues > whole.jsonl`
     """

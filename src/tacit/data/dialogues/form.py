@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from typing import Any, NoReturn
@@ -104,6 +105,40 @@ def parse(row: Any, catalog: Catalog | None) -> Dialogue:
     _check_clock(row["turns"], turns)
     judgements = row.get("judgements")
     return Dialogue(row["id"], row["user"], turns, {} if judgements is None else _judgements(judgements, catalog))
+
+
+def without_unknown(row: Any, catalog: Catalog, unknown: Counter[ItemId]) -> Any:
+    """The row without the items that ``catalog`` lacks, wherever they are named, shown, clicked or judged; they are
+    counted in ``unknown``, once a place. Whatever is not of the form is left for ``parse`` to refuse."""
+    if not isinstance(row, dict):
+        return row
+    row, turns, words = dict(row), row.get("turns"), row.get("judgements")
+    if isinstance(turns, list):
+        row["turns"] = [_of_known(turn, catalog, unknown) if isinstance(turn, dict) else turn for turn in turns]
+    if isinstance(words, dict):
+        unknown.update(id for id in words if id not in catalog)
+        row["judgements"] = {id: word for id, word in words.items() if id in catalog}
+    return row
+
+
+def _of_known(turn: dict[str, Any], catalog: Catalog, unknown: Counter[ItemId]) -> dict[str, Any]:
+    turn, gone = dict(turn), set[ItemId]()
+
+    def known(id: Any) -> bool:
+        if not isinstance(id, str) or not id or id in catalog:
+            return True
+        gone.add(id)
+        return False
+
+    if isinstance(turn.get("mentions"), list):
+        turn["mentions"] = [id for id in turn["mentions"] if known(id)]
+    if isinstance(turn.get("slate"), list):
+        turn["slate"] = [card for card in turn["slate"] if not isinstance(card, dict) or known(card.get("item"))]
+    seen = turn.get("feedback")
+    if isinstance(seen, dict) and isinstance(seen.get("clicked"), list):  # a click on what was not shown stays wrong
+        turn["feedback"] = {**seen, "clicked": [id for id in seen["clicked"] if id not in gone]}
+    unknown.update(gone)
+    return turn
 
 
 def _refuse_chat(row: Any) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import typed
-from tacit.data.dialogues.form import parse, to_json
+from tacit.data.dialogues.form import parse, to_json, without_unknown
 from tacit.data.dialogues.overlap import overlap, refuse_above
 from tacit.data.dialogues.sides import Census, held_out, split_off_valid
 from tacit.data.lines import decode, find, keep, lines
 from tacit.run.files import says_when_full, sync_file
-from tacit.types import Dialogue, InputError, Split, TestSet
+from tacit.types import Dialogue, InputError, ItemId, Split, TestSet
 
 
 def load_training(
@@ -72,12 +73,15 @@ def items_beside(path: Path) -> Path | None:
     return next((file for name in ("items.jsonl", "items.jsonl.gz") if (file := folder / name).is_file()), None)
 
 
-def read(path: Path, catalog: Catalog | None) -> Iterator[tuple[int, Dialogue]]:
-    """(line number, dialogue) of each line; InputError naming file and line at the first bad one."""
+def read(path: Path, catalog: Catalog | None, unknown: Counter[ItemId] | None = None) -> Iterator[tuple[int, Dialogue]]:
+    """(line number, dialogue) of each line; InputError naming file and line at the first bad one.
+
+    An item that ``catalog`` lacks makes its line a bad one; with ``unknown`` it is left out and counted there.
+    """
     seen: dict[str, int] = {}
     known = None if catalog is None else frozenset(item.id for item in catalog)
     for number, raw in lines(path):
-        dialogue = typed.read(raw, known) or _read_slowly(raw, f"{path}:{number}", catalog, path)
+        dialogue = typed.read(raw, known) or _read_slowly(raw, f"{path}:{number}", catalog, path, unknown)
         if dialogue.id in seen:
             raise InputError(f"{path}:{number}: id {dialogue.id!r} repeats line {seen[dialogue.id]}: remove one.")
         seen[dialogue.id] = number
@@ -86,16 +90,27 @@ def read(path: Path, catalog: Catalog | None) -> Iterator[tuple[int, Dialogue]]:
         raise InputError(f"{path} holds no dialogues: give a file with at least one, one JSON object a line.")
 
 
-def _read_slowly(raw: bytes, where: str, catalog: Catalog | None, path: Path) -> Dialogue:
+def _read_slowly(
+    raw: bytes, where: str, catalog: Catalog | None, path: Path, unknown: Counter[ItemId] | None
+) -> Dialogue:
     """As the form has it: its last word, and its sentence."""
     try:
         row = decode(raw)
     except ValueError as error:
-        raise InputError(f"{where}: {error}.") from None
+        raise InputError(f"{where}: {error}.{_of_another_form(path)}") from None
+    if unknown is not None and catalog is not None:
+        row = without_unknown(row, catalog, unknown)
     try:
         return parse(row, catalog)
     except ValueError as error:
         raise InputError(f"{where}: {error} (`tacit data check {path}` lists every bad line).") from None
+
+
+def _of_another_form(path: Path) -> str:
+    """What to do with a file whose name says that it holds no lines of JSON."""
+    if {".csv", ".tsv", ".json", ".parquet", ".zip", ".txt"}.isdisjoint(path.suffixes):
+        return ""
+    return f" A table, or chats of another tool: `tacit data convert chats {path} OUT --items ITEMS` writes this form."
 
 
 def write(path: Path, dialogues: Iterable[Dialogue]) -> int:

@@ -44,8 +44,8 @@ class Listener:
     def pleasures(self, turns: Sequence[Turn]) -> Floats64:
         """[turns] in standard deviations, 0 is usual: how pleased each user turn is with what went before it, NaN at
         the agent's turns and at turns without words or with none that the reader knows. One that asks again what was
-        asked before is less pleased, in whatever language; what comes before the agent's first word is no reaction,
-        and its sentiment alone counts."""
+        asked before is less pleased, in whatever language. Of a user's first words the sentiment alone counts, unless
+        the agent has shown something: the request that answers a greeting is no reaction to it."""
         texts = [self.masked(turn.text) for turn in turns]
         spoken = [turn.speaker == "user" and bool(text) for turn, text in zip(turns, texts, strict=True)]
         for t in range(1, len(turns)):
@@ -56,7 +56,7 @@ class Listener:
         asked: list[frozenset[str]] = []
         for t in (t for t, said in enumerate(spoken) if said):
             words = frozenset(_WORD.findall(texts[t].lower()))
-            if any(turn.speaker == "agent" for turn in turns[:t]):
+            if asked or any(turn.speaker == "agent" and turn.slate for turn in turns[:t]):
                 again = _asked_before(words, asked)
                 if again or self._says[texts[t]]:
                     found[t] = self._pleased[texts[t]] - ASKED_AGAIN * again
