@@ -65,7 +65,14 @@ def test_nothing_said_is_nothing() -> None:
 
 
 def test_distinct_has_three_denominators() -> None:
-    """Two replies "a b", "a b": one bigram over 2 replies; of characters "a ", " b" over 4."""
+    """Two replies "a b", "a b": one bigram over 2 replies; of characters "a ", " b" over 2 replies."""
     assert legacy.distinct_per_sentence([["a", "b"], ["a", "b"]], 2) == 1 / 2
-    assert legacy.distinct_characters(["a b", "a b"], 2) == 2 / 4
+    assert legacy.distinct_characters(["a b", "a b"], 2) == 2 / 2
     assert math.isnan(legacy.distinct_per_sentence([], 1)) and math.isnan(legacy.distinct_characters([""], 1))
+
+
+def test_distinct_of_characters_is_crslab_s_dist() -> None:
+    """Its evaluator (crslab/evaluator/standard.py) on "i liked it", "so did i" and nothing: its set of bigrams is
+    "i ", " l", li, ik, ke, ed, "d ", " i", it, so, "o ", " d", di, id; two replies count, an empty one does not."""
+    bigrams = {"i ", " l", "li", "ik", "ke", "ed", "d ", " i", "it", "so", "o ", " d", "di", "id"}
+    assert legacy.distinct_characters(["i liked it", "so did i", ""], 2) == len(bigrams) / 2 == 7.0

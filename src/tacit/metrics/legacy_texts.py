@@ -66,10 +66,11 @@ def distinct_per_sentence(replies: Sequence[Words], n: int) -> float:
 def distinct_characters(replies: Sequence[str], n: int) -> float:
     """ "dist@n" of CRSLab's StandardEvaluator: its n-grams are of characters, as it hands a string to them (#42, #67).
 
-    Different n-grams over all n-grams of all replies.
+    Different n-grams over the number of replies that say something (its ``dist_cnt``); above 1 is usual.
     """
-    grams = [reply[i : i + n] for reply in replies for i in range(len(reply) - n + 1)]
-    return len(set(grams)) / len(grams) if grams else math.nan
+    said = [reply for reply in replies if reply]
+    grams = {reply[i : i + n] for reply in said for i in range(len(reply) - n + 1)}
+    return len(grams) / len(said) if said else math.nan
 
 
 def _counts(reply: Words, reference: Words, most: int) -> Counts:
