@@ -139,6 +139,23 @@ def test_titles_are_linked(answer: str, found: list[int], lost: int) -> None:
     assert llm.TitleLinker(FILMS, 92.0).linked(answer) == (found, lost)
 
 
+@pytest.mark.parametrize("line", ["{}", "1. {}", "12) {}", "- {}", "**{}**", "3. **{}**"])
+@pytest.mark.parametrize("title", ["(500) Days of Summer (2009)", "3:10 to Yuma (2007)", "11:14 (2003)", "-30- (1959)"])
+def test_a_title_that_begins_like_a_numbered_line_is_linked(title: str, line: str) -> None:
+    catalog = Catalog([*FILMS.items, Item("x", title, title)])
+    linker = llm.TitleLinker(catalog, 92.0)
+    assert linker.linked(line.format(title)) == ([5], 0)
+    assert linker.linked(line.format(title.partition(" (")[0] if title[0] != "(" else title)) == ([5], 0)
+    assert linker.linked("13.") == ([], 0)  # a number alone is no title
+
+
+def test_what_links_to_nothing_is_told() -> None:
+    """Two answers: two titles and one invention; a refusal in two lines."""
+    answers = {"one": "1. Heat (1995)\n2. Invented Film (2042)\n3. The Thing", "two": "Sorry.\nI know none."}
+    told = llm.LLMTitles(FILMS, answers, llm.LLMConfig("http://x", "m")).told()
+    assert told == "2 titles are in the catalogue, 3 lines link to nothing, 1 answers name nothing"
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "OPENAI_API_KEY"):

@@ -29,6 +29,7 @@ from tacit.types import Dialogue, InputError
 Scores = npt.NDArray[np.float32]
 log = logging.getLogger("tacit")
 _NUMBER = re.compile(r"^\s*(?:[-*•]+|\(?\d{1,3}[.):])\s*")
+_AROUND = " \t\"'*_“”"  # what Markdown and quotes put about a title
 _YEAR = re.compile(r"\s*\((?:18|19|20)\d\d\)\s*$")
 _ARTICLE_LAST = re.compile(r"^(.+), (the|an?)(\s*\(\d{4}\)|$)", re.IGNORECASE)
 _MILLION = 1e6
@@ -80,6 +81,13 @@ class LLMTitles:
         self._catalog, self._answers, self._config = catalog, answers, config
         self._linker = TitleLinker(catalog, config.near)
 
+    def told(self) -> str:
+        """How much of what was written is in the catalogue: an answer that links to nothing ranks nothing."""
+        linked = [self._linker.linked(answer) for answer in self._answers.values()]
+        found, lost = sum(len(rows) for rows, _ in linked), sum(lines for _, lines in linked)
+        empty = sum(not rows for rows, _ in linked)
+        return f"{found:,} titles are in the catalogue, {lost:,} lines link to nothing, {empty:,} answers name nothing"
+
     def scores(self, contexts: Sequence[Dialogue]) -> Scores:
         """[len(contexts), n_items]."""
         scores = np.zeros((len(contexts), len(self._catalog)), dtype=np.float32)
@@ -106,22 +114,28 @@ class TitleLinker:
 
     def linked(self, answer: str) -> tuple[list[int], int]:
         """(rows of the titles, each once, in order; how many lines link to nothing)."""
-        lines = [line for raw in answer.splitlines() if (line := _NUMBER.sub("", raw).strip(" \t\"'*_“”"))]
-        found = [self._rows(line) for line in lines]
+        found = [self._rows(raw, line) for raw in answer.splitlines() if (line := _NUMBER.sub("", raw).strip(_AROUND))]
         return list(dict.fromkeys(row for rows in found for row in rows)), found.count([])
 
-    def _rows(self, line: str) -> list[int]:
+    def _rows(self, raw: str, line: str) -> list[int]:
+        """``line`` is ``raw`` without its number, which may be the title's own: "(500) Days of Summer", "11:14"."""
+        whole = self._same(raw)
+        if whole is not None:
+            return [whole]
         row = self._row(_article_first(line))
         if row is not None:
             return [row]
         plain = line.replace("*", "")
         return [self._catalog.index(id) for start, end, id in self._catalog.link(plain) if _dated(plain[start:end])]
 
-    def _row(self, line: str) -> int | None:
+    def _same(self, line: str) -> int | None:
+        """The item of this title, or of the same but for the year."""
         title = normalise_title(line)
         row = self._exact.get(title)
-        if row is None:
-            row = self._bare.get(title, self._bare.get(normalise_title(_without_year(line))))
+        return self._bare.get(title, self._bare.get(normalise_title(_without_year(line)))) if row is None else row
+
+    def _row(self, line: str) -> int | None:
+        title, row = normalise_title(line), self._same(line)
         if row is None and title:
             nearest = process.extractOne(title, self._titles, scorer=fuzz.ratio, score_cutoff=self._near)
             row = self._exact[nearest[0]] if nearest else None

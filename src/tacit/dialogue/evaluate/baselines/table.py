@@ -71,7 +71,9 @@ def _sequence(kind: sequences.Kind) -> Callable[[Inputs], Built]:
 
 def _llm(inputs: Inputs) -> Built:
     answers = llm.ask(inputs.folder / "llm-answers.jsonl", inputs.contexts, inputs.config.llm, inputs.seed)
-    return Built(llm.LLMTitles(inputs.catalog, answers, inputs.config.llm).scores)
+    titles = llm.LLMTitles(inputs.catalog, answers, inputs.config.llm)
+    log.info("llm: %s", titles.told())
+    return Built(titles.scores)
 
 
 def _chosen(scores: Mapping[str, Score], inputs: Inputs) -> Built:
