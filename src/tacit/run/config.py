@@ -136,6 +136,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such config file; check the path.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8.") from error
+    except IsADirectoryError:
+        raise InputError(
+            f"{path} is a folder without config.yaml, so no run: give a run folder or a YAML file."
+        ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a readable YAML file.") from error
     try:
