@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tacit.catalog import Catalog, normalise_title
-from tacit.data.dialogues.overlap import prefixes
 from tacit.referee.cases import Cases
 from tacit.referee.form import Context
-from tacit.types import Dialogue, Ints64, Turn
+from tacit.types import Dialogue, Ints64
 
 EXAMPLES = 3
 LONG = 5  # words of a reply that is not said by everyone
@@ -39,6 +38,7 @@ def audit(cases: Cases, training: Sequence[Dialogue] | None) -> list[Finding]:
     """Everything that can be looked for in a run file's cases, with the training dialogues where they are given."""
     return [
         *_in_context(cases),
+        *_from_later(cases),
         *_twins(cases),
         *_in_training(cases, training),
     ]
@@ -70,16 +70,37 @@ def _in_context(cases: Cases) -> list[Finding]:
     return [named, _finding("gold titles in words that no id marks", hidden, len(cases.found))]
 
 
+def _from_later(cases: Cases) -> list[Finding]:
+    """Contexts that hold what was said later: more messages than ``turn`` counts, or the reference reply itself."""
+    told = [context for context in cases.contexts if context.said is not None]
+    longer = [context.id for context in told if len(context.said or ()) > context.turn]
+    long = [context for context in told if len((context.reference or "").split()) >= LONG]
+    said = [
+        context.id
+        for context in long
+        if _plain(context.reference or "") in _plain(" ".join(text for _, text in context.said or ()))
+    ]
+    found = [
+        _finding("contexts of more messages than stand before their turn", longer, len(told)),
+        _finding(f"reference replies of {LONG} words or more that their own context says", said, len(long)),
+    ]
+    return [one if one.of else Finding(one.name, None, 0, _MISSING) for one in found]
+
+
 def _twins(cases: Cases) -> list[Finding]:
     """Items that are one by their title (or by the whole text), and gold items whose twin was named before."""
     groups = same_items(cases.catalog)
-    twins = {row: set(group) - {row} for group in groups for row in group}
-    shown = [" = ".join(cases.catalog.items[row].id for row in group) for group in groups]
+    places: dict[int, set[int]] = {}  # row → its groups: it may share a title with one item and the text with another
+    for place, group in enumerate(groups):
+        for row in group:
+            places.setdefault(row, set()).add(place)
     new = [
         f"{cases.catalog[item].title} in {place}"
         for case, (place, item) in zip(cases.found, cases.keys, strict=True)
-        if case.gold not in case.mentioned and twins.get(case.gold, set()) & set(case.mentioned)
+        if case.gold not in case.mentioned
+        and any(places.get(case.gold, set()) & places.get(row, set()) for row in case.mentioned)
     ]
+    shown = [_equal([cases.catalog.items[row].id for row in group]) for group in groups]
     return [
         _finding("groups of items that are the same by title or text", shown, len(cases.catalog)),
         _finding("gold items that count as new and are a named item by another id", new, len(cases.found)),
@@ -125,10 +146,20 @@ def _in_training(cases: Cases, training: Sequence[Dialogue] | None) -> list[Find
     return [one if one.of else Finding(one.name, None, 0, _MISSING) for one in found]
 
 
+def _prefixes(texts: Iterable[str]) -> Iterator[int]:
+    """A hash of all words up to the end of each message. Equal words are equal whatever the speakers are called
+    ("agent", "recommender"), in any case, and however a side's messages are cut. Valid in this process only."""
+    state = 0
+    for text in texts:
+        for word in text.lower().split():
+            state = hash((state, word))
+        yield state
+
+
 def _last_prefix(context: Context) -> int:
-    """The hash of everything said up to and with the reference reply, as ``overlap.prefixes`` makes it."""
-    turns = [Turn("agent" if speaker == "agent" else "user", text) for speaker, text in context.said or ()]
-    return list(prefixes([*turns, Turn("agent", context.reference or "")]))[-1]
+    """The hash of everything said up to and with the reference reply."""
+    *_, last = _prefixes([*(text for _, text in context.said or ()), context.reference or ""])
+    return last
 
 
 def _seen(training: Iterable[Dialogue]) -> tuple[set[str], set[str], set[str], set[int]]:
@@ -140,8 +171,14 @@ def _seen(training: Iterable[Dialogue]) -> tuple[set[str], set[str], set[str], s
         ids.add(dialogue.id)
         users.add(dialogue.user)
         replies.update(_plain(turn.text) for turn in dialogue.turns if turn.speaker == "agent")
-        begins.update(prefixes(dialogue.turns))
+        begins.update(_prefixes(turn.text for turn in dialogue.turns))
     return ids, users, replies, begins
+
+
+def _equal(ids: Sequence[str]) -> str:
+    """``a = b = c and 7 more``."""
+    more = f" and {len(ids) - EXAMPLES:,} more" if len(ids) > EXAMPLES else ""
+    return " = ".join(ids[:EXAMPLES]) + more
 
 
 def _plain(text: str) -> str:
