@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_runs import CATALOG, CONTEXTS, SCORES, make_run
 
+from tacit.catalog import Catalog
 from tacit.referee.candidates import read_candidates
 from tacit.referee.cases import cases
 from tacit.referee.judge import Settings, judge
@@ -111,6 +113,43 @@ def test_lists_that_do_not_fit_the_contexts_are_told(tmp_path: Path) -> None:
     path.write_text("".join(lines).replace('"context": "2:1"', '"context": "9:1"'))
     with pytest.raises(InputError, match=r"is of no gold item of contexts\.jsonl"):
         read_run(tmp_path / "alone")
+
+
+def test_given_candidates_must_have_every_case(tmp_path: Path) -> None:
+    """Four cases: a file of three lists, and one whose contexts have other ids, would be filled up by drawing."""
+    whole = make_run(tmp_path / "whole", "whole")
+    save(judge([whole], ["uniform-3"], FEW), tmp_path / "out", 7)
+    path = tmp_path / "out" / "candidates-uniform-3.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    settings = Settings(draws=20, candidates=path)
+    path.write_text("".join(lines[:-1]))
+    with pytest.raises(InputError, match=r"no list for 1 of 4 cases of whole, such as \('2:1', 'e'\): add them"):
+        judge([whole], ["uniform-3"], settings)
+    path.write_text("".join(lines).replace('"context": "', '"context": "test-'))
+    with pytest.raises(InputError, match="no list for 4 of 4 cases"):
+        judge([whole], ["uniform-3"], settings)
+    path.write_text("".join([*lines, lines[-1].replace('"2:1"', '"9:1"')]))
+    assert judge([whole], ["uniform-3"], settings).remarks == [
+        "uniform-3: 1 of the 5 lists that were given are of no case here, such as ('9:1', 'e')"
+    ]
+
+
+def test_lists_without_scores_are_refused(tmp_path: Path) -> None:
+    whole = make_run(tmp_path / "whole", "whole")
+    save(judge([whole], ["uniform-3"], FEW), tmp_path / "out", 7)
+    scored_alone(tmp_path / "alone", tmp_path / "out" / "candidates-uniform-3.jsonl")
+    (tmp_path / "alone" / "scores.npy").unlink()
+    with pytest.raises(InputError, match=r"has candidates\.jsonl and no scores\.npy: write the scores, or take"):
+        read_run(tmp_path / "alone")
+
+
+def test_candidates_of_every_system_are_published(tmp_path: Path) -> None:
+    """The first file has replies alone and one item; the second's four cases are drawn, and read again."""
+    talk = [replace(one, gold=(), mentioned=(), responses={}) for one in CONTEXTS]
+    talker = make_run(tmp_path / "talker", "talker", talk, None, Catalog([CATALOG.items[0]]))
+    save(judge([talker, make_run(tmp_path / "whole", "whole")], ["uniform-3"], FEW), tmp_path / "out", 7)
+    lists = read_candidates(tmp_path / "out" / "candidates-uniform-3.jsonl", CATALOG)
+    assert lists.keys == cases(make_run(tmp_path / "again", "again")).keys
 
 
 def test_other_candidates_are_not_compared(tmp_path: Path) -> None:

@@ -14,12 +14,14 @@ from ir_measures import RR, R, nDCG
 from tiny_runs import CATALOG, CONTEXTS, SCORES, make_run
 from torchmetrics.functional.retrieval import retrieval_hit_rate, retrieval_normalized_dcg, retrieval_reciprocal_rank
 
+from tacit.catalog import Catalog
 from tacit.metrics.results import CUTOFFS
 from tacit.referee.cases import cases
 from tacit.referee.form import Context
 from tacit.referee.judge import Settings, Verdict, judge
 from tacit.referee.measures import BY_CASE, case_values, message_values
 from tacit.referee.read import read_run
+from tacit.referee.tables import terminal
 
 FEW = Settings(draws=20)
 
@@ -208,6 +210,37 @@ def test_other_cases_give_no_differences(tmp_path: Path) -> None:
         "e in 2:1"
     ]
     assert not [row for row in verdict.rows if row.against and row.protocol == "full"]
+
+
+def test_other_items_named_before_give_no_differences(tmp_path: Path) -> None:
+    """c is not told to be named before the second system's first message: its masks and slices are others."""
+    said = [replace(CONTEXTS[0], mentioned=()), *CONTEXTS[1:]]
+    verdict = judge([make_run(tmp_path / "one", "one"), make_run(tmp_path / "two", "two", said)], ["full"], FEW)
+    assert verdict.remarks == [
+        "full: two and one tell otherwise which items were named before ('mentioned'), so no differences: in 1 "
+        "contexts, such as 1:1"
+    ]
+    assert not [row for row in verdict.rows if row.against and row.protocol == "full"]
+
+
+def test_other_catalogues_are_told(tmp_path: Path) -> None:
+    """Without d, which is no gold item, b rises from 4 to 3; the table says both sizes."""
+    kept = [0, 1, 2, 4]
+    fewer = Catalog([CATALOG.items[k] for k in kept], [6, 3, 2, 0])
+    runs = [
+        make_run(tmp_path / "one", "one"),
+        make_run(tmp_path / "two", "two", scores=SCORES[:, kept], catalog=fewer),
+    ]
+    verdict = judge(runs, ["full"], FEW)
+    assert verdict.remarks == [
+        "full: two ranks 4 items, one 5, and 1 are in one catalogue alone: the differences are also of the catalogues"
+    ]
+    assert "(all, full catalogue 5 or full catalogue 4, n=4" in terminal(verdict)
+
+
+def test_a_file_without_gold_says_so(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "mine", contexts=[replace(CONTEXTS[0], gold=(), responses={})], scores=SCORES[:0])
+    assert judge([run], ["full"], FEW).remarks == ["full: mine names no gold items, so no ranks"]
 
 
 def test_two_systems_of_one_name_stay_apart(tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from typer.testing import CliRunner
 
 from tacit.catalog import Catalog
 from tacit.cli.main import app
-from tacit.referee.cases import cases
+from tacit.referee.cases import Case, Cases, cases
+from tacit.referee.form import Context
 from tacit.referee.judge import Settings, judge
 from tacit.referee.leaks import audit, same_items
 from tacit.referee.lists import best
 from tacit.referee.protocols import NAMES, named
 from tacit.referee.published import beside, published
+from tacit.referee.read import read_run
 from tacit.referee.tables import save, terminal
 from tacit.report.referee import write_page
 from tacit.types import Dialogue, Item, Turn
@@ -81,6 +83,8 @@ def test_leaks_by_hand(tmp_path: Path) -> None:
     assert list(counts.values()) == [
         (1, 4),  # repeated
         (1, 4),  # Elf in words
+        (0, 3),  # as many messages as turns, or fewer
+        (0, 1),  # the reply of five words is not said before
         (1, 6),  # e = e2
         (1, 4),  # e is new by its id alone
         (1, 2),  # dialogue 1
@@ -90,6 +94,84 @@ def test_leaks_by_hand(tmp_path: Path) -> None:
     ]
     unknown = audit(cases(run), None)[-4:]
     assert all(finding.count is None and "--training" in finding.note for finding in unknown)
+
+
+def found_leaks(
+    folder: Path, context: Context, training: list[Dialogue] | None = None
+) -> dict[str, tuple[int | None, int]]:
+    """Name of the finding → count and of how many, of a run file of one context."""
+    run = make_run(folder, contexts=[context], scores=SCORES[:1])
+    return {finding.name: (finding.count, finding.of) for finding in audit(cases(run), training)}
+
+
+@pytest.mark.parametrize(("user", "agent"), [("user", "agent"), ("seeker", "recommender"), ("User", "Assistant")])
+def test_a_context_in_training_is_found_whatever_its_speakers_are_called(tmp_path: Path, user: str, agent: str) -> None:
+    said = ((user, "Any long film?"), (agent, "what  kind"), (user, "Crime please"))
+    context = replace(CONTEXTS[0], turn=3, said=said, reference="Then Heat")
+    turns = (Turn("user", "any long film?"), Turn("agent", "What kind"), Turn("user", "crime please"))
+    name = "contexts that stand in training word for word with their reference reply"
+    seen, other = (Dialogue("t", "zoe", (*turns, Turn("agent", reply))) for reply in ("then Heat", "then Big"))
+    assert found_leaks(tmp_path / "seen", context, [seen])[name] == (1, 1)
+    assert found_leaks(tmp_path / "other", context, [other])[name] == (0, 1)
+
+
+def test_what_is_said_later_is_found_in_a_context(tmp_path: Path) -> None:
+    """Turn 1 has one message before it; three stand there, and the second is the reference reply."""
+    said = (("user", "Any film?"), ("agent", "You could see  Big tonight, really"), ("user", "ok"))
+    context = replace(CONTEXTS[0], said=said, reference="you could see Big tonight, really")
+    later = "contexts of more messages than stand before their turn"
+    own = "reference replies of 5 words or more that their own context says"
+    found = found_leaks(tmp_path / "later", context)
+    assert (found[later], found[own]) == ((1, 1), (1, 1))
+    found = found_leaks(tmp_path / "clean", replace(context, said=said[:1]))
+    assert (found[later], found[own]) == ((0, 1), (0, 1))
+    assert found_leaks(tmp_path / "unknown", replace(context, said=None))[later] == (None, 0)
+
+
+def test_an_item_may_be_one_with_two_others(tmp_path: Path) -> None:
+    """e shares its title with t and its text with x: either of them named before is e under another id."""
+    items = [*ITEMS, Item("t", "Elf (2003)", "Another text."), Item("x", "Elf, again", ITEMS[4].text)]
+    for twin, count in (("t", 1), ("x", 1), ("a", 0)):
+        context = replace(CONTEXTS[2], mentioned=(twin,))
+        run = make_run(tmp_path / twin, contexts=[context], scores=np.zeros((1, 7)), catalog=Catalog(items))
+        found = {finding.name: finding.count for finding in audit(cases(run), None)}
+        assert found["gold items that count as new and are a named item by another id"] == count
+
+
+def test_many_items_of_one_title_take_little_memory_and_little_room(tmp_path: Path) -> None:
+    """20,000 nameless items are one group; every pair of them would be 400 million."""
+    catalog = Catalog([Item(str(k), "Unknown", f"Unknown {k}") for k in range(20_000)])
+    context = Context("1:1", "1", 1, ("0",), ("1",))
+    found = audit(Cases((Case(0, "1:1", 0, (1,)),), (context,), catalog, "films"), None)
+    groups = next(finding for finding in found if finding.name.startswith("groups"))
+    assert groups.count == 1 and groups.examples == ("0 = 1 = 2 and 19,997 more",)
+    assert next(finding for finding in found if "another id" in finding.name).count == 1
+
+
+def test_replies_that_cannot_be_compared_are_told(tmp_path: Path) -> None:
+    one = make_run(tmp_path / "one", "one")
+    silent = make_run(tmp_path / "silent", "silent", [replace(one, reference=None) for one in CONTEXTS])
+    assert (
+        "replies: silent has 2 replies and no 'reference' to any, so no BLEU" in judge([silent], ["full"], FEW).remarks
+    )
+    other = make_run(tmp_path / "other", "other", [replace(CONTEXTS[0], reference="Big"), *CONTEXTS[1:]])
+    fewer = make_run(tmp_path / "fewer", "fewer", [replace(CONTEXTS[0], reply=None), *CONTEXTS[1:]])
+    for run, alone, unlike in ((other, 0, 1), (fewer, 1, 0)):
+        verdict = judge([one, run], ["full"], FEW)
+        assert verdict.remarks == [
+            f"replies: no differences of {run.system} and one: 0 contexts are answered by the one alone, {alone} by "
+            f"the other, and {unlike} of the rest have another reference"
+        ]
+        assert not [row for row in verdict.rows if row.against and row.protocol == "replies"]
+
+
+def test_whole_numbers_of_64_bits_keep_their_order_in_lists(tmp_path: Path) -> None:
+    """2^62 + 0 … 4: as float64 they would all be equal, and the catalogue's order would stand."""
+    run = make_run(tmp_path / "mine")
+    np.save(tmp_path / "mine" / "scores.npy", np.array([[0, 1, 2, 3, 4]] * 3) + 2**62)
+    run = read_run(tmp_path / "mine")
+    assert run.scores is not None and best(cases(run), run.scores, False, 3).tolist() == [[4, 3, 2]] * 3
+    assert best(cases(run), run.scores, True, 2).tolist() == [[4, 3], [4, 3], [4, 3]]
 
 
 def test_items_without_letters_are_not_one() -> None:

@@ -116,6 +116,7 @@ NAN[2, 3] = np.nan
         (edit("run.json", 1, seed=-1), "key 'seed' is -1"),
         (edit("run.json", 1, sytem="x"), "unknown key 'sytem': did you mean 'system'?"),
         (edit("run.json", 1, made=[1]), "key 'made' must be an object"),
+        (edit("run.json", 1, made={"lr": float("nan")}), "key 'made' holds NaN or Infinity, which JSON has not"),
         (edit("items.jsonl", 2, id="a"), "items.jsonl:2: item id 'a' occurs twice"),
         (text("contexts.jsonl", b"\n"), "contexts.jsonl is empty"),
         (text("contexts.jsonl", b"{]\n"), "contexts.jsonl:1: not JSON"),

@@ -32,7 +32,8 @@ def _table(entries: Sequence[Combined]) -> str:
     if ranking:
         order = [f"{metric}@{k}" for metric in ("HR", "NDCG", "MRR") for k in CUTOFFS]
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
-    parts = [first.row.slice, first.row.candidates if ranking else "", f"n={grouped(max(e.row.n for e in entries))}"]
+    candidates = " or ".join(dict.fromkeys(entry.row.candidates for entry in entries)) if ranking else ""
+    parts = [first.row.slice, candidates, f"n={grouped(max(e.row.n for e in entries))}"]
     parts += [f"{len(first.seeds)} seed{'s' if len(first.seeds) > 1 else ''}"]
     rows = [entry.row for entry in entries]
     parts += [resampled(rows)] if len(first.seeds) == 1 and any(row.unit for row in rows) else []

@@ -7,7 +7,7 @@ JSON lines. The first says what it is, ``{"format": "tacit-candidates", "version
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,12 @@ class CandidateLists:
 
 
 def write_candidates(
-    path: Path, protocol: Protocol, seed: int, keys: Sequence[tuple[str, str]], rows: Ints64, catalog: Catalog
+    path: Path, protocol: Protocol, seed: int, lists: Mapping[tuple[str, str], Sequence[str]], n_items: int
 ) -> None:
-    head = {"format": FORMAT, "version": VERSION, "protocol": protocol.name, "seed": seed, "items": len(catalog)}
-    lists = (
-        {"context": context, "gold": gold, "candidates": [catalog.items[row].id for row in others]}
-        for (context, gold), others in zip(keys, rows.tolist(), strict=True)
-    )
-    atomic_write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in (head, *lists)))
+    """``lists``: (context id, gold item) → ids of the candidates beside it, out of a catalogue of ``n_items``."""
+    head = {"format": FORMAT, "version": VERSION, "protocol": protocol.name, "seed": seed, "items": n_items}
+    rows = ({"context": context, "gold": gold, "candidates": list(others)} for (context, gold), others in lists.items())
+    atomic_write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in (head, *rows)))
 
 
 def read_candidates(path: Path, catalog: Catalog) -> CandidateLists:

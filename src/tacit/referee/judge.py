@@ -18,7 +18,7 @@ from tacit.referee.lists import list_rows
 from tacit.referee.measures import Ranked, rows_of
 from tacit.referee.protocols import Protocol, named
 from tacit.referee.ranks import CaseRanks, Scores, concatenate, draw_negatives, rank_full, rank_sampled
-from tacit.referee.replies import reply_rows
+from tacit.referee.replies import reply_remarks, reply_rows
 from tacit.types import Dialogue, InputError, Ints64
 
 DEFAULT = ("standard", "full", "sampled-99", "popularity-99")
@@ -67,6 +67,7 @@ def judge(
     for system, run in systems.items():
         against = [(first, systems[first])] if system != first else []
         verdict.rows += reply_rows(system, run, against, settings.draws, settings.seed)
+        verdict.remarks += reply_remarks(system, run, against)
         verdict.leaks[system] = audit(found[system], training)
         if run.ranked and found[system].found:
             verdict.leaks[system].append(_ties(found[system], run))
@@ -95,7 +96,8 @@ def _judge(
     able = [name for name, run in verdict.systems.items() if _can(run, protocol) and found[name].found]
     for name in verdict.systems:
         if name not in able:
-            verdict.remarks.append(f"{protocol.name}: {name} has no scores of these candidates")
+            what = "has no scores of these candidates" if found[name].found else "names no gold items, so no ranks"
+            verdict.remarks.append(f"{protocol.name}: {name} {what}")
     if not able:
         return
     lists = _lists(verdict, protocol, able, found, given, settings.seed) if protocol.negatives else {}
@@ -126,6 +128,17 @@ def _first(verdict: Verdict, protocol: Protocol, ranked: Mapping[str, Ranked], n
             f"{protocol.name}: {name} and {first} have other cases, so no differences: {_unlike(here, other.cases)}"
         )
         return []
+    if unlike := _otherwise_named(here, other.cases):
+        verdict.remarks.append(
+            f"{protocol.name}: {name} and {first} tell otherwise which items were named before ('mentioned'), so no "
+            f"differences: in {len(unlike)} contexts, such as {unlike[0]}"
+        )
+        return []
+    if not protocol.negatives and (only := _items_of_one(here.catalog, other.cases.catalog)):
+        verdict.remarks.append(
+            f"{protocol.name}: {name} ranks {len(here.catalog):,} items, {first} {len(other.cases.catalog):,}, and "
+            f"{only:,} are in one catalogue alone: the differences are also of the catalogues"
+        )
     own = [
         _ids(run.candidates, run.catalog) for run in (verdict.systems[name], verdict.systems[first]) if run.candidates
     ]
@@ -133,6 +146,18 @@ def _first(verdict: Verdict, protocol: Protocol, ranked: Mapping[str, Ranked], n
         verdict.remarks.append(f"{protocol.name}: {name} and {first} scored other candidates, so no differences")
         return []
     return [Ranked(first, here, CaseRanks(other.ranks.full[order], other.ranks.masked[order]))]
+
+
+def _otherwise_named(here: Cases, other: Cases) -> list[str]:
+    """Ids of the ranked contexts whose ``mentioned`` items differ: the slices and the masks of the two would, too."""
+    named = {other.contexts[row].id: set(other.contexts[row].mentioned) for row in set(other.rows.tolist())}
+    mine = (here.contexts[row] for row in dict.fromkeys(here.rows.tolist()))
+    return [context.id for context in mine if set(context.mentioned) != named[context.id]]
+
+
+def _items_of_one(one: Catalog, other: Catalog) -> int:
+    """How many items only one of two catalogues has."""
+    return len({item.id for item in one} ^ {item.id for item in other})
 
 
 def _unlike(here: Cases, other: Cases) -> str:
@@ -181,13 +206,25 @@ def _lists(
 ) -> dict[Key, tuple[str, ...]]:
     """Candidates of every case: as given, as a run file has them, or drawn with the first catalogue that has it."""
     first = next(iter(verdict.systems.values()))
-    lists = _ids(given, first.catalog) if given is not None and given.protocol == protocol else {}
+    used = given is not None and given.protocol == protocol
+    lists = _ids(given, first.catalog) if given is not None and used else {}
+    if unused := sorted(set(lists) - {key for name in able for key in found[name].keys}):
+        verdict.remarks.append(
+            f"{protocol.name}: {len(unused)} of the {len(lists)} lists that were given are of no case here, such as "
+            f"{unused[0]}"
+        )
     for name in able:
         run = verdict.systems[name]
         lists = (_ids(run.candidates, run.catalog) if run.candidates is not None else {}) | lists
     for name in able:
         mine = found[name]
         lost = [case for case, key in zip(mine.found, mine.keys, strict=True) if key not in lists]
+        if lost and used:
+            key = (lost[0].place, mine.catalog.items[lost[0].gold].id)
+            raise InputError(
+                f"the candidate file has no list for {len(lost)} of {len(mine.keys)} cases of {name}, such as {key}: "
+                "add them, or leave --candidates out and they are drawn."
+            )
         rows = draw_negatives(lost, mine.catalog, protocol.negatives, seed, protocol.drawn)
         for case, others in zip(lost, rows.tolist(), strict=True):
             key = (case.place, mine.catalog.items[case.gold].id)

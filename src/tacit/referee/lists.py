@@ -60,7 +60,9 @@ def best(cases: Cases, scores: Scores, masked: bool, k: int) -> Ints64:
     """The k best catalogue rows of each context that has gold [n, k], the best first; −1 where nothing is left."""
     lists = np.empty((len(cases.groups), max(k, 0)), dtype=np.int64)
     for at, group in enumerate(cases.groups):
-        falling = -np.asarray(scores[group[0].row], dtype=np.float64)
+        row = np.asarray(scores[group[0].row])
+        falling = -np.unique(row, return_inverse=True)[1].astype(np.float64)  # places: 64 bits of integers keep theirs
+        falling[row == -np.inf] = np.inf
         if masked:
             falling[list(group[0].mentioned)] = np.nan  # sorted behind every number
         lists[at] = np.argsort(falling, kind="stable")[: lists.shape[1]]

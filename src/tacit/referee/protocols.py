@@ -67,4 +67,7 @@ def named(name: str) -> Protocol:
     if match and int(match[2]) <= MOST_NEGATIVES and not (match[1] == "sampled" and match[3]):
         masks: Masks = "mentioned" if match[3] else "mentioned in new" if match[1] == "sampled" else "nothing"
         return Protocol(name, int(match[2]), "popularity" if match[1] == "popularity" else "uniform", masks)
-    raise InputError(f"protocol {name!r} is not known: choose of {', '.join(NAMES)} (or another number than 99).")
+    raise InputError(
+        f"protocol {name!r} is not known: choose of {', '.join(NAMES)} (or another number than 99, up to "
+        f"{MOST_NEGATIVES:,})."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ def read_run(path: str | Path) -> RunFile:
     lists = read_candidates(folder / CANDIDATES, catalog) if (folder / CANDIDATES).is_file() else None
     if lists is not None:
         _known(folder / CANDIDATES, lists, contexts)
+        if not (folder / SCORES).is_file():
+            raise InputError(f"{folder} has {CANDIDATES} and no {SCORES}: write the scores, or take the lists away.")
     rows, columns = (len(contexts), len(catalog)) if lists is None else (len(lists.keys), 1 + lists.rows.shape[1])
     scores = _scores(folder / SCORES, rows, columns) if (folder / SCORES).is_file() else None
     if scores is None and not any(context.reply is not None for context in contexts):
@@ -85,6 +88,10 @@ def _head(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: key 'seed' is {seed!r}: give an integer from 0 to {_LARGEST}.")
     if not isinstance(head.get("made") or {}, dict):
         raise InputError(f"{path}: key 'made' must be an object, such as {{'commit': '…'}}: write one, or none.")
+    try:
+        json.dumps(head, allow_nan=False)
+    except ValueError:
+        raise InputError(f"{path}: key 'made' holds NaN or Infinity, which JSON has not: write it as text.") from None
     return head
 
 

@@ -53,8 +53,10 @@ def reply_rows(system: str, run: RunFile, against: Sequence[tuple[str, RunFile]]
     rows += [make_row(base, name, value) for name, value in _distinct(contexts).items()]
     for name, other in against:
         theirs = {context.id: context for context in answered(other)}
-        if set(theirs) != {context.id for context in contexts}:
-            continue
+        if {key: context.reference for key, context in theirs.items()} != {
+            context.id: context.reference for context in contexts
+        }:
+            continue  # ``reply_remarks`` says so
         same = [theirs[context.id] for context in contexts]
         both = np.concatenate([parts, _corpus_parts(same)], axis=1)
         gain = intervals.bootstrap_sums(both, people.groups, _corpus_gain, _generator(seed), few)
@@ -63,6 +65,26 @@ def reply_rows(system: str, run: RunFile, against: Sequence[tuple[str, RunFile]]
             gain = difference(values[metric], column, people.groups, _generator(seed), draws)
             rows.append(make_row(base, metric, gain, against=name))
     return rows
+
+
+def reply_remarks(system: str, run: RunFile, against: Sequence[tuple[str, RunFile]]) -> list[str]:
+    """Why there is no BLEU, or no difference of it, where there are replies."""
+    contexts = answered(run)
+    replies = sum(context.reply is not None for context in run.contexts)
+    if replies and not contexts:
+        return [f"replies: {system} has {replies} replies and no 'reference' to any, so no BLEU"]
+    mine = {context.id: context.reference for context in contexts}
+    remarks = []
+    for name, other in against:
+        theirs = {context.id: context.reference for context in answered(other)}
+        if mine and theirs and mine != theirs:
+            alone = len(mine.keys() - theirs.keys()), len(theirs.keys() - mine.keys())
+            unlike = sum(theirs[id] != mine[id] for id in mine.keys() & theirs.keys())
+            remarks.append(
+                f"replies: no differences of {system} and {name}: {alone[0]} contexts are answered by the one alone, "
+                f"{alone[1]} by the other, and {unlike} of the rest have another reference"
+            )
+    return remarks
 
 
 def _people(contexts: Sequence[Context], dataset: str) -> Persons:

@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tacit.metrics.markdown import markdown
 from tacit.metrics.results import Combined, Row
 from tacit.referee.candidates import write_candidates
@@ -19,7 +17,6 @@ from tacit.referee.judge import Verdict
 from tacit.referee.published import Published, beside
 from tacit.referee.replies import PROTOCOL as REPLIES
 from tacit.run.files import atomic_write, sha256
-from tacit.types import Ints64
 
 FILE = "referee.json"
 HEADLINES = ("HR@1", "HR@5", "HR@10", "HR@50", "NDCG@10", "MRR@10")
@@ -86,20 +83,14 @@ def save(verdict: Verdict, folder: Path, seed: int) -> Path:
         "remarks": verdict.remarks,
     }
     atomic_write(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    first = next(iter(verdict.systems.values()))
+    scored = [run for run in verdict.systems.values() if run.scores is not None]
+    keys = list(dict.fromkeys(key for run in scored for key in cases(run).keys))  # the first file's come first
     for protocol in verdict.protocols:
-        lists = verdict.lists.get(protocol.name)
-        if lists:
-            keys = [key for key in cases(first).keys if key in lists]
-            rows = _rows(verdict, [lists[key] for key in keys])
+        if lists := verdict.lists.get(protocol.name):
             path = folder / f"candidates-{protocol.name}.jsonl"
-            write_candidates(path, protocol, seed, keys, rows, first.catalog)
+            ours = {key: lists[key] for key in keys if key in lists}
+            write_candidates(path, protocol, seed, ours, len(scored[0].catalog))
     return folder / FILE
-
-
-def _rows(verdict: Verdict, lists: Sequence[Sequence[str]]) -> Ints64:
-    catalog = next(iter(verdict.systems.values())).catalog
-    return np.array([[catalog.index(item) for item in others] for others in lists], dtype=np.int64)
 
 
 def _file(verdict: Verdict, name: str) -> dict[str, Any]:
