@@ -29,7 +29,7 @@ from tacit.data.lines import share as place_of
 from tacit.dialogue.evaluate.protocols import Case, cases, contexts
 from tacit.dialogue.players import precision
 from tacit.dialogue.policy.policy import Policy
-from tacit.dialogue.policy.slate import NEAR, mask_rows
+from tacit.dialogue.policy.slate import mask_rows
 from tacit.dialogue.train.outcomes.recalibration import ItemOdds
 from tacit.metrics.intervals import bootstrap_mean
 from tacit.metrics.ranks import hit, ndcg
@@ -38,6 +38,7 @@ from tacit.run.stages import load_settings
 from tacit.types import TestSet
 
 TOP, CHUNK, MOST = 200, 64, 32
+NEAR = 0.2  # a summed association that doubles what the logarithm sees
 FEATURES = (
     *("logit", "rank", "co-mention", "log co-mention", "bias", "log count", "wish", "cosine of texts"),
     *("years apart", "liked", "seen", "named items", "turns"),

@@ -41,6 +41,7 @@ CHANGES: tuple[Renamed | Gone | GoneValues, ...] = (
     # conversations
     Gone("policy.repeat_items", False, "a slate shows what the dialogue has not named"),
     Gone("sft.residual_decay", 0.0, "the items' residuals are not decayed"),
+    Gone("sft.calibrate", False, "what it gained on validation it lost on the test"),
     Gone("signals.weights", "fixed", "the weights of the signals are alpha, beta and gamma"),
     Gone("signals.outcome", "auto", "the weights of the signals are alpha, beta and gamma"),
     Gone("ppo.entropy_weight", 0.0, "no run was made with it"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tacit.catalog import Catalog
 from tacit.data.dialogues import synthetic
@@ -329,6 +329,21 @@ def test_a_policy_saved_with_a_setting_that_is_no_more(encoder_folder: Path, tmp
         if not repeats:
             assert Policy.from_pretrained(tmp_path).version == "fresh"
     with pytest.raises(InputError, match="repeat_items"):
+        Policy.from_pretrained(tmp_path)
+
+
+def test_a_policy_saved_with_weights_that_are_no_more(encoder_folder: Path, tmp_path: Path) -> None:
+    """Earlier versions could be calibrated: a policy that was not is the same now, one that was is refused."""
+    build(encoder_folder).save_pretrained(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    file = tmp_path / "policy.safetensors"
+    weights = load_file(file)
+    save_file(weights | {"head.near_log": torch.tensor(0.0), "head.bias_named": torch.tensor(0.0)}, file)
+    again = Policy.from_pretrained(tmp_path)
+    assert "head.near_log" not in again.state_dict()
+    assert torch.equal(again.head.item_bias, weights["head.item_bias"])
+    save_file(weights | {"head.near_log": torch.tensor(1.3), "head.bias_named": torch.tensor(0.0)}, file)
+    with pytest.raises(InputError, match=r"policy\.safetensors: .*calibrated.*train it again"):
         Policy.from_pretrained(tmp_path)
 
 

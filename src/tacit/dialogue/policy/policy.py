@@ -206,6 +206,9 @@ class Policy(PolicyNetwork):
 
 def load_known(parts: nn.Module, file: Path) -> None:
     """Weights from ``file``; only those that policies of earlier versions lack may be missing, and keep their start."""
-    missing, unexpected = load_model(parts, str(file), strict=False)
+    try:
+        missing, unexpected = load_model(parts, str(file), strict=False)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
     if set(missing) - {*NEW_WISHES, *NEW_COUNTS, *NEW_DECISION} or unexpected:
         load_model(parts, str(file))  # says what does not fit

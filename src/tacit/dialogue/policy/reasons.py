@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from tacit.dialogue.policy.network import PolicyNetwork
-from tacit.dialogue.policy.slate import damped, named
 from tacit.types import Dialogue, ItemId
 
 Part = Literal["words", "state", "liked", "popularity", "neighbours", "answers", "wishes"]
@@ -68,9 +67,8 @@ def _terms(policy: PolicyNetwork, context: Dialogue) -> tuple[dict[Part, Tensor]
     }
     terms = {name: (head.scale * (query @ vectors.T))[0] for name, query in queries.items()}
     terms["liked"] = terms["liked"] + repeated
-    terms["popularity"] = head.item_bias.detach().float() * (1 + head.bias_named * named(mentioned)[0])
-    near = head.neighbours(mentioned)[0]
-    terms["neighbours"] = head.near_scale * near + head.near_log * damped(near)
+    terms["popularity"] = head.item_bias.detach().float()
+    terms["neighbours"] = head.near_scale * head.neighbours(mentioned)[0]
     terms["answers"] = policy.directed.weight.detach() * policy.directed.scores([context])[0]
     return terms, logits.to(vectors.device)
 

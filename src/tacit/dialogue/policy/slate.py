@@ -13,9 +13,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from tacit.dialogue.policy.associations import Associations
 from tacit.dialogue.policy.plackett_luce import NEG
+from tacit.types import InputError
 
 HALF_FROM = 250_000  # items from which their texts are kept in half precision: 2 bytes a number, 0.8 GB a million items
-NEAR = 0.2  # a summed association that doubles what the logarithm sees
 _PIECE = 1_024  # of them that are in single precision at once: 1.5 MB, which stays near the core
 
 _steps = 0  # taken by any optimiser: a fused one writes to weights without a word to autograd
@@ -30,9 +30,7 @@ register_optimizer_step_post_hook(_count_step)
 
 
 class SlateHead(nn.Module):
-    """logits[b, i] = s · <query_b, item_i> + bias_i + w · neighbours_b,i + r · [i mentioned]  over the full catalogue,
-    where calibration (``train.calibrate``) puts w' · log(1 + neighbours_b,i / NEAR) in the place of w · neighbours_b,i
-    and adds v · bias_i to contexts in which an item was named.
+    """logits[b, i] = s · <query_b, item_i> + bias_i + w · neighbours_b,i + r · [i mentioned]  over the full catalogue.
 
     item_i = W text_i + residual_i: items are read, and remembered where there is history (the others have no residual).
     query_b = the encoded window, the LM state at the decision token, and the items mentioned so far.
@@ -48,8 +46,6 @@ class SlateHead(nn.Module):
     slots: Tensor  # [n] int32, their inverse: -1 without history
     near_items: Tensor  # [h, keep] int32
     near_weights: Tensor  # [h, keep]
-    near_log: Tensor
-    bias_named: Tensor
 
     def __init__(self, item_text: Tensor, counts: np.ndarray, near: Associations, lm_width: int) -> None:
         super().__init__()
@@ -68,8 +64,6 @@ class SlateHead(nn.Module):
         self.scale = nn.Parameter(torch.tensor(10.0))
         self.near_scale = nn.Parameter(torch.tensor(1.0))
         self.repeat_bias = nn.Parameter(torch.tensor(0.0))
-        self.register_buffer("near_log", torch.tensor(0.0))  # set by calibration alone
-        self.register_buffer("bias_named", torch.tensor(0.0))
         self._folded: tuple[list[Tensor], list[int], Tensor] | None = None
         nn.init.eye_(self.item_projection.weight)
         nn.init.zeros_(self.item_residual.weight)
@@ -200,10 +194,6 @@ class SlateHead(nn.Module):
         else:  # in a third of the time
             place = item.add_(row, alpha=logits.shape[1]).view(-1)
             logits.view(-1).scatter_add_(0, place, weights.mul_(self.near_scale).view(-1))
-        if self.near_log:
-            logits.add_(damped(self.neighbours(mentioned)), alpha=float(self.near_log))
-        if self.bias_named:
-            logits.addcmul_(named(mentioned), self.item_bias, value=float(self.bias_named))
 
     def _add_repeats(self, logits: Tensor, mentioned: Tensor) -> None:
         row, at = (mentioned >= 0).nonzero(as_tuple=True)
@@ -226,26 +216,17 @@ class SlateHead(nn.Module):
         return read + _sum_rows(self.item_residual.weight, slots)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Earlier versions gave every item a residual and neighbours, did not name the rows; none was calibrated."""
+        """Earlier versions gave every item a residual and neighbours, named no rows, and could be calibrated."""
         state_dict.setdefault(f"{prefix}history", torch.arange(len(self.history)))
         for name in ("near_log", "bias_named"):
-            state_dict.setdefault(prefix + name, torch.tensor(0.0))
+            if state_dict.pop(prefix + name, 0.0):
+                raise InputError("this policy was calibrated (sft.calibrate), which none is now: train it again.")
         super()._load_from_state_dict(state_dict, prefix, *args)
         self.slots = _slots(self.history, len(self.item_text))
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy takes: not the item vectors that are kept."""
         return {**self.__dict__, "_folded": None}
-
-
-def damped(neighbours: Tensor) -> Tensor:
-    """log(1 + x / NEAR): what is named with several of the mentioned items is likelier, but not exponentially so."""
-    return torch.log1p(neighbours / NEAR)
-
-
-def named(mentioned: Tensor) -> Tensor:
-    """[B, M] → [B, 1]: 1 where an item was mentioned."""
-    return (mentioned >= 0).any(dim=1, keepdim=True).float()
 
 
 def _slots(history: Tensor, n_items: int) -> Tensor:

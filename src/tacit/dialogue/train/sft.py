@@ -20,7 +20,7 @@ from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train.segments import Rejected, Segment, segments
 from tacit.dialogue.train.sft_config import FRESH_LM_LR, SFTConfig
 from tacit.dialogue.train.sft_losses import losses
-from tacit.dialogue.train.sft_validation import calibrated, validate
+from tacit.dialogue.train.sft_validation import validate
 from tacit.run.config import check_types
 from tacit.run.distributed import barrier, dealt, is_writer, sum_gradients, summed
 from tacit.run.folder import Stage
@@ -79,8 +79,6 @@ def run_sft(
     log.info("%s: best validation score %.4f", stage.name, state["best"])
     barrier()  # the writer has saved the best epoch
     tuned = Policy.from_pretrained(stage.folder / "policy").to(policy.device)
-    if config.calibrate:
-        calibrated(tuned, split.valid, config.validation_picks, stage, rejected)
     stage.finish({"validation_score": state["best"], "epochs": state["epoch"], "lm_lr": config.lm_lr})
     return tuned
 

@@ -35,7 +35,6 @@ class SFTConfig:
     patience: int = at_least(0, default=1)  # epochs without a better validation NDCG before stopping
     checkpoint_every: int = at_least(1, default=200)  # steps
     validation_picks: int = at_least(1, default=1500)
-    calibrate: bool = False  # weigh the parts of the slate's logits on the validation dialogues, after training
     # items that the person disliked or did not take: auto is negative in your own logs, positive in published data sets
     rejected: Literal["auto", "negative", "ignore", "positive"] = "auto"
 

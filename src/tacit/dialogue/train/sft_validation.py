@@ -1,30 +1,20 @@
-"""Validation dialogues in supervised fine-tuning: how well a policy ranks and writes, and the slate's calibration."""
+"""Validation dialogues in supervised fine-tuning: how well a policy ranks and writes."""
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import numpy as np
 import torch
 
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.policy.slate import mask_rows
-from tacit.dialogue.train.calibrate import calibrate
 from tacit.dialogue.train.segments import Pick, Rejected, Segment, segments
 from tacit.dialogue.train.sft_losses import losses
 from tacit.metrics.ranks import ndcg
-from tacit.run.distributed import barrier, is_writer, spread
-from tacit.run.files import atomic_folder, atomic_write
-from tacit.run.folder import Stage
+from tacit.run.distributed import spread
 from tacit.text.sharding import whole_inside
 from tacit.types import Dialogue
-
-log = logging.getLogger("tacit")
-
-CALIBRATED = "-calibrated"  # what a version ends with
 
 
 @torch.no_grad()
@@ -55,22 +45,3 @@ def validate(
     found = [at for part in parts for at in part]
     scores = {"nll": sum(nll for nll, _ in said) / max(sum(own for _, own in said), 1)}
     return {**scores, f"ndcg@{k}": float(np.mean(ndcg(np.array(found), k)))} if found else scores
-
-
-def calibrated(policy: Policy, dialogues: Sequence[Dialogue], limit: int, stage: Stage, rejected: Rejected) -> None:
-    """Weigh the parts of the slate's logits by the validation dialogues, once, and save the policy again."""
-    if policy.version.endswith(CALIBRATED):  # a kill came between this and the end of the stage
-        return
-    pool = segments(dialogues, policy, None, rejected)
-    picks = [pick for segment in pool for pick in segment.picks if pick.rows][:limit]
-    found = calibrate(policy, picks)
-    barrier()  # everybody has read the policy that is replaced
-    if found is None:
-        return
-    policy.version += CALIBRATED
-    log.info("%s: calibrated on %d turns, %.3f → %.3f nats", stage.name, found.contexts, found.before, found.after)
-    if not is_writer():
-        return
-    atomic_write(stage.folder / "calibration.json", json.dumps(asdict(found), indent=1) + "\n")
-    with atomic_folder(stage.folder / "policy") as folder:
-        policy.save_pretrained(folder)

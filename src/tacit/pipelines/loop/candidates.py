@@ -19,9 +19,8 @@ def scaled(current: Path, out: Path, factor: float) -> Path:
     """A copy of a policy whose slate logits are ``factor`` times those of the one in ``current``."""
     policy = Policy.from_pretrained(current)
     with torch.no_grad():
-        head = policy.head  # its ``bias_named`` is a share of the bias
-        wide = (head.near_scale, head.near_log, head.repeat_bias, policy.directed.weight)
-        for part in (head.scale, head.item_bias, *wide):
+        head = policy.head
+        for part in (head.scale, head.item_bias, head.near_scale, head.repeat_bias, policy.directed.weight):
             part.mul_(factor)
     with atomic_folder(out) as folder:
         policy.save_pretrained(folder)
