@@ -19,7 +19,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ from slates_within_turns import TURNS, item_values
 from tacit import losses
 from tacit.data.dialogues.sources import load_training
 from tacit.dialogue.evaluate.protocols import Case, cases
+from tacit.dialogue.evaluate.protocols import contexts as by_context
 from tacit.dialogue.policy.plackett_luce import draw_slates, group_logprobs
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.reward.model import RewardModel
@@ -103,7 +103,7 @@ def played(policy: Policy, world: UserWorld) -> list[Shown]:
 def asked(policy: Policy, run: Path) -> Asked:
     _, split = load_training(replace(load_config(run).data, limit=1.0))
     found = [case for case in cases(TestSet(split.valid), policy.catalog) if not case.repeated]
-    groups = [list(group) for _, group in groupby(found, key=lambda case: id(case.context))]
+    groups = by_context(found)
     contexts = [group[0].context for group in groups]
     pieces = [policy.read(contexts[start : start + 64]) for start in range(0, len(contexts), 64)]
     window, state = (torch.cat(part) for part in zip(*pieces, strict=True))

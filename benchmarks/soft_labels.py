@@ -15,7 +15,6 @@ import copy
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from tacit.data.dialogues.sources import DataConfig, load_training
 from tacit.dialogue.evaluate.protocols import Case, cases
+from tacit.dialogue.evaluate.protocols import contexts as by_context
 from tacit.dialogue.policy.network import PolicyConfig
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train.segments import Pick, segments
@@ -115,7 +115,7 @@ def main(path: Path, share: float, seeds: Sequence[int]) -> None:
     catalog, split = load_training(DataConfig(name="redial", path=str(path), limit=share))
     _, whole = load_training(DataConfig(name="redial", path=str(path)))
     found = [case for case in cases(TestSet(whole.valid), catalog) if not case.repeated]
-    groups = [list(group) for _, group in groupby(found, key=lambda case: id(case.context))]
+    groups = by_context(found)
     torch.manual_seed(0)
     policy = Policy.fresh(catalog, split.train, PolicyConfig(lm=LMConfig(layers=1, width=64)), Path(".cache"))
     pieces = [[pick for pick in segment.picks if pick.rows] for segment in segments(split.train, policy, None)]

@@ -4,8 +4,8 @@
 
 Each RUN is a finished `tacit run` on ReDial. PPO moved four weights of the slate's logits (TERMS) by what simulated
 users did; the control starts from the same supervised policy and fits the same four to what the validation people were
-recommended, by cross-entropy: real people, whom neither SFT nor PPO has seen. Both rank the test's items over the full
-catalogue, what was named before masked: new items, those that the seeker liked and had not seen, and graded gain
+recommended, by cross-entropy: real people, whom neither SFT nor PPO was trained on. Both rank the test's items over the
+full catalogue, what was named before masked: new items, those that the seeker liked and had not seen, and graded gain
 (liked 1, named ½, disliked −1, over log2(rank + 1) where rank ≤ 10); repeated items with nothing masked. Differences
 with 95 % over the test's seekers; "all": of each case's mean over the runs. The control **judges the test** once a RUN;
 SFT's and PPO's ranks are those of the RUN's own evaluation.
@@ -17,7 +17,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +26,14 @@ from torch import Tensor
 
 from tacit.data.dialogues.sources import load_test, load_training
 from tacit.dialogue.evaluate.protocols import Case, cases
+from tacit.dialogue.evaluate.protocols import contexts as by_context
 from tacit.dialogue.policy.policy import Policy
 from tacit.dialogue.train.segments import Pick, segments
 from tacit.metrics.intervals import bootstrap_mean
 from tacit.metrics.ranks import hit, ndcg
 from tacit.pipelines.dialogue import load_config
 from tacit.recommender import policy_of
-from tacit.referee.ranks import CaseRanks, rank_full
+from tacit.referee.ranks import CaseRanks, concatenate, rank_full
 from tacit.types import Bools, Dialogue, Floats64, TestSet
 
 BATCH, STEPS = 64, 60
@@ -109,10 +109,10 @@ def fit(policy: Policy, picks: Sequence[Pick]) -> str:
 
 @torch.no_grad()
 def ranked(policy: Policy, asked: Asked) -> CaseRanks:
-    groups = [list(group) for _, group in groupby(asked.cases, key=lambda case: id(case.context))]
+    groups = by_context(asked.cases)
     pieces = [groups[start : start + BATCH] for start in range(0, len(groups), BATCH)]
     found = [rank_full(policy.slate_logits([group[0].context for group in piece]).numpy(), piece) for piece in pieces]
-    return CaseRanks(*(np.concatenate([getattr(one, name) for one in found]) for name in ("full", "masked")))
+    return concatenate(found)
 
 
 def evaluated(run: Path, name: str, asked: Asked) -> CaseRanks:

@@ -7,7 +7,7 @@
 #       500       377,981
 #     1,000     1,505,981
 #
-# A text of 18,000 words takes most of a minute. The scores are not wrong.
+# A text of 18,000 such words takes some twenty seconds. The scores are not wrong.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -72,7 +72,7 @@ class _Nearby:
 
 class _Analyzer(SentimentIntensityAnalyzer):  # type: ignore[misc]
     """VADER with the same scores: vaderSentiment 3.3.2 puts the whole text into lower case several times for each word
-    of feeling, a minute for a text of 18,000 words."""
+    of feeling, so that time grows with the square of a text's length."""
 
     def sentiment_valence(
         self, valence: float, sentitext: Any, item: str, i: int, sentiments: list[float]
